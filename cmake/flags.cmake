@@ -1,0 +1,39 @@
+# Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+#
+# Compiler flags of the project's own targets: warnings, hidden symbols,
+# sanitizers, coverage, ccache.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+
+add_compile_options(-Wall -Wextra -Wshadow -Wconversion)
+if(MPOOL_WERROR)
+  add_compile_options(-Werror)
+endif()
+
+if(MPOOL_SANITIZE)
+  string(REPLACE ";" "," sanitizers "${MPOOL_SANITIZE}")
+  add_compile_options(-O1 -g -fno-omit-frame-pointer
+    -fsanitize=${sanitizers} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${sanitizers})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # The checks that the sanitizers add make g++ see paths that are not there.
+    add_compile_options(-Wno-maybe-uninitialized)
+  endif()
+endif()
+
+if(MPOOL_COVERAGE)
+  add_compile_options(--coverage -fprofile-update=atomic)
+  add_link_options(--coverage)
+endif()
+
+if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(MPOOL_CCACHE ccache)
+  mark_as_advanced(MPOOL_CCACHE)
+  if(MPOOL_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${MPOOL_CCACHE})
+  endif()
+endif()

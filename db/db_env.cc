@@ -1,0 +1,97 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "absl/strings/str_cat.h"
+#include "db/environment.h"
+#include "mpool/env.h"
+#include "os/status.h"
+
+namespace mpool {
+namespace {
+
+absl::Status Closed() {
+  return absl::FailedPreconditionError(
+      "use an environment: it was closed; open it again");
+}
+
+}  // namespace
+
+DbEnv::DbEnv(std::shared_ptr<internal::Environment> env)
+    : env_(std::move(env)) {}
+
+DbEnv::~DbEnv() {
+  if (env_ != nullptr) internal::Environment::Abandon(std::move(env_));
+}
+
+absl::StatusOr<std::unique_ptr<DbEnv>> DbEnv::Open(std::string_view home,
+                                                   const EnvOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(std::shared_ptr<internal::Environment> env,
+                         internal::Environment::Open(home, options));
+  return std::unique_ptr<DbEnv>(new DbEnv(std::move(env)));
+}
+
+absl::Status DbEnv::Remove(std::string_view home, bool force) {
+  return internal::RemoveHome(home, force);
+}
+
+absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) {
+  MPOOL_ASSIGN_OR_RETURN(const std::string path, os::AbsolutePath(home));
+  MPOOL_ASSIGN_OR_RETURN(
+      region::Inspection inspection,
+      region::InspectRegion(path, internal::Pool::Signature()));
+  region::Region region(std::move(inspection.mapping));
+  internal::FrameTable frames(region);
+  frames.Attach();
+  const internal::FileTable files(region, frames);
+  return internal::Pool::StatsOf(region, frames, files);
+}
+
+absl::StatusOr<std::unique_ptr<MPoolFile>> DbEnv::OpenFile(
+    std::string_view path, const FileOptions& options) {
+  if (env_ == nullptr) return Closed();
+  MPOOL_ASSIGN_OR_RETURN(internal::OpenedFile * file,
+                         env_->OpenFile(path, options));
+  return std::unique_ptr<MPoolFile>(new MPoolFile(env_, file));
+}
+
+absl::Status DbEnv::Sync(const SyncOptions& options) {
+  if (env_ == nullptr) return Closed();
+  if (options.up_to != Lsn{}) return internal::Unbuilt("SyncOptions::up_to");
+  const absl::Status status = env_->pool().Sync(std::nullopt, options.wait);
+  env_->DeliverEvents();
+  return status;
+}
+
+Lsn DbEnv::OldestDirtyLsn() const { return Lsn{}; }
+
+absl::StatusOr<int> DbEnv::Trickle(int) {
+  return internal::Unbuilt("DbEnv::Trickle");
+}
+
+absl::Status DbEnv::Resize(uint64_t) {
+  return internal::Unbuilt("DbEnv::Resize");
+}
+
+absl::Status DbEnv::ClearPanic() {
+  return internal::Unbuilt("DbEnv::ClearPanic");
+}
+
+absl::StatusOr<RepairReport> DbEnv::FailCheck() {
+  if (env_ == nullptr) return Closed();
+  absl::StatusOr<RepairReport> report = env_->pool().FailCheck();
+  env_->DeliverEvents();
+  return report;
+}
+
+EnvStats DbEnv::Stats() const {
+  return env_ == nullptr ? EnvStats{} : env_->pool().Stats();
+}
+
+absl::Status DbEnv::Close() {
+  if (env_ == nullptr) return absl::OkStatus();
+  MPOOL_RETURN_IF_ERROR(env_->Close());
+  env_->DeliverEvents();
+  env_ = nullptr;
+  return absl::OkStatus();
+}
+
+}  // namespace mpool

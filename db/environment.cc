@@ -1,0 +1,274 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "db/environment.h"
+
+#include <map>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "os/file.h"
+#include "os/status.h"
+
+namespace mpool::internal {
+namespace {
+
+// The attachments of this process, by home. A forked child inherits them and
+// goes on with them, but for those whose memory it does not share.
+struct Registry {
+  std::mutex mutex;
+  std::map<std::pair<uint64_t, uint64_t>, std::shared_ptr<Environment>> envs;
+  // Those that could not be closed: their memory stays for those who hold
+  // pages of it.
+  std::vector<std::shared_ptr<Environment>> abandoned;
+};
+Registry& Homes() {
+  static Registry* homes = new Registry;
+  return *homes;
+}
+
+// At most a few, and how many more there are.
+std::string Some(const std::vector<std::string>& all) {
+  constexpr size_t kShown = 10;
+  const size_t shown = std::min(all.size(), kShown);
+  std::string text = absl::StrJoin(all.begin(),
+                                   all.begin() + static_cast<long>(shown),
+                                   ", ");
+  if (shown < all.size()) {
+    absl::StrAppend(&text, " and ", all.size() - shown, " more");
+  }
+  return text;
+}
+
+}  // namespace
+
+Environment::Environment(std::string home, const EnvOptions& options)
+    : home_(std::move(home)), options_(options) {}
+
+Environment::~Environment() = default;
+
+absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
+    std::string_view home, const EnvOptions& options) {
+  MPOOL_RETURN_IF_ERROR(Validate(options));
+  MPOOL_ASSIGN_OR_RETURN(const std::string path, os::AbsolutePath(home));
+  MPOOL_ASSIGN_OR_RETURN(const os::File dir, os::File::OpenDirectory(path));
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, dir.Info());
+  Registry& homes = Homes();
+  std::lock_guard<std::mutex> lock(homes.mutex);
+  std::shared_ptr<Environment>& known =
+      homes.envs[{info.identity.device, info.identity.inode}];
+  const bool foreign =
+      known != nullptr && known->options_.backing == Backing::kHeap &&
+      known->region_->generation() == 0;
+  if (foreign) homes.abandoned.push_back(std::move(known));
+  if (known == nullptr) {
+    std::shared_ptr<Environment> made(new Environment(path, options));
+    MPOOL_RETURN_IF_ERROR(made->Attach());
+    known = std::move(made);
+  }
+  ++known->handles_;
+  known->DeliverEvents();
+  return known;
+}
+
+absl::Status Environment::Attach() {
+  MPOOL_ASSIGN_OR_RETURN(
+      region_, region::Region::Prepare(home_, RegionOptionsFor(options_)));
+  pool_ = std::make_unique<Pool>(*region_, options_.cache_bytes);
+  region_->set_on_repair([this](const RepairReport& report) {
+    for (const RepairReport::Process& process : report.processes) {
+      Report(Event::Kind::kRepair,
+             absl::StrCat("process ", process.pid,
+                          " died inside ", home_, " and was repaired: ",
+                          report.pins, " pins, ", report.frames, " frames, ",
+                          report.latches, " latches, ", report.poisoned,
+                          " pages lost"));
+    }
+    if (report.poisoned != 0) {
+      Report(Event::Kind::kPoisoned,
+             absl::StrCat(report.poisoned, " pages of ", home_,
+                          " died with their writer; reads answer DataLoss"));
+    }
+  });
+  pool_->write_back().set_on_failure([this](const absl::Status& status) {
+    Report(Event::Kind::kWriteFailed, status.ToString());
+  });
+  MPOOL_RETURN_IF_ERROR(region_->Attach(*pool_));
+  const absl::Status started = pool_->Start();
+  if (!started.ok()) {
+    bool is_last = false;
+    MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, region_->BeginLeave(&is_last));
+    region_->Leave(std::move(gate));
+    return started;
+  }
+  return pool_->FailCheck().status();
+}
+
+absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
+                                                  const FileOptions& options) {
+  MPOOL_RETURN_IF_ERROR(Validate(path, options));
+  const std::string full = path.front() == '/'
+                               ? std::string(path)
+                               : absl::StrCat(home_, "/", os::Abs(path));
+  MPOOL_ASSIGN_OR_RETURN(
+      os::File file,
+      os::File::Open(full, {.mode = options.read_only
+                                        ? os::File::Mode::kReadOnly
+                                        : os::File::Mode::kReadWrite,
+                            .create = options.create,
+                            .permissions = options.mode}));
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());
+  if (!info.is_regular) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("open file ", full, ": it is not a regular file"));
+  }
+  MPOOL_ASSIGN_OR_RETURN(const std::string real, os::AbsolutePath(full));
+  FileTable::Request request;
+  request.file = std::make_shared<os::File>(std::move(file));
+  request.path = real;
+  request.page_bytes = options.page_size;
+  request.read_only = options.read_only;
+  MPOOL_ASSIGN_OR_RETURN(OpenedFile opened,
+                         pool_->OpenFile(std::move(request)));
+  DeliverEvents();
+  return new OpenedFile(std::move(opened));
+}
+
+absl::Status Environment::CloseFile(OpenedFile* file) {
+  const std::vector<std::string> guards =
+      pool_->files().LocalHandles(file->index) == 1
+          ? pool_->Guards(file->index)
+          : std::vector<std::string>();
+  if (!guards.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "close file ", file->path, ": guards are out (", Some(guards),
+        "); put them first"));
+  }
+  MPOOL_RETURN_IF_ERROR(pool_->CloseFile(*file));
+  delete file;
+  DeliverEvents();
+  return absl::OkStatus();
+}
+
+void Environment::AbandonFile(const absl::Status& why) {
+  Report(Event::Kind::kGuardsAtClose, why.ToString());
+  DeliverEvents();
+}
+
+absl::Status Environment::CheckNothingOut() {
+  const std::vector<std::string> guards = pool_->Guards(std::nullopt);
+  if (!guards.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "close environment ", home_, ": guards are out (", Some(guards),
+        "); put them first"));
+  }
+  const uint32_t files = pool_->files().open_handles();
+  if (files != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("close environment ", home_, ": ", files,
+                     " file handles are open; close them first"));
+  }
+  return absl::OkStatus();
+}
+
+// `force`: leaves even if dirty pages could not be written. They stay in the
+// region, which outlives its processes, but for one on the heap.
+absl::Status Environment::Leave(bool force) {
+  // A forked child that never used the environment has nothing to leave.
+  if (region_->generation() == 0) {
+    pool_->Stop();
+    return absl::OkStatus();
+  }
+  bool is_last = false;
+  MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, region_->BeginLeave(&is_last));
+  absl::Status written;
+  if (is_last) written = pool_->WriteBackAll(options_.sync_on_last_close);
+  if (!written.ok() && !force) return written;
+  pool_->Stop();
+  region_->Leave(std::move(gate));
+  return written;
+}
+
+absl::Status Environment::Close() {
+  Registry& homes = Homes();
+  std::lock_guard<std::mutex> lock(homes.mutex);
+  DeliverEvents();
+  if (handles_ == 1) {
+    MPOOL_RETURN_IF_ERROR(CheckNothingOut());
+    MPOOL_RETURN_IF_ERROR(Leave(/*force=*/false));
+    std::erase_if(homes.envs, [this](const auto& entry) {
+      return entry.second.get() == this;
+    });
+  }
+  --handles_;
+  return absl::OkStatus();
+}
+
+void Environment::Abandon(std::shared_ptr<Environment> env) {
+  Registry& homes = Homes();
+  std::unique_lock<std::mutex> lock(homes.mutex);
+  if (--env->handles_ != 0) return;
+  std::erase_if(homes.envs,
+                [&](const auto& entry) { return entry.second == env; });
+  absl::Status status = env->CheckNothingOut();
+  if (!status.ok()) homes.abandoned.push_back(env);
+  lock.unlock();
+  if (!status.ok()) {
+    env->Report(Event::Kind::kGuardsAtClose, status.ToString());
+  } else {
+    status = env->Leave(/*force=*/true);
+    if (!status.ok()) {
+      env->Report(Event::Kind::kWriteFailed, status.ToString());
+    }
+  }
+  env->DeliverEvents();
+}
+
+void Environment::Report(Event::Kind kind, std::string message) {
+  if (options_.on_event == nullptr) return;
+  std::lock_guard<std::mutex> lock(events_mutex_);
+  events_.push_back({kind, std::move(message)});
+}
+
+void Environment::DeliverEvents() {
+  if (options_.on_event == nullptr) return;
+  std::vector<Event> events;
+  {
+    std::lock_guard<std::mutex> lock(events_mutex_);
+    events.swap(events_);
+  }
+  for (const Event& event : events) options_.on_event(event);
+}
+
+absl::Status RemoveHome(std::string_view home, bool force) {
+  MPOOL_ASSIGN_OR_RETURN(const std::string path, os::AbsolutePath(home));
+  MPOOL_ASSIGN_OR_RETURN(region::RegionRemover remover,
+                         region::RegionRemover::Begin(path));
+  if (remover.descriptor().has_value() && !force) {
+    region::RegionOptions options = RegionOptionsFor({});
+    options.create = false;
+    MPOOL_ASSIGN_OR_RETURN(std::unique_ptr<region::Region> region,
+                           region::Region::Prepare(path, options));
+    Pool pool(*region, 0);
+    const absl::Status attached = region->Attach(pool, &remover.gate());
+    // A region that is not whole has nothing that could be written back.
+    if (!absl::IsNotFound(attached)) {
+      MPOOL_RETURN_IF_ERROR(attached);
+      absl::Status status = pool.Start();
+      if (status.ok()) status = pool.FailCheck().status();
+      if (status.ok()) status = pool.WriteBackAll(/*durable=*/true);
+      const uint64_t dirty = pool.Stats().frames_dirty;
+      pool.Stop();
+      region->Leave(os::ByteLock());
+      if (!status.ok()) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "remove ", path, ": ", dirty,
+            " dirty pages could not be written (", status.ToString(),
+            "); mend that, or discard them with force"));
+      }
+    }
+  }
+  return remover.Finish();
+}
+
+}  // namespace mpool::internal

@@ -1,0 +1,85 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// environment.h - one attachment of this process to a home, shared by all
+// DbEnv handles that this process opens on it.
+//
+// Concurrency: thread-safe; opening and closing take the registry's mutex.
+// Crash:       a process that ends without Close is repaired by the others.
+
+#ifndef MPOOL_DB_ENVIRONMENT_H_
+#define MPOOL_DB_ENVIRONMENT_H_
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "mpool/options.h"
+#include "mpool/pool.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+class Environment {
+ public:
+  // A handle on the attachment to `home`, made at the first.
+  static absl::StatusOr<std::shared_ptr<Environment>> Open(
+      std::string_view home, const EnvOptions& options);
+
+  ~Environment();
+
+  Pool& pool() { return *pool_; }
+  const std::string& home() const { return home_; }
+
+  absl::StatusOr<OpenedFile*> OpenFile(std::string_view path,
+                                       const FileOptions& options);
+  absl::Status CloseFile(OpenedFile* file);
+  // The handle is destroyed though it could not be closed: it stays open, and
+  // on_event hears of it.
+  void AbandonFile(const absl::Status& why);
+
+  // Gives one handle back; the last one leaves the region. On an error nothing
+  // is closed.
+  absl::Status Close();
+  // The same for a destructor: leaves even if pages could not be written, and
+  // stays attached for the process's life if guards or files are open.
+  static void Abandon(std::shared_ptr<Environment> env);
+
+  // Tells on_event what was found since the last call.
+  // REQUIRES: no latch is held.
+  void DeliverEvents();
+  void Report(Event::Kind kind, std::string message);
+
+ private:
+  Environment(std::string home, const EnvOptions& options);
+
+  absl::Status Attach();
+  absl::Status CheckNothingOut();
+  absl::Status Leave(bool force);
+
+  const std::string home_;
+  const EnvOptions options_;
+  uint32_t handles_ = 0;  // guarded by the registry
+  std::unique_ptr<region::Region> region_;
+  std::unique_ptr<Pool> pool_;
+  std::mutex events_mutex_;
+  std::vector<Event> events_;  // guarded by events_mutex_
+};
+
+// Opens a region for removal, writes back its dirty pages, and removes it.
+absl::Status RemoveHome(std::string_view home, bool force);
+
+// Options that this build cannot honour are Unimplemented, nonsense is
+// InvalidArgument.
+absl::Status Validate(const EnvOptions& options);
+absl::Status Validate(std::string_view path, const FileOptions& options);
+
+// The region that a new environment gets.
+region::RegionOptions RegionOptionsFor(const EnvOptions& options);
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_DB_ENVIRONMENT_H_

@@ -1,0 +1,86 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "absl/strings/str_cat.h"
+#include "db/environment.h"
+#include "mpool/file.h"
+#include "os/status.h"
+
+namespace mpool {
+
+MPoolFile::MPoolFile(std::shared_ptr<internal::Environment> env,
+                     internal::OpenedFile* file)
+    : env_(std::move(env)), pool_(&env_->pool()), file_(file) {}
+
+MPoolFile::~MPoolFile() {
+  const absl::Status status = Close();
+  if (!status.ok()) env_->AbandonFile(status);
+}
+
+absl::StatusOr<ReadPage> MPoolFile::Get(PageNo page,
+                                        const GetOptions& options) {
+  return pool_->Get(*file_, page, options);
+}
+
+absl::StatusOr<WritePage> MPoolFile::GetForUpdate(PageNo page,
+                                                  const GetOptions& options) {
+  return pool_->GetForUpdate(*file_, page, options);
+}
+
+absl::StatusOr<WritePage> MPoolFile::New() { return pool_->New(*file_); }
+
+absl::StatusOr<ReadPage> MPoolFile::Last() {
+  const PageNo count = page_count();
+  if (count == 0) {
+    return absl::NotFoundError(absl::StrCat(
+        "get the last page of ", file_->path, ": the file is empty"));
+  }
+  return Get(count - 1);
+}
+
+absl::StatusOr<std::vector<ReadPage>> MPoolFile::GetBatch(
+    std::span<const PageNo>, const GetOptions&) {
+  return internal::Unbuilt("MPoolFile::GetBatch");
+}
+
+absl::Status MPoolFile::Prefetch(PageNo, uint32_t) {
+  return internal::Unbuilt("MPoolFile::Prefetch");
+}
+
+absl::Status MPoolFile::Truncate(PageNo) {
+  return internal::Unbuilt("MPoolFile::Truncate");
+}
+
+absl::Status MPoolFile::Sync() {
+  if (file_->read_only) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "sync ", file_->path,
+        ": the file was opened with FileOptions::read_only"));
+  }
+  const absl::Status status =
+      pool_->Sync(file_->index, absl::InfiniteDuration());
+  env_->DeliverEvents();
+  return status;
+}
+
+PageNo MPoolFile::page_count() const {
+  return file_->entry->page_count.load(std::memory_order_acquire);
+}
+
+FileStats MPoolFile::Stats() const {
+  FileStats stats;
+  stats.page_size = file_->page_bytes;
+  stats.page_count = page_count();
+  stats.pages_read = file_->entry->pages_read.load(std::memory_order_relaxed);
+  stats.pages_written =
+      file_->entry->pages_written.load(std::memory_order_relaxed);
+  return stats;
+}
+
+absl::Status MPoolFile::Close() {
+  if (file_ == nullptr) return absl::OkStatus();
+  MPOOL_RETURN_IF_ERROR(env_->CloseFile(file_));
+  file_ = nullptr;
+  return absl::OkStatus();
+}
+
+}  // namespace mpool

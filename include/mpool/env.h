@@ -1,0 +1,98 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// env.h - an environment: a directory whose page cache every process that
+// opens it shares.
+//
+// Caveats, in the order in which people meet them:
+// - The home must be a local directory that all its users see as the same
+//   one; /dev/shm must be shared too (or use Backing::kFile).
+// - A process that is stopped (SIGSTOP, a debugger) while it holds a page
+//   keeps holding it. A process that dies does not.
+// - After fork, the child may use the environment: it registers itself at its
+//   first call. Guards that it inherited do nothing. Backing::kHeap cannot be
+//   used in a child.
+// - A process that writes wild bytes into the region is not defended against.
+//
+// Thread safety: every call may be made by any thread at any time, except
+// Close and the destructor, which must be the last.
+
+#ifndef MPOOL_ENV_H_
+#define MPOOL_ENV_H_
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "mpool/export.h"
+#include "mpool/file.h"
+#include "mpool/options.h"
+#include "mpool/stats.h"
+#include "mpool/types.h"
+
+namespace mpool {
+
+class MPOOL_EXPORT DbEnv {
+ public:
+  // Opens the environment in directory `home`, which must exist. Creates its
+  // region, joins the one that other processes use, or takes over, warm, the
+  // one that they left. Repairs what dead processes left behind.
+  // Opening a home twice in one process gives two handles on one attachment.
+  static absl::StatusOr<std::unique_ptr<DbEnv>> Open(
+      std::string_view home, const EnvOptions& options = {});
+
+  // Removes the region of `home`, after writing back its dirty pages. Fails
+  // if a process has it open, or if a page cannot be written; `force` discards
+  // such pages, but never removes a region that is in use. A home without a
+  // region is Ok.
+  static absl::Status Remove(std::string_view home, bool force = false);
+
+  // The statistics of `home` without joining it: takes no latch and no slot,
+  // works on a full or damaged environment, and changes nothing.
+  static absl::StatusOr<EnvStats> Inspect(std::string_view home);
+
+  DbEnv(const DbEnv&) = delete;
+  DbEnv& operator=(const DbEnv&) = delete;
+  // Closes the environment and drops the status. With guards still out it
+  // reports through on_event and leaves the memory mapped.
+  ~DbEnv();
+
+  // Opens a page file; a relative path starts at the home. The file's size
+  // must be a multiple of the page size.
+  absl::StatusOr<std::unique_ptr<MPoolFile>> OpenFile(
+      std::string_view path, const FileOptions& options = {});
+
+  // Writes every dirty page of every file and makes the files durable. Waits
+  // for pages that others hold exclusively, up to options.wait; then it names
+  // page and holder.
+  absl::Status Sync(const SyncOptions& options = {});
+
+  // Files have no LSN yet: always "none".
+  Lsn OldestDirtyLsn() const;
+
+  // Not built yet.
+  absl::StatusOr<int> Trickle(int percent);
+  absl::Status Resize(uint64_t cache_bytes);
+  absl::Status ClearPanic();
+
+  // Looks for dead processes and repairs what they left. Joins and waiters do
+  // so without being asked; this is for a program that wants to know.
+  absl::StatusOr<RepairReport> FailCheck();
+
+  EnvStats Stats() const;
+
+  // Leaves the environment. The last process writes back every dirty page.
+  // FailedPrecondition, and nothing is closed, while guards or files of this
+  // process are open; it lists them.
+  absl::Status Close();
+
+ private:
+  explicit DbEnv(std::shared_ptr<internal::Environment> env);
+
+  std::shared_ptr<internal::Environment> env_;
+};
+
+}  // namespace mpool
+
+#endif  // MPOOL_ENV_H_

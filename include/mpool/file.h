@@ -1,0 +1,99 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// file.h - one process's handle on a page file of an environment.
+//
+// Thread safety: every call may be made by any thread at any time, except
+// Close and the destructor, which must be the last.
+
+#ifndef MPOOL_FILE_H_
+#define MPOOL_FILE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "mpool/export.h"
+#include "mpool/options.h"
+#include "mpool/page.h"
+#include "mpool/stats.h"
+#include "mpool/types.h"
+
+namespace mpool {
+
+namespace internal {
+class Environment;
+class OpenedFile;
+MPOOL_EXPORT absl::Status Unbuilt(const char* what);
+}  // namespace internal
+
+class MPOOL_EXPORT MPoolFile {
+ public:
+  MPoolFile(const MPoolFile&) = delete;
+  MPoolFile& operator=(const MPoolFile&) = delete;
+  // Closes the file and drops the status.
+  ~MPoolFile();
+
+  // The page, to read (memp_fget). A page past the end is NotFound unless
+  // options.create is set.
+  // A page that the calling thread already holds for reading is granted again;
+  // one that it holds for update is FailedPrecondition, never a deadlock.
+  // Errors: NotFound, DeadlineExceeded (names the holder), DataLoss (the page
+  // died with its writer, or is not whole), ResourceExhausted (every frame is
+  // held), and what the file system says.
+  absl::StatusOr<ReadPage> Get(PageNo page, const GetOptions& options = {});
+
+  // The page, to change; nobody else holds it until it is put. Waits for those
+  // who do. A page that the calling thread already holds is
+  // FailedPrecondition: put it first.
+  absl::StatusOr<WritePage> GetForUpdate(PageNo page,
+                                         const GetOptions& options = {});
+
+  // A new zeroed page after the last one, to change; number() tells which.
+  absl::StatusOr<WritePage> New();
+
+  // The last page, to read. NotFound on an empty file.
+  absl::StatusOr<ReadPage> Last();
+
+  // Not built yet.
+  template <class F>
+  absl::Status ReadOptimistic(PageNo, F&&) {
+    return internal::Unbuilt("MPoolFile::ReadOptimistic");
+  }
+  absl::StatusOr<std::vector<ReadPage>> GetBatch(std::span<const PageNo> pages,
+                                                 const GetOptions& = {});
+  absl::Status Prefetch(PageNo first, uint32_t count);
+  absl::Status Truncate(PageNo page_count);
+
+  // Writes every dirty page of the file and makes it durable (fsync). What was
+  // put before the call is on disk when it returns Ok. A failed fsync is
+  // reported by every later Sync too, in every process: it is not retried into
+  // success.
+  absl::Status Sync();
+
+  // Pages of the file, those that are not yet on disk included.
+  PageNo page_count() const;
+
+  FileStats Stats() const;
+
+  // Gives the handle back. FailedPrecondition while this process holds guards
+  // of the file; it lists them.
+  absl::Status Close();
+
+ private:
+  friend class DbEnv;
+  MPoolFile(std::shared_ptr<internal::Environment> env,
+            internal::OpenedFile* file);
+
+  std::shared_ptr<internal::Environment> env_;
+  internal::Pool* pool_;
+  internal::OpenedFile* file_;
+};
+
+}  // namespace mpool
+
+#endif  // MPOOL_FILE_H_

@@ -1,0 +1,108 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// options.h - what can be chosen at each call, and what holds if nothing is.
+//
+// A field that says "not built yet" makes the call that receives another value
+// than the default return Unimplemented with the field's name.
+
+#ifndef MPOOL_OPTIONS_H_
+#define MPOOL_OPTIONS_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "mpool/types.h"
+
+namespace mpool {
+
+// Something that the user of an environment may want to know at once.
+struct Event {
+  enum class Kind {
+    kRepair,          // a dead process was repaired
+    kPoisoned,        // a page was lost with its writer; reads answer DataLoss
+    kWriteFailed,     // a page could not be written; it stays dirty
+    kGuardsAtClose,   // a handle was destroyed while guards were out
+  };
+  Kind kind;
+  std::string message;
+};
+
+// How an environment is opened. The first process to open a home decides
+// cache_bytes, backing, policy and mode; those who join take what is there.
+struct EnvOptions {
+  // Page bytes of the cache, exactly: rounded down to 64 KiB, at least 16
+  // frames of the largest page size in use. Tables come on top (about 2.2 % at
+  // 4 KiB pages).
+  uint64_t cache_bytes = uint64_t{32} << 20;
+  // Size up to which Resize may grow; 0 = cache_bytes. Not built yet.
+  uint64_t max_cache_bytes = 0;
+  Backing backing = Backing::kPosixShm;
+  Policy policy = Policy::kClock;
+  // Create the region if the home has none. Without it such an open is
+  // NotFound.
+  bool create = true;
+  // Permission bits of the region's files, applied whatever the umask.
+  int mode = 0600;
+  bool prefault = false;     // not built yet
+  bool lock_memory = false;  // not built yet
+  // Ask for transparent huge pages; the kernel may not have any.
+  bool huge_pages = true;
+  // The last process to close writes back every dirty page; with this it also
+  // makes the files durable (fsync).
+  bool sync_on_last_close = true;
+  // Whether this process may become the environment's cleaner. No cleaner
+  // runs yet: a thread that meets a dirty victim writes back a batch itself.
+  bool cleaner = true;
+  std::function<absl::Status(Lsn)> log_flush = {};  // not built yet
+  // Called from the thread that found the event, with no latch held. It must
+  // not call into the environment.
+  std::function<void(const Event&)> on_event = {};
+};
+
+// How a page file is opened. Handles of one file, in all processes, must agree
+// on page_size.
+struct FileOptions {
+  // Bytes of a page: a power of two from 512 to 65536.
+  uint32_t page_size = 4096;
+  bool create = false;     // make the file if it is not there
+  bool read_only = false;  // GetForUpdate, New and Sync are refused
+  int mode = 0600;         // permission bits of a created file, umask applied
+  int filter = 0;                      // not built yet
+  int lsn_offset = -1;                 // not built yet
+  int checksum_offset = -1;            // not built yet
+  std::optional<bool> atomic_update = {};  // true is not built yet
+  bool retain_until_synced = false;    // not built yet
+  uint32_t clear_bytes = 0;            // not built yet; 0 = the whole page
+  Priority priority = Priority::kDefault;  // others are not built yet
+  uint64_t max_bytes = 0;                  // not built yet; 0 = no limit
+};
+
+// How a page is got.
+struct GetOptions {
+  Latch latch = Latch::kShared;
+  // A page past the end is made: zeroed, and the file grows to hold it.
+  bool create = false;
+  // This get is part of a scan and says nothing about the page's worth: a
+  // page that it brings in is the next victim of its age.
+  bool scan = false;
+  // Bound of every wait inside the call: for a latch, a frame, another
+  // thread's read. Zero = try.
+  absl::Duration wait = absl::InfiniteDuration();
+};
+
+// What a Sync covers.
+struct SyncOptions {
+  SyncOptions() = default;
+  SyncOptions(Lsn lsn) : up_to(lsn) {}  // NOLINT: Sync(lsn) is the old call
+  Lsn up_to;  // not built yet; none = everything
+  // Bound of the wait for pages that others hold exclusively.
+  absl::Duration wait = absl::InfiniteDuration();
+};
+
+}  // namespace mpool
+
+#endif  // MPOOL_OPTIONS_H_

@@ -1,0 +1,133 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// page.h - the guards through which a program holds pages.
+//
+// A guard is move-only and belongs to one thread at a time; it may be moved to
+// another thread and put there. A guard that a forked child inherited does
+// nothing in the child. No guard may be put after the last handle of its
+// environment was closed; Close refuses while guards are out.
+
+#ifndef MPOOL_PAGE_H_
+#define MPOOL_PAGE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "mpool/export.h"
+#include "mpool/types.h"
+
+namespace mpool {
+
+namespace internal {
+
+class Pool;
+struct BufferHeader;
+
+// What both guards are made of. `entry` is the ledger entry that holds the
+// page, `generation` tells a forked child that the entry is not its own.
+struct Pin {
+  Pool* pool = nullptr;
+  std::atomic<uint64_t>* entry = nullptr;
+  BufferHeader* header = nullptr;
+  std::byte* data = nullptr;
+  uint32_t size = 0;
+  uint32_t generation = 0;
+};
+
+MPOOL_EXPORT void PutShared(const Pin& pin);
+MPOOL_EXPORT void PutExclusive(const Pin& pin, bool changed);
+MPOOL_EXPORT PageNo PageNumber(const Pin& pin);
+
+}  // namespace internal
+
+// A page that may be read until it is put.
+class ReadPage {
+ public:
+  ReadPage() = default;
+  ReadPage(ReadPage&& other) noexcept
+      : pin_(std::exchange(other.pin_, internal::Pin{})) {}
+  ReadPage& operator=(ReadPage&& other) noexcept {
+    if (this != &other) {
+      Put();
+      pin_ = std::exchange(other.pin_, internal::Pin{});
+    }
+    return *this;
+  }
+  ~ReadPage() { Put(); }
+
+  // The page's bytes. Valid until the page is put.
+  std::span<const std::byte> data() const { return {pin_.data, pin_.size}; }
+
+  // REQUIRES: the guard holds a page.
+  PageNo number() const { return internal::PageNumber(pin_); }
+
+  // Whether the guard holds a page.
+  explicit operator bool() const { return pin_.entry != nullptr; }
+
+  // Gives the page back. Does nothing on a guard that holds none.
+  void Put(Priority = Priority::kUnchanged) {
+    if (pin_.entry == nullptr) return;
+    internal::PutShared(pin_);
+    pin_ = internal::Pin{};
+  }
+
+ private:
+  friend class internal::Pool;
+  explicit ReadPage(const internal::Pin& pin) : pin_(pin) {}
+
+  internal::Pin pin_;
+};
+
+// A page that may be changed until it is put; nobody else holds it.
+class WritePage {
+ public:
+  WritePage() = default;
+  WritePage(WritePage&& other) noexcept
+      : pin_(std::exchange(other.pin_, internal::Pin{})) {}
+  WritePage& operator=(WritePage&& other) noexcept {
+    if (this != &other) {
+      Put();
+      pin_ = std::exchange(other.pin_, internal::Pin{});
+    }
+    return *this;
+  }
+  // Puts the page: what was written to it counts.
+  ~WritePage() { Put(); }
+
+  std::span<std::byte> data() const { return {pin_.data, pin_.size}; }
+
+  // REQUIRES: the guard holds a page.
+  PageNo number() const { return internal::PageNumber(pin_); }
+
+  explicit operator bool() const { return pin_.entry != nullptr; }
+
+  // Marks the page dirty and gives it back: from here on every process sees
+  // the new bytes, and they survive the death of this process.
+  void Put(Priority = Priority::kUnchanged) { Release(true); }
+
+  // Gives the page back as it was got.
+  // REQUIRES: no byte was changed.
+  void Discard() { Release(false); }
+
+  // The log position of the change. Files have no LSN yet; ignored.
+  void set_lsn(Lsn) {}
+
+ private:
+  friend class internal::Pool;
+  explicit WritePage(const internal::Pin& pin) : pin_(pin) {}
+
+  void Release(bool changed) {
+    if (pin_.entry == nullptr) return;
+    internal::PutExclusive(pin_, changed);
+    pin_ = internal::Pin{};
+  }
+
+  internal::Pin pin_;
+};
+
+}  // namespace mpool
+
+#endif  // MPOOL_PAGE_H_

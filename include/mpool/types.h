@@ -1,0 +1,61 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// types.h - the small types that every call of mpool speaks.
+
+#ifndef MPOOL_TYPES_H_
+#define MPOOL_TYPES_H_
+
+#include <compare>
+#include <cstdint>
+
+namespace mpool {
+
+// Number of a page in its file; pages are numbered from 0. A page number is
+// below 2^48, and page number times page size is below 2^63.
+using PageNo = uint64_t;
+
+inline constexpr PageNo kMaxPageNo = (PageNo{1} << 48) - 1;
+
+// Position in the owner's log. Ordered; zero means "none".
+struct Lsn {
+  uint32_t file = 0;
+  uint32_t offset = 0;
+  auto operator<=>(const Lsn&) const = default;
+};
+
+// Where the shared memory of an environment comes from.
+enum class Backing {
+  kPosixShm,   // shm_open; any process; the default
+  kFile,       // a regular file in the environment directory; any process
+  kSysV,       // System V shared memory (not built yet)
+  kAnonymous,  // inherited by forked children only (not built yet)
+  kDevZero,    // inherited by forked children only (not built yet)
+  kHeap,       // memory of one process
+};
+
+// Which page is evicted when a frame is needed.
+enum class Policy {
+  kLru,      // exact least recently used for one thread, batched for many
+  kClock,    // second chance; a hit stores nothing once the page is warm
+  kClock2Q,  // not built yet
+};
+
+// What a get holds until the page is put.
+enum class Latch {
+  kShared,  // many readers, no writer
+  kNone,    // the page stays in memory; the caller has locks of its own
+};
+
+// How long a page is worth keeping. Only kDefault and kUnchanged are built.
+enum class Priority {
+  kUnchanged,
+  kVeryLow,
+  kLow,
+  kDefault,
+  kHigh,
+  kVeryHigh,
+};
+
+}  // namespace mpool
+
+#endif  // MPOOL_TYPES_H_

@@ -1,0 +1,381 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/files.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "os/status.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+using region::LatchGuard;
+using region::LockRank;
+
+void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
+  uint64_t now = mark->load(std::memory_order_relaxed);
+  while (now < value &&
+         !mark->compare_exchange_weak(now, value, std::memory_order_acq_rel)) {
+  }
+}
+
+bool IsSame(const FileEntry& entry, const os::FileIdentity& identity) {
+  return entry.device.load(std::memory_order_relaxed) == identity.device &&
+         entry.inode.load(std::memory_order_relaxed) == identity.inode &&
+         entry.birth_ns.load(std::memory_order_relaxed) == identity.birth_ns;
+}
+
+bool IsOpenAnywhere(const FileEntry& entry) {
+  for (const std::atomic<uint64_t>& bits : entry.open_bits) {
+    if (bits.load(std::memory_order_acquire) != 0) return true;
+  }
+  return false;
+}
+
+void SetSeen(FileEntry& entry, const os::FileInfo& info) {
+  entry.seen_size.store(info.size_bytes, std::memory_order_relaxed);
+  entry.seen_mtime_ns.store(info.mtime_ns, std::memory_order_relaxed);
+  entry.seen_ctime_ns.store(info.ctime_ns, std::memory_order_relaxed);
+}
+
+bool WasChangedOutside(const FileEntry& entry, const os::FileInfo& info) {
+  return entry.seen_size.load(std::memory_order_relaxed) != info.size_bytes ||
+         entry.seen_mtime_ns.load(std::memory_order_relaxed) !=
+             info.mtime_ns ||
+         entry.seen_ctime_ns.load(std::memory_order_relaxed) != info.ctime_ns;
+}
+
+void SetState(FileEntry& entry, FileState state) {
+  FileWord word =
+      FileWord::Unpack(entry.word.load(std::memory_order_relaxed));
+  word.state = state;
+  word.owner = 0;
+  entry.word.store(word.Pack(), std::memory_order_release);
+}
+
+}  // namespace
+
+FileEntry* FileTable::At(uint32_t index) const {
+  if (index >= kMaxFiles) return nullptr;
+  const uint64_t block = frames_.pool().file_blocks[index / kFilesPerBlock]
+                             .load(std::memory_order_acquire);
+  if (block == 0 ||
+      !region_.Contains(block, kFilesPerBlock * sizeof(FileEntry))) {
+    return nullptr;
+  }
+  return region_.At<FileEntry>(block) + index % kFilesPerBlock;
+}
+
+std::string FileTable::PathOf(const FileEntry& entry) const {
+  const uint64_t offset = entry.path.load(std::memory_order_acquire);
+  const uint64_t size = region_.heap().SizeOf(offset);
+  if (size == 0) return "";
+  const char* text = region_.At<char>(offset);
+  return std::string(text, strnlen(text, size));
+}
+
+absl::Status FileTable::EnsureBlock(const region::Thread& self,
+                                    uint32_t block) {
+  std::atomic<uint64_t>& place = frames_.pool().file_blocks[block];
+  if (place.load(std::memory_order_acquire) != 0) return absl::OkStatus();
+  return region_.heap()
+      .AllocateLinked(self, kFilesPerBlock * sizeof(FileEntry), kLineBytes,
+                      &place)
+      .status();
+}
+
+// A FREE entry, CLAIMED in this process's name.
+absl::StatusOr<uint32_t> FileTable::ClaimFree(const region::Thread& self,
+                                              const Drop& drop) {
+  std::atomic<uint32_t>& used = frames_.pool().files_used;
+  const uint32_t count = used.load(std::memory_order_relaxed);
+  uint32_t found = kMaxFiles;
+  for (uint32_t i = 0; i < count && found == kMaxFiles; ++i) {
+    const FileWord word = FileWord::Unpack(At(i)->word.load());
+    if (word.state == FileState::kFree) found = i;
+  }
+  if (found == kMaxFiles && count < kMaxFiles) {
+    MPOOL_RETURN_IF_ERROR(EnsureBlock(self, count / kFilesPerBlock));
+    found = count;
+    used.store(count + 1, std::memory_order_release);
+  }
+  for (uint32_t i = 0; i < count && found == kMaxFiles; ++i) {
+    FileEntry& entry = *At(i);
+    if (IsOpenAnywhere(entry) || !drop(i).ok()) continue;
+    SetState(entry, FileState::kFree);
+    found = i;
+  }
+  if (found == kMaxFiles) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "open file: the environment knows ", kMaxFiles,
+        " files already and none of them is closed and clean"));
+  }
+  FileEntry& entry = *At(found);
+  FileWord word = FileWord::Unpack(entry.word.load());
+  word = {.generation = word.generation + 1,
+          .owner = self.process,
+          .state = FileState::kClaimed};
+  MPOOL_STEP("mpool.file.claim");
+  entry.word.store(word.Pack(), std::memory_order_release);
+  MPOOL_STEP("mpool.file.claimed");
+  return found;
+}
+
+absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
+                             const Request& request,
+                             const os::FileInfo& info) {
+  entry.device.store(info.identity.device);
+  entry.inode.store(info.identity.inode);
+  entry.birth_ns.store(info.identity.birth_ns);
+  entry.page_bytes.store(request.page_bytes);
+  entry.page_count.store(info.size_bytes / request.page_bytes);
+  entry.write_count.store(0);
+  entry.seen_count.store(0);
+  entry.synced_count.store(0);
+  entry.pages_read.store(0);
+  entry.pages_written.store(0);
+  entry.unsynced_evicted.store(0);
+  entry.sticky_errno.store(0);
+  entry.poisoned.store(0);
+  for (auto& bits : entry.open_bits) bits.store(0);
+  SetSeen(entry, info);
+  const uint64_t old = entry.path.load();
+  auto copy = [&](uint64_t offset) {
+    std::memcpy(region_.base() + offset, request.path.c_str(),
+                request.path.size() + 1);
+  };
+  if (region_.heap().SizeOf(old) > request.path.size()) {
+    copy(old);
+    return absl::OkStatus();
+  }
+  MPOOL_RETURN_IF_ERROR(region_.heap()
+                            .AllocateLinked(self, request.path.size() + 1, 16,
+                                            &entry.path, copy)
+                            .status());
+  if (old != 0) static_cast<void>(region_.heap().Free(self, old));
+  return absl::OkStatus();
+}
+
+// Whether the request fits the entry that the file already has.
+absl::Status FileTable::Match(FileEntry& entry, const Request& request,
+                              const os::FileInfo& info, uint32_t index,
+                              const Drop& drop) {
+  const uint32_t page_bytes = entry.page_bytes.load();
+  if (IsOpenAnywhere(entry)) {
+    if (page_bytes == request.page_bytes) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "open file ", request.path, " with pages of ", request.page_bytes,
+        " bytes: it is open with pages of ", page_bytes,
+        "; all handles must agree"));
+  }
+  const bool changed = WasChangedOutside(entry, info);
+  if (!changed && page_bytes == request.page_bytes) return absl::OkStatus();
+  const bool complete = entry.write_count.load() == entry.seen_count.load();
+  absl::Status dropped = drop(index);
+  if (!dropped.ok() && (complete || page_bytes != request.page_bytes)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "open file ", request.path, ": it was changed by others while the "
+        "environment holds unwritten pages of it (", dropped.ToString(),
+        "); put the old file back, or discard them with 'mpool remove --force'"
+        ));
+  }
+  if (dropped.ok()) {
+    entry.page_bytes.store(request.page_bytes);
+    entry.page_count.store(info.size_bytes / request.page_bytes);
+  }
+  SetSeen(entry, info);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint32_t> FileTable::FindOrClaim(const region::Thread& self,
+                                                const Request& request,
+                                                const os::FileInfo& info,
+                                                const Drop& drop) {
+  std::optional<uint32_t> found;
+  ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    if (!found.has_value() && IsSame(entry, info.identity)) found = index;
+  });
+  if (found.has_value()) {
+    MPOOL_RETURN_IF_ERROR(Match(*At(*found), request, info, *found, drop));
+    RaiseTo(&At(*found)->page_count, info.size_bytes / request.page_bytes);
+    return *found;
+  }
+  MPOOL_ASSIGN_OR_RETURN(const uint32_t index, ClaimFree(self, drop));
+  const absl::Status filled = Fill(self, *At(index), request, info);
+  if (!filled.ok()) {
+    SetState(*At(index), FileState::kFree);
+    return filled;
+  }
+  return index;
+}
+
+absl::StatusOr<OpenedFile> FileTable::Open(const region::Thread& self,
+                                           const Request& request,
+                                           const Drop& drop) {
+  LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
+                   LockRank::kFiles);
+  // Under the latch: what was true before may have changed by a write-back.
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, request.file->Info());
+  if (info.size_bytes % request.page_bytes != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "open file ", request.path, ": its size ", info.size_bytes,
+        " is not a multiple of the page size ", request.page_bytes,
+        "; give the page size that it was made with"));
+  }
+  MPOOL_ASSIGN_OR_RETURN(const uint32_t index,
+                         FindOrClaim(self, request, info, drop));
+  FileEntry& entry = *At(index);
+  const uint32_t bit = self.process - 1;
+  MPOOL_STEP("mpool.file.open");
+  entry.open_bits[bit / 64].fetch_or(uint64_t{1} << (bit % 64));
+  SetState(entry, FileState::kOpen);
+  MPOOL_STEP("mpool.file.opened");
+  OpenedFile opened;
+  opened.index = index;
+  opened.page_bytes = request.page_bytes;
+  opened.page_class = ClassOf(request.page_bytes);
+  const uint32_t generation = FileWord::Unpack(entry.word.load()).generation;
+  opened.file_key = PageKey::FileKey(index, generation);
+  opened.read_only = request.read_only;
+  opened.entry = &entry;
+  opened.file = request.file;
+  opened.path = request.path;
+  std::lock_guard<std::mutex> lock(mutex_);
+  Local& local = local_[index];
+  if (local.generation != generation) local = Local{generation, 0, nullptr};
+  ++local.handles;
+  if (!request.read_only) local.writable = request.file;
+  return opened;
+}
+
+bool FileTable::Close(const region::Thread& self, const OpenedFile& file) {
+  LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
+                   LockRank::kFiles);
+  std::lock_guard<std::mutex> lock(mutex_);
+  Local& local = local_[file.index];
+  if (--local.handles > 0) return false;
+  local_.erase(file.index);
+  const uint32_t bit = self.process - 1;
+  MPOOL_STEP("mpool.file.close");
+  file.entry->open_bits[bit / 64].fetch_and(~(uint64_t{1} << (bit % 64)));
+  MPOOL_STEP("mpool.file.closed");
+  if (IsOpenAnywhere(*file.entry)) return false;
+  SetState(*file.entry, FileState::kClosed);
+  return true;
+}
+
+bool FileTable::IsOnlyOpener(const region::Thread& self,
+                             const OpenedFile& file) const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto local = local_.find(file.index);
+  if (local == local_.end() || local->second.handles != 1) return false;
+  const uint32_t bit = self.process - 1;
+  for (uint32_t i = 0; i < kMaxProcesses / 64; ++i) {
+    uint64_t bits = file.entry->open_bits[i].load(std::memory_order_acquire);
+    if (i == bit / 64) bits &= ~(uint64_t{1} << (bit % 64));
+    if (bits != 0) return false;
+  }
+  return true;
+}
+
+uint32_t FileTable::open_handles() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  uint32_t count = 0;
+  for (const auto& [index, local] : local_) count += local.handles;
+  return count;
+}
+
+uint32_t FileTable::LocalHandles(uint32_t index) const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto local = local_.find(index);
+  return local == local_.end() ? 0 : local->second.handles;
+}
+
+absl::StatusOr<std::shared_ptr<os::File>> FileTable::ForWriting(
+    uint32_t index) {
+  FileEntry& entry = *At(index);
+  const uint32_t generation = FileWord::Unpack(entry.word.load()).generation;
+  std::lock_guard<std::mutex> lock(mutex_);
+  Local& local = local_[index];
+  if (local.generation != generation) local = Local{generation, 0, nullptr};
+  if (local.writable != nullptr) return local.writable;
+  const std::string path = PathOf(entry);
+  MPOOL_ASSIGN_OR_RETURN(os::File file, os::File::Open(path, {}));
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());
+  if (!IsSame(entry, info.identity)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "write back pages of ", path,
+        ": another file has that name now; put the old one back"));
+  }
+  local.writable = std::make_shared<os::File>(std::move(file));
+  return local.writable;
+}
+
+void FileTable::BeforeWrite(FileEntry& entry) {
+  MPOOL_STEP("mpool.write.announce");
+  entry.write_count.fetch_add(1, std::memory_order_acq_rel);
+  MPOOL_STEP("mpool.write.announced");
+}
+
+void FileTable::AfterWrite(FileEntry& entry, const os::File& file,
+                           uint64_t pages) {
+  entry.pages_written.fetch_add(pages, std::memory_order_relaxed);
+  const absl::StatusOr<os::FileInfo> info = file.Info();
+  if (!info.ok()) return;  // the counts stay apart, which proves nothing
+  // Writers pass here in any order; the file's times only rise.
+  RaiseTo(&entry.seen_size, info->size_bytes);
+  RaiseTo(&entry.seen_mtime_ns, info->mtime_ns);
+  RaiseTo(&entry.seen_ctime_ns, info->ctime_ns);
+  MPOOL_STEP("mpool.write.see");
+  entry.seen_count.fetch_add(1, std::memory_order_acq_rel);
+  MPOOL_STEP("mpool.write.seen");
+}
+
+void FileTable::Repair(const region::Thread& self, uint32_t process,
+                       const std::function<bool(uint32_t)>& is_dead,
+                       uint64_t* latches) {
+  // Entries are claimed and filled under the latch, so only its dead owner
+  // leaves a claim; the bits go without it.
+  region::Latch& latch = frames_.pool().files_latch;
+  const uint32_t owner = latch.owner();
+  const bool taken =
+      is_dead(owner) && latch.TakeOver(owner, self.id, LockRank::kFiles);
+  const uint32_t used = frames_.pool().files_used.load();
+  for (uint32_t i = 0; i < used && At(i) != nullptr; ++i) {
+    FileEntry& entry = *At(i);
+    const FileWord word = FileWord::Unpack(entry.word.load());
+    if (taken && word.state == FileState::kClaimed &&
+        word.owner == process) {
+      SetState(entry, FileState::kFree);
+    }
+    const uint32_t bit = process - 1;
+    entry.open_bits[bit / 64].fetch_and(~(uint64_t{1} << (bit % 64)));
+    MPOOL_STEP("mpool.repair.file");
+  }
+  if (!taken) return;
+  ++*latches;
+  latch.Unlock(self.id, LockRank::kFiles);
+}
+
+absl::Status FileTable::MarkOpenInChild(const region::Thread& self) {
+  LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
+                   LockRank::kFiles);
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (const auto& [index, local] : local_) {
+    if (local.handles == 0) continue;
+    FileEntry& entry = *At(index);
+    if (FileWord::Unpack(entry.word.load()).generation != local.generation) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "use file ", PathOf(entry), " in a forked child: its parent closed "
+          "it before the child's first call; open it again in the child"));
+    }
+    const uint32_t bit = self.process - 1;
+    entry.open_bits[bit / 64].fetch_or(uint64_t{1} << (bit % 64));
+    SetState(entry, FileState::kOpen);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mpool::internal

@@ -1,0 +1,192 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// files.h - the page files as the pool knows them, in all processes.
+//
+// Concurrency: opening and closing take the files latch; the counters are
+//              atomics that anybody raises.
+// Invariants:  E1 an entry is FREE, CLAIMED (being filled), OPEN or CLOSED;
+//              only CLAIMED names an owner. E2 who has it open is one bit per
+//              process slot, never a count. E3 its generation is part of the
+//              key of each of its pages, and it turns FREE only after a sweep
+//              found no frame of it.
+// Crash:       CLAIMED by a dead owner turns FREE; a dead process's bits go.
+// Lock rank:   kFiles; the heap latch may be taken under it, and I/O is done.
+
+#ifndef MPOOL_MPOOL_FILES_H_
+#define MPOOL_MPOOL_FILES_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "mpool/frames.h"
+#include "os/file.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+enum class FileState : uint32_t {
+  kFree = 0,
+  kClaimed = 1,
+  kOpen = 2,
+  kClosed = 3,
+};
+
+// generation 32 | owner process 16 | state 8
+struct FileWord {
+  uint32_t generation = 0;
+  uint32_t owner = 0;
+  FileState state = FileState::kFree;
+  static FileWord Unpack(uint64_t word) {
+    return {static_cast<uint32_t>(word >> 32),
+            static_cast<uint32_t>(word >> 8) & 0xffff,
+            static_cast<FileState>(word & 0xff)};
+  }
+  uint64_t Pack() const {
+    return uint64_t{generation} << 32 | uint64_t{owner & 0xffff} << 8 |
+           static_cast<uint64_t>(state);
+  }
+};
+
+// SHARED
+struct alignas(kLineBytes) FileEntry {
+  std::atomic<uint64_t> word;
+  std::atomic<uint64_t> device;
+  std::atomic<uint64_t> inode;
+  std::atomic<uint64_t> birth_ns;
+  std::atomic<uint64_t> page_count;
+  std::atomic<uint64_t> path;  // offset of the absolute path, NUL-terminated
+  std::atomic<uint32_t> page_bytes;
+  std::atomic<uint32_t> pad0;
+  std::atomic<uint64_t> open_bits[kMaxProcesses / 64];
+  // Raised before a write, and after the stat that follows it.
+  std::atomic<uint64_t> write_count;
+  std::atomic<uint64_t> seen_count;
+  std::atomic<uint64_t> seen_size;
+  std::atomic<uint64_t> seen_mtime_ns;
+  std::atomic<uint64_t> seen_ctime_ns;
+  std::atomic<uint64_t> synced_count;  // write_count that an fsync covered
+  std::atomic<uint64_t> pages_read;
+  std::atomic<uint64_t> pages_written;
+  // Pages evicted since the last good fsync, and the errno of a failed one,
+  // which stays.
+  std::atomic<uint64_t> unsynced_evicted;
+  std::atomic<uint32_t> sticky_errno;
+  std::atomic<uint32_t> poisoned;
+  uint64_t pad1[11];
+};
+static_assert(sizeof(FileEntry) == 256);
+
+inline constexpr uint32_t kFilesPerBlock = 64;
+
+// A file that this process has open.
+class OpenedFile {
+ public:
+  uint32_t index = 0;
+  uint32_t page_bytes = 0;
+  uint32_t page_class = 0;
+  uint64_t file_key = 0;  // PageKey::FileKey
+  bool read_only = false;
+  FileEntry* entry = nullptr;
+  std::shared_ptr<os::File> file;
+  std::string path;
+};
+
+class FileTable {
+ public:
+  FileTable(region::Region& region, FrameTable& frames)
+      : region_(region), frames_(frames) {}
+
+  FileEntry* At(uint32_t index) const;
+  std::string PathOf(const FileEntry& entry) const;
+
+  // Finds or makes the entry of an open file and marks it open by this
+  // process. `drop` empties the pool of a closed entry's clean pages; it fails,
+  // naming the file, if one is dirty.
+  struct Request {
+    std::shared_ptr<os::File> file;
+    std::string path;
+    uint32_t page_bytes = 0;
+    bool read_only = false;
+  };
+  using Drop = std::function<absl::Status(uint32_t index)>;
+  absl::StatusOr<OpenedFile> Open(const region::Thread& self,
+                                  const Request& request, const Drop& drop);
+  // Clears the process's bit if this was its last handle; tells whether nobody
+  // has the file open any more.
+  bool Close(const region::Thread& self, const OpenedFile& file);
+  // Whether this is the last handle on the file, in any process.
+  bool IsOnlyOpener(const region::Thread& self, const OpenedFile& file) const;
+  // A forked child has its parent's handles open too.
+  absl::Status MarkOpenInChild(const region::Thread& self);
+  // Held around a fork, so that the child finds the table whole.
+  std::mutex& mutex() { return mutex_; }
+  // Handles that this process has open.
+  uint32_t open_handles() const;
+  uint32_t LocalHandles(uint32_t index) const;
+
+  // The file for writing, opened by its path if this process has not opened
+  // it; identity is compared.
+  absl::StatusOr<std::shared_ptr<os::File>> ForWriting(uint32_t index);
+
+  // A write is about to happen; and it is over, with the file's new state.
+  void BeforeWrite(FileEntry& entry);
+  void AfterWrite(FileEntry& entry, const os::File& file, uint64_t pages);
+
+  template <class F>
+  void ForEach(F&& visit) const;
+
+  // Repair: entries claimed by the dead turn free, their bits go.
+  void Repair(const region::Thread& self, uint32_t process,
+              const std::function<bool(uint32_t)>& is_dead,
+              uint64_t* latches);
+
+ private:
+  absl::StatusOr<uint32_t> FindOrClaim(const region::Thread& self,
+                                       const Request& request,
+                                       const os::FileInfo& info,
+                                       const Drop& drop);
+  absl::Status Match(FileEntry& entry, const Request& request,
+                     const os::FileInfo& info, uint32_t index,
+                     const Drop& drop);
+  absl::StatusOr<uint32_t> ClaimFree(const region::Thread& self,
+                                     const Drop& drop);
+  absl::Status Fill(const region::Thread& self, FileEntry& entry,
+                    const Request& request, const os::FileInfo& info);
+  absl::Status EnsureBlock(const region::Thread& self, uint32_t block);
+
+  region::Region& region_;
+  FrameTable& frames_;
+  mutable std::mutex mutex_;
+  struct Local {
+    uint32_t generation = 0;
+    uint32_t handles = 0;
+    std::shared_ptr<os::File> writable;
+  };
+  std::unordered_map<uint32_t, Local> local_;  // guarded by mutex_
+};
+
+template <class F>
+void FileTable::ForEach(F&& visit) const {
+  const uint32_t used = std::min(
+      frames_.pool().files_used.load(std::memory_order_acquire), kMaxFiles);
+  for (uint32_t i = 0; i < used; ++i) {
+    FileEntry* entry = At(i);
+    if (entry == nullptr) continue;
+    const FileWord word =
+        FileWord::Unpack(entry->word.load(std::memory_order_acquire));
+    if (word.state == FileState::kOpen || word.state == FileState::kClosed) {
+      visit(i, *entry, word);
+    }
+  }
+}
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_FILES_H_

@@ -1,0 +1,270 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// get.cc - getting a page that is in memory: the hit path, and what is done
+// when it does not lead there at once.
+//
+// The hit path stores to the thread's own ledger line and counters, and to
+// nothing that another thread's hits touch, once the page is warm (HINT and
+// the reference word are set). One instruction is locked: the exchange that
+// publishes the ledger entry.
+
+#include "absl/strings/str_cat.h"
+#include "mpool/pool.h"
+#include "os/status.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+
+// The policy's share of a hit.
+inline void Pool::Touch(ThreadContext& self, BufferHeader& header) {
+  if (header.reference.load(std::memory_order_relaxed) == 0) {
+    header.reference.store(1, std::memory_order_relaxed);
+  }
+  if (wants_hits_) {
+    self.hits[self.hit_count++] = frames_.IndexOf(header);
+    if (self.hit_count == self.hits.size()) policy_->ApplyHits(self);
+  }
+}
+
+inline Pin Pool::MakePin(BufferHeader& header, EntryWord* entry) const {
+  const uint64_t place = header.place.load(std::memory_order_relaxed);
+  Pin pin;
+  pin.pool = const_cast<Pool*>(this);
+  pin.entry = entry;
+  pin.header = &header;
+  pin.data = region_.base() + (place >> 8);
+  pin.size = ClassBytes(static_cast<uint32_t>(place & 0x7));
+  pin.generation = region_.generation();
+  return pin;
+}
+
+inline Pool::Request Pool::MakeRequest(const OpenedFile& file, PageNo page,
+                                       Mode mode,
+                                       const GetOptions& options) const {
+  Request request;
+  request.file = &file;
+  request.page = page;
+  request.key = PageKey::Make(file.file_key, page);
+  request.hash = HashTable::Hash(request.key);
+  request.mode = mode;
+  request.create = options.create;
+  request.scan = options.scan;
+  request.deadline = os::Deadline(options.wait);
+  return request;
+}
+
+absl::StatusOr<ReadPage> Pool::Get(const OpenedFile& file, PageNo page,
+                                   const GetOptions& options) {
+  const Mode mode =
+      options.latch == Latch::kNone ? Mode::kPin : Mode::kShared;
+  ThreadContext* self = CachedSelf();
+  if (self != nullptr && page <= kMaxPageNo) [[likely]] {
+    const uint64_t key = PageKey::Make(file.file_key, page);
+    const FrameIndex frame = hash_.Find(HashTable::Hash(key), key);
+    EntryWord* entry = &self->thread.slot->entries[0];
+    // Only the first entry is tried here; who holds pages takes the long way.
+    if (frame != 0 && entry->load(std::memory_order_relaxed) == 0 &&
+        self->thread.slot->used.load(std::memory_order_relaxed) != 0)
+        [[likely]] {
+      BufferHeader& header = frames_.header(frame);
+      __builtin_prefetch(frames_.data(header));
+      MPOOL_STEP("mpool.get.publish");
+      Ledger::Publish(entry, frame, mode);
+      MPOOL_STEP("mpool.get.published");
+      // Pairs with the taker's CAS and scan; see ledger.h.
+      const State seen = header.Load();
+      constexpr uint64_t kLook =
+          State::kPhaseMask | State::kX | State::kXPending | State::kHint;
+      if ((seen.bits & kLook) ==
+              (static_cast<uint64_t>(Phase::kValid) | State::kHint) &&
+          header.key.load(std::memory_order_acquire) == key) [[likely]] {
+        if (!options.scan) Touch(*self, header);
+        self->Count(Counter::hits);
+        return ReadPage(MakePin(header, entry));
+      }
+      latch_.Withdraw(header, entry);
+    }
+  }
+  MPOOL_ASSIGN_OR_RETURN(self, Self());
+  MPOOL_ASSIGN_OR_RETURN(
+      const Pin pin, GetSlow(*self, MakeRequest(file, page, mode, options)));
+  return ReadPage(pin);
+}
+
+absl::StatusOr<WritePage> Pool::GetForUpdate(const OpenedFile& file,
+                                             PageNo page,
+                                             const GetOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  if (file.read_only) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "get page ", page, " of ", file.path,
+        " for update: the file was opened with FileOptions::read_only"));
+  }
+  MPOOL_ASSIGN_OR_RETURN(
+      const Pin pin,
+      GetSlow(*self, MakeRequest(file, page, Mode::kExclusive, options)));
+  return WritePage(pin);
+}
+
+absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
+  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  if (file.read_only) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "make a page of ", file.path,
+        ": the file was opened with FileOptions::read_only"));
+  }
+  // The number is the caller's alone from here on. If it dies, the page reads
+  // as cleared.
+  MPOOL_STEP("mpool.new.number");
+  const PageNo page = file.entry->page_count.fetch_add(1);
+  MPOOL_STEP("mpool.new.numbered");
+  Request request = MakeRequest(file, page, Mode::kExclusive, {});
+  request.create = true;
+  request.fresh = true;
+  MPOOL_ASSIGN_OR_RETURN(const Pin pin, GetSlow(*self, request));
+  return WritePage(pin);
+}
+
+absl::StatusOr<Pin> Pool::GetSlow(ThreadContext& self,
+                                  const Request& request) {
+  const uint64_t largest =
+      (uint64_t{1} << 63) / request.file->page_bytes - 1;
+  if (request.page > std::min(kMaxPageNo, largest)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("get page ", request.page, " of ", request.file->path,
+                     ": page numbers end at ", std::min(kMaxPageNo, largest)));
+  }
+  while (true) {
+    const FrameIndex frame = hash_.Find(request.hash, request.key);
+    std::optional<Pin> pin;
+    if (frame == 0) {
+      MPOOL_ASSIGN_OR_RETURN(pin, Load(self, request));
+    } else {
+      MPOOL_ASSIGN_OR_RETURN(
+          pin, TryResident(self, request, frames_.header(frame)));
+    }
+    if (pin.has_value()) return *pin;
+  }
+}
+
+// nullopt: look the page up again.
+absl::StatusOr<std::optional<Pin>> Pool::TryResident(ThreadContext& self,
+                                                     const Request& request,
+                                                     BufferHeader& header) {
+  const std::optional<Holder> own =
+      ledger_.FindOwn(self.thread, frames_.IndexOf(header));
+  if (own.has_value() && header.key.load() == request.key) {
+    const bool for_update = request.mode == Mode::kExclusive;
+    if (own->seen.mode() == Mode::kExclusive ||
+        (for_update && own->seen.mode() == Mode::kShared)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "get page ", request.page, " of ", request.file->path,
+          for_update ? " for update" : "", ": this thread holds it ",
+          own->seen.mode() == Mode::kExclusive ? "for update" : "to read",
+          " already; put it first"));
+    }
+  }
+  if (request.mode == Mode::kExclusive) {
+    return EnterExclusive(self, request, header);
+  }
+  return EnterShared(self, request, header, own.has_value());
+}
+
+absl::StatusOr<std::optional<Pin>> Pool::EnterShared(ThreadContext& self,
+                                                     const Request& request,
+                                                     BufferHeader& header,
+                                                     bool reentrant) {
+  MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
+  Ledger::Publish(entry, frames_.IndexOf(header), request.mode);
+  MPOOL_STEP("mpool.get.entered");
+  const Enter entered = latch_.TryShared(header, request.key, reentrant);
+  if (entered == Enter::kGranted) {
+    if (!request.scan) Touch(self, header);
+    self.Count(Counter::hits);
+    return MakePin(header, entry);
+  }
+  latch_.Withdraw(header, entry);
+  if (entered == Enter::kPoisoned) return Poisoned(request, header);
+  if (entered == Enter::kBusy) {
+    MPOOL_RETURN_IF_ERROR(WaitForOwner(self, request, header));
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
+    ThreadContext& self, const Request& request, BufferHeader& header) {
+  MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
+  Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
+  MPOOL_STEP("mpool.get.entered");
+  bool had_hint = false;
+  const Enter entered =
+      latch_.TryPending(self.thread, header, request.key, &had_hint);
+  if (entered == Enter::kGranted) {
+    const absl::Status drained = latch_.DrainReaders(
+        self.thread, header, entry, had_hint, request.deadline);
+    if (!drained.ok()) {
+      latch_.Withdraw(header, entry);
+      return drained;
+    }
+    if (!request.scan) Touch(self, header);
+    self.Count(Counter::hits);
+    return MakePin(header, entry);
+  }
+  latch_.Withdraw(header, entry);
+  if (entered == Enter::kPoisoned) {
+    if (!request.create) return Poisoned(request, header);
+    return Overwrite(self, request, header);
+  }
+  if (entered == Enter::kBusy) {
+    MPOOL_RETURN_IF_ERROR(WaitForOwner(self, request, header));
+  }
+  return std::nullopt;
+}
+
+// A poisoned page is made anew: T18.
+absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
+                                                   const Request& request,
+                                                   BufferHeader& header) {
+  MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
+  Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
+  State seen = header.Load();
+  if (seen.phase() != Phase::kPoisoned || header.key.load() != request.key ||
+      !header.Change(&seen, seen.WithPhase(Phase::kValid)
+                                .With(State::kX | State::kHint)
+                                .WithOwner(self.thread.id))) {
+    latch_.Withdraw(header, entry);
+    return std::nullopt;
+  }
+  const std::span<std::byte> bytes = frames_.bytes(header);
+  std::fill(bytes.begin(), bytes.end(), std::byte{0});
+  request.file->entry->poisoned.fetch_sub(1);
+  self.Count(Counter::pages_created);
+  self.Count(Counter::misses);
+  return MakePin(header, entry);
+}
+
+absl::Status Pool::WaitForOwner(ThreadContext& self, const Request& request,
+                                BufferHeader& header) {
+  const State seen = header.Load();
+  if (!seen.is_owned() || header.key.load() != request.key) {
+    return absl::OkStatus();
+  }
+  if (seen.owner() == self.thread.id) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "get page ", request.page, " of ", request.file->path,
+        ": this thread got it for update already; put it first"));
+  }
+  self.Count(Counter::latch_waits);
+  return latch_.WaitForChange(self.thread, header, seen, 0, request.deadline);
+}
+
+absl::Status Pool::Poisoned(const Request& request,
+                            const BufferHeader& header) const {
+  return absl::DataLossError(absl::StrCat(
+      "get page ", request.page, " of ", request.file->path, ": process ",
+      header.poisoned_by.load(), " died while it changed it, and the page had "
+      "changes that were not on disk; write it anew with GetForUpdate and "
+      "GetOptions::create"));
+}
+
+}  // namespace mpool::internal

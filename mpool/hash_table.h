@@ -1,0 +1,115 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// hash_table.h - from page key to frame: buckets of one cache line each.
+//
+// Concurrency: Find takes no latch. A slot changes by one 8-byte store, so a
+//              stale miss sends the reader to the miss path, which searches
+//              again under the bucket latch, and a stale hit is caught by the
+//              key check on the header. Insert, Remove and FindLatched need the
+//              bucket's latch.
+// Invariants:  H1 a key has at most one slot. H2 a slot names a frame whose
+//              header holds that key, but for frames that are LOADING or
+//              EVICTING. H3 entries never move between buckets.
+// Crash:       slots are always whole, so the latch of a dead owner is simply
+//              released, after the lines of its bucket lost their owner tag; an
+//              overflow line that was not linked yet is freed by its tag.
+// Lock rank:   kBucket; no latch is taken under it.
+
+#ifndef MPOOL_MPOOL_HASH_TABLE_H_
+#define MPOOL_MPOOL_HASH_TABLE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+
+#include "mpool/buffer_header.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+inline constexpr uint32_t kBucketSlots = 7;
+
+// Slot: tag 28 | frame 32 | used 4; 0 is empty. A bucket that is full goes on
+// in a line of the same shape, latched with it.
+// SHARED
+struct alignas(kLineBytes) Bucket {
+  region::Latch latch;
+  std::atomic<uint32_t> overflow;  // offset of the next line / 64, or 0
+  std::atomic<uint64_t> slots[kBucketSlots];
+};
+static_assert(sizeof(Bucket) == 64);
+
+class HashTable {
+ public:
+  explicit HashTable(region::Region& region) : region_(region) {}
+
+  // Number of buckets for `frames` frames: three to a bucket.
+  static uint32_t BucketsFor(uint64_t frames);
+  // The table of `count` buckets at region offset `buckets`.
+  void Attach(uint64_t buckets, uint32_t count) {
+    buckets_ = region_.At<Bucket>(buckets);
+    count_ = count;
+  }
+  uint32_t size() const { return count_; }
+
+  // Berkeley DB's BUCKET, page number XOR shifted file, then a fixed mix:
+  // every process must find the same bucket.
+  static uint64_t Hash(uint64_t key) {
+    uint64_t h = key * 0x9e3779b97f4a7c15;
+    h ^= h >> 32;
+    return h * 0xd6e8feb86659fd93;
+  }
+
+  // The frame whose slot has the key's tag and whose header has the key, or 0.
+  FrameIndex Find(uint64_t hash, uint64_t key) const {
+    const Bucket& bucket = buckets_[IndexOf(hash)];
+    const uint64_t tag = TagOf(hash);
+    for (const std::atomic<uint64_t>& slot : bucket.slots) {
+      const uint64_t word = slot.load(std::memory_order_acquire);
+      if ((word & kTagMask) == tag && Matches(word, key)) return Frame(word);
+    }
+    if (bucket.overflow.load(std::memory_order_acquire) == 0) return 0;
+    return FindOverflow(bucket, hash, key);
+  }
+
+  Bucket& bucket(uint64_t hash) { return buckets_[IndexOf(hash)]; }
+
+  // REQUIRES (all): the bucket's latch. Insert is false if the bucket is full:
+  // the caller lets it go, allocates a line, and comes back with it.
+  bool Insert(uint64_t hash, FrameIndex frame);
+  void InsertWithLine(uint64_t hash, FrameIndex frame, uint64_t line);
+  // Empties the slot that names `frame`; false if there is none.
+  bool Remove(uint64_t hash, FrameIndex frame);
+  // Whether a slot names `frame`.
+  bool Names(uint64_t hash, FrameIndex frame) const;
+
+  // Releases every bucket latch that a dead thread holds; repair only.
+  uint64_t ReleaseDead(const std::function<bool(uint32_t)>& is_dead);
+
+ private:
+  static constexpr uint64_t kUsed = 1;
+  static constexpr uint64_t kTagMask = ~uint64_t{0} << 36 | 0xf;
+
+  static uint64_t TagOf(uint64_t hash) { return hash << 36 | kUsed; }
+  static FrameIndex Frame(uint64_t word) {
+    return static_cast<FrameIndex>(word >> 4);
+  }
+  uint32_t IndexOf(uint64_t hash) const {
+    return static_cast<uint32_t>((hash >> 32) * count_ >> 32);
+  }
+  bool Matches(uint64_t word, uint64_t key) const {
+    return region_.At<BufferHeader>(uint64_t{Frame(word)} * kLineBytes)
+               ->key.load(std::memory_order_relaxed) == key;
+  }
+  FrameIndex FindOverflow(const Bucket& bucket, uint64_t hash,
+                          uint64_t key) const;
+  Bucket* Next(const Bucket& line) const;
+
+  region::Region& region_;
+  Bucket* buckets_ = nullptr;
+  uint32_t count_ = 0;
+};
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_HASH_TABLE_H_

@@ -1,0 +1,85 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// ledger.h - what each thread holds: a pin is a ledger entry, and nothing else.
+//
+// Concurrency: only a thread itself stores into its ledger, but for puts of
+//              guards that moved; anybody scans.
+// Orders:      a getter publishes its entry by a seq_cst exchange and then loads
+//              the state (seq_cst); a taker (XP, EVICTING) changes the state by
+//              a seq_cst CAS and then loads the entries (seq_cst). In the
+//              single order of these four, one of the two sees the other.
+// Crash:       entries of a dead process are cleared by its repair.
+
+#ifndef MPOOL_MPOOL_LEDGER_H_
+#define MPOOL_MPOOL_LEDGER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "mpool/buffer_header.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+enum class Mode : uint64_t { kNone = 0, kShared = 1, kPin = 2, kExclusive = 3 };
+
+// An entry: frame 32 (low) | mode 32.
+struct Entry {
+  uint64_t word = 0;
+  static Entry Make(FrameIndex frame, Mode mode) {
+    return {static_cast<uint64_t>(mode) << 32 | frame};
+  }
+  FrameIndex frame() const { return static_cast<FrameIndex>(word); }
+  Mode mode() const { return static_cast<Mode>(word >> 32); }
+};
+
+using EntryWord = std::atomic<uint64_t>;
+
+// An entry that a scan met.
+struct Holder {
+  EntryWord* entry = nullptr;
+  Entry seen;
+  uint32_t thread = 0;
+};
+
+class Ledger {
+ public:
+  explicit Ledger(region::Region& region) : region_(region) {}
+
+  // An entry of the thread that holds nothing. ResourceExhausted when it holds
+  // kMaxPinsPerThread pages.
+  absl::StatusOr<EntryWord*> FreeEntry(const region::Thread& self) {
+    region::ThreadSlot& slot = *self.slot;
+    for (uint32_t i = 0; i < kLedgerEntries; ++i) {
+      if (slot.entries[i].load(std::memory_order_relaxed) != 0) continue;
+      if (i >= slot.used.load(std::memory_order_relaxed)) {
+        slot.used.store(i + 1, std::memory_order_seq_cst);
+      }
+      return &slot.entries[i];
+    }
+    return FreeOverflowEntry(self);
+  }
+
+  static void Publish(EntryWord* entry, FrameIndex frame, Mode mode) {
+    entry->exchange(Entry::Make(frame, mode).word, std::memory_order_seq_cst);
+  }
+
+  // The first entry, other than `own`, that names `frame`; with `only`, in that
+  // mode. One pass over all threads.
+  std::optional<Holder> FindOther(FrameIndex frame, const EntryWord* own,
+                                  std::optional<Mode> only) const;
+  // The thread's own entry for the frame.
+  std::optional<Holder> FindOwn(const region::Thread& self,
+                                FrameIndex frame) const;
+
+ private:
+  absl::StatusOr<EntryWord*> FreeOverflowEntry(const region::Thread& self);
+
+  region::Region& region_;
+};
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_LEDGER_H_

@@ -1,0 +1,259 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/pool.h"
+
+#include <map>
+#include <mutex>
+
+#include "absl/strings/str_cat.h"
+#include "os/fork.h"
+#include "os/status.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+// Attachments of this process, by generation, for threads that end. A thread
+// that outlives the attachment finds nothing here.
+struct Live {
+  std::mutex mutex;
+  std::map<uint32_t, Pool*> pools;
+};
+Live& LivePools() {
+  static Live* live = new Live;
+  return *live;
+}
+
+void BeforeFork() {
+  LivePools().mutex.lock();
+  for (auto& [generation, pool] : LivePools().pools) {
+    pool->region().process_mutex().lock();
+    pool->files().mutex().lock();
+  }
+}
+void AfterFork() {
+  for (auto& [generation, pool] : LivePools().pools) {
+    pool->files().mutex().unlock();
+    pool->region().process_mutex().unlock();
+  }
+  LivePools().mutex.unlock();
+}
+
+// The contexts of one thread. When it ends, its slots are given back.
+struct Contexts {
+  std::map<uint32_t, std::unique_ptr<ThreadContext>> by_generation;
+
+  ~Contexts() {
+    std::lock_guard<std::mutex> lock(LivePools().mutex);
+    for (auto& [generation, context] : by_generation) {
+      const auto live = LivePools().pools.find(generation);
+      if (live == LivePools().pools.end()) continue;
+      if (live->second->region().generation() != generation) continue;
+      live->second->region().UnregisterThread(context->thread);
+    }
+  }
+};
+thread_local Contexts contexts;
+
+// The context that this thread used last. Local-exec cost in any build.
+struct Cache {
+  uint32_t generation = 0;
+  ThreadContext* context = nullptr;
+};
+__attribute__((tls_model("initial-exec"))) thread_local constinit Cache cache;
+
+constexpr uint32_t Mixed(uint32_t hash, uint64_t value) {
+  for (int i = 0; i < 8; ++i) {
+    hash = (hash ^ static_cast<uint32_t>(value >> (8 * i) & 0xff)) * 16777619u;
+  }
+  return hash;
+}
+
+}  // namespace
+
+uint32_t Pool::Signature() {
+  constexpr uint64_t kSizes[] = {
+      sizeof(region::RegionHeader),
+      offsetof(region::RegionHeader, magic),
+      offsetof(region::RegionHeader, thread_blocks),
+      sizeof(region::ProcessSlot),
+      sizeof(region::ThreadSlot),
+      offsetof(region::ThreadSlot, entries),
+      offsetof(region::ThreadSlot, counters),
+      sizeof(region::LedgerOverflow),
+      sizeof(region::Chunk),
+      sizeof(BufferHeader),
+      offsetof(BufferHeader, place),
+      offsetof(BufferHeader, io_owner),
+      offsetof(BufferHeader, reference),
+      sizeof(Bucket),
+      offsetof(Bucket, slots),
+      sizeof(PoolHeader),
+      offsetof(PoolHeader, classes),
+      sizeof(ClassHeader),
+      sizeof(Extent),
+      sizeof(FileEntry),
+      offsetof(FileEntry, open_bits),
+      offsetof(FileEntry, sticky_errno),
+      static_cast<uint64_t>(State::kOwnerShift),
+      static_cast<uint64_t>(Counter::kCount),
+  };
+  uint32_t hash = 2166136261u;
+  for (const uint64_t size : kSizes) hash = Mixed(hash, size);
+  return hash;
+}
+
+Pool::Pool(region::Region& region, uint64_t cache_bytes)
+    : region_(region), cache_bytes_(cache_bytes) {}
+
+Pool::~Pool() = default;
+
+absl::Status Pool::Format(const region::Thread& self) {
+  MPOOL_RETURN_IF_ERROR(frames_.Format(self, cache_bytes_));
+  return EnsureBuckets(self, 4096);
+}
+
+absl::Status Pool::Start() {
+  const Policy policy = static_cast<Policy>(region_.fixed().policy);
+  frames_.Attach();
+  AttachBuckets();
+  policy_ = MakeReplacement(policy, region_, frames_);
+  if (policy_ == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "join region of ", region_.home().path(), ": its policy ",
+        static_cast<int>(policy), " is not known to this library"));
+  }
+  wants_hits_ = policy_->wants_hits();
+  static const bool registered = [] {
+    os::AtFork(BeforeFork, AfterFork);
+    return true;
+  }();
+  static_cast<void>(registered);
+  std::lock_guard<std::mutex> lock(LivePools().mutex);
+  LivePools().pools[region_.generation()] = this;
+  return absl::OkStatus();
+}
+
+void Pool::Stop() {
+  std::lock_guard<std::mutex> lock(LivePools().mutex);
+  std::erase_if(LivePools().pools,
+                [this](const auto& live) { return live.second == this; });
+}
+
+ThreadContext* Pool::CachedSelf() const {
+  return cache.generation == region_.generation() ? cache.context : nullptr;
+}
+
+absl::Status Pool::EnterChild() {
+  MPOOL_RETURN_IF_ERROR(region_.EnterChild());
+  {
+    std::lock_guard<std::mutex> lock(LivePools().mutex);
+    std::erase_if(LivePools().pools,
+                  [this](const auto& live) { return live.second == this; });
+    LivePools().pools[region_.generation()] = this;
+  }
+  std::lock_guard<std::mutex> lock(region_.process_mutex());
+  return files_.MarkOpenInChild(region_.process_thread());
+}
+
+absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
+  if (region_.generation() == 0) MPOOL_RETURN_IF_ERROR(EnterChild());
+  const uint32_t generation = region_.generation();
+  {
+    // What this thread kept for environments that are closed.
+    std::lock_guard<std::mutex> lock(LivePools().mutex);
+    std::erase_if(contexts.by_generation, [](const auto& entry) {
+      return !LivePools().pools.contains(entry.first);
+    });
+  }
+  std::unique_ptr<ThreadContext>& context = contexts.by_generation[generation];
+  if (context == nullptr) {
+    MPOOL_ASSIGN_OR_RETURN(const region::Thread thread,
+                           region_.RegisterThread());
+    context = std::make_unique<ThreadContext>();
+    context->thread = thread;
+  }
+  cache = {generation, context.get()};
+  return context.get();
+}
+
+// The table is made for pages of 4 KiB; before the first file is known it can
+// still be replaced by one that fits smaller pages. Under the files latch, but
+// at creation.
+absl::Status Pool::EnsureBuckets(const region::Thread& self,
+                                 uint32_t page_bytes) {
+  PoolHeader& pool = frames_.pool();
+  const uint32_t need = HashTable::BucketsFor(pool.cache_bytes / page_bytes);
+  const uint64_t old = pool.buckets.load(std::memory_order_relaxed);
+  if (pool.files_used.load() != 0 || pool.bucket_count.load() >= need) {
+    return absl::OkStatus();
+  }
+  MPOOL_RETURN_IF_ERROR(region_.heap()
+                            .AllocateLinked(self, need * sizeof(Bucket),
+                                            kLineBytes, &pool.buckets)
+                            .status());
+  pool.bucket_count.store(need, std::memory_order_release);
+  if (old != 0) MPOOL_RETURN_IF_ERROR(region_.heap().Free(self, old));
+  return absl::OkStatus();
+}
+
+void Pool::AttachBuckets() {
+  PoolHeader& pool = frames_.pool();
+  hash_.Attach(pool.buckets.load(std::memory_order_acquire),
+               pool.bucket_count.load(std::memory_order_acquire));
+}
+
+absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
+  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  const uint64_t frames = frames_.pool().cache_bytes / request.page_bytes;
+  if (frames < kMinFrames) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "open file ", request.path, ": a cache of ",
+        frames_.pool().cache_bytes, " bytes has room for ", frames,
+        " pages of ", request.page_bytes, ", and needs ", kMinFrames,
+        "; use a larger cache or smaller pages"));
+  }
+  {
+    region::LatchGuard guard(frames_.pool().files_latch, self->thread.id,
+                             region_.watch(), region::LockRank::kFiles);
+    MPOOL_RETURN_IF_ERROR(EnsureBuckets(self->thread, request.page_bytes));
+    AttachBuckets();
+  }
+  return files_.Open(self->thread, request, [&](uint32_t index) {
+    return DropFile(*self, index);
+  });
+}
+
+absl::Status Pool::CloseFile(const OpenedFile& file) {
+  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  if (files_.IsOnlyOpener(self->thread, file)) {
+    MPOOL_RETURN_IF_ERROR(WriteOut(
+        *self, file.index, os::Deadline(absl::InfiniteDuration())));
+  }
+  files_.Close(self->thread, file);
+  return absl::OkStatus();
+}
+
+std::vector<std::string> Pool::Guards(std::optional<uint32_t> file) const {
+  std::vector<std::string> guards;
+  region_.ForEachThread([&](uint32_t, region::ThreadSlot& slot,
+                            region::ThreadWord word) {
+    if (word.process != region_.process()) return;
+    region_.ForEachEntry(slot, [&](EntryWord& place) {
+      const Entry entry{place.load(std::memory_order_acquire)};
+      if (entry.word == 0) return;
+      const uint64_t key =
+          frames_.header(entry.frame()).key.load(std::memory_order_relaxed);
+      const uint32_t index = PageKey::FileIndex(key);
+      if (file.has_value() && *file != index) return;
+      const FileEntry* known = files_.At(index);
+      guards.push_back(absl::StrCat(
+          "page ", PageKey::Page(key), " of ",
+          known == nullptr ? "a file" : files_.PathOf(*known),
+          entry.mode() == Mode::kExclusive ? " (for update)" : ""));
+    });
+  });
+  return guards;
+}
+
+}  // namespace mpool::internal

@@ -1,0 +1,199 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// pool.h - the cache: owns its parts and brings them together, one verb a file.
+//
+//   get.cc     a page that is there: the hit path, and waiting for its holder
+//   put.cc     giving a page back
+//   load.cc    a page that is not there: frame, slot, read
+//   victim.cc  where a frame comes from
+//   sync.cc    write-back of all, fsync, last close
+//   repair.cc  what the dead leave
+//   stats.cc   counting
+//
+// Concurrency: every call may be made by any thread at any time.
+
+#ifndef MPOOL_MPOOL_POOL_H_
+#define MPOOL_MPOOL_POOL_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "mpool/files.h"
+#include "mpool/frames.h"
+#include "mpool/hash_table.h"
+#include "mpool/ledger.h"
+#include "mpool/options.h"
+#include "mpool/page.h"
+#include "mpool/page_latch.h"
+#include "mpool/replacement/replacement.h"
+#include "mpool/stats.h"
+#include "mpool/thread_context.h"
+#include "mpool/write_back.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+class Pool final : public region::Tenant {
+ public:
+  // Hash of the layout of every shared struct; processes with another one
+  // cannot share a region.
+  static uint32_t Signature();
+
+  // `region` must outlive the pool and is not attached yet.
+  Pool(region::Region& region, uint64_t cache_bytes);
+  ~Pool() override;
+
+  // Finds its tables in the region, which is attached now, and makes itself
+  // known to threads that end and to forks.
+  absl::Status Start();
+  // No thread ends into it from here on.
+  void Stop();
+
+  // region::Tenant.
+  absl::Status Format(const region::Thread& self) override;
+  void RepairTenant(const region::Thread& self, uint32_t dead_process,
+                    const std::function<bool(uint32_t)>& is_dead,
+                    RepairReport* report) override;
+
+  absl::StatusOr<OpenedFile> OpenFile(FileTable::Request request);
+  // Writes back what is dirty if nobody else has it open.
+  absl::Status CloseFile(const OpenedFile& file);
+
+  absl::StatusOr<ReadPage> Get(const OpenedFile& file, PageNo page,
+                               const GetOptions& options);
+  absl::StatusOr<WritePage> GetForUpdate(const OpenedFile& file, PageNo page,
+                                         const GetOptions& options);
+  absl::StatusOr<WritePage> New(const OpenedFile& file);
+  void PutShared(const Pin& pin);
+  void PutExclusive(const Pin& pin, bool changed);
+
+  // Writes back and fsyncs; of one file, or of all.
+  absl::Status Sync(std::optional<uint32_t> file, absl::Duration wait);
+  // The last process leaves: writes back all, and fsyncs if `durable`.
+  absl::Status WriteBackAll(bool durable);
+
+  absl::StatusOr<RepairReport> FailCheck();
+  EnvStats Stats() const;
+  // From a region that is only looked at.
+  static EnvStats StatsOf(const region::Region& region,
+                          const FrameTable& frames, const FileTable& files);
+
+  // Guards that this process has out, each as "page N of FILE"; of one file, or
+  // of all.
+  std::vector<std::string> Guards(std::optional<uint32_t> file) const;
+
+  region::Region& region() { return region_; }
+  FileTable& files() { return files_; }
+  FrameTable& frames() { return frames_; }
+  WriteBack& write_back() { return write_back_; }
+
+ private:
+  friend class PoolTester;
+
+  // One get that did not find its way at once.
+  struct Request {
+    const OpenedFile* file = nullptr;
+    PageNo page = 0;
+    uint64_t key = 0;
+    uint64_t hash = 0;
+    Mode mode = Mode::kShared;
+    bool create = false;
+    bool scan = false;
+    bool fresh = false;  // nobody but the caller can have made this page
+    os::Deadline deadline{absl::InfiniteDuration()};
+  };
+
+  // The calling thread's context; registers it at its first call.
+  absl::StatusOr<ThreadContext*> Self() {
+    if (ThreadContext* cached = CachedSelf()) return cached;
+    return RegisterSelf();
+  }
+  ThreadContext* CachedSelf() const;
+  absl::StatusOr<ThreadContext*> RegisterSelf();
+  absl::Status EnterChild();
+
+  Pin MakePin(BufferHeader& header, EntryWord* entry) const;
+  void Touch(ThreadContext& self, BufferHeader& header);
+  Request MakeRequest(const OpenedFile& file, PageNo page, Mode mode,
+                      const GetOptions& options) const;
+
+  // get.cc
+  absl::StatusOr<Pin> GetSlow(ThreadContext& self, const Request& request);
+  absl::StatusOr<std::optional<Pin>> TryResident(ThreadContext& self,
+                                                 const Request& request,
+                                                 BufferHeader& header);
+  absl::StatusOr<std::optional<Pin>> EnterShared(ThreadContext& self,
+                                                 const Request& request,
+                                                 BufferHeader& header,
+                                                 bool reentrant);
+  absl::StatusOr<std::optional<Pin>> EnterExclusive(ThreadContext& self,
+                                                    const Request& request,
+                                                    BufferHeader& header);
+  absl::StatusOr<std::optional<Pin>> Overwrite(ThreadContext& self,
+                                               const Request& request,
+                                               BufferHeader& header);
+  absl::Status WaitForOwner(ThreadContext& self, const Request& request,
+                            BufferHeader& header);
+  absl::Status Poisoned(const Request& request,
+                        const BufferHeader& header) const;
+
+  // load.cc: nullopt if somebody else brings the page in.
+  absl::StatusOr<std::optional<Pin>> Load(ThreadContext& self,
+                                          const Request& request);
+  absl::StatusOr<bool> PublishSlot(ThreadContext& self, const Request& request,
+                                   BufferHeader& header);
+  absl::Status Fill(ThreadContext& self, const Request& request,
+                    BufferHeader& header, bool exists);
+  void Unload(ThreadContext& self, const Request& request,
+              BufferHeader& header);
+
+  // victim.cc
+  enum class Evicted { kFreed, kDirty, kBusy };
+  absl::StatusOr<BufferHeader*> TakeFrame(ThreadContext& self,
+                                          uint32_t page_class,
+                                          const os::Deadline& deadline);
+  absl::StatusOr<BufferHeader*> TakeVictim(ThreadContext& self,
+                                           uint32_t page_class);
+  Evicted TryEvict(ThreadContext& self, BufferHeader& header);
+  bool TryFreeOrphan(ThreadContext& self, BufferHeader& header);
+  absl::Status WriteVictims(ThreadContext& self, BufferHeader& victim);
+  absl::Status AllHeld(uint32_t page_class) const;
+  absl::Status DropFile(ThreadContext& self, uint32_t index);
+
+  // sync.cc
+  absl::Status WriteOut(ThreadContext& self, std::optional<uint32_t> file,
+                        const os::Deadline& deadline);
+  absl::Status WriteOutOne(ThreadContext& self, BufferHeader& header,
+                           uint64_t key, const os::Deadline& deadline);
+  absl::Status MakeDurable(uint32_t index, FileEntry& entry);
+
+  // repair.cc
+  void RepairFrame(const region::Thread& self, BufferHeader& header,
+                   const std::function<bool(uint32_t)>& is_dead, uint32_t pid,
+                   RepairReport* report);
+  void RepairOwned(const region::Thread& self, BufferHeader& header,
+                   State seen, uint32_t pid, RepairReport* report);
+  void DropFrame(const region::Thread& self, BufferHeader& header);
+
+  absl::Status EnsureBuckets(const region::Thread& self, uint32_t page_bytes);
+  void AttachBuckets();
+
+  region::Region& region_;
+  const uint64_t cache_bytes_;
+  FrameTable frames_{region_};
+  HashTable hash_{region_};
+  Ledger ledger_{region_};
+  PageLatch latch_{region_, ledger_};
+  FileTable files_{region_, frames_};
+  WriteBack write_back_{frames_, files_, ledger_, latch_};
+  std::unique_ptr<Replacement> policy_;
+  bool wants_hits_ = false;
+};
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_POOL_H_

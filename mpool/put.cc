@@ -1,0 +1,36 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// put.cc - giving a page back. Works through the guard alone, never through
+// the calling thread's own context: a guard may have moved here from another
+// thread.
+
+#include "mpool/pool.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+
+void Pool::PutShared(const Pin& pin) {
+  // A forked child's copy of a guard is not its own.
+  if (pin.generation != region_.generation()) return;
+  MPOOL_STEP("mpool.put.shared");
+  latch_.Withdraw(*pin.header, pin.entry);
+  MPOOL_STEP("mpool.put.withdrawn");
+}
+
+void Pool::PutExclusive(const Pin& pin, bool changed) {
+  if (pin.generation != region_.generation()) return;
+  latch_.ReleaseExclusive(*pin.header, changed);
+  latch_.Withdraw(*pin.header, pin.entry);
+}
+
+void PutShared(const Pin& pin) { pin.pool->PutShared(pin); }
+
+void PutExclusive(const Pin& pin, bool changed) {
+  pin.pool->PutExclusive(pin, changed);
+}
+
+PageNo PageNumber(const Pin& pin) {
+  return PageKey::Page(pin.header->key.load(std::memory_order_relaxed));
+}
+
+}  // namespace mpool::internal

@@ -1,0 +1,38 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// clock.h - CLOCK, the one-bit second chance (Corbato, 1968).
+//
+// Role:        picks the next victim among frames that stand in a ring. The
+//              pool and the simulator instantiate the same template.
+// Concurrency: that of `Frames`; the rule itself keeps no state.
+//
+// Frames:
+//   uint64_t AdvanceHand();          // the position under the hand, which
+//                                    // moves on to the next
+//   bool TakeChance(uint64_t pos);   // clears the reference bit; whether it
+//                                    // was set
+// A page enters with its bit clear; a hit sets it.
+
+#ifndef MPOOL_MPOOL_REPLACEMENT_CLOCK_H_
+#define MPOOL_MPOOL_REPLACEMENT_CLOCK_H_
+
+#include <cstdint>
+#include <optional>
+
+namespace mpool {
+
+// The position of the next victim, after at most `budget` positions; nullopt
+// if each of them had a chance left. A budget of twice the ring always finds
+// one while nobody sets bits.
+template <class Frames>
+std::optional<uint64_t> ClockVictim(Frames& frames, uint64_t budget) {
+  for (uint64_t i = 0; i < budget; ++i) {
+    const uint64_t position = frames.AdvanceHand();
+    if (!frames.TakeChance(position)) return position;
+  }
+  return std::nullopt;
+}
+
+}  // namespace mpool
+
+#endif  // MPOOL_MPOOL_REPLACEMENT_CLOCK_H_

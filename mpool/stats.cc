@@ -1,0 +1,59 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// stats.cc - counting: counters are summed over the thread slots, gauges are
+// looked up. Takes no latch.
+
+#include "mpool/pool.h"
+
+namespace mpool::internal {
+
+EnvStats Pool::StatsOf(const region::Region& region, const FrameTable& frames,
+                       const FileTable& files) {
+  EnvStats stats;
+  auto add = [&](const region::ThreadSlot& slot) {
+#define MPOOL_COUNTER(name, unit, help)                           \
+  stats.name += slot.counters[static_cast<uint32_t>(Counter::name)] \
+                    .load(std::memory_order_relaxed);
+#define MPOOL_GAUGE(name, unit, help)
+#include "mpool/stats.def"
+#undef MPOOL_COUNTER
+#undef MPOOL_GAUGE
+  };
+  region.ForEachSlot(add);
+  region.ForEachThread([&](uint32_t id, region::ThreadSlot&,
+                           region::ThreadWord) {
+    ++(id <= kMaxProcesses ? stats.processes : stats.threads);
+  });
+  const region::RegionHeader& header = *region.header();
+  stats.repairs = header.repairs.load(std::memory_order_relaxed);
+  stats.cache_bytes = frames.pool().cache_bytes;
+  stats.region_bytes = header.size_bytes.load(std::memory_order_relaxed);
+  frames.ForEachHeader([&](const BufferHeader& frame) {
+    const State s = frame.Load();
+    ++stats.frames;
+    if (s.phase() == Phase::kFree) {
+      ++stats.frames_free;
+    } else if (s.phase() == Phase::kPoisoned) {
+      ++stats.frames_poisoned;
+    } else if (s.has(State::kDirty | State::kWriting)) {
+      ++stats.frames_dirty;
+    } else {
+      ++stats.frames_clean;
+    }
+  });
+  files.ForEach([&](uint32_t, FileEntry&, FileWord) { ++stats.files; });
+  stats.backing = static_cast<Backing>(region.fixed().backing);
+  stats.policy = static_cast<Policy>(region.fixed().policy);
+  return stats;
+}
+
+EnvStats Pool::Stats() const { return StatsOf(region_, frames_, files_); }
+
+absl::StatusOr<RepairReport> Pool::FailCheck() {
+  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  RepairReport report;
+  region_.RepairAll(self->thread, &report);
+  return report;
+}
+
+}  // namespace mpool::internal

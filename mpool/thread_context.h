@@ -1,0 +1,55 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// thread_context.h - what a thread keeps in its own memory for one
+// environment. Lost with the thread; nothing of it is worth repairing.
+
+#ifndef MPOOL_MPOOL_THREAD_CONTEXT_H_
+#define MPOOL_MPOOL_THREAD_CONTEXT_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "mpool/buffer_header.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+// Index of each counter of stats.def in a thread slot.
+enum class Counter : uint32_t {
+#define MPOOL_COUNTER(name, unit, help) name,
+#define MPOOL_GAUGE(name, unit, help)
+#include "mpool/stats.def"
+#undef MPOOL_COUNTER
+#undef MPOOL_GAUGE
+  kCount,
+};
+static_assert(static_cast<uint32_t>(Counter::kCount) <=
+              region::kThreadCounters);
+
+// Bytes of pages that one write-back copies before it writes them.
+inline constexpr uint32_t kStagingBytes = uint32_t{1} << 20;
+
+struct ThreadContext {
+  region::Thread thread;
+
+  // Hits that the LRU order has not seen yet.
+  std::array<FrameIndex, 64> hits;
+  uint32_t hit_count = 0;
+
+  // Where write-back copies pages to; made at the first use.
+  std::unique_ptr<std::byte[]> staging;
+
+  // Only this thread stores to its counters.
+  void Count(Counter counter, uint64_t n = 1) {
+    std::atomic<uint64_t>& place =
+        thread.slot->counters[static_cast<uint32_t>(counter)];
+    place.store(place.load(std::memory_order_relaxed) + n,
+                std::memory_order_relaxed);
+  }
+};
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_THREAD_CONTEXT_H_

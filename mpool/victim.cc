@@ -1,0 +1,205 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// victim.cc - where a frame comes from: a free one, an extent not cut yet, or
+// the page that the policy gives up.
+//
+// The policy alone decides the order. A victim that is dirty is written first,
+// together with those that would be victims soon after it: the write is paid
+// once for many, and the hit rate is the policy's own.
+
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "mpool/pool.h"
+#include "os/clock.h"
+#include "os/status.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+// How long a get looks for a frame while every one is held, and how often.
+constexpr absl::Duration kLookFor = absl::Seconds(1);
+constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
+// Pages written along with a dirty victim.
+constexpr size_t kBatchPages = 64;
+
+}  // namespace
+
+absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
+                                              uint32_t page_class,
+                                              const os::Deadline& deadline) {
+  const os::Deadline patience(deadline.Left(kLookFor));
+  bool repaired = false;
+  while (true) {
+    if (BufferHeader* header = frames_.TakeFree(self.thread, page_class)) {
+      return header;
+    }
+    MPOOL_ASSIGN_OR_RETURN(const bool cut,
+                           frames_.Cut(self.thread, page_class));
+    if (cut) continue;
+    MPOOL_ASSIGN_OR_RETURN(BufferHeader * victim,
+                           TakeVictim(self, page_class));
+    if (victim != nullptr) return victim;
+    if (!repaired) {
+      // The dead may hold what is missing.
+      RepairReport report;
+      region_.RepairAll(self.thread, &report);
+      repaired = true;
+      continue;
+    }
+    if (patience.passed() || frames_.RingSize(page_class) == 0) {
+      return AllHeld(page_class);
+    }
+    os::Sleep(kLookEvery);
+  }
+}
+
+// One search through the policy's order; nullptr if nothing could be taken.
+absl::StatusOr<BufferHeader*> Pool::TakeVictim(ThreadContext& self,
+                                               uint32_t page_class) {
+  Replacement::Search search{.page_class = page_class};
+  absl::Status failure;
+  while (BufferHeader* header = policy_->NextVictim(self, search)) {
+    if (frames_.TryTake(self.thread, *header)) return header;
+    Evicted evicted = TryEvict(self, *header);
+    if (evicted == Evicted::kDirty) {
+      const absl::Status written = WriteVictims(self, *header);
+      if (!written.ok()) failure = written;
+      self.Count(Counter::dirty_evictions);
+      evicted = TryEvict(self, *header);
+    }
+    if (evicted == Evicted::kFreed && frames_.TryTake(self.thread, *header)) {
+      self.Count(Counter::evictions);
+      return header;
+    }
+  }
+  // Pages that cannot be written are the reason why there is no frame.
+  MPOOL_RETURN_IF_ERROR(failure);
+  return nullptr;
+}
+
+Pool::Evicted Pool::TryEvict(ThreadContext& self, BufferHeader& header) {
+  State seen = header.Load();
+  if (seen.phase() == Phase::kOrphan) {
+    return TryFreeOrphan(self, header) ? Evicted::kFreed : Evicted::kBusy;
+  }
+  do {
+    if (!seen.is_open() || seen.has(State::kWriting)) return Evicted::kBusy;
+    if (seen.has(State::kDirty)) return Evicted::kDirty;
+    MPOOL_STEP("mpool.evict.take");
+  } while (!header.Change(&seen, seen.WithPhase(Phase::kEvicting)
+                                     .WithOwner(self.thread.id)));
+  MPOOL_STEP("mpool.evict.taken");
+  const FrameIndex frame = frames_.IndexOf(header);
+  // Without the hint nobody has entered since the last writer.
+  if (seen.has(State::kHint) &&
+      ledger_.FindOther(frame, nullptr, std::nullopt).has_value()) {
+    MPOOL_STEP("mpool.evict.undo");
+    latch_.ChangeAndWake(header, [](State s) {
+      return s.WithPhase(Phase::kValid).WithOwner(0);
+    });
+    MPOOL_STEP("mpool.evict.undone");
+    return Evicted::kBusy;
+  }
+  const uint64_t key = header.key.load(std::memory_order_relaxed);
+  const uint64_t hash = HashTable::Hash(key);
+  {
+    region::LatchGuard guard(hash_.bucket(hash).latch, self.thread.id,
+                             region_.watch(), region::LockRank::kBucket);
+    MPOOL_STEP("mpool.evict.bucket");
+    hash_.Remove(hash, frame);
+  }
+  policy_->Removed(self, header);
+  if (seen.has(State::kUnsynced)) {
+    if (FileEntry* entry = files_.At(PageKey::FileIndex(key))) {
+      entry->unsynced_evicted.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  MPOOL_STEP("mpool.evict.free");
+  latch_.ChangeAndWake(header, [](State s) {
+    return State{s.NextVersion().bits & ~(State::kVersionOne - 1)};
+  });
+  MPOOL_STEP("mpool.evict.freed");
+  return Evicted::kFreed;
+}
+
+// ORPHAN -> FREE once no ledger names the frame.
+bool Pool::TryFreeOrphan(ThreadContext& self, BufferHeader& header) {
+  State seen = header.Load();
+  if (seen.phase() != Phase::kOrphan ||
+      ledger_.FindOther(frames_.IndexOf(header), nullptr, std::nullopt)
+          .has_value()) {
+    return false;
+  }
+  policy_->Removed(self, header);
+  return header.Change(
+      &seen, State{seen.NextVersion().bits & ~(State::kVersionOne - 1)});
+}
+
+absl::Status Pool::WriteVictims(ThreadContext& self, BufferHeader& victim) {
+  std::vector<BufferHeader*> batch{&victim};
+  policy_->LookAhead(self, victim, kBatchPages, &batch);
+  return write_back_.Write(self, std::move(batch), nullptr);
+}
+
+absl::Status Pool::AllHeld(uint32_t page_class) const {
+  const uint32_t page_bytes = ClassBytes(page_class);
+  if (frames_.RingSize(page_class) == 0) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "find a frame for a page of ", page_bytes,
+        " bytes: the whole cache of ", frames_.pool().cache_bytes,
+        " bytes is cut for other page sizes, and reuse across sizes is not "
+        "built yet; use a larger cache"));
+  }
+  uint64_t frames = 0;
+  uint64_t dirty = 0;
+  uint64_t in_flight = 0;
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    if (header.page_class() != page_class) return;
+    const State s = header.Load();
+    ++frames;
+    if (s.has(State::kDirty)) ++dirty;
+    if (s.is_owned() || s.has(State::kWriting)) ++in_flight;
+  });
+  std::map<std::string, uint64_t> pins;
+  region_.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
+                            region::ThreadWord) {
+    uint64_t held = 0;
+    region_.ForEachEntry(slot, [&](EntryWord& entry) {
+      if (entry.load(std::memory_order_relaxed) != 0) ++held;
+    });
+    if (held != 0) pins[region_.Describe(id)] += held;
+  });
+  std::string holders;
+  for (const auto& [who, held] : pins) {
+    absl::StrAppend(&holders, holders.empty() ? "" : ", ", who, " holds ",
+                    held);
+  }
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "find a frame for a page of ", page_bytes, " bytes: of ", frames,
+      " frames none can be taken (", holders, "; ", dirty, " dirty, ",
+      in_flight, " in flight); put pages, or use a larger cache"));
+}
+
+// Takes all pages of a file that nobody has open out of the pool.
+absl::Status Pool::DropFile(ThreadContext& self, uint32_t index) {
+  uint64_t left = 0;
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    auto is_ours = [&] {
+      return PageKey::FileIndex(header.key.load()) == index &&
+             header.Load().phase() != Phase::kFree;
+    };
+    if (!is_ours()) return;
+    if (TryEvict(self, header) == Evicted::kFreed) {
+      frames_.PushFree(self.thread, header);
+    } else if (is_ours()) {
+      ++left;
+    }
+  });
+  if (left == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(left, " of its pages are dirty or held"));
+}
+
+}  // namespace mpool::internal

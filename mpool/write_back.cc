@@ -1,0 +1,134 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/write_back.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "os/status.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+
+bool WriteBack::Begin(ThreadContext& self, BufferHeader& header,
+                      std::byte* copy, Item* item) {
+  const absl::StatusOr<EntryWord*> entry = ledger_.FreeEntry(self.thread);
+  if (!entry.ok()) return false;
+  uint32_t nobody = 0;
+  MPOOL_STEP("mpool.write.own");
+  if (!header.io_owner.compare_exchange_strong(nobody, self.thread.id,
+                                               std::memory_order_seq_cst)) {
+    return false;
+  }
+  MPOOL_STEP("mpool.write.owned");
+  const uint64_t key = header.key.load(std::memory_order_acquire);
+  Ledger::Publish(*entry, frames_.IndexOf(header), Mode::kShared);
+  MPOOL_STEP("mpool.write.entered");
+  bool begun = false;
+  if (latch_.TryShared(header, key, /*reentrant=*/false) == Enter::kGranted) {
+    State seen = header.Load();
+    while (seen.has(State::kDirty) && !begun) {
+      begun = header.Change(
+          &seen, seen.Without(State::kDirty).With(State::kWriting));
+    }
+    if (begun) {
+      MPOOL_STEP("mpool.write.writing");
+      const std::span<std::byte> bytes = frames_.bytes(header);
+      std::memcpy(copy, bytes.data(), bytes.size());
+      *item = {&header, key, static_cast<uint32_t>(bytes.size()), copy};
+    }
+  }
+  latch_.Withdraw(header, *entry);
+  if (!begun) header.io_owner.store(0, std::memory_order_release);
+  return begun;
+}
+
+void WriteBack::End(BufferHeader& header, bool written) {
+  MPOOL_STEP("mpool.write.end");
+  latch_.ChangeAndWake(header, [&](State s) {
+    return s.Without(State::kWriting)
+        .With(written ? State::kUnsynced : State::kDirty);
+  });
+  MPOOL_STEP("mpool.write.ended");
+  header.io_owner.store(0, std::memory_order_release);
+  MPOOL_STEP("mpool.write.disowned");
+}
+
+absl::Status WriteBack::Write(ThreadContext& self,
+                              std::vector<BufferHeader*> headers,
+                              uint64_t* written) {
+  // The keys may change under the sort; a page out of order costs a call.
+  std::vector<std::pair<uint64_t, BufferHeader*>> sorted;
+  sorted.reserve(headers.size());
+  for (BufferHeader* header : headers) {
+    if (!header->Load().has(State::kDirty)) continue;
+    sorted.emplace_back(header->key.load(std::memory_order_relaxed), header);
+  }
+  std::sort(sorted.begin(), sorted.end());
+  if (self.staging == nullptr) {
+    self.staging = std::make_unique<std::byte[]>(kStagingBytes);
+  }
+  absl::Status result;
+  std::vector<Item> batch;
+  size_t used = 0;
+  auto flush = [&] {
+    const absl::Status status = WriteBatch(self, batch, written);
+    if (result.ok()) result = status;
+    batch.clear();
+    used = 0;
+  };
+  for (const auto& [key, header] : sorted) {
+    const uint32_t size = ClassBytes(header->page_class());
+    if (used + size > kStagingBytes) flush();
+    Item item;
+    if (!Begin(self, *header, self.staging.get() + used, &item)) continue;
+    batch.push_back(item);
+    used += size;
+  }
+  flush();
+  return result;
+}
+
+absl::Status WriteBack::WriteBatch(ThreadContext& self,
+                                   const std::vector<Item>& batch,
+                                   uint64_t* written) {
+  absl::Status result;
+  for (size_t first = 0; first < batch.size();) {
+    size_t count = 1;
+    while (first + count < batch.size() &&
+           batch[first + count].key == batch[first].key + count) {
+      ++count;
+    }
+    const absl::Status status = WriteRun(self, &batch[first], count);
+    for (size_t i = 0; i < count; ++i) {
+      End(*batch[first + i].header, status.ok());
+    }
+    if (status.ok() && written != nullptr) *written += count;
+    if (!status.ok()) {
+      if (on_failure_ != nullptr) on_failure_(status);
+      if (result.ok()) result = status;
+    }
+    first += count;
+  }
+  return result;
+}
+
+// Neighbours were copied one behind the other.
+absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
+                                 size_t count) {
+  const uint32_t index = PageKey::FileIndex(first->key);
+  MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
+                         files_.ForWriting(index));
+  FileEntry& entry = *files_.At(index);
+  files_.BeforeWrite(entry);
+  const os::ConstBytes bytes(first->copy, count * first->size);
+  uint64_t calls = 0;
+  const absl::Status status = file->WriteAtGathered(
+      PageKey::Page(first->key) * first->size, {&bytes, 1}, &calls);
+  files_.AfterWrite(entry, *file, status.ok() ? count : 0);
+  self.Count(Counter::writes, calls);
+  if (status.ok()) self.Count(Counter::pages_written, count);
+  return status;
+}
+
+}  // namespace mpool::internal

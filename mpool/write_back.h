@@ -1,0 +1,70 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// write_back.h - from dirty frames to the files, in sorted batches.
+//
+// Protocol of one page (buffer_header.h T14, T15; pool.pml Flusher): take
+// io_owner; enter as a reader; in one CAS turn DIRTY into WRITING while the
+// page is copied to the staging buffer; leave the latch; write; turn WRITING
+// into UNSYNCED, or back into DIRTY; io_owner goes last. Writers may dirty the
+// page meanwhile; nobody may evict it.
+// Crash:       repair finds io_owner: WRITING becomes DIRTY.
+
+#ifndef MPOOL_MPOOL_WRITE_BACK_H_
+#define MPOOL_MPOOL_WRITE_BACK_H_
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "mpool/files.h"
+#include "mpool/frames.h"
+#include "mpool/ledger.h"
+#include "mpool/page_latch.h"
+#include "mpool/thread_context.h"
+
+namespace mpool::internal {
+
+class WriteBack {
+ public:
+  WriteBack(FrameTable& frames, FileTable& files, Ledger& ledger,
+            PageLatch& latch)
+      : frames_(frames), files_(files), ledger_(ledger), latch_(latch) {}
+
+  // Called with the text of each failed write.
+  void set_on_failure(std::function<void(const absl::Status&)> callback) {
+    on_failure_ = std::move(callback);
+  }
+
+  // Writes those of `headers` that are dirty and can be entered at once, sorted
+  // by file and page, neighbours in one call. Waits for nobody. Returns the
+  // first error; the pages that it struck are dirty again. `written` (may be
+  // null) counts pages.
+  absl::Status Write(ThreadContext& self, std::vector<BufferHeader*> headers,
+                     uint64_t* written);
+
+ private:
+  struct Item {
+    BufferHeader* header = nullptr;
+    uint64_t key = 0;
+    uint32_t size = 0;
+    std::byte* copy = nullptr;
+  };
+
+  bool Begin(ThreadContext& self, BufferHeader& header, std::byte* copy,
+             Item* item);
+  void End(BufferHeader& header, bool written);
+  absl::Status WriteBatch(ThreadContext& self, const std::vector<Item>& batch,
+                          uint64_t* written);
+  absl::Status WriteRun(ThreadContext& self, const Item* first, size_t count);
+
+  FrameTable& frames_;
+  FileTable& files_;
+  Ledger& ledger_;
+  PageLatch& latch_;
+  std::function<void(const absl::Status&)> on_failure_;
+};
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_WRITE_BACK_H_

@@ -1,0 +1,35 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// clock.h - the monotonic clock; nothing in mpool looks at the time of day.
+
+#ifndef MPOOL_OS_CLOCK_H_
+#define MPOOL_OS_CLOCK_H_
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace mpool::os {
+
+// Nanoseconds of CLOCK_MONOTONIC.
+uint64_t MonotonicNs();
+
+void Sleep(absl::Duration time);
+
+// When a wait ends. Reads the clock only if the wait is finite.
+class Deadline {
+ public:
+  explicit Deadline(absl::Duration wait);
+  bool passed() const;
+  // Zero once passed, and never more than `most`.
+  absl::Duration Left(absl::Duration most) const;
+  bool is_infinite() const { return end_ns_ == kNever; }
+
+ private:
+  static constexpr uint64_t kNever = ~uint64_t{0};
+  uint64_t end_ns_;
+};
+
+}  // namespace mpool::os
+
+#endif  // MPOOL_OS_CLOCK_H_

@@ -1,0 +1,421 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "os/file.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "os/retry.h"
+#include "os/status.h"
+#include "os/syscalls.h"
+
+namespace mpool::os {
+namespace {
+
+constexpr unsigned kStatxMask = STATX_BASIC_STATS | STATX_BTIME;
+// Where glibc and musl keep POSIX shared memory.
+constexpr char kShmDirectory[] = "/dev/shm";
+
+int OpenFlags(const File::OpenOptions& options) {
+  int flags = O_CLOEXEC;
+  flags |= options.mode == File::Mode::kReadOnly ? O_RDONLY : O_RDWR;
+  if (options.create) flags |= O_CREAT;
+  if (options.exclusive) flags |= O_EXCL;
+  if (options.no_follow) flags |= O_NOFOLLOW;
+  return flags;
+}
+
+absl::Status OpenError(int error, std::string_view path) {
+  std::string_view advice;
+  switch (error) {
+    case EACCES:
+    case EPERM:
+      advice = "check owner and permissions of it and of its directory";
+      break;
+    case EMFILE:
+      advice = "raise the limit of open files of the process (ulimit -n)";
+      break;
+    case ENFILE:
+      advice = "raise the limit of open files of the system (fs.file-max)";
+      break;
+    case EROFS:
+      advice = "put it on a file system that is mounted writable";
+      break;
+    case ENOSPC:
+    case EDQUOT:
+      advice = "free space or inodes there, or raise the quota";
+      break;
+    case ELOOP:
+      advice = "a symbolic link is not allowed here";
+      break;
+    default:
+      break;
+  }
+  return ErrnoToStatus(error, "open", path, advice);
+}
+
+absl::Status WriteError(int error, std::string_view path) {
+  std::string_view advice;
+  if (error == ENOSPC || error == EDQUOT) {
+    advice = "free space there, or raise the quota";
+  }
+  return ErrnoToStatus(error, "write", path, advice);
+}
+
+absl::Status ApplyPermissions(const File& file,
+                              const File::OpenOptions& options) {
+  if (!options.exact_permissions || !options.create || !options.exclusive) {
+    return absl::OkStatus();
+  }
+  const mode_t mode = static_cast<mode_t>(options.permissions);
+  if (RetryEintr([&] { return Sys().fchmod(file.fd(), mode); }) != 0) {
+    return ErrnoToStatus(errno, "set permissions", file.path());
+  }
+  return absl::OkStatus();
+}
+
+uint64_t Nanoseconds(const statx_timestamp& time) {
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+FileInfo InfoOf(const struct statx& raw) {
+  FileInfo info;
+  info.identity.device = makedev(raw.stx_dev_major, raw.stx_dev_minor);
+  info.identity.inode = raw.stx_ino;
+  if ((raw.stx_mask & STATX_BTIME) != 0) {
+    info.identity.birth_ns = Nanoseconds(raw.stx_btime);
+  }
+  info.size_bytes = raw.stx_size;
+  info.allocated_bytes = raw.stx_blocks * 512;
+  info.mtime_ns = Nanoseconds(raw.stx_mtime);
+  info.ctime_ns = Nanoseconds(raw.stx_ctime);
+  info.mode = raw.stx_mode;
+  info.links = raw.stx_nlink;
+  info.is_regular = S_ISREG(raw.stx_mode);
+  info.is_directory = S_ISDIR(raw.stx_mode);
+  return info;
+}
+
+std::string FilesystemName(uint32_t type) {
+  switch (type) {
+    case NFS_SUPER_MAGIC:
+      return "NFS";
+    case SMB_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+      return "CIFS";
+    case V9FS_MAGIC:
+      return "9p";
+    case FUSE_SUPER_MAGIC:
+      return "FUSE";
+    case EXT4_SUPER_MAGIC:
+      return "ext2/3/4";
+    case XFS_SUPER_MAGIC:
+      return "XFS";
+    case BTRFS_SUPER_MAGIC:
+      return "btrfs";
+    case TMPFS_MAGIC:
+      return "tmpfs";
+    case OVERLAYFS_SUPER_MAGIC:
+      return "overlayfs";
+    default:
+      return absl::StrCat("type 0x", absl::Hex(type));
+  }
+}
+
+absl::StatusOr<uint32_t> FilesystemType(const File& file) {
+  struct statfs raw = {};
+  if (RetryEintr([&] { return Sys().fstatfs(file.fd(), &raw); }) != 0) {
+    return ErrnoToStatus(errno, "look at the file system of", file.path());
+  }
+  return static_cast<uint32_t>(raw.f_type);
+}
+
+absl::Status ReserveError(int error, const File& file, uint64_t size_bytes) {
+  std::string advice;
+  if (error == ENOSPC || error == EDQUOT) {
+    advice = absl::StrCat(size_bytes,
+                          " bytes are needed; free space there, or raise the "
+                          "quota");
+  } else if (error == EOPNOTSUPP || error == ENOSYS) {
+    const absl::StatusOr<uint32_t> type = FilesystemType(file);
+    advice = absl::StrCat(
+        "its file system (", type.ok() ? FilesystemName(*type) : "unknown",
+        ") cannot reserve blocks; use one that can, like ext4, XFS or tmpfs");
+  }
+  return ErrnoToStatus(error, "reserve blocks", file.path(), advice);
+}
+
+// Fills `calls` with the bytes of `parts` that follow `done` bytes of the
+// first.
+int GatherCalls(std::span<const ConstBytes> parts, size_t done,
+                std::array<iovec, IOV_MAX>& calls) {
+  size_t count = 0;
+  for (const ConstBytes& part : parts) {
+    if (count == calls.size()) break;
+    const ConstBytes rest = part.subspan(done);
+    done = 0;
+    if (rest.empty()) continue;
+    calls[count].iov_base = const_cast<std::byte*>(rest.data());
+    calls[count].iov_len = rest.size();
+    ++count;
+  }
+  return static_cast<int>(count);
+}
+
+// Drops `written` bytes, counted from `done` bytes into the first part.
+void Advance(size_t written, std::span<const ConstBytes>& parts, size_t& done) {
+  done += written;
+  while (!parts.empty() && done >= parts.front().size()) {
+    done -= parts.front().size();
+    parts = parts.subspan(1);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<File> File::Open(std::string_view path,
+                                const OpenOptions& options) {
+  std::string name(path);
+  const int fd = RetryEintr([&] {
+    return Sys().open(name.c_str(), OpenFlags(options),
+                      static_cast<mode_t>(options.permissions));
+  });
+  if (fd < 0) return OpenError(errno, name);
+  File file(fd, std::move(name));
+  MPOOL_RETURN_IF_ERROR(ApplyPermissions(file, options));
+  return file;
+}
+
+absl::StatusOr<File> File::OpenDirectory(std::string_view path) {
+  std::string name(path);
+  const int fd = RetryEintr([&] {
+    return Sys().open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  });
+  if (fd < 0) return OpenError(errno, name);
+  return File(fd, std::move(name));
+}
+
+absl::StatusOr<File> File::OpenAt(const File& dir, std::string_view name,
+                                  const OpenOptions& options) {
+  const std::string below(name);
+  std::string path = absl::StrCat(dir.path(), "/", below);
+  const int fd = RetryEintr([&] {
+    return Sys().openat(dir.fd(), below.c_str(), OpenFlags(options),
+                        static_cast<mode_t>(options.permissions));
+  });
+  if (fd < 0) return OpenError(errno, path);
+  File file(fd, std::move(path));
+  MPOOL_RETURN_IF_ERROR(ApplyPermissions(file, options));
+  return file;
+}
+
+absl::StatusOr<File> File::OpenShm(std::string_view name,
+                                   const OpenOptions& options) {
+  const std::string object(name);
+  std::string path = absl::StrCat(kShmDirectory, object);
+  const int fd = RetryEintr([&] {
+    return Sys().shm_open(object.c_str(), OpenFlags(options),
+                          static_cast<mode_t>(options.permissions));
+  });
+  if (fd < 0) return OpenError(errno, path);
+  File file(fd, std::move(path));
+  MPOOL_RETURN_IF_ERROR(ApplyPermissions(file, options));
+  return file;
+}
+
+absl::Status File::UnlinkShm(std::string_view name) {
+  const std::string object(name);
+  if (RetryEintr([&] { return Sys().shm_unlink(object.c_str()); }) == 0 ||
+      errno == ENOENT) {
+    return absl::OkStatus();
+  }
+  return ErrnoToStatus(errno, "remove", absl::StrCat(kShmDirectory, object));
+}
+
+File::File(File&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
+
+File& File::operator=(File&& other) noexcept {
+  if (this != &other) {
+    Close();
+    fd_ = std::exchange(other.fd_, -1);
+    path_ = std::move(other.path_);
+  }
+  return *this;
+}
+
+File::~File() { Close(); }
+
+absl::StatusOr<FileInfo> File::Info() const {
+  struct statx raw = {};
+  if (RetryEintr([&] {
+        return Sys().statx(fd_, "", AT_EMPTY_PATH, kStatxMask, &raw);
+      }) != 0) {
+    return ErrnoToStatus(errno, "look at", path_);
+  }
+  return InfoOf(raw);
+}
+
+absl::StatusOr<size_t> File::ReadAt(uint64_t offset,
+                                    std::span<std::byte> out) const {
+  size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = RetryEintr([&] {
+      return Sys().pread(fd_, out.data() + done, out.size() - done,
+                         static_cast<off_t>(offset + done));
+    });
+    if (got < 0) return ErrnoToStatus(errno, "read", path_);
+    if (got == 0) break;
+    done += static_cast<size_t>(got);
+  }
+  return done;
+}
+
+absl::Status File::WriteAt(uint64_t offset, ConstBytes data) const {
+  while (!data.empty()) {
+    const ssize_t put = RetryEintr([&] {
+      return Sys().pwrite(fd_, data.data(), data.size(),
+                          static_cast<off_t>(offset));
+    });
+    if (put < 0) return WriteError(errno, path_);
+    // No error and no progress: only a full device answers so.
+    if (put == 0) return WriteError(ENOSPC, path_);
+    offset += static_cast<uint64_t>(put);
+    data = data.subspan(static_cast<size_t>(put));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status File::WriteAtGathered(uint64_t offset,
+                                   std::span<const ConstBytes> parts,
+                                   uint64_t* calls) const {
+  std::array<iovec, IOV_MAX> gathered;
+  size_t done = 0;
+  Advance(0, parts, done);
+  while (!parts.empty()) {
+    const int count = GatherCalls(parts, done, gathered);
+    const ssize_t put = RetryEintr([&] {
+      ++*calls;
+      return Sys().pwritev(fd_, gathered.data(), count,
+                           static_cast<off_t>(offset));
+    });
+    if (put < 0) return WriteError(errno, path_);
+    if (put == 0) return WriteError(ENOSPC, path_);
+    offset += static_cast<uint64_t>(put);
+    Advance(static_cast<size_t>(put), parts, done);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status File::Sync() const {
+  if (Sys().fsync(fd_) == 0) return absl::OkStatus();
+  return ErrnoToStatus(errno, "fsync", path_,
+                       "what was written since the last fsync may be lost");
+}
+
+absl::Status File::Resize(uint64_t size_bytes) const {
+  if (RetryEintr([&] {
+        return Sys().ftruncate(fd_, static_cast<off_t>(size_bytes));
+      }) != 0) {
+    return ErrnoToStatus(errno, absl::StrCat("resize to ", size_bytes), path_);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status File::Reserve(uint64_t offset, uint64_t size_bytes) const {
+  // tmpfs gives a call up, and all its blocks back, when a signal comes: a
+  // program with an interval timer would never get a large one done. So an
+  // interrupted call is repeated with half the size.
+  constexpr uint64_t kSmallestSlice = 64 * 1024;
+  uint64_t slice = size_bytes;
+  for (uint64_t left = size_bytes; left > 0;) {
+    slice = std::min(slice, left);
+    if (Sys().fallocate(fd_, 0, static_cast<off_t>(offset),
+                        static_cast<off_t>(slice)) == 0) {
+      offset += slice;
+      left -= slice;
+    } else if (errno == EINTR) {
+      slice = std::max(slice / 2, kSmallestSlice);
+    } else {
+      return ReserveError(errno, *this, size_bytes);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> File::RemoteFilesystem() const {
+  MPOOL_ASSIGN_OR_RETURN(const uint32_t type, FilesystemType(*this));
+  switch (type) {
+    case NFS_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+    case V9FS_MAGIC:
+    case FUSE_SUPER_MAGIC:
+      return FilesystemName(type);
+    default:
+      return std::string();
+  }
+}
+
+void File::Close() {
+  // The fd is gone even if close reports EINTR: never repeated.
+  if (fd_ >= 0) Sys().close(std::exchange(fd_, -1));
+}
+
+absl::StatusOr<FileInfo> InfoAt(const File& dir, std::string_view name) {
+  const std::string below(name);
+  struct statx raw = {};
+  if (RetryEintr([&] {
+        return Sys().statx(dir.fd(), below.c_str(), 0, kStatxMask, &raw);
+      }) != 0) {
+    return ErrnoToStatus(errno, "look at",
+                         absl::StrCat(dir.path(), "/", below));
+  }
+  return InfoOf(raw);
+}
+
+absl::Status UnlinkAt(const File& dir, std::string_view name) {
+  const std::string below(name);
+  if (RetryEintr([&] { return Sys().unlinkat(dir.fd(), below.c_str(), 0); }) ==
+          0 ||
+      errno == ENOENT) {
+    return absl::OkStatus();
+  }
+  return ErrnoToStatus(errno, "remove", absl::StrCat(dir.path(), "/", below));
+}
+
+absl::Status RenameAt(const File& dir, std::string_view from,
+                      std::string_view to) {
+  const std::string old_name(from);
+  const std::string new_name(to);
+  if (RetryEintr([&] {
+        return Sys().renameat(dir.fd(), old_name.c_str(), dir.fd(),
+                              new_name.c_str());
+      }) != 0) {
+    return ErrnoToStatus(errno, absl::StrCat("rename to ", new_name),
+                         absl::StrCat(dir.path(), "/", old_name));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> AbsolutePath(std::string_view path) {
+  const std::string name(path);
+  std::array<char, PATH_MAX> resolved;
+  if (Sys().realpath(name.c_str(), resolved.data()) == nullptr) {
+    return ErrnoToStatus(errno, "find the absolute path of", name);
+  }
+  return std::string(resolved.data());
+}
+
+}  // namespace mpool::os

@@ -1,0 +1,126 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// file.h - files and directories, through the system-call table.
+//
+// Every call retries EINTR, and reads and writes go on after a short count.
+// Errors name the operation and the path.
+
+#ifndef MPOOL_OS_FILE_H_
+#define MPOOL_OS_FILE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace mpool::os {
+
+// What tells one file from another, also after its inode was used again.
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  uint64_t birth_ns = 0;  // 0 where the file system keeps none
+  bool operator==(const FileIdentity&) const = default;
+};
+
+struct FileInfo {
+  FileIdentity identity;
+  uint64_t size_bytes = 0;
+  uint64_t allocated_bytes = 0;  // st_blocks * 512
+  uint64_t mtime_ns = 0;
+  uint64_t ctime_ns = 0;
+  uint32_t mode = 0;  // with the file type bits
+  uint32_t links = 0;
+  bool is_regular = false;
+  bool is_directory = false;
+};
+
+// One piece of a gathered write.
+using ConstBytes = std::span<const std::byte>;
+
+// An open file; closes itself. Move-only. All files are opened O_CLOEXEC.
+class File {
+ public:
+  enum class Mode { kReadOnly, kReadWrite };
+  struct OpenOptions {
+    Mode mode = Mode::kReadWrite;
+    bool create = false;     // O_CREAT
+    bool exclusive = false;  // O_EXCL
+    bool no_follow = false;  // O_NOFOLLOW
+    int permissions = 0600;  // for a created file
+    // fchmod a file that this call created, whatever the umask. Only with
+    // `exclusive`.
+    bool exact_permissions = false;
+  };
+
+  // An absolute path.
+  static absl::StatusOr<File> Open(std::string_view path,
+                                   const OpenOptions& options);
+  // A directory, for OpenAt and the like.
+  static absl::StatusOr<File> OpenDirectory(std::string_view path);
+  // `name` below the open directory `dir`; the result's path() is
+  // dir.path() + "/" + name.
+  static absl::StatusOr<File> OpenAt(const File& dir, std::string_view name,
+                                     const OpenOptions& options);
+  // A POSIX shared memory object; name starts with a slash.
+  static absl::StatusOr<File> OpenShm(std::string_view name,
+                                      const OpenOptions& options);
+  static absl::Status UnlinkShm(std::string_view name);
+
+  File() = default;
+  File(File&& other) noexcept;
+  File& operator=(File&& other) noexcept;
+  ~File();
+
+  bool is_open() const { return fd_ >= 0; }
+  int fd() const { return fd_; }
+  const std::string& path() const { return path_; }
+
+  absl::StatusOr<FileInfo> Info() const;
+
+  // Reads until `out` is full or the file ends; returns the bytes read.
+  absl::StatusOr<size_t> ReadAt(uint64_t offset,
+                                std::span<std::byte> out) const;
+  // Writes all of `data`.
+  absl::Status WriteAt(uint64_t offset, ConstBytes data) const;
+  // Writes all parts one after the other from `offset` on; one call where the
+  // kernel takes them all (at most IOV_MAX parts a call). Adds the number of
+  // calls made to *calls.
+  absl::Status WriteAtGathered(uint64_t offset,
+                               std::span<const ConstBytes> parts,
+                               uint64_t* calls) const;
+  // fsync; never retried, for a second fsync may hide what the first one lost.
+  absl::Status Sync() const;
+  absl::Status Resize(uint64_t size_bytes) const;
+  // Reserves blocks, so that a full disk is an error now and not SIGBUS later.
+  absl::Status Reserve(uint64_t offset, uint64_t size_bytes) const;
+  // Kinds of file system on which a region cannot be shared: "NFS", "CIFS",
+  // "9p", "FUSE"; empty for all others.
+  absl::StatusOr<std::string> RemoteFilesystem() const;
+  void Close();
+
+ private:
+  File(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+
+  int fd_ = -1;
+  std::string path_;
+};
+
+// The state of `name` below `dir` without opening it; NotFound if absent.
+absl::StatusOr<FileInfo> InfoAt(const File& dir, std::string_view name);
+// Removes a file below `dir`; Ok if it is not there.
+absl::Status UnlinkAt(const File& dir, std::string_view name);
+// Replaces `to` by `from`, both below `dir`.
+absl::Status RenameAt(const File& dir, std::string_view from,
+                      std::string_view to);
+// The path with links resolved, for a path that exists.
+absl::StatusOr<std::string> AbsolutePath(std::string_view path);
+
+}  // namespace mpool::os
+
+#endif  // MPOOL_OS_FILE_H_

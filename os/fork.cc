@@ -1,0 +1,13 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "os/fork.h"
+
+#include <pthread.h>
+
+namespace mpool::os {
+
+void AtFork(void (*before)(), void (*after)()) {
+  pthread_atfork(before, after, after);
+}
+
+}  // namespace mpool::os

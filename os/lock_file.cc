@@ -1,0 +1,265 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// lock_file.cc - byte locks that live exactly as long as a process's memory.
+
+#include "os/lock_file.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "os/retry.h"
+#include "os/status.h"
+#include "os/syscalls.h"
+
+namespace mpool::os {
+namespace {
+
+// The kernel rounds it up to a page.
+constexpr size_t kPageBytes = 1;
+
+constexpr char kNoLocksAdvice[] =
+    "open file description locks are needed; they need Linux 3.15 or newer "
+    "and a local file system";
+
+struct flock WriteLock(uint64_t first, uint64_t count) {
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = static_cast<off_t>(first);
+  lock.l_len = static_cast<off_t>(count);
+  return lock;
+}
+
+// Takes the lock; false if it is held by another and `wait` is not set.
+absl::StatusOr<bool> TakeLock(const File& file, uint64_t byte, bool wait) {
+  struct flock lock = WriteLock(byte, 1);
+  const int command = wait ? F_OFD_SETLKW : F_OFD_SETLK;
+  if (RetryEintr([&] { return Sys().fcntl_lock(file.fd(), command, &lock); }) ==
+      0) {
+    return true;
+  }
+  if (errno == EAGAIN || errno == EACCES) return false;
+  return ErrnoToStatus(errno, absl::StrCat("lock byte ", byte), file.path(),
+                       kNoLocksAdvice);
+}
+
+// A lock that is still being made: its description has an fd, or a page that
+// fork copies. A forked child closes the fds of all of them.
+class HalfMadeLock {
+ public:
+  HalfMadeLock() = default;
+  HalfMadeLock(const HalfMadeLock&) = delete;
+  HalfMadeLock& operator=(const HalfMadeLock&) = delete;
+  ~HalfMadeLock() {
+    std::lock_guard lock(mutex);
+    Close();
+  }
+
+  // Calls `open` and keeps its file; no fork comes in between.
+  template <typename OpenFile>
+  absl::Status Open(OpenFile open_file) {
+    static const int handlers = pthread_atfork(BeforeFork, InParent, InChild);
+    if (handlers != 0) return ErrnoToStatus(handlers, "watch forks", "");
+    std::lock_guard lock(mutex);
+    MPOOL_ASSIGN_OR_RETURN(file_, open_file());
+    next_ = first;
+    first = this;
+    return absl::OkStatus();
+  }
+
+  const File& file() const { return file_; }
+
+  // Moves the description from the fd to a page; no fork comes in between.
+  absl::StatusOr<void*> ToPage() {
+    std::lock_guard lock(mutex);
+    void* page =
+        Sys().mmap(nullptr, kPageBytes, PROT_NONE, MAP_SHARED, file_.fd(), 0);
+    if (page == MAP_FAILED) {
+      return ErrnoToStatus(errno, "map a page of the lock file", file_.path());
+    }
+    if (Sys().madvise(page, kPageBytes, MADV_DONTFORK) != 0) {
+      const int error = errno;
+      Sys().munmap(page, kPageBytes);
+      return ErrnoToStatus(error, "keep a lock from forked children",
+                           file_.path());
+    }
+    Close();
+    return page;
+  }
+
+ private:
+  static void BeforeFork() { mutex.lock(); }
+  static void InParent() { mutex.unlock(); }
+  static void InChild() {
+    while (first != nullptr) first->Close();
+    mutex.unlock();
+  }
+
+  void Close() {
+    if (!file_.is_open()) return;
+    file_.Close();
+    HalfMadeLock** link = &first;
+    while (*link != this) link = &(*link)->next_;
+    *link = next_;
+  }
+
+  // Guards the list of all that have an open file, and every step at which
+  // that becomes true or false. Nothing is waited for under it.
+  static constinit std::mutex mutex;
+  static constinit HalfMadeLock* first;
+
+  File file_;
+  HalfMadeLock* next_ = nullptr;
+};
+
+constinit std::mutex HalfMadeLock::mutex;
+constinit HalfMadeLock* HalfMadeLock::first = nullptr;
+
+// The lowest locked byte of the range. The kernel names any one lock, so what
+// is before it is asked for again.
+absl::StatusOr<std::optional<uint64_t>> Probe(const File& file, uint64_t first,
+                                              uint64_t count) {
+  std::optional<uint64_t> lowest;
+  while (count > 0) {
+    struct flock lock = WriteLock(first, count);
+    if (RetryEintr([&] {
+          return Sys().fcntl_lock(file.fd(), F_OFD_GETLK, &lock);
+        }) != 0) {
+      return ErrnoToStatus(
+          errno, absl::StrCat("look for a lock on byte ", first, " or after"),
+          file.path(), kNoLocksAdvice);
+    }
+    if (lock.l_type == F_UNLCK) break;
+    lowest = std::max(first, static_cast<uint64_t>(lock.l_start));
+    count = *lowest - first;
+  }
+  return lowest;
+}
+
+}  // namespace
+
+ByteLock::ByteLock(ByteLock&& other) noexcept
+    : page_(std::exchange(other.page_, nullptr)) {}
+
+ByteLock& ByteLock::operator=(ByteLock&& other) noexcept {
+  if (this != &other) {
+    Drop();
+    page_ = std::exchange(other.page_, nullptr);
+  }
+  return *this;
+}
+
+ByteLock::~ByteLock() { Drop(); }
+
+void ByteLock::Drop() {
+  if (page_ != nullptr) {
+    Sys().munmap(std::exchange(page_, nullptr), kPageBytes);
+  }
+}
+
+LockFile::LockFile(const File* dir, FileIdentity dir_identity,
+                   std::string_view name, bool create, int permissions)
+    : dir_(dir),
+      dir_identity_(dir_identity),
+      name_(name),
+      create_(create),
+      permissions_(permissions) {}
+
+absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
+                                        bool create, int permissions) {
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, dir.Info());
+  LockFile file(&dir, info.identity, name, create, permissions);
+  MPOOL_RETURN_IF_ERROR(file.OpenBelow(dir).status());
+  return file;
+}
+
+absl::StatusOr<File> LockFile::ReopenDirectory() const {
+  // A program may close every fd it does not know, and the number may be
+  // another directory's by now: there, every lock would look free.
+  const absl::StatusOr<FileInfo> open = dir_->Info();
+  if (open.ok() && open->identity == dir_identity_) return File();
+  MPOOL_ASSIGN_OR_RETURN(File again, File::OpenDirectory(dir_->path()));
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, again.Info());
+  if (info.identity == dir_identity_) return again;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "find lock file ", name_, ": ", dir_->path(),
+      ": the program closed the directory's fd, and another directory has "
+      "its name now; close the environment and open it again"));
+}
+
+absl::StatusOr<File> LockFile::OpenBelow(const File& dir) const {
+  while (true) {
+    absl::StatusOr<File> file = File::OpenAt(dir, name_, {.no_follow = true});
+    if (!absl::IsNotFound(file.status()) || !create_) return file;
+    file = File::OpenAt(dir, name_,
+                        {.create = true,
+                         .exclusive = true,
+                         .no_follow = true,
+                         .permissions = permissions_,
+                         .exact_permissions = true});
+    if (!absl::IsAlreadyExists(file.status())) return file;
+  }
+}
+
+absl::StatusOr<bool> LockFile::HasName(const File& dir,
+                                       const File& file) const {
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo opened, file.Info());
+  const absl::StatusOr<FileInfo> named = InfoAt(dir, name_);
+  if (absl::IsNotFound(named.status())) return false;
+  if (!named.ok()) return named.status();
+  return named->identity == opened.identity;
+}
+
+absl::StatusOr<std::optional<ByteLock>> LockFile::Attempt(uint64_t byte,
+                                                          bool wait) const {
+  MPOOL_ASSIGN_OR_RETURN(const File reopened, ReopenDirectory());
+  const File& dir = reopened.is_open() ? reopened : *dir_;
+  HalfMadeLock half_made;
+  MPOOL_RETURN_IF_ERROR(half_made.Open([&] { return OpenBelow(dir); }));
+  MPOOL_ASSIGN_OR_RETURN(const bool taken,
+                         TakeLock(half_made.file(), byte, wait));
+  MPOOL_ASSIGN_OR_RETURN(const bool has_name, HasName(dir, half_made.file()));
+  if (!has_name) return std::optional<ByteLock>();
+  if (!taken) return std::optional<ByteLock>(ByteLock());
+  MPOOL_ASSIGN_OR_RETURN(void* page, half_made.ToPage());
+  return std::optional<ByteLock>(ByteLock(page));
+}
+
+absl::StatusOr<ByteLock> LockFile::Acquire(uint64_t byte, bool wait) const {
+  while (true) {
+    MPOOL_ASSIGN_OR_RETURN(std::optional<ByteLock> lock, Attempt(byte, wait));
+    if (lock.has_value()) return *std::move(lock);
+  }
+}
+
+absl::StatusOr<ByteLock> LockFile::Lock(uint64_t byte) const {
+  return Acquire(byte, true);
+}
+
+absl::StatusOr<ByteLock> LockFile::TryLock(uint64_t byte) const {
+  return Acquire(byte, false);
+}
+
+absl::StatusOr<std::optional<uint64_t>> LockFile::FindHeld(
+    uint64_t first, uint64_t count) const {
+  while (true) {
+    MPOOL_ASSIGN_OR_RETURN(const File reopened, ReopenDirectory());
+    const File& dir = reopened.is_open() ? reopened : *dir_;
+    MPOOL_ASSIGN_OR_RETURN(
+        const File file,
+        File::OpenAt(dir, name_,
+                     {.mode = File::Mode::kReadOnly, .no_follow = true}));
+    MPOOL_ASSIGN_OR_RETURN(const auto held, Probe(file, first, count));
+    MPOOL_ASSIGN_OR_RETURN(const bool has_name, HasName(dir, file));
+    if (has_name) return held;
+  }
+}
+
+}  // namespace mpool::os

@@ -1,0 +1,97 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// lock_file.h - byte locks that live exactly as long as a process's memory.
+//
+// A lock is an OFD write lock on one byte, on an open file description that
+// only a mapping holds: one PROT_NONE page, MAP_SHARED, MADV_DONTFORK, whose fd
+// is closed at once. So it survives closefrom(), a forked child does not keep
+// it, exec and death by any signal end it, and it outlasts every system call
+// of the dying process. POSIX record locks would vanish when any fd of the
+// file is closed; a plain OFD lock would be kept by a forked child.
+//
+// A probe uses an open of its own: a lock never conflicts with its own
+// description.
+//
+// Between the open and the madvise a forked child would inherit the lock, so
+// an atfork handler closes such half-made locks in the child. A thread may wait
+// for a lock there; the fork does not wait for it.
+
+#ifndef MPOOL_OS_LOCK_FILE_H_
+#define MPOOL_OS_LOCK_FILE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "os/file.h"
+
+namespace mpool::os {
+
+// One locked byte. Move-only; the lock goes when it is destroyed or dropped.
+class ByteLock {
+ public:
+  ByteLock() = default;
+  ByteLock(ByteLock&& other) noexcept;
+  ByteLock& operator=(ByteLock&& other) noexcept;
+  ~ByteLock();
+
+  bool held() const { return page_ != nullptr; }
+  // Gives the lock back.
+  void Drop();
+  // Forgets the lock without a system call; for a forked child, which has
+  // neither the lock nor the page.
+  void Forget() { page_ = nullptr; }
+
+ private:
+  friend class LockFile;
+  explicit ByteLock(void* page) : page_(page) {}
+  void* page_ = nullptr;
+};
+
+// A file of byte locks, known by directory and name; no fd stays open.
+class LockFile {
+ public:
+  // `dir` must outlive the LockFile. Creates the file if `create`, with exact
+  // `permissions`; NotFound if it is not there and must not be created.
+  static absl::StatusOr<LockFile> Open(const File& dir, std::string_view name,
+                                       bool create, int permissions);
+
+  // Waits for the lock on `byte`. Starts over if the file was replaced
+  // meanwhile (the locked one must still have the name); makes it again if it
+  // was removed and Open was told to create it.
+  absl::StatusOr<ByteLock> Lock(uint64_t byte) const;
+  // A lock that is not held() if another holds it.
+  absl::StatusOr<ByteLock> TryLock(uint64_t byte) const;
+  // Whether somebody, this process included, holds a lock in
+  // [first, first + count). Gives the first such byte.
+  absl::StatusOr<std::optional<uint64_t>> FindHeld(uint64_t first,
+                                                   uint64_t count) const;
+
+ private:
+  LockFile(const File* dir, FileIdentity dir_identity, std::string_view name,
+           bool create, int permissions);
+
+  // The directory again, by its path, if the program closed our fd under us;
+  // a closed File if the fd is still good.
+  absl::StatusOr<File> ReopenDirectory() const;
+  absl::StatusOr<File> OpenBelow(const File& dir) const;
+  // Whether `file` is the one that has the name now.
+  absl::StatusOr<bool> HasName(const File& dir, const File& file) const;
+  // One try; nothing if the file was replaced meanwhile.
+  absl::StatusOr<std::optional<ByteLock>> Attempt(uint64_t byte,
+                                                  bool wait) const;
+  absl::StatusOr<ByteLock> Acquire(uint64_t byte, bool wait) const;
+
+  const File* dir_;
+  FileIdentity dir_identity_;
+  std::string name_;
+  bool create_;
+  int permissions_;
+};
+
+}  // namespace mpool::os
+
+#endif  // MPOOL_OS_LOCK_FILE_H_

@@ -1,0 +1,60 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// map_backings.h - what the backings show to the factory in mapping.cc, and
+// what those that map a file have in common. Private to os/.
+
+#ifndef MPOOL_OS_MAP_BACKINGS_H_
+#define MPOOL_OS_MAP_BACKINGS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "os/file.h"
+#include "os/mapping.h"
+
+namespace mpool::os {
+
+using MappingOr = absl::StatusOr<std::unique_ptr<Mapping>>;
+
+MappingOr CreatePosixShm(std::string_view name, const MappingOptions& options);
+MappingOr JoinPosixShm(std::string_view name, const MappingOptions& options);
+absl::StatusOr<uint64_t> PosixShmSize(std::string_view name);
+
+MappingOr CreateFileMapping(const File& dir, std::string_view name,
+                            const MappingOptions& options);
+MappingOr JoinFileMapping(const File& dir, std::string_view name,
+                          const MappingOptions& options);
+
+MappingOr CreateHeap(const MappingOptions& options);
+
+// How a mapped segment is found again, and what to say when it has no room.
+struct SegmentName {
+  std::function<absl::StatusOr<File>(const File::OpenOptions&)> open;
+  std::string room;    // the directory or mount the segment lives in
+  std::string advice;  // what to do when that is full
+};
+
+// How to open a segment that must not exist yet.
+File::OpenOptions NewSegment(const MappingOptions& options);
+// How to open one that exists.
+File::OpenOptions ExistingSegment(bool read_only);
+
+// Sizes the new, empty `file`, reserves its blocks and maps it. Leaves the
+// removal after an error to the caller.
+MappingOr MapNewSegment(const File& file, SegmentName name,
+                        const MappingOptions& options);
+MappingOr MapSegment(const File& file, SegmentName name,
+                     const MappingOptions& options);
+
+// Address space with `protection`; `fd` is -1 for private memory.
+absl::StatusOr<std::byte*> MapBytes(uint64_t size_bytes, int protection,
+                                    int flags, int fd, std::string_view what);
+
+}  // namespace mpool::os
+
+#endif  // MPOOL_OS_MAP_BACKINGS_H_

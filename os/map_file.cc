@@ -1,0 +1,46 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// map_file.cc - Backing::kFile, a regular file in the environment directory.
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "os/map_backings.h"
+#include "os/status.h"
+
+namespace mpool::os {
+namespace {
+
+// By path, for the mapping may outlive `dir`, and its fd may be closed.
+SegmentName NameOf(const File& dir, std::string_view name) {
+  return {
+      .open =
+          [path = absl::StrCat(dir.path(), "/", Abs(name))](
+              const File::OpenOptions& options) {
+            return File::Open(path, options);
+          },
+      .room = dir.path(),
+      .advice = "free space on its file system, or ask for a smaller cache"};
+}
+
+}  // namespace
+
+MappingOr CreateFileMapping(const File& dir, std::string_view name,
+                            const MappingOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(const File file,
+                         File::OpenAt(dir, name, NewSegment(options)));
+  MappingOr mapping = MapNewSegment(file, NameOf(dir, name), options);
+  // The first error says more than one of the removal could.
+  if (!mapping.ok()) UnlinkAt(dir, name).IgnoreError();
+  return mapping;
+}
+
+MappingOr JoinFileMapping(const File& dir, std::string_view name,
+                          const MappingOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(
+      const File file,
+      File::OpenAt(dir, name, ExistingSegment(options.read_only)));
+  return MapSegment(file, NameOf(dir, name), options);
+}
+
+}  // namespace mpool::os

@@ -1,0 +1,119 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// map_shared.cc - the part that kPosixShm and kFile have in common: a file,
+// mapped MAP_SHARED over the whole of its address space at once.
+//
+// Invariants: no fd stays open, so that a program that closes all of them does
+// no harm; Grow finds the file again by name and makes sure that it is the one
+// that is mapped. Pages past the end of the file are never touched.
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "os/map_backings.h"
+#include "os/status.h"
+#include "os/syscalls.h"
+
+namespace mpool::os {
+namespace {
+
+// ReserveError of file.cc in the words of a region.
+absl::Status ReserveSegment(const File& file, const SegmentName& name,
+                            uint64_t size_bytes) {
+  const absl::Status reserved = file.Reserve(0, size_bytes);
+  const int error = StatusErrno(reserved);
+  if (error != ENOSPC && error != EDQUOT && error != ENOMEM) return reserved;
+  return ErrnoToStatus(error, "reserve memory", file.path(),
+                       absl::StrCat("region needs ", size_bytes, " bytes in ",
+                                    name.room, "; ", name.advice));
+}
+
+class SharedMapping : public Mapping {
+ public:
+  SharedMapping(std::byte* base, const MappingOptions& options,
+                FileIdentity identity, SegmentName name)
+      : read_only_(options.read_only),
+        identity_(identity),
+        name_(std::move(name)) {
+    base_ = base;
+    reserved_bytes_ = options.reserved_bytes;
+  }
+  ~SharedMapping() override { Sys().munmap(base_, reserved_bytes_); }
+
+  absl::Status Grow(uint64_t size_bytes) override {
+    if (read_only_ || size_bytes > reserved_bytes_) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("grow region to ", size_bytes, " bytes: it is mapped ",
+                       read_only_ ? "read-only" : "writable", " with room for ",
+                       reserved_bytes_));
+    }
+    MPOOL_ASSIGN_OR_RETURN(const File file, Reopen());
+    // From 0 on, for blocks below the old end may have been given back.
+    return ReserveSegment(file, name_, size_bytes);
+  }
+
+  // The file's size: Grow and create reserve all blocks below it.
+  absl::StatusOr<uint64_t> BackedBytes() const override {
+    MPOOL_ASSIGN_OR_RETURN(const File file, Reopen());
+    MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
+    return info.size_bytes;
+  }
+
+ private:
+  absl::StatusOr<File> Reopen() const {
+    MPOOL_ASSIGN_OR_RETURN(File file, name_.open(ExistingSegment(read_only_)));
+    MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
+    if (info.identity == identity_) return file;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "find mapped region again: ", file.path(),
+        ": another file has the name now; close the environment and open it "
+        "again"));
+  }
+
+  bool read_only_;
+  FileIdentity identity_;
+  SegmentName name_;
+};
+
+}  // namespace
+
+File::OpenOptions NewSegment(const MappingOptions& options) {
+  return {.create = true,
+          .exclusive = true,
+          .no_follow = true,
+          .permissions = options.permissions,
+          .exact_permissions = true};
+}
+
+File::OpenOptions ExistingSegment(bool read_only) {
+  return {.mode = read_only ? File::Mode::kReadOnly : File::Mode::kReadWrite,
+          .no_follow = true};
+}
+
+MappingOr MapNewSegment(const File& file, SegmentName name,
+                        const MappingOptions& options) {
+  MPOOL_RETURN_IF_ERROR(file.Resize(options.size_bytes));
+  MPOOL_RETURN_IF_ERROR(ReserveSegment(file, name, options.size_bytes));
+  return MapSegment(file, std::move(name), options);
+}
+
+MappingOr MapSegment(const File& file, SegmentName name,
+                     const MappingOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
+  if (!info.is_regular) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("map region: ", file.path(), ": is not a regular file"));
+  }
+  const int protection = options.read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+  MPOOL_ASSIGN_OR_RETURN(
+      std::byte * base, MapBytes(options.reserved_bytes, protection, MAP_SHARED,
+                                 file.fd(), file.path()));
+  return std::make_unique<SharedMapping>(base, options, info.identity,
+                                         std::move(name));
+}
+
+}  // namespace mpool::os

@@ -1,0 +1,165 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "os/mapping.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "os/map_backings.h"
+#include "os/status.h"
+#include "os/syscalls.h"
+
+namespace mpool::os {
+namespace {
+
+// The kernel rounds it up to a page.
+constexpr size_t kMarkerBytes = 64;
+
+std::string_view BackingName(Backing backing) {
+  switch (backing) {
+    case Backing::kPosixShm:
+      return "Backing::kPosixShm";
+    case Backing::kFile:
+      return "Backing::kFile";
+    case Backing::kSysV:
+      return "Backing::kSysV";
+    case Backing::kAnonymous:
+      return "Backing::kAnonymous";
+    case Backing::kDevZero:
+      return "Backing::kDevZero";
+    case Backing::kHeap:
+      return "Backing::kHeap";
+  }
+  return "this backing";
+}
+
+absl::Status NotBuilt(Backing backing) {
+  return absl::UnimplementedError(
+      absl::StrCat(Abs(BackingName(backing)),
+                   " is not built yet; use kPosixShm, kFile or kHeap"));
+}
+
+absl::Status CheckOptions(std::string_view name, const MappingOptions& options,
+                          bool create) {
+  const bool size_fits =
+      options.size_bytes > 0 && options.size_bytes <= options.reserved_bytes;
+  if (options.reserved_bytes > 0 && (size_fits || !create)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "map region: ", Abs(name), ": ", options.size_bytes, " bytes in ",
+      options.reserved_bytes,
+      " bytes of address space; neither may be 0 nor the first the larger"));
+}
+
+}  // namespace
+
+void Mapping::AdviseHugePages() {
+  Sys().madvise(base_, reserved_bytes_, MADV_HUGEPAGE);
+}
+
+absl::StatusOr<std::byte*> MapBytes(uint64_t size_bytes, int protection,
+                                    int flags, int fd, std::string_view what) {
+  void* address = Sys().mmap(nullptr, size_bytes, protection, flags, fd, 0);
+  if (address == MAP_FAILED) {
+    const int error = errno;
+    std::string advice;
+    if (error == ENOMEM) {
+      advice = absl::StrCat(size_bytes,
+                            " bytes of address space are needed; raise the "
+                            "limit (ulimit -v), or ask for a smaller largest "
+                            "cache");
+    }
+    return ErrnoToStatus(error, "map region", what, advice);
+  }
+  // A process that dumps a cache of gigabytes keeps its locks all that time.
+  Sys().madvise(address, size_bytes, MADV_DONTDUMP);
+  return static_cast<std::byte*>(address);
+}
+
+absl::StatusOr<std::unique_ptr<Mapping>> CreateMapping(
+    Backing backing, const File& dir, std::string_view name,
+    const MappingOptions& options) {
+  MPOOL_RETURN_IF_ERROR(CheckOptions(name, options, true));
+  MappingOptions writable = options;
+  writable.read_only = false;
+  switch (backing) {
+    case Backing::kPosixShm:
+      return CreatePosixShm(name, writable);
+    case Backing::kFile:
+      return CreateFileMapping(dir, name, writable);
+    case Backing::kHeap:
+      return CreateHeap(writable);
+    default:
+      return NotBuilt(backing);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Mapping>> JoinMapping(
+    Backing backing, const File& dir, std::string_view name,
+    const MappingOptions& options) {
+  MPOOL_RETURN_IF_ERROR(CheckOptions(name, options, false));
+  switch (backing) {
+    case Backing::kPosixShm:
+      return JoinPosixShm(name, options);
+    case Backing::kFile:
+      return JoinFileMapping(dir, name, options);
+    case Backing::kHeap:
+      return absl::FailedPreconditionError(
+          "join region: Backing::kHeap is memory of one process; use "
+          "kPosixShm or kFile to share it");
+    default:
+      return NotBuilt(backing);
+  }
+}
+
+absl::Status RemoveMapping(Backing backing, const File& dir,
+                           std::string_view name) {
+  switch (backing) {
+    case Backing::kPosixShm:
+      return File::UnlinkShm(name);
+    case Backing::kFile:
+      return UnlinkAt(dir, name);
+    case Backing::kHeap:
+      return absl::OkStatus();
+    default:
+      return NotBuilt(backing);
+  }
+}
+
+absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
+                                     std::string_view name) {
+  switch (backing) {
+    case Backing::kPosixShm:
+      return PosixShmSize(name);
+    case Backing::kFile: {
+      MPOOL_ASSIGN_OR_RETURN(const FileInfo info, InfoAt(dir, name));
+      return info.size_bytes;
+    }
+    case Backing::kHeap:
+      return absl::NotFoundError(
+          "find region: Backing::kHeap is memory of one process; it has no "
+          "name");
+    default:
+      return NotBuilt(backing);
+  }
+}
+
+ForkMarker::ForkMarker() {
+  void* page = Sys().mmap(nullptr, kMarkerBytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED ||
+      Sys().madvise(page, kMarkerBytes, MADV_WIPEONFORK) != 0) {
+    std::perror("mpool: map a page that a fork wipes (Linux 4.14 or newer)");
+    std::abort();
+  }
+  word_ = static_cast<uint32_t*>(page);
+}
+
+ForkMarker::~ForkMarker() { Sys().munmap(word_, kMarkerBytes); }
+
+}  // namespace mpool::os

@@ -1,0 +1,96 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// mapping.h - the memory of a region, one class per backing behind one
+// interface.
+//
+// Address space is reserved for the largest size at once, so that the memory
+// grows without moving. The memory's blocks are reserved at create and at
+// grow: a full file system is an error there, and never SIGBUS later.
+
+#ifndef MPOOL_OS_MAPPING_H_
+#define MPOOL_OS_MAPPING_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "mpool/types.h"
+#include "os/file.h"
+
+namespace mpool::os {
+
+class Mapping {
+ public:
+  virtual ~Mapping() = default;
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  std::byte* base() const { return base_; }
+  // Bytes of address space, not all of which need be backed yet.
+  uint64_t reserved_bytes() const { return reserved_bytes_; }
+
+  // Backs [0, size_bytes) with memory; blocks that are there stay.
+  // REQUIRES: size_bytes <= reserved_bytes().
+  virtual absl::Status Grow(uint64_t size_bytes) = 0;
+  // Bytes that are backed, as the kernel knows it.
+  virtual absl::StatusOr<uint64_t> BackedBytes() const = 0;
+  // Asks for transparent huge pages; what the kernel does is its own business.
+  void AdviseHugePages();
+
+ protected:
+  Mapping() = default;
+  std::byte* base_ = nullptr;
+  uint64_t reserved_bytes_ = 0;
+};
+
+struct MappingOptions {
+  uint64_t size_bytes = 0;      // backed at once; create only
+  uint64_t reserved_bytes = 0;  // address space
+  int permissions = 0600;       // create only; exact, whatever the umask
+  bool read_only = false;       // join only
+};
+
+// The name of a new segment for a home, told apart by `creation`.
+std::string MappingName(Backing backing, const FileIdentity& home,
+                        uint64_t creation);
+
+// The segment `name`: a shm object's name ("/mpool-...") for kPosixShm, a file
+// name below `dir` for kFile, ignored for kHeap. Create fails with
+// AlreadyExists if the name is taken, and removes it again if it fails later.
+// Backings that are not built are Unimplemented and say so.
+// This is the one factory that names backings.
+absl::StatusOr<std::unique_ptr<Mapping>> CreateMapping(
+    Backing backing, const File& dir, std::string_view name,
+    const MappingOptions& options);
+absl::StatusOr<std::unique_ptr<Mapping>> JoinMapping(
+    Backing backing, const File& dir, std::string_view name,
+    const MappingOptions& options);
+// Ok if it is not there.
+absl::Status RemoveMapping(Backing backing, const File& dir,
+                           std::string_view name);
+// Size of an existing segment; NotFound if there is none.
+absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
+                                     std::string_view name);
+
+// A line of memory that a fork wipes: in the child it reads zero. It tells a
+// process from its forked children without a system call.
+class ForkMarker {
+ public:
+  // Aborts the process if the kernel refuses a page of memory.
+  ForkMarker();
+  ~ForkMarker();
+  ForkMarker(const ForkMarker&) = delete;
+  ForkMarker& operator=(const ForkMarker&) = delete;
+  uint32_t* word() const { return word_; }
+
+ private:
+  uint32_t* word_;
+};
+
+}  // namespace mpool::os
+
+#endif  // MPOOL_OS_MAPPING_H_

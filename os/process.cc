@@ -1,0 +1,133 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "os/process.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "os/file.h"
+#include "os/retry.h"
+#include "os/status.h"
+#include "os/syscalls.h"
+
+namespace mpool::os {
+namespace {
+
+constexpr char kBootIdPath[] = "/proc/sys/kernel/random/boot_id";
+
+// The start of a small file of /proc.
+absl::StatusOr<std::string> ReadProc(const char* path) {
+  MPOOL_ASSIGN_OR_RETURN(const File file,
+                         File::Open(path, {.mode = File::Mode::kReadOnly}));
+  std::array<char, 4096> text;
+  size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = RetryEintr([&] {
+      return Sys().read(file.fd(), text.data() + size, text.size() - size);
+    });
+    if (got < 0) return ErrnoToStatus(errno, "read", path);
+    if (got == 0) break;
+    size += static_cast<size_t>(got);
+  }
+  return std::string(text.data(), size);
+}
+
+// Takes the name between the parentheses, which may contain parentheses, and
+// field 22. Leaves both alone if the text is not what it should be.
+void ParseStat(const std::string& stat, ProcessIdentity& self) {
+  const size_t open = stat.find('(');
+  const size_t close = stat.rfind(')');
+  if (open == std::string::npos || close == std::string::npos || close < open) {
+    return;
+  }
+  const size_t length = std::min(close - open - 1, self.command.size() - 1);
+  std::copy_n(stat.begin() + static_cast<ptrdiff_t>(open) + 1, length,
+              self.command.begin());
+  // Field 3 is the first after the name.
+  constexpr size_t kStartTime = 22 - 3;
+  const std::vector<std::string> fields =
+      absl::StrSplit(stat.substr(close + 1), ' ', absl::SkipEmpty());
+  if (fields.size() > kStartTime) {
+    static_cast<void>(absl::SimpleAtoi(fields[kStartTime], &self.start_time));
+  }
+}
+
+// Two hexadecimal digits a byte; dashes between bytes are skipped.
+bool ParseId(std::string_view text, std::array<uint8_t, 16>& id) {
+  std::string digits;
+  for (const char c : text) {
+    if (c != '-') digits.push_back(c);
+  }
+  if (digits.size() != 2 * id.size()) return false;
+  for (size_t i = 0; i < id.size(); ++i) {
+    uint32_t byte = 0;
+    if (!absl::SimpleHexAtoi(digits.substr(2 * i, 2), &byte)) return false;
+    id[i] = static_cast<uint8_t>(byte);
+  }
+  return true;
+}
+
+}  // namespace
+
+ProcessIdentity CurrentProcess() {
+  ProcessIdentity self;
+  self.pid = Sys().getpid();
+  const absl::StatusOr<std::string> stat = ReadProc("/proc/self/stat");
+  if (stat.ok()) ParseStat(*stat, self);
+  struct stat space = {};
+  if (RetryEintr([&] {
+        return Sys().fstatat(AT_FDCWD, "/proc/self/ns/pid", &space, 0);
+      }) == 0) {
+    self.pid_namespace = space.st_ino;
+  }
+  return self;
+}
+
+absl::StatusOr<std::array<uint8_t, 16>> BootId() {
+  MPOOL_ASSIGN_OR_RETURN(const std::string text, ReadProc(kBootIdPath));
+  std::array<uint8_t, 16> id = {};
+  if (!ParseId(std::string(absl::StripAsciiWhitespace(text)), id)) {
+    return absl::DataLossError(absl::StrCat(
+        "read boot id: ", kBootIdPath, ": is not a UUID; mount a real /proc"));
+  }
+  return id;
+}
+
+std::array<uint8_t, 16> RandomId() {
+  std::array<uint8_t, 16> id = {};
+  const ssize_t got =
+      RetryEintr([&] { return Sys().getrandom(id.data(), id.size(), 0); });
+  // Up to 256 bytes come whole or not at all. Two environments with the same
+  // id would mix their pages: there is no going on without one.
+  if (got != static_cast<ssize_t>(id.size())) {
+    std::perror("mpool: getrandom");
+    std::abort();
+  }
+  return id;
+}
+
+uint64_t PhysicalMemoryBytes() {
+  const absl::StatusOr<std::string> text = ReadProc("/proc/meminfo");
+  if (!text.ok()) return 0;
+  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
+    if (!absl::ConsumePrefix(&line, "MemTotal:")) continue;
+    absl::ConsumeSuffix(&line, "kB");
+    uint64_t size_kib = 0;
+    if (!absl::SimpleAtoi(line, &size_kib)) return 0;
+    return size_kib * 1024;
+  }
+  return 0;
+}
+
+}  // namespace mpool::os

@@ -1,0 +1,53 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// status.h - the one place where an errno becomes a Status, and the two macros
+// that pass a Status on.
+
+#ifndef MPOOL_OS_STATUS_H_
+#define MPOOL_OS_STATUS_H_
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace mpool::os {
+
+// Debian's Abseil has a string_view of its own.
+inline absl::string_view Abs(std::string_view text) {
+  return absl::string_view(text.data(), text.size());
+}
+
+// "what: path: <strerror> (errno NAME)", with the errno kept as a payload.
+// ENOENT NotFound; EEXIST AlreadyExists; EACCES, EPERM, EROFS
+// PermissionDenied; ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM ResourceExhausted;
+// EINVAL, ENAMETOOLONG, ENOTDIR, EISDIR, ELOOP InvalidArgument; EIO DataLoss;
+// EINTR, EAGAIN Unavailable; others Unknown. `advice` (what to do) is appended
+// after "; " if it is not empty.
+absl::Status ErrnoToStatus(int error, std::string_view what,
+                           std::string_view path, std::string_view advice = "");
+
+// The errno that ErrnoToStatus put into `status`; 0 if there is none.
+int StatusErrno(const absl::Status& status);
+
+}  // namespace mpool::os
+
+#define MPOOL_RETURN_IF_ERROR(expression)                     \
+  do {                                                        \
+    if (absl::Status status_ = (expression); !status_.ok()) { \
+      return status_;                                         \
+    }                                                         \
+  } while (false)
+
+#define MPOOL_CONCAT_INNER(a, b) a##b
+#define MPOOL_CONCAT(a, b) MPOOL_CONCAT_INNER(a, b)
+#define MPOOL_ASSIGN_OR_RETURN_IMPL(temp, lhs, expression) \
+  auto temp = (expression);                                \
+  if (!temp.ok()) return temp.status();                    \
+  lhs = *std::move(temp)
+#define MPOOL_ASSIGN_OR_RETURN(lhs, expression)                        \
+  MPOOL_ASSIGN_OR_RETURN_IMPL(MPOOL_CONCAT(status_or_, __LINE__), lhs, \
+                              expression)
+
+#endif  // MPOOL_OS_STATUS_H_

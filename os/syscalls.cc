@@ -1,0 +1,83 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "os/syscalls.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace mpool::os {
+namespace {
+
+// The C library's open, openat and fcntl are variadic, so they have no pointer
+// of the table's type; futex and membarrier have no function at all.
+int Open(const char* path, int flags, mode_t mode) {
+  return ::open(path, flags, mode);
+}
+
+int OpenAt(int dir, const char* path, int flags, mode_t mode) {
+  return ::openat(dir, path, flags, mode);
+}
+
+int FcntlLock(int fd, int command, struct flock* lock) {
+  return ::fcntl(fd, command, lock);
+}
+
+long Futex(uint32_t* word, int op, uint32_t value, const timespec* timeout) {
+  return ::syscall(SYS_futex, word, op, value, timeout, nullptr, 0);
+}
+
+int Membarrier(int command, unsigned flags) {
+  return static_cast<int>(::syscall(SYS_membarrier, command, flags, 0));
+}
+
+constexpr Syscalls kReal = {
+    .open = Open,
+    .openat = OpenAt,
+    .close = ::close,
+    .read = ::read,
+    .pread = ::pread,
+    .pwrite = ::pwrite,
+    .pwritev = ::pwritev,
+    .fsync = ::fsync,
+    .fdatasync = ::fdatasync,
+    .ftruncate = ::ftruncate,
+    .fallocate = ::fallocate,
+    .fstat = ::fstat,
+    .fstatat = ::fstatat,
+    .statx = ::statx,
+    .fstatfs = ::fstatfs,
+    .fchmod = ::fchmod,
+    .renameat = ::renameat,
+    .unlinkat = ::unlinkat,
+    .shm_open = ::shm_open,
+    .shm_unlink = ::shm_unlink,
+    .mmap = ::mmap,
+    .munmap = ::munmap,
+    .madvise = ::madvise,
+    .fcntl_lock = FcntlLock,
+    .futex = Futex,
+    .membarrier = Membarrier,
+    .clock_gettime = ::clock_gettime,
+    .nanosleep = ::nanosleep,
+    .getpid = ::getpid,
+    .kill = ::kill,
+    .getrandom = ::getrandom,
+    .realpath = ::realpath,
+};
+
+constinit Syscalls table = kReal;
+
+}  // namespace
+
+Syscalls& Sys() { return table; }
+
+const Syscalls& RealSyscalls() { return kReal; }
+
+}  // namespace mpool::os

@@ -1,0 +1,75 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// syscalls.h - every system call that mpool makes, by name, each replaceable.
+//
+// Role:        the seam at which tests count calls, make them fail, make them
+//              slow, or make them short. No other file of the library may name
+//              a system call.
+// Concurrency: the table is read without a lock; replace entries only while no
+//              other thread is inside the library.
+
+#ifndef MPOOL_OS_SYSCALLS_H_
+#define MPOOL_OS_SYSCALLS_H_
+
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+
+struct flock;
+struct timespec;
+
+namespace mpool::os {
+
+// Each entry has the signature and the errno convention of the call it is
+// named after.
+struct Syscalls {
+  int (*open)(const char* path, int flags, mode_t mode);
+  int (*openat)(int dir, const char* path, int flags, mode_t mode);
+  int (*close)(int fd);
+  ssize_t (*read)(int fd, void* data, size_t size);
+  ssize_t (*pread)(int fd, void* data, size_t size, off_t offset);
+  ssize_t (*pwrite)(int fd, const void* data, size_t size, off_t offset);
+  ssize_t (*pwritev)(int fd, const iovec* parts, int count, off_t offset);
+  int (*fsync)(int fd);
+  int (*fdatasync)(int fd);
+  int (*ftruncate)(int fd, off_t size);
+  int (*fallocate)(int fd, int mode, off_t offset, off_t size);
+  int (*fstat)(int fd, struct stat* out);
+  int (*fstatat)(int dir, const char* path, struct stat* out, int flags);
+  int (*statx)(int dir, const char* path, int flags, unsigned mask,
+               struct statx* out);
+  int (*fstatfs)(int fd, struct statfs* out);
+  int (*fchmod)(int fd, mode_t mode);
+  int (*renameat)(int from_dir, const char* from, int to_dir, const char* to);
+  int (*unlinkat)(int dir, const char* path, int flags);
+  int (*shm_open)(const char* name, int flags, mode_t mode);
+  int (*shm_unlink)(const char* name);
+  void* (*mmap)(void* hint, size_t size, int protection, int flags, int fd,
+                off_t offset);
+  int (*munmap)(void* address, size_t size);
+  int (*madvise)(void* address, size_t size, int advice);
+  int (*fcntl_lock)(int fd, int command, struct flock* lock);
+  long (*futex)(uint32_t* word, int op, uint32_t value,
+                const timespec* timeout);
+  int (*membarrier)(int command, unsigned flags);
+  int (*clock_gettime)(int clock, timespec* out);
+  int (*nanosleep)(const timespec* time, timespec* rest);
+  int (*getpid)();
+  int (*kill)(pid_t pid, int signal);
+  ssize_t (*getrandom)(void* data, size_t size, unsigned flags);
+  char* (*realpath)(const char* path, char* resolved);
+};
+
+// The table in use. It starts as the real calls.
+Syscalls& Sys();
+
+// The real calls, for restoring an entry.
+const Syscalls& RealSyscalls();
+
+}  // namespace mpool::os
+
+#endif  // MPOOL_OS_SYSCALLS_H_

@@ -1,0 +1,358 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// attach.cc - creating, joining and adopting a region, and what is read before
+// anybody is attached.
+
+#include <cstring>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "os/crc32.h"
+#include "os/futex.h"
+#include "os/process.h"
+#include "os/step.h"
+#include "region/region.h"
+
+namespace mpool::region {
+namespace {
+
+constexpr char kNewDescriptorName[] = "__db.001.new";
+
+std::span<const std::byte> Bytes(const FixedHeader& fixed) {
+  return std::as_bytes(std::span(&fixed, 1));
+}
+
+absl::Status WriteDescriptor(const os::File& home, const FixedHeader& fixed) {
+  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(home, kNewDescriptorName));
+  MPOOL_ASSIGN_OR_RETURN(
+      os::File file,
+      os::File::OpenAt(home, kNewDescriptorName,
+                       {.create = true,
+                        .exclusive = true,
+                        .no_follow = true,
+                        .permissions = static_cast<int>(fixed.mode),
+                        .exact_permissions = true}));
+  MPOOL_RETURN_IF_ERROR(file.WriteAt(0, Bytes(fixed)));
+  MPOOL_RETURN_IF_ERROR(file.WriteAt(sizeof(fixed), Bytes(fixed)));
+  MPOOL_STEP("region.create.describe");
+  MPOOL_RETURN_IF_ERROR(
+      os::RenameAt(home, kNewDescriptorName, kDescriptorName));
+  MPOOL_STEP("region.create.described");
+  return absl::OkStatus();
+}
+
+absl::Status NotTheSame(const os::File& home, std::string_view why) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "join region of ", home.path(), ": another process uses it, but ",
+      os::Abs(why),
+      "; /dev/shm is probably not shared (another container, or a logout that "
+      "cleaned it up): let those processes close, or use Backing::kFile"));
+}
+
+}  // namespace
+
+void Seal(FixedHeader* fixed) {
+  fixed->crc =
+      os::Crc32(Bytes(*fixed).first(offsetof(FixedHeader, crc)));
+}
+
+bool IsSealed(const FixedHeader& fixed) {
+  return fixed.crc ==
+             os::Crc32(Bytes(fixed).first(offsetof(FixedHeader, crc))) &&
+         std::memchr(fixed.segment, 0, sizeof(fixed.segment)) != nullptr &&
+         fixed.version != 0;
+}
+
+absl::StatusOr<std::optional<FixedHeader>> ReadDescriptor(
+    const os::File& home) {
+  absl::StatusOr<os::File> file = os::File::OpenAt(
+      home, kDescriptorName,
+      {.mode = os::File::Mode::kReadOnly, .no_follow = true});
+  if (absl::IsNotFound(file.status())) return std::nullopt;
+  MPOOL_RETURN_IF_ERROR(file.status());
+  FixedHeader copies[2];
+  MPOOL_ASSIGN_OR_RETURN(
+      const size_t got,
+      file->ReadAt(0, std::as_writable_bytes(std::span(copies))));
+  for (size_t i = 0; i < 2; ++i) {
+    if (got >= (i + 1) * sizeof(FixedHeader) && IsSealed(copies[i])) {
+      return copies[i];
+    }
+  }
+  return std::nullopt;
+}
+
+absl::Status CheckLayout(const FixedHeader& fixed, uint32_t signature,
+                         std::string_view home) {
+  if (fixed.version == kLayoutVersion && fixed.signature == signature) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "join region of %s: it has layout version %u (signature %08x), this "
+      "library has version %u (signature %08x); close the programs that made "
+      "it and run 'mpool remove' with their version",
+      os::Abs(home), fixed.version, fixed.signature, kLayoutVersion,
+      signature));
+}
+
+absl::Status Region::Attach(Tenant& tenant, const os::ByteLock* gate) {
+  tenant_ = &tenant;
+  if (!options_.shared) return AttachPrivate();
+  MPOOL_ASSIGN_OR_RETURN(const std::string remote, home_.RemoteFilesystem());
+  if (!remote.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "open environment ", home_.path(), ": ", remote,
+        " cannot carry shared memory and its locks; use a local directory"));
+  }
+  absl::StatusOr<os::LockFile> lock_file = os::LockFile::Open(
+      home_, kRegisterName, options_.create, options_.mode);
+  if (absl::IsNotFound(lock_file.status())) {
+    return absl::NotFoundError(absl::StrCat(
+        "join region of ", home_.path(),
+        ": there is none; open it with EnvOptions::create, or use the home "
+        "that its programs use"));
+  }
+  MPOOL_RETURN_IF_ERROR(lock_file.status());
+  lock_file_ = *std::move(lock_file);
+  if (gate != nullptr) return AttachShared();
+  MPOOL_ASSIGN_OR_RETURN(os::ByteLock held, lock_file_->Lock(0));
+  MPOOL_STEP("region.join.gate");
+  return AttachShared();
+}
+
+absl::Status Region::AttachPrivate() {
+  FixedHeader fixed;
+  fixed.version = kLayoutVersion;
+  fixed.signature = options_.signature;
+  fixed.reserved_bytes = options_.reserved_bytes;
+  fixed.cache_bytes = options_.cache_bytes;
+  fixed.backing = static_cast<uint32_t>(options_.backing);
+  fixed.policy = static_cast<uint32_t>(options_.policy);
+  Seal(&fixed);
+  MPOOL_ASSIGN_OR_RETURN(
+      std::unique_ptr<os::Mapping> mapping,
+      os::CreateMapping(options_.backing, home_, "",
+                        {.size_bytes = options_.size_bytes,
+                         .reserved_bytes = options_.reserved_bytes}));
+  Adopt(std::move(mapping));
+  attached_ = Attached::kCreated;
+  return FormatRegion(fixed);
+}
+
+absl::Status Region::AttachShared() {
+  MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> holder,
+                         lock_file_->FindHeld(1, kMaxProcesses));
+  MPOOL_ASSIGN_OR_RETURN(const std::optional<FixedHeader> descriptor,
+                         ReadDescriptor(home_));
+  MPOOL_ASSIGN_OR_RETURN(const auto boot_id, os::BootId());
+  const bool same_boot =
+      descriptor.has_value() &&
+      std::memcmp(descriptor->boot_id, boot_id.data(), boot_id.size()) == 0;
+  if (holder.has_value()) {
+    if (!descriptor.has_value()) {
+      return NotTheSame(home_, "its descriptor __db.001 is gone or damaged");
+    }
+    if (!same_boot) {
+      return NotTheSame(home_, "its region was made under another boot");
+    }
+    return Join(*descriptor, /*alone=*/false);
+  }
+  if (same_boot) {
+    absl::Status status = Join(*descriptor, /*alone=*/true);
+    // Unavailable: there is nothing that could be adopted.
+    if (!absl::IsUnavailable(status)) return status;
+  }
+  if (!options_.create) {
+    return absl::NotFoundError(absl::StrCat(
+        "join region of ", home_.path(),
+        ": there is none that is whole; open it with EnvOptions::create"));
+  }
+  return Create(descriptor);
+}
+
+absl::Status Region::Create(const std::optional<FixedHeader>& old) {
+  if (old.has_value()) {
+    MPOOL_RETURN_IF_ERROR(os::RemoveMapping(
+        static_cast<Backing>(old->backing), home_, old->segment));
+  }
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home_.Info());
+  MPOOL_ASSIGN_OR_RETURN(const auto boot_id, os::BootId());
+  const auto creation_id = os::RandomId();
+  FixedHeader fixed;
+  fixed.version = kLayoutVersion;
+  fixed.signature = options_.signature;
+  std::memcpy(fixed.creation_id, creation_id.data(), creation_id.size());
+  std::memcpy(fixed.boot_id, boot_id.data(), boot_id.size());
+  fixed.reserved_bytes = options_.reserved_bytes;
+  fixed.cache_bytes = options_.cache_bytes;
+  fixed.backing = static_cast<uint32_t>(options_.backing);
+  fixed.policy = static_cast<uint32_t>(options_.policy);
+  fixed.mode = static_cast<uint32_t>(options_.mode);
+  uint64_t creation = 0;
+  std::memcpy(&creation, fixed.creation_id, sizeof(creation));
+  const std::string segment =
+      os::MappingName(options_.backing, info.identity, creation);
+  segment.copy(fixed.segment, sizeof(fixed.segment) - 1);
+  Seal(&fixed);
+  // A file segment of a creator that died has the same name.
+  MPOOL_RETURN_IF_ERROR(
+      os::RemoveMapping(options_.backing, home_, segment));
+  MPOOL_RETURN_IF_ERROR(WriteDescriptor(home_, fixed));
+  auto undo = absl::MakeCleanup([&] {
+    static_cast<void>(os::RemoveMapping(options_.backing, home_, segment));
+    static_cast<void>(os::UnlinkAt(home_, kDescriptorName));
+  });
+  MPOOL_ASSIGN_OR_RETURN(
+      std::unique_ptr<os::Mapping> mapping,
+      os::CreateMapping(options_.backing, home_, segment,
+                        {.size_bytes = options_.size_bytes,
+                         .reserved_bytes = options_.reserved_bytes,
+                         .permissions = options_.mode}));
+  MPOOL_STEP("region.create.sized");
+  Adopt(std::move(mapping));
+  attached_ = Attached::kCreated;
+  MPOOL_RETURN_IF_ERROR(FormatRegion(fixed));
+  std::move(undo).Cancel();
+  return absl::OkStatus();
+}
+
+absl::Status Region::FormatRegion(const FixedHeader& fixed) {
+  header_->fixed[0] = fixed;
+  header_->fixed[1] = fixed;
+  header_->size_bytes.store(options_.size_bytes, std::memory_order_relaxed);
+  heap_.Format(sizeof(RegionHeader), options_.size_bytes);
+  MPOOL_RETURN_IF_ERROR(ClaimProcessSlot());
+  MPOOL_STEP("region.create.format");
+  MPOOL_RETURN_IF_ERROR(tenant_->Format(process_thread()));
+  if (!os::RegisterGlobalBarrier()) header_->put_needs_fence.store(1);
+  BeginGeneration();
+  MPOOL_STEP("region.create.whole");
+  header_->magic.store(kMagic, std::memory_order_release);
+  MPOOL_STEP("region.create.done");
+  return absl::OkStatus();
+}
+
+// Unavailable if `alone` and the region is not whole; nobody can use it.
+absl::Status Region::Join(const FixedHeader& descriptor, bool alone) {
+  MPOOL_RETURN_IF_ERROR(
+      CheckLayout(descriptor, options_.signature, home_.path()));
+  const Backing backing = static_cast<Backing>(descriptor.backing);
+  auto unsound = [&](std::string_view why) {
+    return alone ? absl::UnavailableError(os::Abs(why))
+                 : NotTheSame(home_, why);
+  };
+  const absl::StatusOr<uint64_t> size =
+      os::MappingSize(backing, home_, descriptor.segment);
+  if (absl::IsNotFound(size.status())) return unsound("its memory is gone");
+  MPOOL_RETURN_IF_ERROR(size.status());
+  if (*size < sizeof(RegionHeader)) return unsound("its memory is cut short");
+  MPOOL_ASSIGN_OR_RETURN(
+      std::unique_ptr<os::Mapping> mapping,
+      os::JoinMapping(backing, home_, descriptor.segment,
+                      {.reserved_bytes = descriptor.reserved_bytes}));
+  const auto* header = reinterpret_cast<RegionHeader*>(mapping->base());
+  if (header->magic.load(std::memory_order_acquire) != kMagic) {
+    return unsound("its creation was never finished");
+  }
+  if (header->size_bytes.load(std::memory_order_acquire) > *size) {
+    return unsound("its memory is cut short");
+  }
+  const bool first = IsSealed(header->fixed[0]);
+  const FixedHeader& fixed = header->fixed[first ? 0 : 1];
+  if (!IsSealed(fixed)) return unsound("its header is damaged");
+  if (std::memcmp(fixed.creation_id, descriptor.creation_id,
+                  sizeof(fixed.creation_id)) != 0) {
+    return unsound("its memory belongs to another creation");
+  }
+  Adopt(std::move(mapping));
+  attached_ = alone ? Attached::kAdopted : Attached::kJoined;
+  if (alone) header_->adoptions.fetch_add(1, std::memory_order_relaxed);
+  if (!os::RegisterGlobalBarrier()) {
+    if (header_->put_needs_fence.load() == 0 && !alone) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "join region of ", home_.path(),
+          ": the kernel refuses membarrier here, and the processes inside "
+          "count on it; run this process in the same sandbox as they"));
+    }
+    header_->put_needs_fence.store(1);
+  }
+  MPOOL_RETURN_IF_ERROR(ClaimProcessSlot());
+  BeginGeneration();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RegionRemover> RegionRemover::Begin(std::string_view home) {
+  RegionRemover remover;
+  MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
+  remover.home_ = std::make_unique<os::File>(std::move(dir));
+  absl::StatusOr<os::LockFile> lock_file =
+      os::LockFile::Open(*remover.home_, kRegisterName, false, 0600);
+  if (!absl::IsNotFound(lock_file.status())) {
+    MPOOL_RETURN_IF_ERROR(lock_file.status());
+    MPOOL_ASSIGN_OR_RETURN(remover.gate_, lock_file->Lock(0));
+    MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> holder,
+                           lock_file->FindHeld(1, kMaxProcesses));
+    if (holder.has_value()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "remove region of ", remover.home_->path(), ": process slot ",
+          *holder, " is in use; close every program that has it open"));
+    }
+  }
+  MPOOL_ASSIGN_OR_RETURN(remover.descriptor_, ReadDescriptor(*remover.home_));
+  return remover;
+}
+
+absl::Status RegionRemover::Finish() {
+  if (descriptor_.has_value()) {
+    MPOOL_STEP("region.remove.segment");
+    MPOOL_RETURN_IF_ERROR(
+        os::RemoveMapping(static_cast<Backing>(descriptor_->backing), *home_,
+                          descriptor_->segment));
+    MPOOL_STEP("region.remove.segment_gone");
+  }
+  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kNewDescriptorName));
+  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kDescriptorName));
+  MPOOL_STEP("region.remove.descriptor_gone");
+  // Whoever waits for byte 0 of this file finds that its name is gone and
+  // starts over with a new one.
+  if (gate_.held()) {
+    MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kRegisterName));
+  }
+  gate_.Drop();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Inspection> InspectRegion(std::string_view home,
+                                         uint32_t signature) {
+  MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
+  MPOOL_ASSIGN_OR_RETURN(const std::optional<FixedHeader> descriptor,
+                         ReadDescriptor(dir));
+  if (!descriptor.has_value()) {
+    return absl::NotFoundError(absl::StrCat(
+        "inspect ", dir.path(),
+        ": there is no environment; name the directory that was given to "
+        "DbEnv::Open"));
+  }
+  MPOOL_RETURN_IF_ERROR(CheckLayout(*descriptor, signature, dir.path()));
+  const Backing backing = static_cast<Backing>(descriptor->backing);
+  MPOOL_ASSIGN_OR_RETURN(const uint64_t size,
+                         os::MappingSize(backing, dir, descriptor->segment));
+  Inspection inspection;
+  inspection.fixed = *descriptor;
+  MPOOL_ASSIGN_OR_RETURN(
+      inspection.mapping,
+      os::JoinMapping(backing, dir, descriptor->segment,
+                      {.reserved_bytes = size, .read_only = true}));
+  const auto* header =
+      reinterpret_cast<RegionHeader*>(inspection.mapping->base());
+  if (size < sizeof(RegionHeader) ||
+      header->magic.load(std::memory_order_acquire) != kMagic ||
+      header->size_bytes.load(std::memory_order_acquire) > size) {
+    return absl::DataLossError(
+        absl::StrCat("inspect ", dir.path(), ": its region is not whole"));
+  }
+  return inspection;
+}
+
+}  // namespace mpool::region

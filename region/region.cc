@@ -1,0 +1,320 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "region/region.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "os/clock.h"
+#include "os/futex.h"
+#include "os/process.h"
+#include "os/step.h"
+
+namespace mpool::region {
+namespace {
+
+// The marker's value while one thread of a forked child enters it.
+constexpr uint32_t kEntering = ~uint32_t{0};
+
+uint32_t NextGeneration() {
+  static std::atomic<uint32_t> last{0};
+  uint32_t next = 0;
+  while (next == 0 || next == kEntering) {
+    next = last.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+  return next;
+}
+
+void RaiseTo(std::atomic<uint32_t>* mark, uint32_t value) {
+  uint32_t now = mark->load(std::memory_order_relaxed);
+  while (now < value &&
+         !mark->compare_exchange_weak(now, value, std::memory_order_seq_cst)) {
+  }
+}
+
+// Free -> live in the name of `process`. The generation rises when a slot is
+// freed, so a stale word never matches.
+bool ClaimWord(std::atomic<uint64_t>* word, uint32_t process) {
+  uint64_t old = word->load(std::memory_order_relaxed);
+  ThreadWord now = ThreadWord::Unpack(old);
+  if (now.state != ThreadState::kFree) return false;
+  now.state = ThreadState::kLive;
+  now.process = process;
+  return word->compare_exchange_strong(old, now.Pack(),
+                                       std::memory_order_seq_cst);
+}
+
+void SetThreadState(ThreadSlot* slot, ThreadState state) {
+  ThreadWord word =
+      ThreadWord::Unpack(slot->word.load(std::memory_order_relaxed));
+  word.state = state;
+  if (state == ThreadState::kFree) {
+    word.process = 0;
+    ++word.generation;
+  }
+  slot->word.store(word.Pack(), std::memory_order_release);
+}
+
+}  // namespace
+
+Region::Region(os::File home, const RegionOptions& options)
+    : home_(std::move(home)),
+      options_(options),
+      process_mutex_(std::make_unique<std::mutex>()) {}
+
+Region::Region(std::unique_ptr<os::Mapping> mapping) {
+  Adopt(std::move(mapping));
+}
+
+Region::~Region() = default;
+
+absl::StatusOr<std::unique_ptr<Region>> Region::Prepare(
+    std::string_view home, const RegionOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
+  return std::unique_ptr<Region>(new Region(std::move(dir), options));
+}
+
+absl::Status Region::Grow(uint64_t size_bytes) {
+  if (size_bytes > mapping_->reserved_bytes()) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "grow region of ", home_.path(), ": ", size_bytes,
+        " bytes are more than the ", mapping_->reserved_bytes(),
+        " reserved at its creation; use fewer page sizes or a larger cache"));
+  }
+  MPOOL_RETURN_IF_ERROR(mapping_->Grow(size_bytes));
+  MPOOL_STEP("region.grow.backed");
+  header_->size_bytes.store(size_bytes, std::memory_order_release);
+  MPOOL_STEP("region.grow.published");
+  return absl::OkStatus();
+}
+
+void Region::BeginGeneration() {
+  std::atomic_ref<uint32_t>(*marker_.word()).store(NextGeneration());
+}
+
+void Region::Adopt(std::unique_ptr<os::Mapping> mapping) {
+  mapping_ = std::move(mapping);
+  base_ = mapping_->base();
+  header_ = reinterpret_cast<RegionHeader*>(base_);
+  if (options_.huge_pages) mapping_->AdviseHugePages();
+}
+
+ThreadSlot* Region::SlotOf(uint32_t id) const {
+  if (id == 0 || id > kMaxThreads) return nullptr;
+  if (id <= kMaxProcesses) return &header_->process_threads[id - 1];
+  const uint32_t index = id - kMaxProcesses - 1;
+  const uint64_t block =
+      header_->thread_blocks[index / kThreadsPerBlock].load(
+          std::memory_order_acquire);
+  if (block == 0 || !Contains(block, sizeof(ThreadBlock))) return nullptr;
+  return &At<ThreadBlock>(block)->slots[index % kThreadsPerBlock];
+}
+
+Thread Region::process_thread() const {
+  return {process_, process_, &header_->process_threads[process_ - 1]};
+}
+
+void Region::MarkLive(uint32_t slot) {
+  ProcessSlot& place = header_->processes[slot - 1];
+  const os::ProcessIdentity me = os::CurrentProcess();
+  place.pid.store(static_cast<uint32_t>(me.pid), std::memory_order_relaxed);
+  place.start_time.store(me.start_time, std::memory_order_relaxed);
+  place.pid_namespace.store(me.pid_namespace, std::memory_order_relaxed);
+  uint64_t command[2] = {};
+  std::memcpy(command, me.command.data(), sizeof(command));
+  place.command[0].store(command[0], std::memory_order_relaxed);
+  place.command[1].store(command[1], std::memory_order_relaxed);
+  RaiseTo(&header_->process_high_water, slot);
+  ClaimWord(&header_->process_threads[slot - 1].word, slot);
+  process_ = slot;
+}
+
+absl::Status Region::ClaimProcessSlot() {
+  if (!options_.shared) {
+    ProcessWord word{.generation = 1, .state = SlotState::kLive};
+    header_->processes[0].word.store(word.Pack(), std::memory_order_release);
+    MarkLive(1);
+    return absl::OkStatus();
+  }
+  for (uint32_t slot = 1; slot <= kMaxProcesses; ++slot) {
+    std::atomic<uint64_t>& place = header_->processes[slot - 1].word;
+    uint64_t old = place.load(std::memory_order_acquire);
+    if (ProcessWord::Unpack(old).state != SlotState::kFree) continue;
+    MPOOL_ASSIGN_OR_RETURN(os::ByteLock lock, lock_file_->TryLock(slot));
+    if (!lock.held()) continue;
+    MPOOL_STEP("region.join.locked");
+    // Look again: only a slot that is free under its lock may be taken.
+    old = place.load(std::memory_order_acquire);
+    ProcessWord word = ProcessWord::Unpack(old);
+    if (word.state != SlotState::kFree) continue;
+    word = {.generation = word.generation + 1, .state = SlotState::kLive};
+    if (!place.compare_exchange_strong(old, word.Pack(),
+                                       std::memory_order_seq_cst)) {
+      continue;
+    }
+    MPOOL_STEP("region.join.live");
+    life_ = std::move(lock);
+    MarkLive(slot);
+    MPOOL_STEP("region.join.marked");
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "join region of ", home_.path(), ": all ", kMaxProcesses,
+      " process slots are taken; close a process that uses it"));
+}
+
+absl::Status Region::EnterChild() {
+  std::atomic_ref<uint32_t> marker(*marker_.word());
+  uint32_t expected = 0;
+  if (!marker.compare_exchange_strong(expected, kEntering)) {
+    while (marker.load() == kEntering) os::Sleep(absl::Milliseconds(1));
+    if (marker.load() != 0) return absl::OkStatus();
+    return absl::UnavailableError("another thread could not enter; try again");
+  }
+  if (!options_.shared) {
+    marker.store(0);
+    return absl::FailedPreconditionError(absl::StrCat(
+        "use ", home_.path(),
+        " in a forked child: its memory belongs to the parent alone; open it "
+        "again in the child, or use a shared backing"));
+  }
+  // The parent's mutex may be held by a thread that does not exist here.
+  static_cast<void>(process_mutex_.release());
+  process_mutex_ = std::make_unique<std::mutex>();
+  life_.Forget();
+  absl::StatusOr<os::ByteLock> gate = lock_file_->Lock(0);
+  absl::Status status = gate.status();
+  if (status.ok()) status = CheckStillThere();
+  if (status.ok()) status = ClaimProcessSlot();
+  os::RegisterGlobalBarrier();
+  marker.store(status.ok() ? NextGeneration() : 0);
+  return status;
+}
+
+// The parent may have left before its child came in, and the region may have
+// been removed or made anew since.
+absl::Status Region::CheckStillThere() const {
+  MPOOL_ASSIGN_OR_RETURN(const std::optional<FixedHeader> descriptor,
+                         ReadDescriptor(home_));
+  if (descriptor.has_value() &&
+      std::memcmp(descriptor->creation_id, fixed().creation_id,
+                  sizeof(descriptor->creation_id)) == 0) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "use ", home_.path(), " in a forked child: the region was removed after "
+      "the parent left; open it again in the child"));
+}
+
+void Region::ReapLeaving() {
+  ForEachThread([&](uint32_t id, ThreadSlot& slot, ThreadWord word) {
+    if (id <= kMaxProcesses || word.process != process_ ||
+        word.state != ThreadState::kLeaving) {
+      return;
+    }
+    const Thread thread{id, process_, &slot};
+    if (IsLedgerEmpty(thread)) SetThreadState(&slot, ThreadState::kFree);
+  });
+}
+
+std::optional<uint32_t> Region::ClaimThreadSlot() {
+  for (uint32_t id = kMaxProcesses + 1; id <= kMaxThreads; ++id) {
+    ThreadSlot* slot = SlotOf(id);
+    if (slot == nullptr) {
+      const uint32_t block =
+          (id - kMaxProcesses - 1) / kThreadsPerBlock;
+      const Thread self = process_thread();
+      LatchGuard guard(header_->block_latch, self.id, *this,
+                       LockRank::kExtents);
+      if (header_->thread_blocks[block].load() == 0 &&
+          !heap_.AllocateLinked(self, sizeof(ThreadBlock), 4096,
+                                &header_->thread_blocks[block])
+               .ok()) {
+        return std::nullopt;
+      }
+      slot = SlotOf(id);
+    }
+    if (slot == nullptr) return std::nullopt;
+    MPOOL_STEP("region.thread.claim");
+    if (ClaimWord(&slot->word, process_)) {
+      RaiseTo(&header_->thread_high_water, id);
+      MPOOL_STEP("region.thread.claimed");
+      return id;
+    }
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<Thread> Region::RegisterThread() {
+  std::lock_guard<std::mutex> lock(*process_mutex_);
+  ReapLeaving();
+  const std::optional<uint32_t> id = ClaimThreadSlot();
+  if (!id.has_value()) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "register a thread in ", home_.path(), ": all ",
+        kMaxThreads - kMaxProcesses, " thread slots are taken, or the region "
+        "has no room for more; end threads that use it"));
+  }
+  return Thread{*id, process_, SlotOf(*id)};
+}
+
+bool Region::IsLedgerEmpty(const Thread& thread) const {
+  bool empty = true;
+  ForEachEntry(*thread.slot, [&](std::atomic<uint64_t>& entry) {
+    if (entry.load(std::memory_order_acquire) != 0) empty = false;
+  });
+  return empty;
+}
+
+void Region::UnregisterThread(const Thread& thread) {
+  std::lock_guard<std::mutex> lock(*process_mutex_);
+  MPOOL_STEP("region.thread.leave");
+  SetThreadState(thread.slot, IsLedgerEmpty(thread) ? ThreadState::kFree
+                                                    : ThreadState::kLeaving);
+  MPOOL_STEP("region.thread.left");
+}
+
+std::string Region::Describe(uint32_t thread_id) const {
+  const ThreadSlot* slot = SlotOf(thread_id);
+  if (slot == nullptr) return "nobody";
+  const uint32_t process =
+      ThreadWord::Unpack(slot->word.load(std::memory_order_acquire)).process;
+  if (process == 0 || process > kMaxProcesses) return "a thread that left";
+  const ProcessSlot& place = header_->processes[process - 1];
+  char command[17] = {};
+  const uint64_t words[2] = {place.command[0].load(std::memory_order_relaxed),
+                             place.command[1].load(std::memory_order_relaxed)};
+  std::memcpy(command, words, sizeof(words));
+  return absl::StrCat("process ", place.pid.load(std::memory_order_relaxed),
+                      " (", command, "), thread ", thread_id);
+}
+
+absl::StatusOr<os::ByteLock> Region::BeginLeave(bool* is_last) {
+  *is_last = true;
+  if (!options_.shared) return os::ByteLock();
+  MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, lock_file_->Lock(0));
+  MPOOL_ASSIGN_OR_RETURN(std::optional<uint64_t> lower,
+                         lock_file_->FindHeld(1, process_ - 1));
+  MPOOL_ASSIGN_OR_RETURN(
+      std::optional<uint64_t> higher,
+      lock_file_->FindHeld(process_ + 1, kMaxProcesses - process_));
+  *is_last = !lower.has_value() && !higher.has_value();
+  return gate;
+}
+
+void Region::Leave(os::ByteLock gate) {
+  ForEachThread([&](uint32_t, ThreadSlot& slot, ThreadWord word) {
+    if (word.process == process_) SetThreadState(&slot, ThreadState::kFree);
+  });
+  MPOOL_STEP("region.leave.threads");
+  std::atomic<uint64_t>& place = header_->processes[process_ - 1].word;
+  ProcessWord word = ProcessWord::Unpack(place.load());
+  place.store(ProcessWord{.generation = word.generation}.Pack(),
+              std::memory_order_release);
+  MPOOL_STEP("region.leave.freed");
+  life_.Drop();
+  MPOOL_STEP("region.leave.unlocked");
+  gate.Drop();
+}
+
+}  // namespace mpool::region

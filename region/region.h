@@ -1,0 +1,300 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// region.h - a process's handle on the shared memory of an environment: create
+// or join it, register threads, leave it.
+//
+// Role:        hides where the memory comes from, who else is attached and who
+//              is dead. The layer above formats what is inside and repairs it.
+// Concurrency: all calls are thread-safe but for Open and Leave.
+// Invariants:  R1 creation, join, last close, removal and adoption hold the
+//              lock on byte 0 of __db.register.
+//              R2 a slot is live only while its byte is locked, or its process
+//              is dead.
+//              R3 the region's name is on disk before the region exists.
+//              R4 magic is written last.
+// Crash:       during creation: no holder and no magic, so the next one creates
+//              again. Later: repair.h.
+
+#ifndef MPOOL_REGION_REGION_H_
+#define MPOOL_REGION_REGION_H_
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "mpool/stats.h"
+#include "mpool/types.h"
+#include "os/file.h"
+#include "os/lock_file.h"
+#include "os/mapping.h"
+#include "os/status.h"
+#include "region/latch.h"
+#include "region/layout.h"
+#include "region/shalloc.h"
+
+namespace mpool::region {
+
+// A thread as the region knows it.
+struct Thread {
+  uint32_t id = 0;       // 1..kMaxThreads; the owner bits of every latch
+  uint32_t process = 0;  // its process slot
+  ThreadSlot* slot = nullptr;
+};
+
+enum class Attached { kCreated, kJoined, kAdopted };
+
+struct RegionOptions {
+  Backing backing{};
+  Policy policy{};
+  uint64_t cache_bytes = 0;
+  uint64_t size_bytes = 0;      // of the region, at creation
+  uint64_t reserved_bytes = 0;  // of address space
+  int mode = 0600;
+  bool shared = true;  // false: memory of this process alone, no files
+  bool create = true;
+  bool huge_pages = true;
+  uint32_t signature = 0;
+};
+
+// What the layer above does to a region.
+class Tenant {
+ public:
+  virtual ~Tenant() = default;
+  // Builds the tables of a new region. Nobody else sees it yet.
+  virtual absl::Status Format(const Thread& self) = 0;
+  // Rows of the death table that are above this layer; see repair.h.
+  virtual void RepairTenant(const Thread& self, uint32_t dead_process,
+                            const std::function<bool(uint32_t)>& is_dead,
+                            RepairReport* report) = 0;
+};
+
+class Region : public LifeWatch {
+ public:
+  // Makes a region that is not attached yet. `home` is an absolute path.
+  static absl::StatusOr<std::unique_ptr<Region>> Prepare(
+      std::string_view home, const RegionOptions& options);
+  // A region that was mapped for looking only.
+  explicit Region(std::unique_ptr<os::Mapping> mapping);
+  // Creates, joins or adopts. `tenant` must outlive the attachment.
+  // Dead processes are not repaired yet: call RepairAll next.
+  // `gate`, if given, is byte 0, held by the caller.
+  absl::Status Attach(Tenant& tenant, const os::ByteLock* gate = nullptr);
+
+  ~Region() override;
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
+
+  std::byte* base() const { return base_; }
+  RegionHeader* header() const { return header_; }
+  uint64_t mapping_bytes() const { return mapping_->reserved_bytes(); }
+  Shalloc& heap() { return heap_; }
+  LifeWatch& watch() { return *this; }
+  const os::File& home() const { return home_; }
+  Attached attached() const { return attached_; }
+  const FixedHeader& fixed() const { return header_->fixed[0]; }
+  uint32_t process() const { return process_; }
+
+  template <class T>
+  T* At(uint64_t offset) const {
+    return reinterpret_cast<T*>(base_ + offset);
+  }
+  uint64_t OffsetOf(const void* place) const {
+    return static_cast<uint64_t>(static_cast<const std::byte*>(place) - base_);
+  }
+  // Whether [offset, offset + size) lies inside the region's memory.
+  bool Contains(uint64_t offset, uint64_t size) const {
+    const uint64_t end = header_->size_bytes.load(std::memory_order_acquire);
+    return size <= end && offset <= end - size;
+  }
+  // Backs the region up to `size_bytes`. REQUIRES: the heap latch.
+  absl::Status Grow(uint64_t size_bytes);
+
+  // A number that no other attachment of this process has, nor has a forked
+  // child: 0 in a child until EnterChild. Read on every get.
+  uint32_t generation() const {
+    return std::atomic_ref<uint32_t>(*marker_.word())
+        .load(std::memory_order_relaxed);
+  }
+  // In a forked child: attaches the child as a process of its own.
+  absl::Status EnterChild();
+
+  // The slot that belongs to the process itself. Its holder must hold
+  // process_mutex().
+  Thread process_thread() const;
+  std::mutex& process_mutex() { return *process_mutex_; }
+
+  // A slot for the calling thread. ResourceExhausted when all are taken.
+  absl::StatusOr<Thread> RegisterThread();
+  // The thread ends. With guards still out its slot is freed later.
+  void UnregisterThread(const Thread& thread);
+
+  // The slot of a thread id, or nullptr if there is none.
+  ThreadSlot* SlotOf(uint32_t id) const;
+  // Every slot that was ever in use, with its word. Sees each thread that was
+  // registered before the call.
+  template <class F>
+  void ForEachThread(F&& visit) const;
+
+  // Every slot that was ever in use, whoever has it now.
+  template <class F>
+  void ForEachSlot(F&& visit) const;
+  bool IsLedgerEmpty(const Thread& thread) const;
+  // Every ledger entry of a slot that may be in use.
+  template <class F>
+  void ForEachEntry(ThreadSlot& slot, F&& visit) const;
+
+  // LifeWatch.
+  void Suspect(uint32_t suspect, uint32_t self) override;
+  // Looks at every process and repairs the dead.
+  void RepairAll(const Thread& self, RepairReport* report);
+  // Called with each repair that this process finished.
+  void set_on_repair(std::function<void(const RepairReport&)> callback) {
+    on_repair_ = std::move(callback);
+  }
+
+  // The process behind a thread id: "process 12 (name), thread 3".
+  std::string Describe(uint32_t thread_id) const;
+
+  // Leaving, in two steps, so that the last one can write back in between.
+  // Begin takes byte 0; is_last tells whether no other process is attached.
+  absl::StatusOr<os::ByteLock> BeginLeave(bool* is_last);
+  // Frees the slots; the gate goes last. REQUIRES: no thread of the process is
+  // inside, nor comes.
+  void Leave(os::ByteLock gate);
+
+ private:
+  Region(os::File home, const RegionOptions& options);
+
+  template <class F>
+  void ForEachSlotWithId(F&& visit) const;
+  absl::Status AttachShared();
+  absl::Status AttachPrivate();
+  absl::Status Create(const std::optional<FixedHeader>& old);
+  absl::Status Join(const FixedHeader& descriptor, bool alone);
+  absl::Status FormatRegion(const FixedHeader& fixed);
+  absl::Status CheckStillThere() const;
+  absl::Status ClaimProcessSlot();
+  void Adopt(std::unique_ptr<os::Mapping> mapping);
+  void BeginGeneration();
+  void MarkLive(uint32_t slot);
+  void FreeSlots();
+  std::optional<uint32_t> ClaimThreadSlot();
+  void ReapLeaving();
+
+  // repair.cc
+  bool ClaimRepair(uint32_t process);
+  void RepairProcess(const Thread& self, uint32_t process,
+                     RepairReport* report);
+
+  os::File home_;
+  const RegionOptions options_{};
+  std::optional<os::LockFile> lock_file_;
+  std::unique_ptr<os::Mapping> mapping_;
+  std::byte* base_ = nullptr;
+  RegionHeader* header_ = nullptr;
+  Shalloc heap_{*this};
+  Attached attached_ = Attached::kCreated;
+  Tenant* tenant_ = nullptr;
+  os::ByteLock life_;
+  uint32_t process_ = 0;
+  os::ForkMarker marker_;
+  // Behind a pointer: a forked child leaves a held one behind and takes a new.
+  std::unique_ptr<std::mutex> process_mutex_;
+  std::function<void(const RepairReport&)> on_repair_;
+};
+
+template <class F>
+void Region::ForEachSlot(F&& visit) const {
+  ForEachSlotWithId([&](uint32_t, ThreadSlot& slot) { visit(slot); });
+}
+
+template <class F>
+void Region::ForEachSlotWithId(F&& visit) const {
+  const uint32_t processes = std::min(
+      header_->process_high_water.load(std::memory_order_seq_cst),
+      kMaxProcesses);
+  for (uint32_t id = 1; id <= processes; ++id) {
+    visit(id, header_->process_threads[id - 1]);
+  }
+  const uint32_t threads = std::min(
+      header_->thread_high_water.load(std::memory_order_seq_cst), kMaxThreads);
+  for (uint32_t id = kMaxProcesses + 1; id <= threads; ++id) {
+    if (ThreadSlot* slot = SlotOf(id)) visit(id, *slot);
+  }
+}
+
+template <class F>
+void Region::ForEachThread(F&& visit) const {
+  ForEachSlotWithId([&](uint32_t id, ThreadSlot& slot) {
+    const ThreadWord word =
+        ThreadWord::Unpack(slot.word.load(std::memory_order_seq_cst));
+    if (word.state != ThreadState::kFree) visit(id, slot, word);
+  });
+}
+
+template <class F>
+void Region::ForEachEntry(ThreadSlot& slot, F&& visit) const {
+  const uint32_t used =
+      std::min(slot.used.load(std::memory_order_seq_cst), kLedgerEntries);
+  for (uint32_t i = 0; i < used; ++i) visit(slot.entries[i]);
+  uint64_t at = slot.overflow.load(std::memory_order_seq_cst);
+  while (at != 0 && Contains(at, sizeof(LedgerOverflow))) {
+    LedgerOverflow* block = At<LedgerOverflow>(at);
+    for (std::atomic<uint64_t>& entry : block->entries) visit(entry);
+    at = block->next.load(std::memory_order_seq_cst);
+  }
+}
+
+// Holds byte 0 of a home that nobody is attached to, so that it can be removed.
+class RegionRemover {
+ public:
+  // FailedPrecondition, naming a slot, if a process is attached.
+  static absl::StatusOr<RegionRemover> Begin(std::string_view home);
+  // What the home's descriptor says; nullopt if there is none that is sound.
+  const std::optional<FixedHeader>& descriptor() const { return descriptor_; }
+  const os::ByteLock& gate() const { return gate_; }
+  // Segment, descriptor and lock file go.
+  absl::Status Finish();
+
+ private:
+  // Behind a pointer, for the lock file keeps a pointer to it.
+  std::unique_ptr<os::File> home_;
+  os::ByteLock gate_;
+  std::optional<FixedHeader> descriptor_;
+};
+
+// Reads a home's descriptor and maps its region read-only, for looking only.
+// Takes no lock and no slot.
+struct Inspection {
+  std::unique_ptr<os::Mapping> mapping;
+  FixedHeader fixed;
+};
+absl::StatusOr<Inspection> InspectRegion(std::string_view home,
+                                         uint32_t signature);
+
+// The descriptor of a home; nullopt if the file is absent or not sound.
+absl::StatusOr<std::optional<FixedHeader>> ReadDescriptor(const os::File& home);
+// FailedPrecondition naming both sides, if `fixed` was made by another version
+// or layout of the library.
+absl::Status CheckLayout(const FixedHeader& fixed, uint32_t signature,
+                         std::string_view home);
+// Seals the copy, and tells whether a copy is whole.
+void Seal(FixedHeader* fixed);
+bool IsSealed(const FixedHeader& fixed);
+
+// Names below the home.
+inline constexpr char kRegisterName[] = "__db.register";
+inline constexpr char kDescriptorName[] = "__db.001";
+
+}  // namespace mpool::region
+
+#endif  // MPOOL_REGION_REGION_H_

@@ -1,0 +1,373 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "region/shalloc.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "os/step.h"
+#include "region/region.h"
+
+namespace mpool::region {
+namespace {
+
+constexpr uint64_t kUnit = 16;
+constexpr uint64_t kHeader = sizeof(Chunk);
+constexpr uint64_t kMaxAlignment = uint64_t{2} << 20;
+constexpr uint64_t kGrowBytes = uint64_t{64} << 10;
+constexpr uint64_t kStateFree = 1;
+constexpr uint64_t kStateUsed = 2;
+constexpr uint64_t kCheck = 0x6d706f6f6c686561;
+
+static_assert(sizeof(Chunk) == kUnit);
+
+uint64_t Word(uint64_t size, uint64_t state, uint32_t tag) {
+  return (size / kUnit) << 16 | uint64_t{tag & 0xfff} << 4 | state;
+}
+uint64_t SizeOfWord(uint64_t word) { return (word >> 16) * kUnit; }
+uint32_t TagOfWord(uint64_t word) {
+  return static_cast<uint32_t>(word >> 4) & 0xfff;
+}
+bool IsFree(uint64_t word) { return (word & 0xf) == kStateFree; }
+bool IsUsed(uint64_t word) { return (word & 0xf) == kStateUsed; }
+
+uint64_t RoundUp(uint64_t value, uint64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
+}  // namespace
+
+Chunk* Shalloc::At(uint64_t offset) const {
+  return region_.At<Chunk>(offset);
+}
+
+void Shalloc::Format(uint64_t begin, uint64_t end) {
+  RegionHeader* header = region_.header();
+  Chunk* chunk = At(begin);
+  chunk->next.store(0, std::memory_order_relaxed);
+  chunk->word.store(Word(end - begin, kStateFree, 0),
+                    std::memory_order_relaxed);
+  header->heap_free.store(begin, std::memory_order_relaxed);
+  header->heap_begin.store(begin, std::memory_order_relaxed);
+  header->heap_end.store(end, std::memory_order_release);
+}
+
+// First fit. The allocation is the tail of the free chunk; only a chunk with
+// no room in front of the aligned payload's header is taken whole.
+uint64_t Shalloc::TakeLocked(uint64_t size, uint64_t alignment, uint32_t tag) {
+  RegionHeader* header = region_.header();
+  std::atomic<uint64_t>* link = &header->heap_free;
+  for (uint64_t at = link->load(std::memory_order_relaxed); at != 0;
+       link = &At(at)->next, at = link->load(std::memory_order_relaxed)) {
+    Chunk* chunk = At(at);
+    const uint64_t chunk_size =
+        SizeOfWord(chunk->word.load(std::memory_order_relaxed));
+    if (chunk_size < kHeader + size) continue;
+    const uint64_t end = at + chunk_size;
+    const uint64_t payload = (end - size) / alignment * alignment;
+    if (payload < at + kHeader) continue;
+    const uint64_t start = payload - kHeader;
+    Chunk* taken = At(start);
+    MPOOL_STEP("region.heap.take");
+    if (start == at) {
+      link->store(chunk->next.load(std::memory_order_relaxed),
+                  std::memory_order_relaxed);
+      MPOOL_STEP("region.heap.unlinked");
+      taken->next.store(kCheck ^ start, std::memory_order_relaxed);
+      taken->word.store(Word(chunk_size, kStateUsed, tag),
+                        std::memory_order_release);
+    } else {
+      taken->next.store(kCheck ^ start, std::memory_order_relaxed);
+      taken->word.store(Word(end - start, kStateUsed, tag),
+                        std::memory_order_relaxed);
+      MPOOL_STEP("region.heap.split");
+      chunk->word.store(Word(start - at, kStateFree, 0),
+                        std::memory_order_release);
+    }
+    MPOOL_STEP("region.heap.taken");
+    return payload;
+  }
+  return 0;
+}
+
+absl::Status Shalloc::GrowLocked(uint64_t size, uint64_t alignment) {
+  RegionHeader* header = region_.header();
+  const uint64_t old_end = header->heap_end.load(std::memory_order_relaxed);
+  const uint64_t more =
+      RoundUp(size + alignment + 2 * kHeader, kGrowBytes);
+  MPOOL_RETURN_IF_ERROR(region_.Grow(old_end + more));
+  // The new end is published after the chunk in front of it is whole.
+  Chunk* chunk = At(old_end);
+  chunk->next.store(0, std::memory_order_relaxed);
+  chunk->word.store(Word(more, kStateFree, 0), std::memory_order_relaxed);
+  MPOOL_STEP("region.heap.grow");
+  header->heap_end.store(old_end + more, std::memory_order_release);
+  MPOOL_STEP("region.heap.grown");
+  RebuildLocked();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> Shalloc::Allocate(const Thread& self, uint64_t size,
+                                           uint64_t alignment) {
+  const uint64_t limit = region_.mapping_bytes();
+  if (size == 0 || size > limit || alignment < kUnit ||
+      alignment > kMaxAlignment || (alignment & (alignment - 1)) != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("allocate in region: size ", size, " with alignment ",
+                     alignment, " is out of range"));
+  }
+  size = RoundUp(size, kUnit);
+  uint64_t payload = 0;
+  {
+    LatchGuard guard(region_.header()->heap_latch, self.id, region_.watch(),
+                     LockRank::kHeap);
+    payload = TakeLocked(size, alignment, self.process);
+    if (payload == 0) {
+      MPOOL_RETURN_IF_ERROR(GrowLocked(size, alignment));
+      payload = TakeLocked(size, alignment, self.process);
+    }
+  }
+  if (payload == 0) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("allocate in region: no room for ", size, " bytes"));
+  }
+  std::memset(region_.base() + payload, 0, size);
+  return payload;
+}
+
+absl::StatusOr<uint64_t> Shalloc::AllocateLinked(
+    const Thread& self, uint64_t size, uint64_t alignment,
+    std::atomic<uint64_t>* place,
+    const std::function<void(uint64_t)>& prepare) {
+  MPOOL_ASSIGN_OR_RETURN(const uint64_t payload,
+                         Allocate(self, size, alignment));
+  if (prepare != nullptr) prepare(payload);
+  self.slot->intent_place.store(region_.OffsetOf(place),
+                                std::memory_order_relaxed);
+  self.slot->intent_chunk.store(payload, std::memory_order_release);
+  MPOOL_STEP("region.heap.link");
+  place->store(payload, std::memory_order_release);
+  MPOOL_STEP("region.heap.linked");
+  Publish(payload);
+  self.slot->intent_chunk.store(0, std::memory_order_release);
+  return payload;
+}
+
+void Shalloc::Publish(uint64_t offset) {
+  Chunk* chunk = At(offset - kHeader);
+  uint64_t word = chunk->word.load(std::memory_order_relaxed);
+  chunk->word.store(Word(SizeOfWord(word), kStateUsed, 0),
+                    std::memory_order_release);
+}
+
+uint64_t Shalloc::SizeOf(uint64_t offset) const {
+  const RegionHeader* header = region_.header();
+  const uint64_t begin = header->heap_begin.load(std::memory_order_acquire);
+  const uint64_t end = header->heap_end.load(std::memory_order_acquire);
+  if (offset % kUnit != 0 || offset < begin + kHeader || offset >= end) {
+    return 0;
+  }
+  const Chunk* chunk = At(offset - kHeader);
+  const uint64_t word = chunk->word.load(std::memory_order_acquire);
+  const uint64_t size = SizeOfWord(word);
+  if (!IsUsed(word) || size < kHeader || size > end - (offset - kHeader) ||
+      chunk->next.load(std::memory_order_relaxed) !=
+          (kCheck ^ (offset - kHeader))) {
+    return 0;
+  }
+  return size - kHeader;
+}
+
+absl::Status Shalloc::Free(const Thread& self, uint64_t offset) {
+  LatchGuard guard(region_.header()->heap_latch, self.id, region_.watch(),
+                   LockRank::kHeap);
+  if (SizeOf(offset) == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "free in region: offset ", offset,
+        " is not an allocation in use (freed twice, or never allocated)"));
+  }
+  FreeLocked(offset - kHeader);
+  return absl::OkStatus();
+}
+
+void Shalloc::FreeLocked(uint64_t at) {
+  RegionHeader* header = region_.header();
+  Chunk* chunk = At(at);
+  uint64_t size = SizeOfWord(chunk->word.load(std::memory_order_relaxed));
+  uint64_t before = 0;
+  uint64_t after = header->heap_free.load(std::memory_order_relaxed);
+  while (after != 0 && after < at) {
+    before = after;
+    after = At(after)->next.load(std::memory_order_relaxed);
+  }
+  chunk->next.store(after, std::memory_order_relaxed);
+  MPOOL_STEP("region.heap.free");
+  chunk->word.store(Word(size, kStateFree, 0), std::memory_order_release);
+  MPOOL_STEP("region.heap.freed");
+  if (after == at + size) {
+    const Chunk* next = At(after);
+    size += SizeOfWord(next->word.load(std::memory_order_relaxed));
+    chunk->next.store(next->next.load(std::memory_order_relaxed),
+                      std::memory_order_relaxed);
+    chunk->word.store(Word(size, kStateFree, 0), std::memory_order_release);
+    MPOOL_STEP("region.heap.merged");
+  }
+  if (before == 0) {
+    header->heap_free.store(at, std::memory_order_release);
+    return;
+  }
+  Chunk* previous = At(before);
+  const uint64_t previous_size =
+      SizeOfWord(previous->word.load(std::memory_order_relaxed));
+  if (before + previous_size == at) {
+    previous->next.store(chunk->next.load(std::memory_order_relaxed),
+                         std::memory_order_relaxed);
+    previous->word.store(Word(previous_size + size, kStateFree, 0),
+                         std::memory_order_release);
+  } else {
+    previous->next.store(at, std::memory_order_release);
+  }
+}
+
+void Shalloc::RebuildLocked() {
+  RegionHeader* header = region_.header();
+  const uint64_t end = header->heap_end.load(std::memory_order_acquire);
+  uint64_t last_free = 0;
+  uint64_t first_free = 0;
+  for (uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
+       at < end;) {
+    Chunk* chunk = At(at);
+    const uint64_t word = chunk->word.load(std::memory_order_relaxed);
+    const uint64_t size = SizeOfWord(word);
+    if (size == 0 || size > end - at) break;  // not ours to follow
+    if (IsFree(word)) {
+      if (last_free != 0 &&
+          last_free + SizeOfWord(At(last_free)->word.load(
+                          std::memory_order_relaxed)) == at) {
+        Chunk* previous = At(last_free);
+        previous->word.store(
+            Word(at + size - last_free, kStateFree, 0),
+            std::memory_order_release);
+      } else {
+        chunk->next.store(0, std::memory_order_relaxed);
+        if (last_free == 0) {
+          first_free = at;
+        } else {
+          At(last_free)->next.store(at, std::memory_order_relaxed);
+        }
+        last_free = at;
+      }
+    }
+    at += size;
+  }
+  header->heap_free.store(first_free, std::memory_order_release);
+}
+
+HeapStats Shalloc::Stats(const Thread& self) {
+  LatchGuard guard(region_.header()->heap_latch, self.id, region_.watch(),
+                   LockRank::kHeap);
+  const RegionHeader* header = region_.header();
+  const uint64_t end = header->heap_end.load(std::memory_order_acquire);
+  HeapStats stats;
+  for (uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
+       at < end;) {
+    const uint64_t word = At(at)->word.load(std::memory_order_relaxed);
+    const uint64_t size = SizeOfWord(word);
+    if (size == 0 || size > end - at) break;
+    if (IsFree(word)) {
+      ++stats.free_chunks;
+      stats.free_bytes += size;
+      stats.largest_free_bytes = std::max(stats.largest_free_bytes, size);
+    } else {
+      ++stats.used_chunks;
+      stats.used_bytes += size;
+    }
+    at += size;
+  }
+  return stats;
+}
+
+// Whether an allocation of the dead process had reached its place.
+bool Shalloc::IsLinked(uint64_t payload, uint32_t process) const {
+  bool linked = false;
+  region_.ForEachThread([&](uint32_t, ThreadSlot& slot, ThreadWord word) {
+    if (word.process != process) return;
+    if (slot.intent_chunk.load(std::memory_order_acquire) != payload) return;
+    const uint64_t place = slot.intent_place.load(std::memory_order_relaxed);
+    if (place % 8 != 0 || !region_.Contains(place, 8)) return;
+    linked = linked || region_.At<std::atomic<uint64_t>>(place)->load(
+                           std::memory_order_acquire) == payload;
+  });
+  return linked;
+}
+
+void Shalloc::Repair(const Thread& self, uint32_t process,
+                     const std::function<bool(uint32_t)>& is_dead) {
+  RegionHeader* header = region_.header();
+  Latch& latch = header->heap_latch;
+  const uint32_t owner = latch.owner();
+  if (!is_dead(owner) || !latch.TakeOver(owner, self.id, LockRank::kHeap)) {
+    latch.Lock(self.id, region_.watch(), LockRank::kHeap);
+  }
+  const uint64_t end = header->heap_end.load(std::memory_order_acquire);
+  for (uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
+       at < end;) {
+    Chunk* chunk = At(at);
+    const uint64_t word = chunk->word.load(std::memory_order_acquire);
+    const uint64_t size = SizeOfWord(word);
+    if (size == 0 || size > end - at) break;
+    if (IsUsed(word) && TagOfWord(word) == process) {
+      if (IsLinked(at + kHeader, process)) {
+        Publish(at + kHeader);
+      } else {
+        chunk->word.store(Word(size, kStateFree, 0),
+                          std::memory_order_release);
+      }
+    }
+    at += size;
+  }
+  RebuildLocked();
+  latch.Unlock(self.id, LockRank::kHeap);
+}
+
+absl::Status Shalloc::Check(const Thread& self) {
+  LatchGuard guard(region_.header()->heap_latch, self.id, region_.watch(),
+                   LockRank::kHeap);
+  const RegionHeader* header = region_.header();
+  const uint64_t end = header->heap_end.load(std::memory_order_acquire);
+  uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
+  uint64_t expected_free = header->heap_free.load(std::memory_order_relaxed);
+  bool previous_free = false;
+  while (at < end) {
+    const Chunk* chunk = At(at);
+    const uint64_t word = chunk->word.load(std::memory_order_relaxed);
+    const uint64_t size = SizeOfWord(word);
+    if (size == 0 || size > end - at) {
+      return absl::InternalError(absl::StrCat("heap: chunk at ", at,
+                                              " has size ", size));
+    }
+    if (IsFree(word)) {
+      if (at != expected_free) {
+        return absl::InternalError(absl::StrCat(
+            "heap: free chunk at ", at, ", the list has ", expected_free));
+      }
+      if (previous_free) {
+        return absl::InternalError(
+            absl::StrCat("heap: free chunk at ", at, " was not merged"));
+      }
+      expected_free = chunk->next.load(std::memory_order_relaxed);
+    } else if (!IsUsed(word)) {
+      return absl::InternalError(
+          absl::StrCat("heap: chunk at ", at, " has no state"));
+    }
+    previous_free = IsFree(word);
+    at += size;
+  }
+  if (at != end || expected_free != 0) {
+    return absl::InternalError("heap: chunks or free list do not end well");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mpool::region

@@ -1,0 +1,104 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// shalloc.h - the region's heap: first fit over an address-ordered free list,
+// split from the tail, coalescing on free (Berkeley DB's shalloc).
+//
+// Concurrency: each call takes the heap latch.
+// Invariants:  S1 chunks fill [heap_begin, heap_end) without a gap; each starts
+//              with a Chunk whose word tells size, state and owner tag, so the
+//              heap can be walked from the start at any instant.
+//              S2 a split or a merge becomes visible by one 8-byte store.
+//              S3 the free list is derived: Repair makes it again by a walk.
+//              S4 no two neighbours are free, except after a death.
+// Crash:       a chunk carries its process's tag until it is linked in; then
+//              the tag is 0. AllocateLinked names chunk and place in the
+//              thread's intent words before it stores the link. Repair frees a
+//              dead process's tagged chunk unless its place names it.
+// Lock rank:   kHeap; no latch is taken under it. Growing the region makes
+//              system calls under it.
+
+#ifndef MPOOL_REGION_SHALLOC_H_
+#define MPOOL_REGION_SHALLOC_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "region/layout.h"
+
+namespace mpool::region {
+
+class Region;
+struct Thread;
+
+// SHARED. Word: size in 16-byte units 48 | owner tag 12 | state 4
+struct Chunk {
+  std::atomic<uint64_t> word;
+  std::atomic<uint64_t> next;  // free: next free chunk; used: check value
+};
+
+struct HeapStats {
+  uint64_t free_bytes = 0;
+  uint64_t largest_free_bytes = 0;
+  uint64_t used_bytes = 0;
+  uint32_t free_chunks = 0;
+  uint32_t used_chunks = 0;
+};
+
+class Shalloc {
+ public:
+  // `region` must outlive this.
+  explicit Shalloc(Region& region) : region_(region) {}
+
+  // Makes [begin, end) one free chunk. Creation only.
+  // REQUIRES: both are multiples of 16.
+  void Format(uint64_t begin, uint64_t end);
+
+  // `size` bytes, zeroed, at a multiple of `alignment` (a power of two, 16 to
+  // 2 MiB), grown out of the system if need be. Returns the offset. The chunk
+  // is tagged with the caller's process until Publish.
+  absl::StatusOr<uint64_t> Allocate(const Thread& self, uint64_t size,
+                                    uint64_t alignment);
+  // The same, and stores the offset in `place`, a word of the region, so that
+  // neither death loses the chunk nor frees it once it is linked. `prepare`
+  // may fill the chunk before.
+  absl::StatusOr<uint64_t> AllocateLinked(
+      const Thread& self, uint64_t size, uint64_t alignment,
+      std::atomic<uint64_t>* place,
+      const std::function<void(uint64_t)>& prepare = nullptr);
+  // The chunk is reachable now: its tag goes.
+  void Publish(uint64_t offset);
+
+  // InvalidArgument for an offset that is not a chunk in use.
+  absl::Status Free(const Thread& self, uint64_t offset);
+
+  // Bytes that the chunk at `offset` can hold; 0 if it is none.
+  uint64_t SizeOf(uint64_t offset) const;
+
+  HeapStats Stats(const Thread& self);
+
+  // Frees what the dead process left and makes the free list again; takes
+  // the heap latch from a thread of it.
+  // REQUIRES: the caller has the repair claim on `process`.
+  void Repair(const Thread& self, uint32_t process,
+              const std::function<bool(uint32_t)>& is_dead);
+
+  // The free list and the chunks agree; for tests and debug builds.
+  absl::Status Check(const Thread& self);
+
+ private:
+  Chunk* At(uint64_t offset) const;
+  uint64_t TakeLocked(uint64_t size, uint64_t alignment, uint32_t tag);
+  void FreeLocked(uint64_t chunk);
+  void RebuildLocked();
+  absl::Status GrowLocked(uint64_t size, uint64_t alignment);
+  bool IsLinked(uint64_t payload, uint32_t process) const;
+
+  Region& region_;
+};
+
+}  // namespace mpool::region
+
+#endif  // MPOOL_REGION_SHALLOC_H_

@@ -1,0 +1,76 @@
+# Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+#
+# Builds and runs the consumer against the library in the way MODE says.
+
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE result
+    OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGV " " command)
+    message(FATAL_ERROR "${command}\nended with ${result}:\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+function(run_consumer program)
+  run(${CMAKE_COMMAND} -D PROGRAM=${program} -D HOME_DIR=${WORK}/home
+      -P ${SOURCE}/examples/run_hello.cmake)
+endfunction()
+
+function(build_consumer)
+  run(${CMAKE_COMMAND} -G Ninja -S ${SOURCE}/tests/consumer/project
+      -B ${WORK}/build -D CMAKE_CXX_COMPILER=${CXX}
+      -D CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER} ${ARGV})
+  run(${CMAKE_COMMAND} --build ${WORK}/build --parallel 2)
+  run_consumer(${WORK}/build/consumer)
+endfunction()
+
+function(install_library)
+  run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
+endfunction()
+
+function(test_find_package)
+  install_library()
+  build_consumer(-D CMAKE_PREFIX_PATH=${WORK}/prefix)
+endfunction()
+
+function(test_pkg_config)
+  install_library()
+  set(ENV{PKG_CONFIG_PATH} ${WORK}/prefix/${LIBDIR}/pkgconfig)
+  run(pkg-config --cflags --libs mpool)
+  separate_arguments(flags UNIX_COMMAND "${output}")
+  run(${CXX} -std=c++20 ${SOURCE}/examples/hello.cc -o ${WORK}/consumer
+      ${flags} -Wl,-rpath,${WORK}/prefix/${LIBDIR})
+  run_consumer(${WORK}/consumer)
+endfunction()
+
+function(test_subdirectory)
+  build_consumer(-D MPOOL_SUBDIR=${SOURCE})
+endfunction()
+
+# The shared library exports the public names and, weakly, templates of the
+# standard library and Abseil; the layers inside stay inside.
+function(test_exports)
+  run(${OBJDUMP} -p ${LIBRARY})
+  if(NOT output MATCHES "SONAME +${SONAME}\n")
+    message(FATAL_ERROR "${LIBRARY} is not named ${SONAME}:\n${output}")
+  endif()
+  run(${NM} -D -C --defined-only ${LIBRARY})
+  if(NOT output MATCHES " T mpool::DbEnv::Open")
+    message(FATAL_ERROR "DbEnv::Open is not exported:\n${output}")
+  endif()
+  string(REPLACE ";" "," output "${output}")
+  string(REGEX REPLACE "\n" ";" symbols "${output}")
+  foreach(symbol IN LISTS symbols)
+    if(symbol MATCHES "^[0-9a-f]+ [A-Z] "
+       AND NOT symbol MATCHES "^[0-9a-f]+ [WV] (.*[ *&])?(std|absl|__gnu_cxx)::"
+       AND NOT symbol MATCHES "^[0-9a-f]+ [A-Z] mpool::([A-Z]|internal::)")
+      message(FATAL_ERROR "exported, but not public: ${symbol}")
+    endif()
+  endforeach()
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK})
+cmake_language(CALL test_${MODE})
+file(REMOVE_RECURSE ${WORK})

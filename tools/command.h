@@ -1,0 +1,24 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// command.h - the command line `mpool VERB ...`, all but main().
+
+#ifndef MPOOL_TOOLS_COMMAND_H_
+#define MPOOL_TOOLS_COMMAND_H_
+
+#include <ostream>
+#include <span>
+#include <string>
+
+#include "tools/outcome.h"
+
+namespace mpool::tools {
+
+// Runs the verb that `words` names and prints its rows to `out`; messages and
+// progress go to `err`. Returns the exit code.
+// `rich_out` says that `out` may have bold text.
+int RunCommand(std::span<const std::string> words, const Terminal& terminal,
+               bool rich_out, std::ostream& out, std::ostream& err);
+
+}  // namespace mpool::tools
+
+#endif  // MPOOL_TOOLS_COMMAND_H_

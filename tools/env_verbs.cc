@@ -1,0 +1,86 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// env_verbs.cc - the verbs that look at, or remove, an environment.
+
+#include <array>
+#include <string>
+
+#include "absl/status/status.h"
+#include "mpool/env.h"
+#include "mpool/stats.h"
+#include "os/status.h"
+#include "tools/args.h"
+#include "tools/names.h"
+#include "tools/verbs.h"
+
+namespace mpool::tools {
+namespace {
+
+constexpr std::array<OptionSpec, 1> kStatOptions = {{{"--json"}}};
+constexpr std::array<OptionSpec, 2> kRemoveOptions = {
+    {{"--force"}, {"--json"}}};
+
+absl::StatusOr<std::string> OneHome(const Args& args) {
+  if (args.positional().size() != 1) {
+    return absl::InvalidArgumentError(
+        "give exactly one home, the directory of an environment");
+  }
+  return args.positional().front();
+}
+
+Table StatTable(const EnvStats& stats) {
+  Table table;
+  table.columns = {{"name"}, {"value"}, {"unit"}, {"help"}};
+#define MPOOL_COUNTER(name, unit, help) \
+  table.rows.push_back({std::string(#name), stats.name, unit, help});
+#define MPOOL_GAUGE(name, unit, help) \
+  table.rows.push_back({std::string(#name), stats.name, unit, help});
+#include "mpool/stats.def"
+#undef MPOOL_COUNTER
+#undef MPOOL_GAUGE
+  table.rows.push_back({std::string("backing"),
+                        std::string(NameOf(stats.backing)), std::string(),
+                        std::string("where the shared memory comes from")});
+  table.rows.push_back({std::string("policy"),
+                        std::string(NameOf(stats.policy)), std::string(),
+                        std::string("which page is evicted")});
+  return table;
+}
+
+}  // namespace
+
+Outcome StatVerb(std::span<const std::string> words, const VerbContext&) {
+  const absl::StatusOr<Args> args = Args::Parse("stat", words, kStatOptions);
+  if (!args.ok()) return Outcome::Fail(ExitCode::kUsage, args.status());
+  const absl::StatusOr<std::string> home = OneHome(*args);
+  if (!home.ok()) return Outcome::Fail(ExitCode::kUsage, home.status());
+  const absl::StatusOr<EnvStats> stats = DbEnv::Inspect(*home);
+  if (!stats.ok()) {
+    return Outcome::Fail(ExitCode::kCannotOpen, stats.status());
+  }
+  Outcome outcome;
+  outcome.table = StatTable(*stats);
+  if (args->Has("--json")) outcome.format = Format::kJson;
+  return outcome;
+}
+
+Outcome RemoveVerb(std::span<const std::string> words, const VerbContext&) {
+  const absl::StatusOr<Args> args =
+      Args::Parse("remove", words, kRemoveOptions);
+  if (!args.ok()) return Outcome::Fail(ExitCode::kUsage, args.status());
+  const absl::StatusOr<std::string> home = OneHome(*args);
+  if (!home.ok()) return Outcome::Fail(ExitCode::kUsage, home.status());
+  const bool force = args->Has("--force");
+  const absl::Status status = DbEnv::Remove(*home, force);
+  if (absl::IsNotFound(status) || absl::IsPermissionDenied(status)) {
+    return Outcome::Fail(ExitCode::kCannotOpen, status);
+  }
+  if (!status.ok()) return Outcome::Fail(ExitCode::kFinding, status);
+  Outcome outcome;
+  outcome.table.columns = {{"home"}, {"removed"}};
+  outcome.table.rows.push_back({*home, true});
+  if (args->Has("--json")) outcome.format = Format::kJson;
+  return outcome;
+}
+
+}  // namespace mpool::tools

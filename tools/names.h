@@ -1,0 +1,35 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// names.h - how policies and backings are spelled on the command line, in
+// tables and in JSON.
+
+#ifndef MPOOL_TOOLS_NAMES_H_
+#define MPOOL_TOOLS_NAMES_H_
+
+#include <array>
+#include <string_view>
+
+#include "mpool/types.h"
+#include "tools/simulator.h"
+
+namespace mpool::tools {
+
+// What can be chosen.
+inline constexpr std::array<std::string_view, 2> kPolicyNames = {"lru",
+                                                                 "clock"};
+inline constexpr std::array<std::string_view, 3> kSimulatedPolicyNames = {
+    "lru", "clock", "opt"};
+inline constexpr std::array<std::string_view, 3> kBackingNames = {
+    "heap", "posix-shm", "file"};
+
+// REQUIRES: `name` is one of the names above.
+Policy PolicyOf(std::string_view name);
+SimulatedPolicy SimulatedPolicyOf(std::string_view name);
+Backing BackingOf(std::string_view name);
+
+std::string_view NameOf(Policy policy);
+std::string_view NameOf(Backing backing);
+
+}  // namespace mpool::tools
+
+#endif  // MPOOL_TOOLS_NAMES_H_

@@ -1,0 +1,71 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// replay.h - replays a trace through a real pool, by threads of processes, and
+// checks what comes out.
+
+#ifndef MPOOL_TOOLS_REPLAY_H_
+#define MPOOL_TOOLS_REPLAY_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "mpool/types.h"
+#include "tools/page_file.h"
+#include "tools/progress.h"
+#include "tools/replay_control.h"
+#include "tools/replay_worker.h"
+#include "tools/trace.h"
+
+namespace mpool::tools {
+
+struct ReplayResult {
+  uint64_t gets = 0;    // as the workers counted them
+  uint64_t writes = 0;  // of these
+  uint64_t hits = 0;    // from here on, as the pool counted
+  uint64_t misses = 0;
+  uint64_t pages_read = 0;
+  uint64_t pages_written = 0;  // the write-back at the last close too
+  uint64_t wrong_pages = 0;
+  double seconds = 0;                 // from the start to the last reference
+  std::vector<std::string> findings;  // empty if all is well
+};
+
+// One trace and its page file, replayed as often as wanted. The file keeps its
+// versions from run to run.
+class TraceReplay {
+ public:
+  // `trace` and `home` must outlive it.
+  static absl::StatusOr<std::unique_ptr<TraceReplay>> Make(
+      const Trace& trace, const ReplayHome& home, const ReplayOptions& options);
+
+  // One run in a new environment, which is removed afterwards. An error means
+  // that it could not be started; what goes wrong later is a finding.
+  // REQUIRES: no other thread runs in this process, for it forks.
+  absl::StatusOr<ReplayResult> Run(Policy policy, uint64_t frames,
+                                   Progress& progress);
+
+ private:
+  TraceReplay(const Trace& trace, const ReplayHome& home,
+              const ReplayOptions& options, std::unique_ptr<PageFile> file,
+              SharedArray<VersionCounter> versions);
+
+  absl::Status CheckFile(ReplayControl& control);
+  absl::Status StartOver();
+
+  const Trace& trace_;
+  const ReplayHome& home_;
+  const ReplayOptions options_;
+  std::unique_ptr<PageFile> file_;
+  SharedArray<VersionCounter> versions_;
+};
+
+// From now on SIGINT and SIGTERM end a replay as a finding, with everything
+// removed.
+void StopReplaysOnInterrupt();
+
+}  // namespace mpool::tools
+
+#endif  // MPOOL_TOOLS_REPLAY_H_
