@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "os/file.h"
+#include "os/fork.h"
 #include "os/status.h"
 
 namespace mpool::internal {
@@ -23,7 +24,13 @@ struct Registry {
   std::vector<std::shared_ptr<Environment>> abandoned;
 };
 Registry& Homes() {
-  static Registry* homes = new Registry;
+  static Registry* homes = [] {
+    // Handlers that come later run first: the registry is locked before the
+    // pools, as everywhere.
+    Pool::WatchForks();
+    os::AtFork([] { Homes().mutex.lock(); }, [] { Homes().mutex.unlock(); });
+    return new Registry;
+  }();
   return *homes;
 }
 

@@ -27,13 +27,6 @@ bool IsSame(const FileEntry& entry, const os::FileIdentity& identity) {
          entry.birth_ns.load(std::memory_order_relaxed) == identity.birth_ns;
 }
 
-bool IsOpenAnywhere(const FileEntry& entry) {
-  for (const std::atomic<uint64_t>& bits : entry.open_bits) {
-    if (bits.load(std::memory_order_acquire) != 0) return true;
-  }
-  return false;
-}
-
 void SetSeen(FileEntry& entry, const os::FileInfo& info) {
   entry.seen_size.store(info.size_bytes, std::memory_order_relaxed);
   entry.seen_mtime_ns.store(info.mtime_ns, std::memory_order_relaxed);
@@ -45,6 +38,15 @@ bool WasChangedOutside(const FileEntry& entry, const os::FileInfo& info) {
          entry.seen_mtime_ns.load(std::memory_order_relaxed) !=
              info.mtime_ns ||
          entry.seen_ctime_ns.load(std::memory_order_relaxed) != info.ctime_ns;
+}
+
+absl::Status CheckSize(const FileTable::Request& request,
+                       const os::FileInfo& info) {
+  if (info.size_bytes % request.page_bytes == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "open file ", request.path, ": its size ", info.size_bytes,
+      " is not a multiple of the page size ", request.page_bytes,
+      "; give the page size that it was made with"));
 }
 
 void SetState(FileEntry& entry, FileState state) {
@@ -66,6 +68,13 @@ FileEntry* FileTable::At(uint32_t index) const {
     return nullptr;
   }
   return region_.At<FileEntry>(block) + index % kFilesPerBlock;
+}
+
+bool FileTable::IsOpenAnywhere(const FileEntry& entry) {
+  for (const std::atomic<uint64_t>& bits : entry.open_bits) {
+    if (bits.load(std::memory_order_acquire) != 0) return true;
+  }
+  return false;
 }
 
 std::string FileTable::PathOf(const FileEntry& entry) const {
@@ -172,6 +181,8 @@ absl::Status FileTable::Match(FileEntry& entry, const Request& request,
   }
   const bool changed = WasChangedOutside(entry, info);
   if (!changed && page_bytes == request.page_bytes) return absl::OkStatus();
+  // A write that its process did not finish may have left part of a page; the
+  // page is still dirty then.
   const bool complete = entry.write_count.load() == entry.seen_count.load();
   absl::Status dropped = drop(index);
   if (!dropped.ok() && (complete || page_bytes != request.page_bytes)) {
@@ -182,6 +193,7 @@ absl::Status FileTable::Match(FileEntry& entry, const Request& request,
         ));
   }
   if (dropped.ok()) {
+    MPOOL_RETURN_IF_ERROR(CheckSize(request, info));
     entry.page_bytes.store(request.page_bytes);
     entry.page_count.store(info.size_bytes / request.page_bytes);
   }
@@ -202,6 +214,7 @@ absl::StatusOr<uint32_t> FileTable::FindOrClaim(const region::Thread& self,
     RaiseTo(&At(*found)->page_count, info.size_bytes / request.page_bytes);
     return *found;
   }
+  MPOOL_RETURN_IF_ERROR(CheckSize(request, info));
   MPOOL_ASSIGN_OR_RETURN(const uint32_t index, ClaimFree(self, drop));
   const absl::Status filled = Fill(self, *At(index), request, info);
   if (!filled.ok()) {
@@ -218,12 +231,6 @@ absl::StatusOr<OpenedFile> FileTable::Open(const region::Thread& self,
                    LockRank::kFiles);
   // Under the latch: what was true before may have changed by a write-back.
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, request.file->Info());
-  if (info.size_bytes % request.page_bytes != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "open file ", request.path, ": its size ", info.size_bytes,
-        " is not a multiple of the page size ", request.page_bytes,
-        "; give the page size that it was made with"));
-  }
   MPOOL_ASSIGN_OR_RETURN(const uint32_t index,
                          FindOrClaim(self, request, info, drop));
   FileEntry& entry = *At(index);

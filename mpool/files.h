@@ -104,6 +104,7 @@ class FileTable {
       : region_(region), frames_(frames) {}
 
   FileEntry* At(uint32_t index) const;
+  static bool IsOpenAnywhere(const FileEntry& entry);
   std::string PathOf(const FileEntry& entry) const;
 
   // Finds or makes the entry of an open file and marks it open by this

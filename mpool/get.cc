@@ -195,7 +195,7 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
     ThreadContext& self, const Request& request, BufferHeader& header) {
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
   Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
-  MPOOL_STEP("mpool.get.entered");
+  MPOOL_STEP("mpool.get.entered_exclusive");
   bool had_hint = false;
   const Enter entered =
       latch_.TryPending(self.thread, header, request.key, &had_hint);

@@ -43,24 +43,28 @@ void AfterFork() {
 struct Contexts {
   std::map<uint32_t, std::unique_ptr<ThreadContext>> by_generation;
 
-  ~Contexts() {
-    std::lock_guard<std::mutex> lock(LivePools().mutex);
-    for (auto& [generation, context] : by_generation) {
-      const auto live = LivePools().pools.find(generation);
-      if (live == LivePools().pools.end()) continue;
-      if (live->second->region().generation() != generation) continue;
-      live->second->region().UnregisterThread(context->thread);
-    }
-  }
+  ~Contexts();
 };
 thread_local Contexts contexts;
 
-// The context that this thread used last. Local-exec cost in any build.
+// The context that this thread used last.
 struct Cache {
   uint32_t generation = 0;
   ThreadContext* context = nullptr;
+  bool ended = false;  // the thread's contexts are gone
 };
 __attribute__((tls_model("initial-exec"))) thread_local constinit Cache cache;
+
+Contexts::~Contexts() {
+  cache = {.generation = 0, .context = nullptr, .ended = true};
+  std::lock_guard<std::mutex> lock(LivePools().mutex);
+  for (auto& [generation, context] : by_generation) {
+    const auto live = LivePools().pools.find(generation);
+    if (live == LivePools().pools.end()) continue;
+    if (live->second->region().generation() != generation) continue;
+    live->second->region().UnregisterThread(context->thread);
+  }
+}
 
 constexpr uint32_t Mixed(uint32_t hash, uint64_t value) {
   for (int i = 0; i < 8; ++i) {
@@ -124,11 +128,6 @@ absl::Status Pool::Start() {
         static_cast<int>(policy), " is not known to this library"));
   }
   wants_hits_ = policy_->wants_hits();
-  static const bool registered = [] {
-    os::AtFork(BeforeFork, AfterFork);
-    return true;
-  }();
-  static_cast<void>(registered);
   std::lock_guard<std::mutex> lock(LivePools().mutex);
   LivePools().pools[region_.generation()] = this;
   return absl::OkStatus();
@@ -156,7 +155,14 @@ absl::Status Pool::EnterChild() {
   return files_.MarkOpenInChild(region_.process_thread());
 }
 
+void Pool::WatchForks() { os::AtFork(BeforeFork, AfterFork); }
+
 absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
+  if (cache.ended) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "use ", region_.home().path(), ": this thread is ending; call before "
+        "its thread-local objects are destroyed"));
+  }
   if (region_.generation() == 0) MPOOL_RETURN_IF_ERROR(EnterChild());
   const uint32_t generation = region_.generation();
   {
@@ -173,7 +179,8 @@ absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
     context = std::make_unique<ThreadContext>();
     context->thread = thread;
   }
-  cache = {generation, context.get()};
+  cache = {
+      .generation = generation, .context = context.get(), .ended = false};
   return context.get();
 }
 
@@ -199,8 +206,10 @@ absl::Status Pool::EnsureBuckets(const region::Thread& self,
 
 void Pool::AttachBuckets() {
   PoolHeader& pool = frames_.pool();
-  hash_.Attach(pool.buckets.load(std::memory_order_acquire),
-               pool.bucket_count.load(std::memory_order_acquire));
+  const uint32_t count = pool.bucket_count.load(std::memory_order_acquire);
+  // Once a file is known the table stays: gets may be using it.
+  if (hash_.size() == count) return;
+  hash_.Attach(pool.buckets.load(std::memory_order_acquire), count);
 }
 
 absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {

@@ -43,6 +43,9 @@ class Pool final : public region::Tenant {
   // cannot share a region.
   static uint32_t Signature();
 
+  // Keeps what threads share in this process whole across forks. Once.
+  static void WatchForks();
+
   // `region` must outlive the pool and is not attached yet.
   Pool(region::Region& region, uint64_t cache_bytes);
   ~Pool() override;

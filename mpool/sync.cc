@@ -137,10 +137,17 @@ absl::Status Pool::MakeDurable(uint32_t index, FileEntry& entry) {
       covered.emplace_back(&header, s.bits);
     }
   });
-  MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
-                         files_.ForWriting(index));
+  const absl::StatusOr<std::shared_ptr<os::File>> file =
+      files_.ForWriting(index);
+  // A closed file that was removed or replaced has nothing left to sync.
+  if (!file.ok() && !FileTable::IsOpenAnywhere(entry) &&
+      (absl::IsNotFound(file.status()) ||
+       absl::IsFailedPrecondition(file.status()))) {
+    return absl::OkStatus();
+  }
+  MPOOL_RETURN_IF_ERROR(file.status());
   MPOOL_STEP("mpool.sync.fsync");
-  const absl::Status status = file->Sync();
+  const absl::Status status = (*file)->Sync();
   MPOOL_STEP("mpool.sync.fsynced");
   for (const auto& [header, bits] : covered) {
     State seen{bits};

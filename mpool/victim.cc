@@ -63,9 +63,9 @@ absl::StatusOr<BufferHeader*> Pool::TakeVictim(ThreadContext& self,
   while (BufferHeader* header = policy_->NextVictim(self, search)) {
     if (frames_.TryTake(self.thread, *header)) return header;
     Evicted evicted = TryEvict(self, *header);
-    if (evicted == Evicted::kDirty) {
-      const absl::Status written = WriteVictims(self, *header);
-      if (!written.ok()) failure = written;
+    // Once a write has failed, only clean pages are of use.
+    if (evicted == Evicted::kDirty && failure.ok()) {
+      failure = WriteVictims(self, *header);
       self.Count(Counter::dirty_evictions);
       evicted = TryEvict(self, *header);
     }

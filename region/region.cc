@@ -66,7 +66,10 @@ Region::Region(std::unique_ptr<os::Mapping> mapping) {
   Adopt(std::move(mapping));
 }
 
-Region::~Region() = default;
+Region::~Region() {
+  // A forked child that never came in has neither the lock nor its page.
+  if (generation() == 0) life_.Forget();
+}
 
 absl::StatusOr<std::unique_ptr<Region>> Region::Prepare(
     std::string_view home, const RegionOptions& options) {

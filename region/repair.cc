@@ -38,9 +38,7 @@ bool Region::ClaimRepair(uint32_t process) {
   if (word.state == SlotState::kLive && is_locked(process)) return false;
   if (word.state == SlotState::kRepairing) {
     const uint32_t repairer = word.repairer;
-    if (repairer == process_ || repairer == 0 || repairer > kMaxProcesses) {
-      return false;
-    }
+    if (repairer == 0 || repairer > kMaxProcesses) return false;
     const ProcessWord other = ProcessWord::Unpack(
         header_->processes[repairer - 1].word.load(std::memory_order_acquire));
     if (other.generation == word.repairer_generation &&

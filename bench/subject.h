@@ -1,0 +1,60 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// subject.h - one cache whose hits are timed.
+
+#ifndef MPOOL_BENCH_SUBJECT_H_
+#define MPOOL_BENCH_SUBJECT_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace mpool::bench {
+
+inline constexpr uint32_t kPageBytes = 4096;
+
+// What a cache counted since it was made, over all its users.
+struct Counts {
+  uint64_t hits = 0;
+  uint64_t page_ins = 0;
+};
+
+// Concurrency: Run may be called by several threads at once.
+class Subject {
+ public:
+  virtual ~Subject() = default;
+
+  virtual std::string_view name() const = 0;
+  // Gets each page of the sequence, reads its first word, and puts it. The sum
+  // of the words.
+  virtual absl::StatusOr<uint64_t> Run(std::span<const uint32_t> pages) = 0;
+  virtual absl::StatusOr<Counts> Count() = 0;
+  // Gives everything back. The destructor does so without telling.
+  virtual absl::Status Close() = 0;
+};
+
+// A cache of a file: `page_count` pages of it fit.
+struct CacheSpec {
+  std::string home;
+  std::string file;
+  uint64_t page_count = 0;
+};
+
+absl::StatusOr<std::unique_ptr<Subject>> OpenMpool(const CacheSpec& spec);
+
+// Looks at the cache that OpenMpool opened in this process.
+absl::StatusOr<std::unique_ptr<Subject>> OpenFloor(const CacheSpec& spec);
+
+// nullptr if this program was built without Berkeley DB.
+absl::StatusOr<std::unique_ptr<Subject>> OpenLibdb(const CacheSpec& spec);
+// "Berkeley DB 5.3.28: ..."; empty without it.
+std::string LibdbVersion();
+
+}  // namespace mpool::bench
+
+#endif  // MPOOL_BENCH_SUBJECT_H_

@@ -1,0 +1,164 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// at_rest.cc - a look at all that the region holds, while nothing moves.
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "tests/pool/support.h"
+
+namespace mpool::pooltest {
+namespace {
+
+using internal::BufferHeader;
+using internal::State;
+using region::ThreadState;
+using region::ThreadWord;
+
+std::string Frames(internal::Pool& pool) {
+  std::string wrong;
+  pool.frames().ForEachHeader([&](BufferHeader& header) {
+    const State s = header.Load();
+    const bool phase_ok = s.phase() == internal::Phase::kFree ||
+                          s.phase() == internal::Phase::kValid ||
+                          s.phase() == internal::Phase::kPoisoned;
+    if (phase_ok && !s.is_owned() && !s.has(State::kWriting) &&
+        header.io_owner.load() == 0) {
+      return;
+    }
+    absl::StrAppend(&wrong, "frame ", pool.frames().IndexOf(header),
+                    " is in state ", absl::Hex(s.bits, absl::kZeroPad16),
+                    ", io_owner ", header.io_owner.load(), "\n");
+  });
+  return wrong;
+}
+
+std::string Latches(internal::Pool& pool) {
+  std::string wrong;
+  auto look = [&](const region::Latch& latch, std::string_view name) {
+    if (latch.owner() == 0) return;
+    absl::StrAppend(&wrong, std::string(name), " is held by thread ",
+                    latch.owner(), "\n");
+  };
+  region::Region& region = pool.region();
+  internal::PoolHeader& header = pool.frames().pool();
+  look(region.header()->heap_latch, "heap latch");
+  look(region.header()->block_latch, "block latch");
+  look(header.extents_latch, "extents latch");
+  look(header.files_latch, "files latch");
+  for (const internal::ClassHeader& c : header.classes) {
+    look(c.queue_latch, "queue latch");
+  }
+  const auto* buckets = region.At<internal::Bucket>(header.buckets.load());
+  for (uint32_t i = 0; i < header.bucket_count.load(); ++i) {
+    look(buckets[i].latch, "bucket latch");
+  }
+  return wrong;
+}
+
+// Slots that are free or of living processes, and no entry in any.
+std::string Ledgers(region::Region& region) {
+  std::string wrong;
+  region.ForEachThread([&](uint32_t id, region::ThreadSlot&, ThreadWord word) {
+    const auto process = region::ProcessWord::Unpack(
+        region.header()->processes[word.process - 1].word.load());
+    if (process.state == region::SlotState::kLive) return;
+    absl::StrAppend(&wrong, "thread slot ", id, " is of process slot ",
+                    word.process, ", which is not live\n");
+  });
+  region.ForEachSlot([&](region::ThreadSlot& slot) {
+    region.ForEachEntry(slot, [&](std::atomic<uint64_t>& entry) {
+      if (entry.load() == 0) return;
+      absl::StrAppend(&wrong, "ledger entry ", absl::Hex(entry.load()), "\n");
+    });
+  });
+  for (uint32_t i = 0; i < kMaxProcesses; ++i) {
+    const auto word = region::ProcessWord::Unpack(
+        region.header()->processes[i].word.load());
+    if (word.state != region::SlotState::kRepairing) continue;
+    absl::StrAppend(&wrong, "process slot ", i + 1, " is being repaired\n");
+  }
+  return wrong;
+}
+
+// Offsets of all chunks that something in the region leads to.
+std::set<uint64_t> Reachable(internal::Pool& pool) {
+  region::Region& region = pool.region();
+  internal::PoolHeader& header = pool.frames().pool();
+  std::set<uint64_t> found = {region.header()->root.load(),
+                              header.extents.load(), header.rings.load(),
+                              header.headers.load(),  header.frames.load(),
+                              header.buckets.load()};
+  const auto* extents = region.At<internal::Extent>(header.extents.load());
+  for (uint32_t i = 0; i < header.extent_count; ++i) {
+    found.insert(extents[i].headers.load());
+  }
+  const auto* buckets = region.At<internal::Bucket>(header.buckets.load());
+  for (uint32_t i = 0; i < header.bucket_count.load(); ++i) {
+    uint64_t at = uint64_t{buckets[i].overflow.load()} * kLineBytes;
+    while (at != 0) {
+      found.insert(at);
+      at = uint64_t{region.At<internal::Bucket>(at)->overflow.load()} *
+           kLineBytes;
+    }
+  }
+  for (const auto& block : region.header()->thread_blocks) {
+    found.insert(block.load());
+  }
+  region.ForEachSlot([&](region::ThreadSlot& slot) {
+    for (uint64_t at = slot.overflow.load(); at != 0;
+         at = region.At<region::LedgerOverflow>(at)->next.load()) {
+      found.insert(at);
+    }
+  });
+  for (const auto& block : header.file_blocks) found.insert(block.load());
+  for (uint32_t i = 0; i < header.files_used.load(); ++i) {
+    if (internal::FileEntry* entry = pool.files().At(i)) {
+      found.insert(entry->path.load());
+    }
+  }
+  return found;
+}
+
+std::string Heap(internal::Pool& pool) {
+  region::Region& region = pool.region();
+  const region::Thread self = region.process_thread();
+  const absl::Status sound = region.heap().Check(self);
+  if (!sound.ok()) return absl::StrCat(sound.ToString(), "\n");
+  std::string wrong;
+  const std::set<uint64_t> reachable = Reachable(pool);
+  const uint64_t end = region.header()->heap_end.load();
+  for (uint64_t at = region.header()->heap_begin.load(); at < end;) {
+    const uint64_t word = region.At<region::Chunk>(at)->word.load();
+    const uint64_t payload = at + sizeof(region::Chunk);
+    at += (word >> 16) * 16;
+    if (region.heap().SizeOf(payload) == 0) continue;
+    if ((word >> 4 & 0xfff) != 0) {
+      absl::StrAppend(&wrong, "chunk ", payload, " has an owner\n");
+    }
+    if (!reachable.contains(payload)) {
+      absl::StrAppend(&wrong, "chunk ", payload, " of ",
+                      region.heap().SizeOf(payload), " bytes is lost\n");
+    }
+  }
+  return wrong;
+}
+
+}  // namespace
+
+std::string AtRest(internal::Pool& pool) {
+  return absl::StrCat(Frames(pool), Latches(pool), Ledgers(pool.region()),
+                      Heap(pool));
+}
+
+uint32_t LiveProcesses(const region::Region& region) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < kMaxProcesses; ++i) {
+    const auto word = region::ProcessWord::Unpack(
+        region.header()->processes[i].word.load());
+    if (word.state != region::SlotState::kFree) ++count;
+  }
+  return count;
+}
+
+}  // namespace mpool::pooltest
