@@ -15,32 +15,8 @@
 
 namespace mpool::internal {
 
-// The policy's share of a hit.
-inline void Pool::Touch(ThreadContext& self, BufferHeader& header) {
-  if (header.reference.load(std::memory_order_relaxed) == 0) {
-    header.reference.store(1, std::memory_order_relaxed);
-  }
-  if (wants_hits_) {
-    self.hits[self.hit_count++] = frames_.IndexOf(header);
-    if (self.hit_count == self.hits.size()) policy_->ApplyHits(self);
-  }
-}
-
-inline Pin Pool::MakePin(BufferHeader& header, EntryWord* entry) const {
-  const uint64_t place = header.place.load(std::memory_order_relaxed);
-  Pin pin;
-  pin.pool = const_cast<Pool*>(this);
-  pin.entry = entry;
-  pin.header = &header;
-  pin.data = region_.base() + (place >> 8);
-  pin.size = ClassBytes(static_cast<uint32_t>(place & 0x7));
-  pin.generation = region_.generation();
-  return pin;
-}
-
-inline Pool::Request Pool::MakeRequest(const OpenedFile& file, PageNo page,
-                                       Mode mode,
-                                       const GetOptions& options) const {
+Pool::Request Pool::MakeRequest(const OpenedFile& file, PageNo page,
+                                Mode mode, const GetOptions& options) const {
   Request request;
   request.file = &file;
   request.page = page;
@@ -61,11 +37,8 @@ absl::StatusOr<ReadPage> Pool::Get(const OpenedFile& file, PageNo page,
   if (self != nullptr && page <= kMaxPageNo) [[likely]] {
     const uint64_t key = PageKey::Make(file.file_key, page);
     const FrameIndex frame = hash_.Find(HashTable::Hash(key), key);
-    EntryWord* entry = &self->thread.slot->entries[0];
-    // Only the first entry is tried here; who holds pages takes the long way.
-    if (frame != 0 && entry->load(std::memory_order_relaxed) == 0 &&
-        self->thread.slot->used.load(std::memory_order_relaxed) != 0)
-        [[likely]] {
+    EntryWord* entry = Ledger::UsedFreeEntry(*self->thread.slot);
+    if (frame != 0 && entry != nullptr) [[likely]] {
       BufferHeader& header = frames_.header(frame);
       __builtin_prefetch(frames_.data(header));
       MPOOL_STEP("mpool.get.publish");

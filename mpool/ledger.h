@@ -62,6 +62,17 @@ class Ledger {
     return FreeOverflowEntry(self);
   }
 
+  // The same among the entries that were in use before; nullptr if all are.
+  static EntryWord* UsedFreeEntry(region::ThreadSlot& slot) {
+    const uint32_t used = slot.used.load(std::memory_order_relaxed);
+    for (uint32_t i = 0; i < used; ++i) {
+      if (slot.entries[i].load(std::memory_order_relaxed) == 0) {
+        return &slot.entries[i];
+      }
+    }
+    return nullptr;
+  }
+
   static void Publish(EntryWord* entry, FrameIndex frame, Mode mode) {
     entry->exchange(Entry::Make(frame, mode).word, std::memory_order_seq_cst);
   }

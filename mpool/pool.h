@@ -197,6 +197,29 @@ class Pool final : public region::Tenant {
   bool wants_hits_ = false;
 };
 
+// The policy's share of a hit.
+inline void Pool::Touch(ThreadContext& self, BufferHeader& header) {
+  if (header.reference.load(std::memory_order_relaxed) == 0) {
+    header.reference.store(1, std::memory_order_relaxed);
+  }
+  if (wants_hits_) {
+    self.hits[self.hit_count++] = frames_.IndexOf(header);
+    if (self.hit_count == self.hits.size()) policy_->ApplyHits(self);
+  }
+}
+
+inline Pin Pool::MakePin(BufferHeader& header, EntryWord* entry) const {
+  const uint64_t place = header.place.load(std::memory_order_relaxed);
+  Pin pin;
+  pin.pool = const_cast<Pool*>(this);
+  pin.entry = entry;
+  pin.header = &header;
+  pin.data = region_.base() + (place >> 8);
+  pin.size = ClassBytes(static_cast<uint32_t>(place & 0x7));
+  pin.generation = region_.generation();
+  return pin;
+}
+
 }  // namespace mpool::internal
 
 #endif  // MPOOL_MPOOL_POOL_H_

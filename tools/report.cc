@@ -41,7 +41,7 @@ h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .6rem;
   letter-spacing: -.01em; text-wrap: balance; }
 h2 { font-size: 1.35rem; margin: 3.2rem 0 .2rem; }
 h3 { font-size: 1.02rem; line-height: 1.4; font-weight: 600; margin: 0 0 .8rem;
-  max-width: 48rem; text-wrap: pretty; }
+  text-wrap: balance; }
 p { margin: 0 0 .8rem; max-width: 46rem; }
 .soft, figcaption { color: var(--soft); font-size: .92rem; }
 .result { display: inline-block; margin: .4rem 0 1rem; padding: .35rem .8rem;
@@ -80,10 +80,10 @@ svg .optimum-text { fill: var(--optimum); }
 svg .soft-text { fill: var(--soft); font-weight: 400; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem;
   font-variant-numeric: tabular-nums; }
-th, td { padding: .32rem .7rem; text-align: right; white-space: nowrap;
+th, td { padding: .32rem .6rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--grid); }
 th { color: var(--soft); font-weight: 600; border-color: var(--rule);
-  vertical-align: bottom; }
+  vertical-align: bottom; white-space: normal; line-height: 1.25; }
 th.name, td.name { text-align: left; }
 footer { margin-top: 3.5rem; padding-top: 1rem;
   border-top: 1px solid var(--rule); }
@@ -223,8 +223,9 @@ void AppendTrace(const ReportTrace& trace, size_t index, std::string& html) {
   absl::StrAppend(&html, "<section id=\"trace", index, "\">\n<h2>",
                   EscapeHtml(trace.name), "</h2>\n<p class=\"soft\">",
                   Grouped(trace.references), " references, ",
-                  Grouped(trace.dirty_count), " of them writes, to ",
-                  Grouped(trace.page_count), " distinct pages</p>\n");
+                  trace.dirty_count == 0 ? "none" : Grouped(trace.dirty_count),
+                  " of them writes, to ", Grouped(trace.page_count),
+                  " distinct pages</p>\n");
   // An interrupted replay has traces without runs.
   if (!trace.replayed.empty()) {
     absl::StrAppend(&html, HitRateFigure(trace), MissRatioFigure(trace));

@@ -15,7 +15,7 @@ namespace {
 constexpr double kWidth = 720;
 constexpr double kLeft = 52;
 constexpr double kRight = 16;
-constexpr double kTop = 26;
+constexpr double kTop = 42;
 constexpr double kPlotHeight = 250;
 constexpr double kBottom = kTop + kPlotHeight;
 
@@ -187,38 +187,54 @@ void DrawOptimum(Svg& svg, const ReportTrace& trace, const CurvePlot& plot) {
     svg.Circle(points[i].first, points[i].second, 4, "fill optimum",
                absl::StrCat("OPT at ", Grouped(rows[i].frames),
                             " frames: ", misses, " % misses"));
-    svg.Text(points[i].first - 7, points[i].second + 15, Anchor::kEnd,
-             "label optimum-text",
+    svg.Text(points[i].first - 7, std::min(points[i].second + 15, kBottom - 5),
+             Anchor::kEnd, "label optimum-text",
              absl::StrCat(i == 0 ? "OPT " : "", misses, " %"));
   }
 }
 
+// Dots lie close together: each has the value of the first policy alone, and
+// the rightmost, which has room, names them all.
 void DrawReplayed(Svg& svg, const ReportTrace& trace, const CurvePlot& plot) {
+  uint64_t largest = 0;
+  for (const Row& size : trace.lru) largest = std::max(largest, size.frames);
   for (const Row& size : trace.lru) {
     const std::vector<const Row*> rows = ReplayedAt(trace, size.frames);
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const double x = plot.x(static_cast<double>(size.frames));
+    const double x = plot.x(static_cast<double>(size.frames));
+    const bool is_last = size.frames == largest;
+    const bool to_the_left = x > kWidth - 130;
+    // The first policy's dot lies on top.
+    for (size_t i = rows.size(); i-- > 0;) {
       const double y = plot.y(100 - rows[i]->hit_percent());
       const std::string misses = Fixed(100 - rows[i]->hit_percent(), 1);
       const std::string series = absl::StrCat("series", i % 2 + 1);
+      const std::string named =
+          absl::StrCat(rows[i]->policy, " ", misses, " %");
       svg.Circle(x, y, 5, absl::StrCat("fill ", series),
                  absl::StrCat(rows[i]->policy, " at ", Grouped(size.frames),
                               " frames: ", misses, " % misses"));
-      // The policies lie close together: their labels stand one above another.
-      svg.Text(x + 9, y - 8 - 15 * static_cast<double>(i), Anchor::kStart,
+      if (i > 0 && !is_last) continue;
+      svg.Text(to_the_left ? x - 4 : x + 6, y - 9 - 15 * static_cast<double>(i),
+               to_the_left ? Anchor::kEnd : Anchor::kStart,
                absl::StrCat("label ", series, "-text"),
-               absl::StrCat(rows[i]->policy, " ", misses, " %"));
+               is_last ? named : absl::StrCat(misses, " %"));
     }
   }
 }
 
 std::string MissRatioTitle(const ReportTrace& trace) {
   const uint64_t frames = trace.lru[TypicalSize(trace)].frames;
-  return absl::StrCat(
-      "Twice the cache (", PercentOfPages(trace, frames), " to ",
-      PercentOfPages(trace, 2 * frames), " of the pages) would take LRU from ",
-      Fixed(100 * trace.curve.MissRatioAt(frames), 1), " % misses to ",
-      Fixed(100 * trace.curve.MissRatioAt(2 * frames), 1), " %");
+  const std::string now = Fixed(100 * trace.curve.MissRatioAt(frames), 1);
+  const std::string then = Fixed(100 * trace.curve.MissRatioAt(2 * frames), 1);
+  const std::string sizes =
+      absl::StrCat("Twice the cache (", PercentOfPages(trace, frames), " to ",
+                   PercentOfPages(trace, 2 * frames), " of the pages) would ");
+  if (now == then) {
+    return absl::StrCat(sizes, "not help LRU: it misses ", now,
+                        " % with either");
+  }
+  return absl::StrCat(sizes, "take LRU from ", now, " % misses to ", then,
+                      " %");
 }
 
 std::string HitCostTitle(const HitCost& cost) {

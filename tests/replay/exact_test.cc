@@ -1,0 +1,172 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// exact_test.cc - the pool's hits, with one thread, are those of a simulator
+// that shares no code with it, to the last reference of real traces; and a pool
+// that picks its victims in another order is found out.
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "gtest/gtest.h"
+#include "mpool/pool.h"
+#include "tools/simulator.h"
+#include "tools/sizes.h"
+#include "tools/trace.h"
+
+namespace mpool::internal {
+
+class PoolTester {
+ public:
+  static std::unique_ptr<Replacement>& policy(Pool& pool) {
+    return pool.policy_;
+  }
+};
+
+namespace {
+
+constexpr uint32_t kPageBytes = 512;
+
+// LRU, but the page used last goes first.
+class Reversed final : public Replacement {
+ public:
+  explicit Reversed(std::unique_ptr<Replacement> lru, FrameTable& frames)
+      : lru_(std::move(lru)), frames_(frames) {}
+  bool wants_hits() const override { return true; }
+  bool is_ordered() const override { return true; }
+  void ApplyHits(ThreadContext& self) override { lru_->ApplyHits(self); }
+  void Inserted(ThreadContext& self, BufferHeader& header,
+                bool scan) override {
+    lru_->Inserted(self, header, scan);
+  }
+  void Removed(ThreadContext& self, BufferHeader& header) override {
+    lru_->Removed(self, header);
+  }
+  BufferHeader* NextVictim(ThreadContext& self, Search& search) override {
+    lru_->ApplyHits(self);
+    if (search.passed++ != 0) return nullptr;
+    const FrameIndex last =
+        frames_.page_class(search.page_class).order.tail.load();
+    return last == 0 ? nullptr : &frames_.header(last);
+  }
+  void LookAhead(ThreadContext&, const BufferHeader&, size_t,
+                 std::vector<BufferHeader*>*) override {}
+
+ private:
+  std::unique_ptr<Replacement> lru_;
+  FrameTable& frames_;
+};
+
+// A pool on the heap over a sparse file, without the API on top.
+class OnePool {
+ public:
+  OnePool(Policy policy, uint64_t frames, uint64_t pages) {
+    char home[] = "/tmp/mpool_exact_XXXXXX";
+    home_ = mkdtemp(home);
+    const std::string path = home_ + "/pages";
+    const int fd = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    EXPECT_EQ(ftruncate(fd, static_cast<off_t>(pages * kPageBytes)), 0);
+    close(fd);
+    const uint64_t cache_bytes = frames * kPageBytes;
+    const PoolSize size = SizeOfPool(cache_bytes);
+    region::RegionOptions options;
+    options.backing = Backing::kHeap;
+    options.shared = false;
+    options.policy = policy;
+    options.cache_bytes = cache_bytes;
+    options.size_bytes = size.region_bytes;
+    options.reserved_bytes = size.reserved_bytes;
+    options.signature = Pool::Signature();
+    region_ = *region::Region::Prepare(home_, options);
+    pool_ = std::make_unique<Pool>(*region_, cache_bytes);
+    EXPECT_TRUE(region_->Attach(*pool_).ok());
+    EXPECT_TRUE(pool_->Start().ok());
+    file_ = *pool_->OpenFile(
+        {.file = std::make_shared<os::File>(*os::File::Open(path, {})),
+         .path = path,
+         .page_bytes = kPageBytes,
+         .read_only = false});
+  }
+  ~OnePool() {
+    EXPECT_TRUE(pool_->CloseFile(file_).ok());
+    pool_->Stop();
+    region_->Leave(os::ByteLock());
+    unlink((home_ + "/pages").c_str());
+    rmdir(home_.c_str());
+  }
+  Pool& pool() { return *pool_; }
+
+  uint64_t HitsOf(const tools::Trace& trace) {
+    for (size_t i = 0; i < trace.pages.size(); ++i) {
+      if (trace.dirties[i]) {
+        EXPECT_TRUE(
+            pool_->GetForUpdate(file_, trace.pages[i], {}).ok());
+      } else {
+        EXPECT_TRUE(pool_->Get(file_, trace.pages[i], {}).ok());
+      }
+    }
+    const EnvStats stats = pool_->Stats();
+    EXPECT_EQ(stats.hits + stats.misses, trace.pages.size());
+    EXPECT_EQ(stats.misses, stats.pages_read);
+    return stats.hits;
+  }
+
+ private:
+  std::string home_;
+  std::unique_ptr<region::Region> region_;
+  std::unique_ptr<Pool> pool_;
+  OpenedFile file_;
+};
+
+// Optimised builds run every size; the others, which are slow, one.
+std::vector<double> Percents() {
+#if defined(NDEBUG) && !defined(MPOOL_STEPS)
+  return {1, 5, 10, 25};
+#else
+  return {10};
+#endif
+}
+
+class ExactTest : public testing::TestWithParam<const char*> {
+ protected:
+  static tools::Trace Read() {
+    return *tools::ReadTrace(std::string(MPOOL_SOURCE_DIR "/traces/") +
+                             GetParam() + ".pt.gz");
+  }
+};
+
+TEST_P(ExactTest, LruHitsAreThoseOfATextbookList) {
+  const tools::Trace trace = Read();
+  for (const double percent : Percents()) {
+    const uint64_t frames =
+        tools::FramesForPercent(percent, trace.page_count);
+    OnePool pool(Policy::kLru, frames, trace.page_count);
+    EXPECT_EQ(pool.HitsOf(trace), tools::LruHits(trace.pages, frames))
+        << trace.name << " at " << percent << " %";
+  }
+}
+
+TEST_P(ExactTest, ClockHitsAreThoseOfTheSimulatedRing) {
+  const tools::Trace trace = Read();
+  const uint64_t frames = tools::FramesForPercent(10, trace.page_count);
+  OnePool pool(Policy::kClock, frames, trace.page_count);
+  EXPECT_EQ(pool.HitsOf(trace), tools::ClockHits(trace.pages, frames));
+}
+
+TEST_P(ExactTest, ReversedVictimsAreFoundOut) {
+  const tools::Trace trace = Read();
+  const uint64_t frames = tools::FramesForPercent(10, trace.page_count);
+  OnePool pool(Policy::kLru, frames, trace.page_count);
+  std::unique_ptr<Replacement>& policy = PoolTester::policy(pool.pool());
+  policy = std::make_unique<Reversed>(std::move(policy), pool.pool().frames());
+  EXPECT_NE(pool.HitsOf(trace), tools::LruHits(trace.pages, frames));
+}
+
+INSTANTIATE_TEST_SUITE_P(Traces, ExactTest,
+                         testing::Values("sqlite-tpcc", "sqlite-htap", "oltp",
+                                         "orm-busy"));
+
+}  // namespace
+}  // namespace mpool::internal
