@@ -38,7 +38,7 @@ class FloorSubject final : public Subject {
       : env_(std::move(env)), file_(file) {}
   ~FloorSubject() override { Close().IgnoreError(); }
 
-  std::string_view name() const override { return "floor"; }
+  std::string name() const override { return "floor"; }
 
   absl::StatusOr<uint64_t> Run(std::span<const uint32_t> pages) override {
     internal::Pool& pool = env_->pool();

@@ -30,26 +30,25 @@ class LibdbSubject final : public Subject {
   ~LibdbSubject() override { Close().IgnoreError(); }
 
   absl::Status Open(const CacheSpec& spec) {
-    MPOOL_RETURN_IF_ERROR(
-        Failure("db_env_create", db_env_create(&env_, 0)));
+    MPOOL_RETURN_IF_ERROR(Failure("db_env_create", db_env_create(&env_, 0)));
     constexpr uint64_t kGiga = uint64_t{1} << 30;
     const uint64_t bytes = spec.page_count * kPageBytes * 3 / 2;
-    MPOOL_RETURN_IF_ERROR(Failure(
-        "set_cachesize",
-        env_->set_cachesize(env_, static_cast<uint32_t>(bytes / kGiga),
-                            static_cast<uint32_t>(bytes % kGiga), 1)));
+    MPOOL_RETURN_IF_ERROR(
+        Failure("set_cachesize",
+                env_->set_cachesize(env_, static_cast<uint32_t>(bytes / kGiga),
+                                    static_cast<uint32_t>(bytes % kGiga), 1)));
     MPOOL_RETURN_IF_ERROR(
         Failure("DB_ENV->open",
                 env_->open(env_, spec.home.c_str(),
                            DB_CREATE | DB_INIT_MPOOL | DB_THREAD, 0600)));
     MPOOL_RETURN_IF_ERROR(
         Failure("memp_fcreate", env_->memp_fcreate(env_, &file_, 0)));
-    return Failure("DB_MPOOLFILE->open",
-                   file_->open(file_, spec.file.c_str(), DB_NOMMAP, 0600,
-                               kPageBytes));
+    return Failure(
+        "DB_MPOOLFILE->open",
+        file_->open(file_, spec.file.c_str(), DB_NOMMAP, 0600, kPageBytes));
   }
 
-  std::string_view name() const override { return "libdb"; }
+  std::string name() const override { return "libdb"; }
 
   absl::StatusOr<uint64_t> Run(std::span<const uint32_t> pages) override {
     uint64_t sum = 0;

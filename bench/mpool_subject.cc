@@ -15,7 +15,7 @@ class MpoolSubject final : public Subject {
   MpoolSubject(std::unique_ptr<DbEnv> env, std::unique_ptr<MPoolFile> file)
       : env_(std::move(env)), file_(std::move(file)) {}
 
-  std::string_view name() const override { return "mpool"; }
+  std::string name() const override { return "mpool"; }
 
   absl::StatusOr<uint64_t> Run(std::span<const uint32_t> pages) override {
     uint64_t sum = 0;

@@ -9,7 +9,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,7 +28,7 @@ class Subject {
  public:
   virtual ~Subject() = default;
 
-  virtual std::string_view name() const = 0;
+  virtual std::string name() const = 0;
   // Gets each page of the sequence, reads its first word, and puts it. The sum
   // of the words.
   virtual absl::StatusOr<uint64_t> Run(std::span<const uint32_t> pages) = 0;

@@ -34,11 +34,12 @@ absl::Status DbEnv::Remove(std::string_view home, bool force) {
 }
 
 absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) {
-  MPOOL_ASSIGN_OR_RETURN(const std::string path, os::AbsolutePath(home));
+  MPOOL_ASSIGN_OR_RETURN(const os::File dir,
+                         internal::OpenHome("inspect", home));
   MPOOL_ASSIGN_OR_RETURN(
       region::Inspection inspection,
-      region::InspectRegion(path, internal::Pool::Signature()));
-  region::Region region(std::move(inspection.mapping));
+      region::InspectRegion(dir.path(), internal::Pool::Signature()));
+  region::Region region(std::move(inspection.mapping), inspection.fixed);
   internal::FrameTable frames(region);
   frames.Attach();
   const internal::FileTable files(region, frames);
@@ -88,10 +89,10 @@ EnvStats DbEnv::Stats() const {
 
 absl::Status DbEnv::Close() {
   if (env_ == nullptr) return absl::OkStatus();
-  MPOOL_RETURN_IF_ERROR(env_->Close());
+  const absl::Status status = env_->Close();
   env_->DeliverEvents();
-  env_ = nullptr;
-  return absl::OkStatus();
+  if (status.ok()) env_ = nullptr;
+  return status;
 }
 
 }  // namespace mpool

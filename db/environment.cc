@@ -26,7 +26,8 @@ struct Registry {
 Registry& Homes() {
   static Registry* homes = [] {
     // Handlers that come later run first: the registry is locked before the
-    // pools, as everywhere.
+    // pools, and they before the locks that are being made, as everywhere.
+    os::LockFile::WatchForks();
     Pool::WatchForks();
     os::AtFork([] { Homes().mutex.lock(); }, [] { Homes().mutex.unlock(); });
     return new Registry;
@@ -57,25 +58,29 @@ Environment::~Environment() = default;
 absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
     std::string_view home, const EnvOptions& options) {
   MPOOL_RETURN_IF_ERROR(Validate(options));
-  MPOOL_ASSIGN_OR_RETURN(const std::string path, os::AbsolutePath(home));
-  MPOOL_ASSIGN_OR_RETURN(const os::File dir, os::File::OpenDirectory(path));
+  MPOOL_ASSIGN_OR_RETURN(const os::File dir, OpenHome("open", home));
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, dir.Info());
-  Registry& homes = Homes();
-  std::lock_guard<std::mutex> lock(homes.mutex);
-  std::shared_ptr<Environment>& known =
-      homes.envs[{info.identity.device, info.identity.inode}];
-  const bool foreign =
-      known != nullptr && known->options_.backing == Backing::kHeap &&
-      known->region_->generation() == 0;
-  if (foreign) homes.abandoned.push_back(std::move(known));
-  if (known == nullptr) {
-    std::shared_ptr<Environment> made(new Environment(path, options));
-    MPOOL_RETURN_IF_ERROR(made->Attach());
-    known = std::move(made);
+  std::shared_ptr<Environment> env;
+  {
+    Registry& homes = Homes();
+    std::lock_guard<std::mutex> lock(homes.mutex);
+    std::shared_ptr<Environment>& known =
+        homes.envs[{info.identity.device, info.identity.inode}];
+    // What a forked child inherited is of use if it can come in.
+    if (known != nullptr && known->region_->generation() == 0 &&
+        !known->pool_->FailCheck().ok()) {
+      homes.abandoned.push_back(std::move(known));
+    }
+    if (known == nullptr) {
+      std::shared_ptr<Environment> made(new Environment(dir.path(), options));
+      MPOOL_RETURN_IF_ERROR(made->Attach());
+      known = std::move(made);
+    }
+    ++known->handles_;
+    env = known;
   }
-  ++known->handles_;
-  known->DeliverEvents();
-  return known;
+  env->DeliverEvents();
+  return env;
 }
 
 absl::Status Environment::Attach() {
@@ -101,69 +106,113 @@ absl::Status Environment::Attach() {
     Report(Event::Kind::kWriteFailed, status.ToString());
   });
   MPOOL_RETURN_IF_ERROR(region_->Attach(*pool_));
-  const absl::Status started = pool_->Start();
-  if (!started.ok()) {
-    bool is_last = false;
-    MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, region_->BeginLeave(&is_last));
-    region_->Leave(std::move(gate));
-    return started;
+  absl::Status ready = pool_->Start();
+  if (ready.ok()) ready = pool_->FailCheck().status();
+  if (ready.ok()) return ready;
+  pool_->Stop();
+  bool is_last = false;
+  MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, region_->BeginLeave(&is_last));
+  region_->Leave(std::move(gate));
+  return ready;
+}
+
+// What must not be opened as a page file: the environment's own files, and
+// what has no pages or would not come back from being opened.
+absl::Status Environment::CheckPath(const std::string& path) const {
+  const size_t slash = path.rfind('/');
+  const absl::StatusOr<std::string> parent =
+      os::AbsolutePath(slash == 0 ? "/" : path.substr(0, slash));
+  constexpr std::string_view kOwnPrefix = "__db.";
+  if (parent.ok() && *parent == home_ &&
+      std::string_view(path).substr(slash + 1).starts_with(kOwnPrefix)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("open file ", path,
+                     ": it belongs to the environment; choose a name that "
+                     "does not start with __db."));
   }
-  return pool_->FailCheck().status();
+  const absl::StatusOr<os::FileInfo> info = os::InfoAt(region_->home(), path);
+  if (info.ok() && !info->is_regular) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "open file ", path, ": it is not a regular file; name one"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
                                                   const FileOptions& options) {
   MPOOL_RETURN_IF_ERROR(Validate(path, options));
-  const std::string full = path.front() == '/'
-                               ? std::string(path)
-                               : absl::StrCat(home_, "/", os::Abs(path));
-  MPOOL_ASSIGN_OR_RETURN(
-      os::File file,
-      os::File::Open(full, {.mode = options.read_only
-                                        ? os::File::Mode::kReadOnly
-                                        : os::File::Mode::kReadWrite,
-                            .create = options.create,
-                            .permissions = options.mode}));
-  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());
-  if (!info.is_regular) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("open file ", full, ": it is not a regular file"));
+  const std::string named = path.front() == '/'
+                                ? std::string(path)
+                                : absl::StrCat(home_, "/", os::Abs(path));
+  // Links are followed here; a file that is not there has none.
+  const std::string full = os::AbsolutePath(named).value_or(named);
+  MPOOL_RETURN_IF_ERROR(CheckPath(full));
+  absl::StatusOr<os::File> file = os::File::Open(
+      full, {.mode = options.read_only ? os::File::Mode::kReadOnly
+                                       : os::File::Mode::kReadWrite,
+             .create = options.create,
+             .permissions = options.mode});
+  if (absl::IsNotFound(file.status())) {
+    return absl::NotFoundError(absl::StrCat(
+        "open file ", full, ": there is no such ",
+        options.create ? "directory; make it first"
+                       : "file; make it with FileOptions::create"));
   }
-  MPOOL_ASSIGN_OR_RETURN(const std::string real, os::AbsolutePath(full));
+  MPOOL_RETURN_IF_ERROR(file.status());
   FileTable::Request request;
-  request.file = std::make_shared<os::File>(std::move(file));
-  request.path = real;
+  request.file = std::make_shared<os::File>(*std::move(file));
+  MPOOL_ASSIGN_OR_RETURN(request.path, os::AbsolutePath(full));
   request.page_bytes = options.page_size;
   request.read_only = options.read_only;
-  MPOOL_ASSIGN_OR_RETURN(OpenedFile opened,
-                         pool_->OpenFile(std::move(request)));
+  absl::StatusOr<OpenedFile> opened = pool_->OpenFile(std::move(request));
   DeliverEvents();
-  return new OpenedFile(std::move(opened));
+  MPOOL_RETURN_IF_ERROR(opened.status());
+  return new OpenedFile(*std::move(opened));
+}
+
+// A forked child that never came in has no guards: those in the region are its
+// parent's.
+std::vector<std::string> Environment::Guards(
+    std::optional<uint32_t> file) const {
+  return region_->generation() == 0 ? std::vector<std::string>()
+                                    : pool_->Guards(file);
+}
+
+absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
+  if (pool_->files().LocalHandles(file.index) != 1) return absl::OkStatus();
+  const std::vector<std::string> guards = Guards(file.index);
+  if (guards.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("close file ", file.path, ": guards are out (",
+                   Some(guards), "); put them first"));
 }
 
 absl::Status Environment::CloseFile(OpenedFile* file) {
-  const std::vector<std::string> guards =
-      pool_->files().LocalHandles(file->index) == 1
-          ? pool_->Guards(file->index)
-          : std::vector<std::string>();
-  if (!guards.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "close file ", file->path, ": guards are out (", Some(guards),
-        "); put them first"));
-  }
-  MPOOL_RETURN_IF_ERROR(pool_->CloseFile(*file));
-  delete file;
+  absl::Status status = CheckNoGuardsOn(*file);
+  if (status.ok()) status = pool_->CloseFile(*file);
   DeliverEvents();
-  return absl::OkStatus();
+  if (status.ok()) delete file;
+  return status;
 }
 
-void Environment::AbandonFile(const absl::Status& why) {
-  Report(Event::Kind::kGuardsAtClose, why.ToString());
+void Environment::AbandonFile(OpenedFile* file) {
+  const absl::Status held = CheckNoGuardsOn(*file);
+  if (!held.ok()) {
+    Report(Event::Kind::kGuardsAtClose, held.ToString());
+  } else if (absl::Status status = pool_->CloseFile(*file); !status.ok()) {
+    // Its pages could not be written. They stay dirty in the region.
+    Report(Event::Kind::kWriteFailed, status.ToString());
+    if (region_->generation() != 0) {
+      std::lock_guard<std::mutex> lock(region_->process_mutex());
+      pool_->files().Close(region_->process_thread(), *file);
+    }
+  }
+  if (held.ok()) delete file;
   DeliverEvents();
 }
 
 absl::Status Environment::CheckNothingOut() {
-  const std::vector<std::string> guards = pool_->Guards(std::nullopt);
+  const std::vector<std::string> guards = Guards(std::nullopt);
   if (!guards.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "close environment ", home_, ": guards are out (", Some(guards),
@@ -199,7 +248,6 @@ absl::Status Environment::Leave(bool force) {
 absl::Status Environment::Close() {
   Registry& homes = Homes();
   std::lock_guard<std::mutex> lock(homes.mutex);
-  DeliverEvents();
   if (handles_ == 1) {
     MPOOL_RETURN_IF_ERROR(CheckNothingOut());
     MPOOL_RETURN_IF_ERROR(Leave(/*force=*/false));
@@ -248,7 +296,8 @@ void Environment::DeliverEvents() {
 }
 
 absl::Status RemoveHome(std::string_view home, bool force) {
-  MPOOL_ASSIGN_OR_RETURN(const std::string path, os::AbsolutePath(home));
+  MPOOL_ASSIGN_OR_RETURN(const os::File dir, OpenHome("remove", home));
+  const std::string& path = dir.path();
   MPOOL_ASSIGN_OR_RETURN(region::RegionRemover remover,
                          region::RegionRemover::Begin(path));
   if (remover.descriptor().has_value() && !force) {

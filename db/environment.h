@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "mpool/options.h"
 #include "mpool/pool.h"
+#include "os/file.h"
 #include "region/region.h"
 
 namespace mpool::internal {
@@ -37,9 +39,10 @@ class Environment {
   absl::StatusOr<OpenedFile*> OpenFile(std::string_view path,
                                        const FileOptions& options);
   absl::Status CloseFile(OpenedFile* file);
-  // The handle is destroyed though it could not be closed: it stays open, and
-  // on_event hears of it.
-  void AbandonFile(const absl::Status& why);
+  // The same for a destructor: closes even if pages could not be written, and
+  // leaves the file open for the process's life if guards are out. on_event
+  // hears of both.
+  void AbandonFile(OpenedFile* file);
 
   // Gives one handle back; the last one leaves the region. On an error nothing
   // is closed.
@@ -57,6 +60,9 @@ class Environment {
   Environment(std::string home, const EnvOptions& options);
 
   absl::Status Attach();
+  absl::Status CheckPath(const std::string& path) const;
+  std::vector<std::string> Guards(std::optional<uint32_t> file) const;
+  absl::Status CheckNoGuardsOn(const OpenedFile& file) const;
   absl::Status CheckNothingOut();
   absl::Status Leave(bool force);
 
@@ -71,6 +77,10 @@ class Environment {
 
 // Opens a region for removal, writes back its dirty pages, and removes it.
 absl::Status RemoveHome(std::string_view home, bool force);
+
+// The directory of a home; its path is absolute. `verb` is for the error.
+absl::StatusOr<os::File> OpenHome(std::string_view verb,
+                                  std::string_view home);
 
 // Options that this build cannot honour are Unimplemented, nonsense is
 // InvalidArgument.

@@ -6,29 +6,42 @@
 #include "os/status.h"
 
 namespace mpool {
+namespace {
+
+absl::Status Closed() {
+  return absl::FailedPreconditionError(
+      "use a file: its handle was closed; open it again");
+}
+
+}  // namespace
 
 MPoolFile::MPoolFile(std::shared_ptr<internal::Environment> env,
                      internal::OpenedFile* file)
     : env_(std::move(env)), pool_(&env_->pool()), file_(file) {}
 
 MPoolFile::~MPoolFile() {
-  const absl::Status status = Close();
-  if (!status.ok()) env_->AbandonFile(status);
+  if (file_ != nullptr) env_->AbandonFile(file_);
 }
 
 absl::StatusOr<ReadPage> MPoolFile::Get(PageNo page,
                                         const GetOptions& options) {
+  if (file_ == nullptr) [[unlikely]] return Closed();
   return pool_->Get(*file_, page, options);
 }
 
 absl::StatusOr<WritePage> MPoolFile::GetForUpdate(PageNo page,
                                                   const GetOptions& options) {
+  if (file_ == nullptr) [[unlikely]] return Closed();
   return pool_->GetForUpdate(*file_, page, options);
 }
 
-absl::StatusOr<WritePage> MPoolFile::New() { return pool_->New(*file_); }
+absl::StatusOr<WritePage> MPoolFile::New() {
+  if (file_ == nullptr) return Closed();
+  return pool_->New(*file_);
+}
 
 absl::StatusOr<ReadPage> MPoolFile::Last() {
+  if (file_ == nullptr) return Closed();
   const PageNo count = page_count();
   if (count == 0) {
     return absl::NotFoundError(absl::StrCat(
@@ -51,6 +64,7 @@ absl::Status MPoolFile::Truncate(PageNo) {
 }
 
 absl::Status MPoolFile::Sync() {
+  if (file_ == nullptr) return Closed();
   if (file_->read_only) {
     return absl::PermissionDeniedError(absl::StrCat(
         "sync ", file_->path,
@@ -63,11 +77,13 @@ absl::Status MPoolFile::Sync() {
 }
 
 PageNo MPoolFile::page_count() const {
+  if (file_ == nullptr) return 0;
   return file_->entry->page_count.load(std::memory_order_acquire);
 }
 
 FileStats MPoolFile::Stats() const {
   FileStats stats;
+  if (file_ == nullptr) return stats;
   stats.page_size = file_->page_bytes;
   stats.page_count = page_count();
   stats.pages_read = file_->entry->pages_read.load(std::memory_order_relaxed);

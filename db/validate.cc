@@ -3,8 +3,10 @@
 // validate.cc - options are checked once, at the door.
 
 #include <bit>
+#include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "db/environment.h"
 #include "os/process.h"
 #include "os/status.h"
@@ -20,7 +22,7 @@ namespace {
 
 absl::Status CheckCacheBytes(const EnvOptions& options) {
   constexpr uint64_t kLeast = uint64_t{kMinFrames} * kMinPageBytes;
-  const uint64_t most = os::PhysicalMemoryBytes();
+  const uint64_t most = os::PhysicalMemoryBytes();  // 0: not known
   if (options.cache_bytes < kLeast ||
       options.cache_bytes % kMinPageBytes != 0) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -28,7 +30,7 @@ absl::Status CheckCacheBytes(const EnvOptions& options) {
         ": it must be a multiple of ", kMinPageBytes, " and at least ",
         kLeast, " (", kMinFrames, " pages of the size in use)"));
   }
-  if (options.cache_bytes > most) {
+  if (most != 0 && options.cache_bytes > most) {
     return absl::InvalidArgumentError(absl::StrCat(
         "EnvOptions::cache_bytes is ", options.cache_bytes,
         ": this machine has ", most, " bytes of memory; ask for less"));
@@ -40,15 +42,12 @@ absl::Status CheckCacheBytes(const EnvOptions& options) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status Validate(const EnvOptions& options) {
-  MPOOL_RETURN_IF_ERROR(CheckCacheBytes(options));
-  switch (options.backing) {
+absl::Status CheckBacking(Backing backing) {
+  switch (backing) {
     case Backing::kPosixShm:
     case Backing::kFile:
     case Backing::kHeap:
-      break;
+      return absl::OkStatus();
     case Backing::kSysV:
       return Unbuilt("Backing::kSysV");
     case Backing::kAnonymous:
@@ -56,16 +55,63 @@ absl::Status Validate(const EnvOptions& options) {
     case Backing::kDevZero:
       return Unbuilt("Backing::kDevZero");
   }
-  if (options.policy != Policy::kLru && options.policy != Policy::kClock) {
-    return Unbuilt("Policy::kClock2Q");
+  return absl::InvalidArgumentError(
+      absl::StrCat("EnvOptions::backing is ", static_cast<int>(backing),
+                   ": there is no such backing"));
+}
+
+absl::Status CheckPolicy(Policy policy) {
+  switch (policy) {
+    case Policy::kLru:
+    case Policy::kClock:
+      return absl::OkStatus();
+    case Policy::kClock2Q:
+      return Unbuilt("Policy::kClock2Q");
   }
+  return absl::InvalidArgumentError(
+      absl::StrCat("EnvOptions::policy is ", static_cast<int>(policy),
+                   ": there is no such policy"));
+}
+
+}  // namespace
+
+absl::StatusOr<os::File> OpenHome(std::string_view verb,
+                                  std::string_view home) {
+  const std::string what =
+      absl::StrCat(os::Abs(verb), " environment ", os::Abs(home), ": ");
+  if (home.empty() || home.find('\0') != std::string_view::npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        what, "the path is empty or has a NUL in it; name a directory"));
+  }
+  absl::StatusOr<std::string> path = os::AbsolutePath(home);
+  absl::StatusOr<os::File> dir =
+      path.ok() ? os::File::OpenDirectory(*path)
+                : absl::StatusOr<os::File>(path.status());
+  if (absl::IsNotFound(dir.status())) {
+    return absl::NotFoundError(
+        absl::StrCat(what, "there is no such directory; make it first, or "
+                           "name the one that its programs use"));
+  }
+  if (os::StatusErrno(dir.status()) == ENOTDIR) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        what, "it is not a directory; name the directory that shall hold the "
+              "environment"));
+  }
+  return dir;
+}
+
+absl::Status Validate(const EnvOptions& options) {
+  MPOOL_RETURN_IF_ERROR(CheckCacheBytes(options));
+  MPOOL_RETURN_IF_ERROR(CheckBacking(options.backing));
+  MPOOL_RETURN_IF_ERROR(CheckPolicy(options.policy));
   if (options.prefault) return Unbuilt("EnvOptions::prefault");
   if (options.lock_memory) return Unbuilt("EnvOptions::lock_memory");
   if (options.log_flush != nullptr) return Unbuilt("EnvOptions::log_flush");
   if ((options.mode & ~0777) != 0 || (options.mode & 0600) != 0600) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "EnvOptions::mode is ", options.mode,
-        ": it must be permission bits that let the owner read and write"));
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "EnvOptions::mode is %#o: it must be permission bits that let the "
+        "owner read and write",
+        static_cast<unsigned>(options.mode)));
   }
   return absl::OkStatus();
 }
@@ -90,6 +136,11 @@ absl::Status Validate(std::string_view path, const FileOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("open file ", os::Abs(path),
                      ": create and read_only exclude each other"));
+  }
+  if ((options.mode & ~0777) != 0) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "open file %s: FileOptions::mode is %#o: it must be permission bits",
+        os::Abs(path), static_cast<unsigned>(options.mode)));
   }
   if (options.filter != 0) return Unbuilt("FileOptions::filter");
   if (options.lsn_offset != -1) return Unbuilt("FileOptions::lsn_offset");

@@ -40,7 +40,7 @@
 //   T15 WRITING -> off, UNSYNCED or DIRTY          flusher; repair: DIRTY
 //   T16 VALID|X -> POISONED, VALID|X -> LOADING+repairer   repair
 //   T17 LOADING -> ORPHAN -> FREE                  repair; the victim search
-//   T18 POISONED -> VALID|X+owner                  overwritten with create
+//   T18 POISONED -> VALID|X+owner, DIRTY           overwritten with create
 //   any -> WAITERS                                 whoever sleeps on the word
 
 #ifndef MPOOL_MPOOL_BUFFER_HEADER_H_

@@ -353,8 +353,8 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
   for (uint32_t i = 0; i < used && At(i) != nullptr; ++i) {
     FileEntry& entry = *At(i);
     const FileWord word = FileWord::Unpack(entry.word.load());
-    if (taken && word.state == FileState::kClaimed &&
-        word.owner == process) {
+    // Also one that a repairer left, who had taken over the latch and died.
+    if (taken && word.state == FileState::kClaimed) {
       SetState(entry, FileState::kFree);
     }
     const uint32_t bit = process - 1;

@@ -194,7 +194,9 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
   return std::nullopt;
 }
 
-// A poisoned page is made anew: T18.
+// A poisoned page is made anew: T18. Dirty from the start, for what the file has
+// of it is older than what was lost: it must not be read again if this thread
+// dies or discards the page.
 absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
                                                    const Request& request,
                                                    BufferHeader& header) {
@@ -202,9 +204,10 @@ absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
   Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
   State seen = header.Load();
   if (seen.phase() != Phase::kPoisoned || header.key.load() != request.key ||
-      !header.Change(&seen, seen.WithPhase(Phase::kValid)
-                                .With(State::kX | State::kHint)
-                                .WithOwner(self.thread.id))) {
+      !header.Change(&seen,
+                     seen.WithPhase(Phase::kValid)
+                         .With(State::kX | State::kHint | State::kDirty)
+                         .WithOwner(self.thread.id))) {
     latch_.Withdraw(header, entry);
     return std::nullopt;
   }

@@ -59,6 +59,7 @@ Contexts::~Contexts() {
   cache = {.generation = 0, .context = nullptr, .ended = true};
   std::lock_guard<std::mutex> lock(LivePools().mutex);
   for (auto& [generation, context] : by_generation) {
+    if (context == nullptr) continue;  // could not register
     const auto live = LivePools().pools.find(generation);
     if (live == LivePools().pools.end()) continue;
     if (live->second->region().generation() != generation) continue;

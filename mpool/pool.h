@@ -173,6 +173,7 @@ class Pool final : public region::Tenant {
   absl::Status WriteOutOne(ThreadContext& self, BufferHeader& header,
                            uint64_t key, const os::Deadline& deadline);
   absl::Status MakeDurable(uint32_t index, FileEntry& entry);
+  absl::Status LostPage(const BufferHeader& header, uint64_t key) const;
 
   // repair.cc
   void RepairFrame(const region::Thread& self, BufferHeader& header,

@@ -53,6 +53,16 @@ absl::Status Pool::WriteBackAll(bool durable) {
                   os::Deadline(absl::InfiniteDuration()));
 }
 
+// REQUIRES: the header's page was POISONED with `key`.
+absl::Status Pool::LostPage(const BufferHeader& header, uint64_t key) const {
+  const FileEntry* entry = files_.At(PageKey::FileIndex(key));
+  return absl::DataLossError(absl::StrCat(
+      "sync page ", PageKey::Page(key), " of ",
+      entry == nullptr ? "a file" : files_.PathOf(*entry), ": process ",
+      header.poisoned_by.load(), " died while it changed it; write it anew "
+      "with GetForUpdate and GetOptions::create"));
+}
+
 absl::Status Pool::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
                             const os::Deadline& deadline) {
   absl::Status result;
@@ -66,13 +76,7 @@ absl::Status Pool::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
     }
     if (!IsOf(header, file)) return;
     if (s.phase() == Phase::kPoisoned) {
-      const uint64_t key = header.key.load();
-      const FileEntry* entry = files_.At(PageKey::FileIndex(key));
-      result = absl::DataLossError(absl::StrCat(
-          "sync page ", PageKey::Page(key), " of ",
-          entry == nullptr ? "a file" : files_.PathOf(*entry), ": process ",
-          header.poisoned_by.load(), " died while it changed it; write it "
-          "anew with GetForUpdate and GetOptions::create"));
+      result = LostPage(header, header.key.load());
       return;
     }
     pending.emplace_back(&header, header.key.load());
@@ -93,9 +97,14 @@ absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
   while (true) {
     const State seen = header.Load();
     // Who evicted it had to write it first.
-    if (header.key.load() != key || seen.phase() != Phase::kValid) break;
+    if (header.key.load() != key) break;
+    if (seen.phase() == Phase::kPoisoned) return LostPage(header, key);
+    if (seen.phase() != Phase::kValid) break;
     if (!seen.has(State::kDirty | State::kWriting | State::kX)) break;
-    if (seen.has(State::kX | State::kXPending)) {
+    // A writer that waits for this very thread's guard is not waited for.
+    const bool is_reader =
+        ledger_.FindOwn(self.thread, frames_.IndexOf(header)).has_value();
+    if (seen.has(State::kX) || (seen.has(State::kXPending) && !is_reader)) {
       if (seen.owner() == self.thread.id) {
         const FileEntry* entry = files_.At(PageKey::FileIndex(key));
         return absl::FailedPreconditionError(absl::StrCat(
@@ -127,8 +136,14 @@ absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
 absl::Status Pool::MakeDurable(uint32_t index, FileEntry& entry) {
   const std::string path = files_.PathOf(entry);
   if (entry.sticky_errno.load() != 0) return StickyError(path, entry);
+  // An fsync covers writes that were over when it began. Equal counts, in this
+  // order, say that all were; otherwise the next Sync makes one of its own.
+  const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
   const uint64_t writes = entry.write_count.load(std::memory_order_acquire);
-  if (entry.synced_count.load() == writes) return absl::OkStatus();
+  const bool all_over = over == writes;
+  if (all_over && entry.synced_count.load() == writes) {
+    return absl::OkStatus();
+  }
   // Only those that are unchanged after the fsync were covered by it.
   std::vector<std::pair<BufferHeader*, uint64_t>> covered;
   frames_.ForEachHeader([&](BufferHeader& header) {
@@ -170,7 +185,7 @@ absl::Status Pool::MakeDurable(uint32_t index, FileEntry& entry) {
   }
   entry.unsynced_evicted.store(0);
   uint64_t known = entry.synced_count.load();
-  while (known < writes &&
+  while (all_over && known < writes &&
          !entry.synced_count.compare_exchange_weak(known, writes)) {
   }
   return absl::OkStatus();

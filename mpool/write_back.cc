@@ -22,10 +22,12 @@ bool WriteBack::Begin(ThreadContext& self, BufferHeader& header,
   }
   MPOOL_STEP("mpool.write.owned");
   const uint64_t key = header.key.load(std::memory_order_acquire);
-  Ledger::Publish(*entry, frames_.IndexOf(header), Mode::kShared);
+  const FrameIndex frame = frames_.IndexOf(header);
+  const bool reentrant = ledger_.FindOwn(self.thread, frame).has_value();
+  Ledger::Publish(*entry, frame, Mode::kShared);
   MPOOL_STEP("mpool.write.entered");
   bool begun = false;
-  if (latch_.TryShared(header, key, /*reentrant=*/false) == Enter::kGranted) {
+  if (latch_.TryShared(header, key, reentrant) == Enter::kGranted) {
     State seen = header.Load();
     while (seen.has(State::kDirty) && !begun) {
       begun = header.Change(

@@ -62,10 +62,15 @@ class HalfMadeLock {
     Close();
   }
 
+  static int WatchForks() {
+    static const int handlers = pthread_atfork(BeforeFork, InParent, InChild);
+    return handlers;
+  }
+
   // Calls `open` and keeps its file; no fork comes in between.
   template <typename OpenFile>
   absl::Status Open(OpenFile open_file) {
-    static const int handlers = pthread_atfork(BeforeFork, InParent, InChild);
+    const int handlers = WatchForks();
     if (handlers != 0) return ErrnoToStatus(handlers, "watch forks", "");
     std::lock_guard lock(mutex);
     MPOOL_ASSIGN_OR_RETURN(file_, open_file());
@@ -171,6 +176,9 @@ LockFile::LockFile(const File* dir, FileIdentity dir_identity,
       name_(name),
       create_(create),
       permissions_(permissions) {}
+
+// An error is told by the first lock.
+void LockFile::WatchForks() { static_cast<void>(HalfMadeLock::WatchForks()); }
 
 absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
                                         bool create, int permissions) {

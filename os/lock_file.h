@@ -54,6 +54,10 @@ class ByteLock {
 // A file of byte locks, known by directory and name; no fd stays open.
 class LockFile {
  public:
+  // Makes sure that forks are watched. The first lock does so too; who has
+  // fork handlers under which locks are taken calls this before it sets them.
+  static void WatchForks();
+
   // `dir` must outlive the LockFile. Creates the file if `create`, with exact
   // `permissions`; NotFound if it is not there and must not be created.
   static absl::StatusOr<LockFile> Open(const File& dir, std::string_view name,

@@ -50,7 +50,44 @@ absl::Status NotTheSame(const os::File& home, std::string_view why) {
       "cleaned it up): let those processes close, or use Backing::kFile"));
 }
 
+absl::Status NoRegion(const os::File& home) {
+  return absl::NotFoundError(absl::StrCat(
+      "join region of ", home.path(),
+      ": there is none; open it with EnvOptions::create, or use the home that "
+      "its programs use"));
+}
+
+// Why nobody can use the region of `size` bytes; empty if it is whole.
+std::string_view WhyUnsound(const RegionHeader& header, uint64_t size,
+                            const FixedHeader& descriptor) {
+  if (header.magic.load(std::memory_order_acquire) != kMagic) {
+    return "its creation was never finished";
+  }
+  const FixedHeader* fixed = SoundCopy(header);
+  if (fixed == nullptr) return "its header is damaged";
+  if (std::memcmp(fixed->creation_id, descriptor.creation_id,
+                  sizeof(fixed->creation_id)) != 0) {
+    return "its memory belongs to another creation";
+  }
+  const uint64_t end = header.size_bytes.load(std::memory_order_acquire);
+  if (end > size) return "its memory is cut short";
+  const uint64_t root = header.root.load(std::memory_order_acquire);
+  if (end < sizeof(RegionHeader) || end > fixed->reserved_bytes ||
+      header.heap_end.load(std::memory_order_acquire) > end ||
+      root < sizeof(RegionHeader) || root >= end) {
+    return "its header is damaged";
+  }
+  return "";
+}
+
 }  // namespace
+
+const FixedHeader* SoundCopy(const RegionHeader& header) {
+  for (const FixedHeader& copy : header.fixed) {
+    if (IsSealed(copy)) return &copy;
+  }
+  return nullptr;
+}
 
 void Seal(FixedHeader* fixed) {
   fixed->crc =
@@ -107,16 +144,14 @@ absl::Status Region::Attach(Tenant& tenant, const os::ByteLock* gate) {
   }
   absl::StatusOr<os::LockFile> lock_file = os::LockFile::Open(
       home_, kRegisterName, options_.create, options_.mode);
-  if (absl::IsNotFound(lock_file.status())) {
-    return absl::NotFoundError(absl::StrCat(
-        "join region of ", home_.path(),
-        ": there is none; open it with EnvOptions::create, or use the home "
-        "that its programs use"));
-  }
+  if (absl::IsNotFound(lock_file.status())) return NoRegion(home_);
   MPOOL_RETURN_IF_ERROR(lock_file.status());
   lock_file_ = *std::move(lock_file);
   if (gate != nullptr) return AttachShared();
-  MPOOL_ASSIGN_OR_RETURN(os::ByteLock held, lock_file_->Lock(0));
+  const absl::StatusOr<os::ByteLock> held = lock_file_->Lock(0);
+  // Removed while this process waited for it.
+  if (absl::IsNotFound(held.status())) return NoRegion(home_);
+  MPOOL_RETURN_IF_ERROR(held.status());
   MPOOL_STEP("region.join.gate");
   return AttachShared();
 }
@@ -135,7 +170,7 @@ absl::Status Region::AttachPrivate() {
       os::CreateMapping(options_.backing, home_, "",
                         {.size_bytes = options_.size_bytes,
                          .reserved_bytes = options_.reserved_bytes}));
-  Adopt(std::move(mapping));
+  Adopt(std::move(mapping), fixed);
   attached_ = Attached::kCreated;
   return FormatRegion(fixed);
 }
@@ -156,12 +191,12 @@ absl::Status Region::AttachShared() {
     if (!same_boot) {
       return NotTheSame(home_, "its region was made under another boot");
     }
-    return Join(*descriptor, /*alone=*/false);
+    return Join(*descriptor, nullptr);
   }
   if (same_boot) {
-    absl::Status status = Join(*descriptor, /*alone=*/true);
-    // Unavailable: there is nothing that could be adopted.
-    if (!absl::IsUnavailable(status)) return status;
+    bool unsound = false;
+    const absl::Status status = Join(*descriptor, &unsound);
+    if (!unsound) return status;
   }
   if (!options_.create) {
     return absl::NotFoundError(absl::StrCat(
@@ -198,11 +233,15 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old) {
   // A file segment of a creator that died has the same name.
   MPOOL_RETURN_IF_ERROR(
       os::RemoveMapping(options_.backing, home_, segment));
-  MPOOL_RETURN_IF_ERROR(WriteDescriptor(home_, fixed));
   auto undo = absl::MakeCleanup([&] {
     static_cast<void>(os::RemoveMapping(options_.backing, home_, segment));
-    static_cast<void>(os::UnlinkAt(home_, kDescriptorName));
+    // The lock file last, as in RegionRemover::Finish.
+    for (const char* name :
+         {kNewDescriptorName, kDescriptorName, kRegisterName}) {
+      static_cast<void>(os::UnlinkAt(home_, name));
+    }
   });
+  MPOOL_RETURN_IF_ERROR(WriteDescriptor(home_, fixed));
   MPOOL_ASSIGN_OR_RETURN(
       std::unique_ptr<os::Mapping> mapping,
       os::CreateMapping(options_.backing, home_, segment,
@@ -210,7 +249,7 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old) {
                          .reserved_bytes = options_.reserved_bytes,
                          .permissions = options_.mode}));
   MPOOL_STEP("region.create.sized");
-  Adopt(std::move(mapping));
+  Adopt(std::move(mapping), fixed);
   attached_ = Attached::kCreated;
   MPOOL_RETURN_IF_ERROR(FormatRegion(fixed));
   std::move(undo).Cancel();
@@ -222,50 +261,43 @@ absl::Status Region::FormatRegion(const FixedHeader& fixed) {
   header_->fixed[1] = fixed;
   header_->size_bytes.store(options_.size_bytes, std::memory_order_relaxed);
   heap_.Format(sizeof(RegionHeader), options_.size_bytes);
+  BeginGeneration();
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot());
   MPOOL_STEP("region.create.format");
   MPOOL_RETURN_IF_ERROR(tenant_->Format(process_thread()));
   if (!os::RegisterGlobalBarrier()) header_->put_needs_fence.store(1);
-  BeginGeneration();
   MPOOL_STEP("region.create.whole");
   header_->magic.store(kMagic, std::memory_order_release);
   MPOOL_STEP("region.create.done");
   return absl::OkStatus();
 }
 
-// Unavailable if `alone` and the region is not whole; nobody can use it.
-absl::Status Region::Join(const FixedHeader& descriptor, bool alone) {
+// With `unsound`, nobody is attached: a region that nobody can use is no more
+// than that, and *unsound says so.
+absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
+  const bool alone = unsound != nullptr;
   MPOOL_RETURN_IF_ERROR(
       CheckLayout(descriptor, options_.signature, home_.path()));
   const Backing backing = static_cast<Backing>(descriptor.backing);
-  auto unsound = [&](std::string_view why) {
-    return alone ? absl::UnavailableError(os::Abs(why))
-                 : NotTheSame(home_, why);
+  auto refuse = [&](std::string_view why) {
+    if (alone) *unsound = true;
+    return NotTheSame(home_, why);
   };
   const absl::StatusOr<uint64_t> size =
       os::MappingSize(backing, home_, descriptor.segment);
-  if (absl::IsNotFound(size.status())) return unsound("its memory is gone");
+  if (absl::IsNotFound(size.status())) return refuse("its memory is gone");
   MPOOL_RETURN_IF_ERROR(size.status());
-  if (*size < sizeof(RegionHeader)) return unsound("its memory is cut short");
+  if (*size < sizeof(RegionHeader)) return refuse("its memory is cut short");
   MPOOL_ASSIGN_OR_RETURN(
       std::unique_ptr<os::Mapping> mapping,
       os::JoinMapping(backing, home_, descriptor.segment,
                       {.reserved_bytes = descriptor.reserved_bytes}));
-  const auto* header = reinterpret_cast<RegionHeader*>(mapping->base());
-  if (header->magic.load(std::memory_order_acquire) != kMagic) {
-    return unsound("its creation was never finished");
-  }
-  if (header->size_bytes.load(std::memory_order_acquire) > *size) {
-    return unsound("its memory is cut short");
-  }
-  const bool first = IsSealed(header->fixed[0]);
-  const FixedHeader& fixed = header->fixed[first ? 0 : 1];
-  if (!IsSealed(fixed)) return unsound("its header is damaged");
-  if (std::memcmp(fixed.creation_id, descriptor.creation_id,
-                  sizeof(fixed.creation_id)) != 0) {
-    return unsound("its memory belongs to another creation");
-  }
-  Adopt(std::move(mapping));
+  const auto& header = *reinterpret_cast<RegionHeader*>(mapping->base());
+  const std::string_view why = WhyUnsound(header, *size, descriptor);
+  if (!why.empty()) return refuse(why);
+  const FixedHeader fixed = *SoundCopy(header);
+  MPOOL_RETURN_IF_ERROR(CheckLayout(fixed, options_.signature, home_.path()));
+  Adopt(std::move(mapping), fixed);
   attached_ = alone ? Attached::kAdopted : Attached::kJoined;
   if (alone) header_->adoptions.fetch_add(1, std::memory_order_relaxed);
   if (!os::RegisterGlobalBarrier()) {
@@ -277,33 +309,39 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool alone) {
     }
     header_->put_needs_fence.store(1);
   }
-  MPOOL_RETURN_IF_ERROR(ClaimProcessSlot());
   BeginGeneration();
-  return absl::OkStatus();
+  return ClaimProcessSlot();
 }
 
 absl::StatusOr<RegionRemover> RegionRemover::Begin(std::string_view home) {
   RegionRemover remover;
   MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
   remover.home_ = std::make_unique<os::File>(std::move(dir));
-  absl::StatusOr<os::LockFile> lock_file =
-      os::LockFile::Open(*remover.home_, kRegisterName, false, 0600);
-  if (!absl::IsNotFound(lock_file.status())) {
-    MPOOL_RETURN_IF_ERROR(lock_file.status());
-    MPOOL_ASSIGN_OR_RETURN(remover.gate_, lock_file->Lock(0));
-    MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> holder,
-                           lock_file->FindHeld(1, kMaxProcesses));
-    if (holder.has_value()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "remove region of ", remover.home_->path(), ": process slot ",
-          *holder, " is in use; close every program that has it open"));
-    }
+  // A region whose lock file was lost still has pages.
+  const bool described =
+      os::InfoAt(*remover.home_, kDescriptorName).ok();
+  const absl::StatusOr<os::LockFile> lock_file =
+      os::LockFile::Open(*remover.home_, kRegisterName, described, 0600);
+  if (absl::IsNotFound(lock_file.status())) return remover;
+  MPOOL_RETURN_IF_ERROR(lock_file.status());
+  absl::StatusOr<os::ByteLock> gate = lock_file->Lock(0);
+  // Another remover was at work.
+  if (absl::IsNotFound(gate.status())) return remover;
+  MPOOL_RETURN_IF_ERROR(gate.status());
+  remover.gate_ = *std::move(gate);
+  MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> holder,
+                         lock_file->FindHeld(1, kMaxProcesses));
+  if (holder.has_value()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "remove region of ", remover.home_->path(), ": process slot ", *holder,
+        " is in use; close every program that has it open"));
   }
   MPOOL_ASSIGN_OR_RETURN(remover.descriptor_, ReadDescriptor(*remover.home_));
   return remover;
 }
 
 absl::Status RegionRemover::Finish() {
+  if (!gate_.held()) return absl::OkStatus();
   if (descriptor_.has_value()) {
     MPOOL_STEP("region.remove.segment");
     MPOOL_RETURN_IF_ERROR(
@@ -316,9 +354,7 @@ absl::Status RegionRemover::Finish() {
   MPOOL_STEP("region.remove.descriptor_gone");
   // Whoever waits for byte 0 of this file finds that its name is gone and
   // starts over with a new one.
-  if (gate_.held()) {
-    MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kRegisterName));
-  }
+  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kRegisterName));
   gate_.Drop();
   return absl::OkStatus();
 }
@@ -336,22 +372,26 @@ absl::StatusOr<Inspection> InspectRegion(std::string_view home,
   }
   MPOOL_RETURN_IF_ERROR(CheckLayout(*descriptor, signature, dir.path()));
   const Backing backing = static_cast<Backing>(descriptor->backing);
-  MPOOL_ASSIGN_OR_RETURN(const uint64_t size,
-                         os::MappingSize(backing, dir, descriptor->segment));
+  auto damaged = [&](std::string_view why) {
+    return absl::DataLossError(absl::StrCat(
+        "inspect ", dir.path(), ": its region cannot be used: ", os::Abs(why),
+        "; DbEnv::Open makes a new one once nobody uses it"));
+  };
+  const absl::StatusOr<uint64_t> size =
+      os::MappingSize(backing, dir, descriptor->segment);
+  if (absl::IsNotFound(size.status())) return damaged("its memory is gone");
+  MPOOL_RETURN_IF_ERROR(size.status());
+  if (*size < sizeof(RegionHeader)) return damaged("its memory is cut short");
   Inspection inspection;
   inspection.fixed = *descriptor;
   MPOOL_ASSIGN_OR_RETURN(
       inspection.mapping,
       os::JoinMapping(backing, dir, descriptor->segment,
-                      {.reserved_bytes = size, .read_only = true}));
-  const auto* header =
-      reinterpret_cast<RegionHeader*>(inspection.mapping->base());
-  if (size < sizeof(RegionHeader) ||
-      header->magic.load(std::memory_order_acquire) != kMagic ||
-      header->size_bytes.load(std::memory_order_acquire) > size) {
-    return absl::DataLossError(
-        absl::StrCat("inspect ", dir.path(), ": its region is not whole"));
-  }
+                      {.reserved_bytes = *size, .read_only = true}));
+  const auto& header =
+      *reinterpret_cast<RegionHeader*>(inspection.mapping->base());
+  const std::string_view why = WhyUnsound(header, *size, *descriptor);
+  if (!why.empty()) return damaged(why);
   return inspection;
 }
 

@@ -81,7 +81,7 @@ bool Latch::TakeOver(uint32_t dead, uint32_t self, LockRank rank) {
     if (word_.compare_exchange_weak(word, (word & kWaiters) | self,
                                     std::memory_order_acq_rel,
                                     std::memory_order_acquire)) {
-      RankTaken(rank);
+      RankTakenOver(rank);
       return true;
     }
   }

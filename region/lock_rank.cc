@@ -26,6 +26,8 @@ void RankTaken(LockRank rank) {
   held_ranks |= Bit(rank);
 }
 
+void RankTakenOver(LockRank rank) { held_ranks |= Bit(rank); }
+
 void RankReleased(LockRank rank) {
   if ((held_ranks & Bit(rank)) == 0) {
     std::fprintf(stderr, "mpool: latch of rank %d released but not held\n",

@@ -21,10 +21,13 @@ enum class LockRank : int {
 
 #ifdef NDEBUG
 inline void RankTaken(LockRank) {}
+inline void RankTakenOver(LockRank) {}
 inline void RankReleased(LockRank) {}
 #else
 // Aborts when the order is broken.
 void RankTaken(LockRank rank);
+// A latch of the dead, taken without waiting: in any order.
+void RankTakenOver(LockRank rank);
 void RankReleased(LockRank rank);
 #endif
 

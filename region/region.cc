@@ -62,8 +62,9 @@ Region::Region(os::File home, const RegionOptions& options)
       options_(options),
       process_mutex_(std::make_unique<std::mutex>()) {}
 
-Region::Region(std::unique_ptr<os::Mapping> mapping) {
-  Adopt(std::move(mapping));
+Region::Region(std::unique_ptr<os::Mapping> mapping,
+               const FixedHeader& fixed) {
+  Adopt(std::move(mapping), fixed);
 }
 
 Region::~Region() {
@@ -95,8 +96,10 @@ void Region::BeginGeneration() {
   std::atomic_ref<uint32_t>(*marker_.word()).store(NextGeneration());
 }
 
-void Region::Adopt(std::unique_ptr<os::Mapping> mapping) {
+void Region::Adopt(std::unique_ptr<os::Mapping> mapping,
+                   const FixedHeader& fixed) {
   mapping_ = std::move(mapping);
+  fixed_ = fixed;
   base_ = mapping_->base();
   header_ = reinterpret_cast<RegionHeader*>(base_);
   if (options_.huge_pages) mapping_->AdviseHugePages();
@@ -127,7 +130,6 @@ void Region::MarkLive(uint32_t slot) {
   std::memcpy(command, me.command.data(), sizeof(command));
   place.command[0].store(command[0], std::memory_order_relaxed);
   place.command[1].store(command[1], std::memory_order_relaxed);
-  RaiseTo(&header_->process_high_water, slot);
   ClaimWord(&header_->process_threads[slot - 1].word, slot);
   process_ = slot;
 }
@@ -135,6 +137,7 @@ void Region::MarkLive(uint32_t slot) {
 absl::Status Region::ClaimProcessSlot() {
   if (!options_.shared) {
     ProcessWord word{.generation = 1, .state = SlotState::kLive};
+    RaiseTo(&header_->process_high_water, 1);
     header_->processes[0].word.store(word.Pack(), std::memory_order_release);
     MarkLive(1);
     return absl::OkStatus();
@@ -151,6 +154,8 @@ absl::Status Region::ClaimProcessSlot() {
     ProcessWord word = ProcessWord::Unpack(old);
     if (word.state != SlotState::kFree) continue;
     word = {.generation = word.generation + 1, .state = SlotState::kLive};
+    // First, so that who looks for the dead finds one that got no further.
+    RaiseTo(&header_->process_high_water, slot);
     if (!place.compare_exchange_strong(old, word.Pack(),
                                        std::memory_order_seq_cst)) {
       continue;
@@ -238,9 +243,9 @@ std::optional<uint32_t> Region::ClaimThreadSlot() {
       slot = SlotOf(id);
     }
     if (slot == nullptr) return std::nullopt;
+    RaiseTo(&header_->thread_high_water, id);
     MPOOL_STEP("region.thread.claim");
     if (ClaimWord(&slot->word, process_)) {
-      RaiseTo(&header_->thread_high_water, id);
       MPOOL_STEP("region.thread.claimed");
       return id;
     }

@@ -83,7 +83,7 @@ class Region : public LifeWatch {
   static absl::StatusOr<std::unique_ptr<Region>> Prepare(
       std::string_view home, const RegionOptions& options);
   // A region that was mapped for looking only.
-  explicit Region(std::unique_ptr<os::Mapping> mapping);
+  Region(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);
   // Creates, joins or adopts. `tenant` must outlive the attachment.
   // Dead processes are not repaired yet: call RepairAll next.
   // `gate`, if given, is byte 0, held by the caller.
@@ -100,7 +100,7 @@ class Region : public LifeWatch {
   LifeWatch& watch() { return *this; }
   const os::File& home() const { return home_; }
   Attached attached() const { return attached_; }
-  const FixedHeader& fixed() const { return header_->fixed[0]; }
+  const FixedHeader& fixed() const { return fixed_; }
   uint32_t process() const { return process_; }
 
   template <class T>
@@ -179,14 +179,13 @@ class Region : public LifeWatch {
   absl::Status AttachShared();
   absl::Status AttachPrivate();
   absl::Status Create(const std::optional<FixedHeader>& old);
-  absl::Status Join(const FixedHeader& descriptor, bool alone);
+  absl::Status Join(const FixedHeader& descriptor, bool* unsound);
   absl::Status FormatRegion(const FixedHeader& fixed);
   absl::Status CheckStillThere() const;
   absl::Status ClaimProcessSlot();
-  void Adopt(std::unique_ptr<os::Mapping> mapping);
+  void Adopt(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);
   void BeginGeneration();
   void MarkLive(uint32_t slot);
-  void FreeSlots();
   std::optional<uint32_t> ClaimThreadSlot();
   void ReapLeaving();
 
@@ -201,6 +200,7 @@ class Region : public LifeWatch {
   std::unique_ptr<os::Mapping> mapping_;
   std::byte* base_ = nullptr;
   RegionHeader* header_ = nullptr;
+  FixedHeader fixed_;  // a sound copy
   Shalloc heap_{*this};
   Attached attached_ = Attached::kCreated;
   Tenant* tenant_ = nullptr;
@@ -290,6 +290,8 @@ absl::Status CheckLayout(const FixedHeader& fixed, uint32_t signature,
 // Seals the copy, and tells whether a copy is whole.
 void Seal(FixedHeader* fixed);
 bool IsSealed(const FixedHeader& fixed);
+// The copy of a region's header that is whole; nullptr if none is.
+const FixedHeader* SoundCopy(const RegionHeader& header);
 
 // Names below the home.
 inline constexpr char kRegisterName[] = "__db.register";

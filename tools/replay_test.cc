@@ -78,12 +78,14 @@ class ReplayTest : public testing::Test {
   Progress progress_;
 };
 
-TEST_F(ReplayTest, OneThreadWithLruHitsWhatTheSimulatorHits) {
+TEST_F(ReplayTest, OneThreadHitsWhatTheSimulatorHits) {
   Trace trace = SampleTrace(20000);
   trace.dirties.assign(trace.dirties.size(), false);
   const ReplayResult result = Replay(trace, {}, Policy::kLru, 64);
   EXPECT_THAT(result.findings, IsEmpty());
   EXPECT_EQ(result.hits, LruHits(trace.pages, 64));
+  EXPECT_EQ(Replay(trace, {}, Policy::kClock, 64).hits,
+            ClockHits(trace.pages, 64));
   EXPECT_EQ(result.writes, 0u);
   EXPECT_EQ(result.pages_written, 0u);
 }

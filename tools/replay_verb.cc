@@ -16,6 +16,7 @@
 #include "tools/replay.h"
 #include "tools/report.h"
 #include "tools/rows.h"
+#include "tools/simulator.h"
 #include "tools/sizes.h"
 #include "tools/trace.h"
 #include "tools/verbs.h"
@@ -141,10 +142,24 @@ Row MakeRow(const Trace& trace, const std::string& policy, uint64_t frames,
   return row;
 }
 
+// With one thread the pool must hit what a simulator of the same rule hits,
+// which shares no code with it.
+void CompareWithSimulator(const Trace& trace, const Row& row,
+                          std::vector<std::string>* findings) {
+  if (!row.verified || row.processes != 1 || row.threads != 1) return;
+  const SimulatedPolicy policy = row.policy == "lru" ? SimulatedPolicy::kLru
+                                                     : SimulatedPolicy::kClock;
+  const uint64_t expected = SimulateHits(policy, trace.pages, row.frames);
+  if (row.hits == expected) return;
+  findings->push_back(absl::StrCat("the pool had ", row.hits,
+                                   " hits, a simulated ", row.policy, " has ",
+                                   expected));
+}
+
 // Replays and keeps what the printer and the report want.
-class Session {
+class Replays {
  public:
-  Session(const Request& request, Progress& progress)
+  Replays(const Request& request, Progress& progress)
       : request_(request), progress_(progress) {}
 
   absl::Status Run() {
@@ -176,7 +191,11 @@ class Session {
             replay->Run(PolicyOf(policy), frames, progress_));
         rows.push_back(
             MakeRow(trace, policy, frames, request_.options, result));
-        for (const std::string& finding : result.findings) {
+        std::vector<std::string> findings = result.findings;
+        if (findings.empty()) {
+          CompareWithSimulator(trace, rows.back(), &findings);
+        }
+        for (const std::string& finding : findings) {
           report_.findings.push_back(absl::StrCat(
               trace.name, ", ", policy, ", ", frames, " frames: ", finding));
         }
@@ -219,27 +238,27 @@ Outcome ReplayVerb(std::span<const std::string> words,
   terminal.show_progress = terminal.show_progress && request->show_progress;
   Progress progress(terminal, context.err);
   StopReplaysOnInterrupt();
-  Session session(*request, progress);
-  const absl::Status status = session.Run();
+  Replays replays(*request, progress);
+  const absl::Status status = replays.Run();
   if (!status.ok()) return Outcome::Fail(ExitCode::kCannotOpen, status);
 
   Outcome outcome;
   outcome.format = request->format;
-  outcome.table = ReplayTable(session.rows());
-  outcome.messages = session.report().findings;
+  outcome.table = ReplayTable(replays.rows());
+  outcome.messages = replays.report().findings;
   if (!outcome.messages.empty()) outcome.exit_code = ExitCode::kFinding;
   if (!request->bench_path.empty()) {
     absl::StatusOr<std::vector<HitCost>> costs =
         ReadHitCosts(request->bench_path);
     if (costs.ok()) {
-      session.report().hit_costs = *std::move(costs);
+      replays.report().hit_costs = *std::move(costs);
     } else {
       outcome.messages.push_back(std::string(costs.status().message()));
     }
   }
   if (!request->html_path.empty()) {
     const absl::Status written =
-        WriteReport(request->html_path, session.report());
+        WriteReport(request->html_path, replays.report());
     if (!written.ok()) {
       outcome.exit_code = ExitCode::kCannotOpen;
       outcome.messages.push_back(std::string(written.message()));

@@ -224,7 +224,7 @@ void AppendTrace(const ReportTrace& trace, size_t index, std::string& html) {
                   EscapeHtml(trace.name), "</h2>\n<p class=\"soft\">",
                   Grouped(trace.references), " references, ",
                   trace.dirty_count == 0 ? "none" : Grouped(trace.dirty_count),
-                  " of them writes, to ", Grouped(trace.page_count),
+                  " of them marked as writes, to ", Grouped(trace.page_count),
                   " distinct pages</p>\n");
   // An interrupted replay has traces without runs.
   if (!trace.replayed.empty()) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "os/status.h"
 #include "tools/svg.h"
 
@@ -19,9 +20,14 @@ constexpr double kTop = 42;
 constexpr double kPlotHeight = 250;
 constexpr double kBottom = kTop + kPlotHeight;
 
+// Keeps a number and its percent sign on one line.
+std::string Unbroken(const std::string& text) {
+  return absl::StrReplaceAll(text, {{" %", "&nbsp;%"}});
+}
+
 std::string Figure(std::string_view title, const Svg& svg,
                    std::string_view caption) {
-  return absl::StrCat("<figure>\n<h3>", EscapeHtml(title),
+  return absl::StrCat("<figure>\n<h3>", Unbroken(EscapeHtml(title)),
                       "</h3>\n<div class=\"scroll\">\n", svg.Finish(),
                       "</div>\n<figcaption>", EscapeHtml(caption),
                       "</figcaption>\n</figure>\n");

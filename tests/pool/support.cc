@@ -2,6 +2,7 @@
 
 #include "tests/pool/support.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -129,6 +130,18 @@ Insides::Insides(const std::string& home)
     : env_(Must(internal::Environment::Open(home, {}), "open insides")) {}
 
 Insides::~Insides() { Must(env_->Close(), "close insides"); }
+
+bool AwaitOrDeath(const os::Shared& board, size_t word, pid_t pid) {
+  while (board.word(word).load() == 0) {
+    os::FutexWait(&board.word(word), 0, absl::Milliseconds(50));
+    siginfo_t info = {};
+    const int result = ::waitid(P_PID, static_cast<id_t>(pid), &info,
+                                WEXITED | WNOHANG | WNOWAIT);
+    const bool dead = result != 0 || info.si_pid != 0;
+    if (dead && board.word(word).load() == 0) return false;
+  }
+  return true;
+}
 
 void Watchdog(unsigned seconds) { ::alarm(seconds); }
 

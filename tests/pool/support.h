@@ -100,6 +100,9 @@ std::string AtRest(internal::Pool& pool);
 // The number of live process slots.
 uint32_t LiveProcesses(const region::Region& region);
 
+// Waits until the word is set; false if the process died before.
+bool AwaitOrDeath(const os::Shared& board, size_t word, pid_t pid);
+
 // Kills the process when it takes too long, so that a hang is a failure.
 void Watchdog(unsigned seconds);
 

@@ -1,0 +1,61 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// measurements.h - everything that the benchmark measures, by name.
+
+#ifndef MPOOL_BENCH_MEASUREMENTS_H_
+#define MPOOL_BENCH_MEASUREMENTS_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "bench/report.h"
+#include "bench/scratch.h"
+
+namespace mpool::bench {
+
+// What a measurement has to work with.
+struct Context {
+  bool quick = false;
+  const Scratch& scratch;
+  Report& report;
+
+  int rounds() const { return quick ? 7 : 11; }
+  // Hits are cheap: many short rounds, so that each is over before the machine
+  // changes its pace. Gets of one timed loop.
+  int hit_rounds() const { return quick ? 31 : 51; }
+  uint32_t hit_gets() const { return 1u << 17; }
+};
+
+struct HitCase {
+  std::string name;
+  uint64_t page_count = 0;
+  uint32_t threads = 1;
+  bool two_processes = false;
+  bool hot = false;  // all of them get one page
+};
+absl::Status MeasureHit(const HitCase& what, const Context& context);
+
+struct MemoryCase {
+  std::string name;
+  uint64_t cache_bytes = 0;
+};
+absl::Status MeasureMemory(const MemoryCase& what, const Context& context);
+
+absl::Status MeasureExclusiveHit(const Context& context);
+absl::Status MeasureMiss(const Context& context);
+absl::Status MeasureSync(const Context& context);
+absl::Status MeasureRepair(const Context& context);
+
+struct Measurement {
+  std::string name;
+  bool in_quick = false;
+  std::function<absl::Status(const Context&)> run;
+};
+std::vector<Measurement> AllMeasurements();
+
+}  // namespace mpool::bench
+
+#endif  // MPOOL_BENCH_MEASUREMENTS_H_

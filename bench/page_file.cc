@@ -1,0 +1,81 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "bench/page_file.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <random>
+#include <utility>
+
+#include "bench/subject.h"
+#include "os/file.h"
+#include "os/status.h"
+
+namespace mpool::bench {
+namespace {
+
+constexpr uint64_t kSeed = 20260101;
+
+// Below `limit`, without the division by which the library's distribution
+// may differ from one machine to the next.
+uint64_t Below(uint64_t limit, std::mt19937_64* random) {
+  return ((*random)() >> 32) * limit >> 32;
+}
+
+}  // namespace
+
+uint64_t WordOf(uint64_t page) { return page * 2 + 1; }
+
+uint64_t SumOf(std::span<const uint32_t> pages) {
+  uint64_t sum = 0;
+  for (const uint32_t page : pages) sum += WordOf(page);
+  return sum;
+}
+
+absl::Status EnsurePages(const std::string& path, uint64_t page_count) {
+  MPOOL_ASSIGN_OR_RETURN(const os::File file,
+                         os::File::Open(path, {.create = true}));
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());
+  if (info.size_bytes == page_count * kPageBytes) return absl::OkStatus();
+  constexpr uint64_t kBatch = 256;
+  std::vector<std::byte> batch(kBatch * kPageBytes);
+  for (uint64_t first = 0; first < page_count; first += kBatch) {
+    const uint64_t count = std::min(kBatch, page_count - first);
+    for (uint64_t i = 0; i < count; ++i) {
+      const uint64_t word = WordOf(first + i);
+      std::memcpy(&batch[i * kPageBytes], &word, sizeof(word));
+    }
+    MPOOL_RETURN_IF_ERROR(file.WriteAt(
+        first * kPageBytes, os::ConstBytes(batch).first(count * kPageBytes)));
+  }
+  // So that the disk is not still busy with it during the measurement.
+  return file.Sync();
+}
+
+absl::Status MakeSparse(const std::string& path, uint64_t page_count) {
+  MPOOL_ASSIGN_OR_RETURN(const os::File file,
+                         os::File::Open(path, {.create = true}));
+  return file.Resize(page_count * kPageBytes);
+}
+
+std::vector<uint32_t> UniformPages(size_t length, uint64_t page_count) {
+  std::mt19937_64 random(kSeed);
+  std::vector<uint32_t> pages(length);
+  for (uint32_t& page : pages) {
+    page = static_cast<uint32_t>(Below(page_count, &random));
+  }
+  return pages;
+}
+
+std::vector<uint32_t> ShuffledPages(uint64_t page_count) {
+  std::mt19937_64 random(kSeed);
+  std::vector<uint32_t> pages(page_count);
+  std::iota(pages.begin(), pages.end(), 0u);
+  for (size_t i = pages.size(); i > 1; --i) {
+    std::swap(pages[i - 1], pages[Below(i, &random)]);
+  }
+  return pages;
+}
+
+}  // namespace mpool::bench

@@ -1,0 +1,53 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// report.h - what was measured, as a table for people while it goes on and as
+// one flat JSON object at the end.
+
+#ifndef MPOOL_BENCH_REPORT_H_
+#define MPOOL_BENCH_REPORT_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "bench/rounds.h"
+#include "nlohmann/json.hpp"
+
+namespace mpool::bench {
+
+enum class Unit { kNanoseconds, kMilliseconds };
+
+// One contender over another, round by round; see RatioOf.
+struct Ratio {
+  std::string key;  // "over_floor"
+  std::string over;
+  std::string under;
+};
+
+class Report {
+ public:
+  Report();
+
+  // One row for each contender, and "MEASUREMENT.CONTENDER_ns" (or _ms) for its
+  // median; a ratio stands in the row of its first name. Figures are in
+  // nanoseconds.
+  void Add(std::string_view measurement, std::span<const Figures> figures,
+           Unit unit, std::span<const Ratio> ratios);
+  // A number that is not a time, with its row's text.
+  void AddValue(const std::string& key, double value, std::string_view text);
+  void AddCount(const std::string& key, uint64_t value, std::string_view text);
+  // About the run: in the JSON, and a line for people.
+  void AddFact(const std::string& key, const std::string& value);
+  void Note(std::string_view line);
+
+  absl::Status WriteJson(const std::string& path) const;
+
+ private:
+  nlohmann::ordered_json json_;
+};
+
+}  // namespace mpool::bench
+
+#endif  // MPOOL_BENCH_REPORT_H_

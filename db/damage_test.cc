@@ -1,0 +1,273 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// damage_test.cc - regions that somebody harmed: refused while a process is in
+// them, made anew (or refused in one sentence) while nobody is.
+
+#include <filesystem>
+#include <random>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mpool/mpool.h"
+#include "region/region.h"
+#include "tests/support/child.h"
+#include "tests/support/pages.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_home.h"
+
+namespace mpool {
+namespace {
+
+namespace fs = std::filesystem;
+
+using absl::StatusCode;
+using region::FixedHeader;
+using region::RegionHeader;
+using test::Channel;
+using test::Child;
+using test::Fails;
+using test::GetText;
+using test::IsOk;
+using test::OpenBoth;
+using test::Overwrite;
+using test::PutText;
+using test::SmallEnv;
+using test::TempHome;
+
+// The files that a region is made of, as they were when it was whole.
+class Victim {
+ public:
+  explicit Victim(const TempHome& home)
+      : descriptor(home.Below(region::kDescriptorName)),
+        segment(SegmentOf(home)),
+        descriptor_bytes_(test::BytesOf(descriptor)),
+        segment_bytes_(test::BytesOf(segment)) {}
+
+  const std::string descriptor;
+  const std::string segment;
+
+  void Scribble(const std::string& path, size_t size) const {
+    std::mt19937 random(7);
+    std::string noise(size, 0);
+    for (char& c : noise) c = static_cast<char>(random());
+    Overwrite(path, 0, noise);
+  }
+  // Changes both copies in a file, and seals them.
+  void Forge(const std::string& path,
+             const std::function<void(FixedHeader&)>& change) const {
+    FixedHeader fixed;
+    const std::string bytes = test::BytesOf(path, 0, sizeof(fixed));
+    std::memcpy(&fixed, bytes.data(), sizeof(fixed));
+    change(fixed);
+    region::Seal(&fixed);
+    const std::string copy(reinterpret_cast<const char*>(&fixed),
+                           sizeof(fixed));
+    Overwrite(path, 0, copy + copy);
+  }
+  void ForgeAll(const std::function<void(FixedHeader&)>& change) const {
+    Forge(descriptor, change);
+    Forge(segment, change);
+  }
+  void SetWord(size_t offset, uint64_t value) const {
+    Overwrite(segment, offset,
+              {reinterpret_cast<const char*>(&value), sizeof(value)});
+  }
+  std::string Away() const { return segment + ".away"; }
+
+  void Restore() const {
+    if (fs::exists(Away())) fs::rename(Away(), segment);
+    if (!fs::exists(descriptor)) test::MakeFile(descriptor, "");
+    Overwrite(descriptor, 0, descriptor_bytes_);
+    Overwrite(segment, 0, segment_bytes_);
+  }
+  // Everything, to see whether it changed.
+  std::vector<std::string> Snapshot() const {
+    std::vector<std::string> all;
+    for (const std::string& path : {descriptor, segment, Away()}) {
+      all.push_back(fs::exists(path) ? test::BytesOf(path) : "(none)");
+    }
+    return all;
+  }
+
+ private:
+  static std::string SegmentOf(const TempHome& home) {
+    const auto segments = test::SegmentsOf(home.path());
+    return segments.empty() ? home.Below("__db.002")
+                            : "/dev/shm/" + segments[0];
+  }
+
+  const std::string descriptor_bytes_;
+  const std::string segment_bytes_;
+};
+
+struct Damage {
+  const char* name;
+  std::function<void(const Victim&)> harm;
+  const char* words;     // of the refusal while a process is inside
+  bool refused = false;  // with nobody inside, too
+};
+
+std::vector<Damage> Damages() {
+  return {
+      {"OtherVersion",
+       [](const Victim& v) {
+         v.ForgeAll([](FixedHeader& fixed) { fixed.version = 77; });
+       },
+       "layout version 77", true},
+      {"OtherSignature",
+       [](const Victim& v) {
+         v.ForgeAll([](FixedHeader& fixed) { fixed.signature = 0xabcdef01; });
+       },
+       "signature abcdef01", true},
+      {"OtherVersionInTheRegionAlone",
+       [](const Victim& v) {
+         v.Forge(v.segment, [](FixedHeader& fixed) { fixed.version = 77; });
+       },
+       "layout version 77", true},
+      {"OtherBoot",
+       [](const Victim& v) {
+         v.ForgeAll([](FixedHeader& fixed) { fixed.boot_id[3] ^= 1; });
+       },
+       "another boot"},
+      {"OtherCreation",
+       [](const Victim& v) {
+         v.Forge(v.descriptor,
+                 [](FixedHeader& fixed) { fixed.creation_id[3] ^= 1; });
+       },
+       "another creation"},
+      {"LessAddressSpace",
+       [](const Victim& v) {
+         v.ForgeAll([](FixedHeader& fixed) { fixed.reserved_bytes = 8192; });
+       },
+       "its header is damaged"},
+      {"GarbageDescriptor",
+       [](const Victim& v) { v.Scribble(v.descriptor, 384); },
+       "__db.001 is gone or damaged"},
+      {"EmptyDescriptor",
+       [](const Victim& v) { test::SetSize(v.descriptor, 0); },
+       "__db.001 is gone or damaged"},
+      {"DescriptorGone", [](const Victim& v) { fs::remove(v.descriptor); },
+       "__db.001 is gone or damaged"},
+      {"SegmentGone", [](const Victim& v) { fs::rename(v.segment, v.Away()); },
+       "its memory is gone"},
+      {"SegmentEmpty", [](const Victim& v) { test::SetSize(v.segment, 0); },
+       "its memory is cut short"},
+      {"SegmentOfOnePage",
+       [](const Victim& v) { test::SetSize(v.segment, 4096); },
+       "its memory is cut short"},
+      {"SegmentWithoutItsLastPage",
+       [](const Victim& v) {
+         test::SetSize(v.segment, fs::file_size(v.segment) - 4096);
+       },
+       "its memory is cut short"},
+      {"GarbageHeader",
+       [](const Victim& v) { v.Scribble(v.segment, sizeof(RegionHeader)); },
+       "its creation was never finished"},
+      {"GarbageFixedCopies",
+       [](const Victim& v) { v.Scribble(v.segment, 2 * sizeof(FixedHeader)); },
+       "its header is damaged"},
+      {"NoMagic",
+       [](const Victim& v) { v.SetWord(offsetof(RegionHeader, magic), 0); },
+       "its creation was never finished"},
+      {"SizeOfZero",
+       [](const Victim& v) {
+         v.SetWord(offsetof(RegionHeader, size_bytes), 0);
+       },
+       "its header is damaged"},
+      {"RootOutside",
+       [](const Victim& v) {
+         v.SetWord(offsetof(RegionHeader, root), uint64_t{1} << 50);
+       },
+       "its header is damaged"},
+  };
+}
+
+class DamageTest
+    : public ::testing::TestWithParam<std::tuple<Damage, Backing>> {
+ protected:
+  const Damage& damage() const { return std::get<0>(GetParam()); }
+  EnvOptions options() const { return SmallEnv(std::get<1>(GetParam())); }
+
+  TempHome home_;
+};
+INSTANTIATE_TEST_SUITE_P(
+    All, DamageTest,
+    ::testing::Combine(::testing::ValuesIn(Damages()),
+                       ::testing::Values(Backing::kPosixShm, Backing::kFile)),
+    [](const auto& test) {
+      return std::string(std::get<0>(test.param).name) +
+             (std::get<1>(test.param) == Backing::kFile ? "InFile" : "InShm");
+    });
+
+TEST_P(DamageTest, IsRefusedWhileAProcessIsInsideAndNothingIsChanged) {
+  Child holder([&](Channel& parent) -> std::string {
+    auto both = *OpenBoth(home_.path(), options());
+    EXPECT_THAT(PutText(*both.file, 0, "held"), IsOk());
+    parent.Say("in");
+    parent.Hear();
+    EXPECT_EQ(GetText(*both.file, 0), "held");
+    return both.Close().ToString();
+  });
+  ASSERT_EQ(holder.Hear(), "in");
+  const Victim victim(home_);
+  damage().harm(victim);
+  const auto before = victim.Snapshot();
+  EXPECT_THAT(DbEnv::Open(home_.path(), options()),
+              Fails(StatusCode::kFailedPrecondition, "join region of",
+                    home_.path(), damage().words));
+  static_cast<void>(DbEnv::Inspect(home_.path()));
+  EXPECT_THAT(DbEnv::Remove(home_.path(), true),
+              Fails(StatusCode::kFailedPrecondition, "in use"));
+  EXPECT_EQ(victim.Snapshot(), before);
+  victim.Restore();
+  auto both = OpenBoth(home_.path(), options());
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(GetText(*both->file, 0), "held");
+  EXPECT_THAT(both->Close(), IsOk());
+  holder.Say("go");
+  EXPECT_EQ(holder.End(), "OK");
+}
+
+TEST_P(DamageTest, WithNobodyInsideIsMadeAnewOrRefusedInOneSentence) {
+  ASSERT_EQ(test::InChild([&] {
+              auto both = *OpenBoth(home_.path(), options());
+              EXPECT_THAT(PutText(*both.file, 0, "on disk"), IsOk());
+              return both.Close().ToString();
+            }),
+            "OK");
+  const Victim victim(home_);
+  damage().harm(victim);
+  static_cast<void>(DbEnv::Inspect(home_.path()));
+  const auto before = victim.Snapshot();
+  auto both = OpenBoth(home_.path(), options());
+  if (damage().refused) {
+    EXPECT_THAT(both, Fails(StatusCode::kFailedPrecondition, home_.path(),
+                            damage().words, "mpool remove"));
+    EXPECT_THAT(DbEnv::Remove(home_.path()),
+                Fails(StatusCode::kFailedPrecondition, damage().words));
+    EXPECT_EQ(victim.Snapshot(), before);
+    EXPECT_THAT(DbEnv::Remove(home_.path(), true), IsOk());
+    both = OpenBoth(home_.path(), options());
+  }
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(GetText(*both->file, 0), "on disk");
+  EXPECT_EQ(both->env->Stats().processes, 1u);
+  EXPECT_THAT(PutText(*both->file, 0, "new"), IsOk());
+  EXPECT_THAT(both->Close(), IsOk());
+  EXPECT_THAT(DbEnv::Inspect(home_.path()), IsOk());
+}
+
+TEST_P(DamageTest, WithNobodyInsideCanBeRemoved) {
+  ASSERT_EQ(test::InChild([&] {
+              return OpenBoth(home_.path(), options())->Close().ToString();
+            }),
+            "OK");
+  const Victim victim(home_);
+  damage().harm(victim);
+  EXPECT_THAT(DbEnv::Remove(home_.path(), damage().refused), IsOk());
+  EXPECT_FALSE(fs::exists(victim.descriptor));
+  EXPECT_FALSE(fs::exists(home_.Below(region::kRegisterName)));
+}
+
+}  // namespace
+}  // namespace mpool

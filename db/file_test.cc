@@ -1,0 +1,253 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// file_test.cc - opening page files, and gets that cannot be granted.
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mpool/mpool.h"
+#include "os/test_support.h"
+#include "tests/support/child.h"
+#include "tests/support/pages.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_home.h"
+
+namespace mpool {
+namespace {
+
+namespace fs = std::filesystem;
+
+using absl::StatusCode;
+using test::Channel;
+using test::Child;
+using test::Fails;
+using test::GetText;
+using test::IsOk;
+using test::OpenBoth;
+using test::PutText;
+using test::SmallEnv;
+using test::TempHome;
+
+class FileTest : public ::testing::Test {
+ protected:
+  absl::Status OpenAnother(const std::string& name, uint32_t page_size) {
+    FileOptions options;
+    options.page_size = page_size;
+    return both_.env->OpenFile(name, options).status();
+  }
+
+  TempHome home_;
+  test::Opened both_ = *OpenBoth(home_.path());
+};
+
+TEST_F(FileTest, AnotherPageSizeIsRefusedInTheSameProcess) {
+  EXPECT_THAT(
+      OpenAnother("pages.db", 8192),
+      Fails(StatusCode::kInvalidArgument, "open file", home_.Below("pages.db"),
+            "8192", "4096", "all handles must agree"));
+  EXPECT_THAT(OpenAnother("pages.db", 4096), IsOk());
+}
+
+TEST_F(FileTest, AnotherPageSizeIsRefusedInAnotherProcess) {
+  ASSERT_THAT(PutText(*both_.file, 0, "here"), IsOk());
+  Child other([&](Channel&) -> std::string {
+    EXPECT_THAT(OpenBoth(home_.path(), SmallEnv(), "pages.db", 512),
+                Fails(StatusCode::kInvalidArgument, "open file",
+                      home_.Below("pages.db"), "512", "4096",
+                      "all handles must agree"));
+    return GetText(*OpenBoth(home_.path())->file, 0);
+  });
+  EXPECT_EQ(other.End(), "here");
+}
+
+TEST_F(FileTest, AnotherPageSizeIsTakenOnceNobodyHasTheFileOpen) {
+  ASSERT_THAT(PutText(*both_.file, 1, "ab"), IsOk());
+  ASSERT_THAT(both_.file->Close(), IsOk());
+  auto file = *both_.env->OpenFile("pages.db", {.page_size = 512});
+  EXPECT_EQ(file->page_count(), 16u);
+  EXPECT_EQ(GetText(*file, 0), "");
+  // 4096 bytes hold the text 1365 times and a part.
+  EXPECT_EQ((*file->Get(8)).data()[0], std::byte{'a'});
+}
+
+TEST_F(FileTest, AFileThatIsNotAMultipleOfThePageSizeIsRefused) {
+  test::MakeFile(home_.Below("odd.db"), std::string(4096 + 512, 'x'));
+  EXPECT_THAT(
+      OpenAnother("odd.db", 4096),
+      Fails(StatusCode::kInvalidArgument, "open file", home_.Below("odd.db"),
+            "4608", "not a multiple of the page size 4096"));
+  EXPECT_THAT(OpenAnother("odd.db", 512), IsOk());
+}
+
+TEST_F(FileTest, AFileThatIsNotThereIsNotFoundWithoutCreate) {
+  EXPECT_THAT(OpenAnother("none.db", 4096),
+              Fails(StatusCode::kNotFound, home_.Below("none.db"),
+                    "FileOptions::create"));
+  EXPECT_FALSE(fs::exists(home_.Below("none.db")));
+}
+
+TEST_F(FileTest, WhatIsNoRegularFileIsRefusedAtOnce) {
+  fs::create_directory(home_.Below("directory"));
+  ASSERT_EQ(::mkfifo(home_.Below("fifo").c_str(), 0600), 0);
+  for (const bool read_only : {false, true}) {
+    FileOptions options;
+    options.read_only = read_only;
+    for (const char* name : {"directory", "fifo", "/dev/null"}) {
+      EXPECT_THAT(both_.env->OpenFile(name, options),
+                  Fails(StatusCode::kInvalidArgument, "open", name,
+                        "not a regular file"));
+    }
+  }
+}
+
+TEST_F(FileTest, TheEnvironmentsOwnFilesAreRefused) {
+  for (const char* name : {"__db.001", "__db.register", "./__db.002"}) {
+    EXPECT_THAT(both_.env->OpenFile(name, {.page_size = 512, .create = true}),
+                Fails(StatusCode::kInvalidArgument, "open file", name,
+                      "belongs to the environment"));
+  }
+}
+
+TEST_F(FileTest, AGetPastTheEndIsNotFoundAndNamesFileAndSize) {
+  ASSERT_THAT(PutText(*both_.file, 2, "last"), IsOk());
+  for (const PageNo page : {PageNo{3}, PageNo{1000}, kMaxPageNo}) {
+    EXPECT_THAT(both_.file->Get(page),
+                Fails(StatusCode::kNotFound, absl::StrCat("get page ", page),
+                      home_.Below("pages.db"), "has 3 pages", "create"));
+    EXPECT_THAT(both_.file->GetForUpdate(page),
+                Fails(StatusCode::kNotFound, "has 3 pages"));
+  }
+  EXPECT_EQ(both_.file->page_count(), 3u);
+}
+
+TEST_F(FileTest, PageNumbersThatNoFileCanHaveAreInvalid) {
+  for (const PageNo page : {kMaxPageNo + 1, ~PageNo{0}}) {
+    EXPECT_THAT(both_.file->Get(page),
+                Fails(StatusCode::kInvalidArgument, "page numbers end at"));
+    EXPECT_THAT(both_.file->GetForUpdate(page, {.create = true}),
+                Fails(StatusCode::kInvalidArgument, "page numbers end at"));
+  }
+  EXPECT_EQ(both_.file->page_count(), 0u);
+}
+
+TEST_F(FileTest, TheLastPageOfAnEmptyFileIsNotFound) {
+  EXPECT_THAT(both_.file->Last(),
+              Fails(StatusCode::kNotFound, home_.Below("pages.db"), "empty"));
+}
+
+TEST_F(FileTest, AReadOnlyFileIsReadAndRefusesEveryChange) {
+  ASSERT_THAT(PutText(*both_.file, 0, "old"), IsOk());
+  ASSERT_THAT(both_.Close(), IsOk());
+  ASSERT_EQ(::chmod(home_.Below("pages.db").c_str(), 0400), 0);
+  auto env = *DbEnv::Open(home_.path(), SmallEnv());
+  FileOptions options;
+  options.read_only = true;
+  auto file = *env->OpenFile("pages.db", options);
+  EXPECT_EQ(GetText(*file, 0), "old");
+  for (const absl::Status& status :
+       {file->GetForUpdate(0).status(), file->New().status(), file->Sync()}) {
+    EXPECT_THAT(status,
+                Fails(StatusCode::kPermissionDenied, home_.Below("pages.db"),
+                      "FileOptions::read_only"));
+  }
+  EXPECT_THAT(file->Get(1, {.create = true}),
+              Fails(StatusCode::kNotFound, "has 1 pages"));
+  EXPECT_EQ(file->page_count(), 1u);
+  EXPECT_THAT(file->Close(), IsOk());
+  EXPECT_THAT(env->Close(), IsOk());
+}
+
+TEST_F(FileTest, AReadOnlyHandleSeesWhatAWritableOneChanges) {
+  ASSERT_THAT(PutText(*both_.file, 0, "one"), IsOk());
+  FileOptions options;
+  options.read_only = true;
+  auto reader = *both_.env->OpenFile("pages.db", options);
+  EXPECT_EQ(GetText(*reader, 0), "one");
+  ASSERT_THAT(PutText(*both_.file, 0, "two"), IsOk());
+  EXPECT_EQ(GetText(*reader, 0), "two");
+}
+
+TEST_F(FileTest, AThreadThatHoldsAPageIsToldInsteadOfWaitingForItself) {
+  ASSERT_THAT(PutText(*both_.file, 7, "x"), IsOk());
+  auto refused = [&](const char* how) {
+    return Fails(StatusCode::kFailedPrecondition, "page 7",
+                 home_.Below("pages.db"), how, "put it first");
+  };
+  {
+    auto held = *both_.file->GetForUpdate(7);
+    EXPECT_THAT(both_.file->Get(7), refused("for update"));
+    EXPECT_THAT(both_.file->Get(7, {.latch = Latch::kNone}),
+                refused("for update"));
+    EXPECT_THAT(both_.file->GetForUpdate(7), refused("for update"));
+    EXPECT_THAT(both_.file->Sync(), refused("for update"));
+    EXPECT_THAT(both_.env->Sync(), refused("for update"));
+  }
+  {
+    const auto held = *both_.file->Get(7);
+    EXPECT_THAT(both_.file->GetForUpdate(7), refused("to read"));
+    EXPECT_THAT(both_.file->Get(7), IsOk());
+    EXPECT_THAT(both_.file->Get(7, {.latch = Latch::kNone}), IsOk());
+  }
+  EXPECT_THAT(both_.file->GetForUpdate(7), IsOk());
+}
+
+TEST_F(FileTest, AWaitThatIsOverNamesTheHoldersPid) {
+  ASSERT_THAT(PutText(*both_.file, 7, "x"), IsOk());
+  for (const bool for_update : {true, false}) {
+    Child holder([&](Channel& parent) -> std::string {
+      auto there = *OpenBoth(home_.path());
+      absl::StatusOr<WritePage> write;
+      absl::StatusOr<ReadPage> read;
+      if (for_update) {
+        write = there.file->GetForUpdate(7);
+      } else {
+        read = there.file->Get(7);
+      }
+      parent.Say("held");
+      return parent.Hear();
+    });
+    ASSERT_EQ(holder.Hear(), "held");
+    const std::string pid = absl::StrCat("process ", holder.pid(), " (");
+    for (const absl::Duration wait :
+         {absl::ZeroDuration(), absl::Milliseconds(20)}) {
+      GetOptions options;
+      options.wait = wait;
+      EXPECT_THAT(both_.file->GetForUpdate(7, options),
+                  Fails(StatusCode::kDeadlineExceeded, "page 7", pid,
+                        "must put the page"));
+      if (!for_update) continue;
+      EXPECT_THAT(both_.file->Get(7, options),
+                  Fails(StatusCode::kDeadlineExceeded, "page 7", pid));
+      SyncOptions sync;
+      sync.wait = wait;
+      EXPECT_THAT(both_.env->Sync(sync),
+                  Fails(StatusCode::kDeadlineExceeded, "page 7", pid));
+    }
+    holder.Say("put");
+    EXPECT_EQ(holder.End(), "put");
+    EXPECT_THAT(both_.file->GetForUpdate(7), IsOk());
+  }
+}
+
+TEST_F(FileTest, ATimedOutWriterLeavesReadersAlone) {
+  ASSERT_THAT(PutText(*both_.file, 0, "x"), IsOk());
+  auto held = *both_.file->Get(0);
+  std::thread([&] {
+    GetOptions options;
+    options.wait = absl::ZeroDuration();
+    EXPECT_THAT(both_.file->GetForUpdate(0, options),
+                Fails(StatusCode::kDeadlineExceeded));
+    EXPECT_EQ(GetText(*both_.file, 0), "x");
+  }).join();
+  held.Put();
+  EXPECT_THAT(PutText(*both_.file, 0, "y"), IsOk());
+}
+
+}  // namespace
+}  // namespace mpool

@@ -1,0 +1,260 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// fork_test.cc - what a forked child may do with an environment that its
+// parent has open.
+
+#include <unistd.h>
+
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mpool/mpool.h"
+#include "os/step.h"
+#include "tests/support/child.h"
+#include "tests/support/pages.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_home.h"
+
+namespace mpool {
+namespace {
+
+using absl::StatusCode;
+using test::Channel;
+using test::Child;
+using test::Fails;
+using test::GetText;
+using test::IsOk;
+using test::OpenBoth;
+using test::PutText;
+using test::SmallEnv;
+using test::TempHome;
+using test::TextOn;
+
+class ForkTest : public ::testing::TestWithParam<Backing> {
+ protected:
+  TempHome home_;
+};
+INSTANTIATE_TEST_SUITE_P(Shared, ForkTest,
+                         ::testing::Values(Backing::kPosixShm, Backing::kFile));
+
+TEST_P(ForkTest, AChildIsAProcessOfItsOwnAndItsInheritedGuardDoesNothing) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "parent"), IsOk());
+  ASSERT_THAT(PutText(*both.file, 1, "other"), IsOk());
+  auto guard = *both.file->GetForUpdate(0);
+  Child child([&](Channel& parent) -> std::string {
+    { WritePage inherited = std::move(guard); }
+    guard.Put();
+    EXPECT_EQ(both.env->Stats().processes, 1u);
+    EXPECT_EQ(GetText(*both.file, 1), "other");
+    EXPECT_EQ(both.env->Stats().processes, 2u);
+    GetOptions options;
+    options.wait = absl::ZeroDuration();
+    EXPECT_THAT(both.file->Get(0, options),
+                Fails(StatusCode::kDeadlineExceeded,
+                      "process " + std::to_string(::getppid())));
+    EXPECT_THAT(PutText(*both.file, 2, "child"), IsOk());
+    parent.Say("used it");
+    parent.Hear();
+    return both.Close().ToString();
+  });
+  ASSERT_EQ(child.Hear(), "used it");
+  // Nothing happened to the parent's page.
+  test::Fill(guard.data(), "changed");
+  guard.Put();
+  EXPECT_EQ(GetText(*both.file, 0), "changed");
+  EXPECT_EQ(GetText(*both.file, 2), "child");
+  child.Say("go");
+  EXPECT_EQ(child.End(), "OK");
+  EXPECT_EQ(both.env->Stats().processes, 1u);
+  EXPECT_THAT(both.Close(), IsOk());
+  EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 0), "changed");
+}
+
+TEST_P(ForkTest, AChildThatExitsWithoutAWordIsRepaired) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "clean"), IsOk());
+  ASSERT_THAT(both.file->Sync(), IsOk());
+  ASSERT_EQ(test::InChild([&] {
+              const auto held = both.file->GetForUpdate(0);
+              ::_exit(held.ok() ? 7 : 8);
+              return std::string();
+            }),
+            "exit 7");
+  // The page is free again, and the slot with it.
+  EXPECT_THAT(PutText(*both.file, 0, "again"), IsOk());
+  EXPECT_THAT(both.env->FailCheck(), IsOk());
+  EXPECT_EQ(both.env->Stats().processes, 1u);
+  EXPECT_EQ(both.env->Stats().repairs, 1u);
+  EXPECT_THAT(both.Close(), IsOk());
+}
+
+TEST_P(ForkTest, AChildThatDoesNothingMayCloseOrForgetWhatItInherited) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
+  auto guard = *both.file->Get(0);
+  EXPECT_EQ(test::InChild([&] {
+              const absl::Status status = both.Close();
+              both = {};
+              return status.ToString();
+            }),
+            "OK");
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              both = {};
+              return "dropped";
+            }),
+            "dropped");
+  EXPECT_THAT(both.env->FailCheck(), IsOk());
+  EXPECT_EQ(both.env->Stats().processes, 1u);
+  EXPECT_EQ(TextOn(guard.data()), "x");
+  guard.Put();
+  EXPECT_EQ(GetText(*both.file, 0), "x");
+  EXPECT_THAT(both.Close(), IsOk());
+}
+
+TEST_P(ForkTest, AChildGoesOnAfterItsParentLeft) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
+  Child child([&](Channel& parent) -> std::string {
+    EXPECT_EQ(GetText(*both.file, 0), "x");
+    parent.Say("in");
+    parent.Hear();
+    EXPECT_THAT(PutText(*both.file, 0, "child alone"), IsOk());
+    EXPECT_EQ(both.env->Stats().processes, 1u);
+    return both.Close().ToString();
+  });
+  ASSERT_EQ(child.Hear(), "in");
+  EXPECT_THAT(both.Close(), IsOk());
+  child.Say("go");
+  EXPECT_EQ(child.End(), "OK");
+  EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 0), "child alone");
+}
+
+TEST_P(ForkTest, AChildThatComesTooLateIsToldAndOpensAgain) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
+  Child child([&](Channel& parent) -> std::string {
+    parent.Hear();
+    EXPECT_THAT(both.file->Get(0),
+                Fails(StatusCode::kFailedPrecondition, home_.path(),
+                      "forked child", "open it again in the child"));
+    auto own = OpenBoth(home_.path(), SmallEnv(GetParam()));
+    EXPECT_THAT(own, IsOk());
+    EXPECT_EQ(GetText(*own->file, 0), "x");
+    EXPECT_EQ(own->env->Stats().processes, 1u);
+    return own->Close().ToString();
+  });
+  ASSERT_THAT(both.Close(), IsOk());
+  ASSERT_THAT(DbEnv::Remove(home_.path()), IsOk());
+  child.Say("go");
+  EXPECT_EQ(child.End(), "OK");
+}
+
+TEST_P(ForkTest, AnOpenInAChildEntersTheInheritedAttachment) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
+  EXPECT_EQ(test::InChild([&] {
+              auto own = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+              EXPECT_EQ(own.env->Stats().processes, 2u);
+              EXPECT_EQ(GetText(*own.file, 0), "x");
+              EXPECT_THAT(own.Close(), IsOk());
+              return both.Close().ToString();
+            }),
+            "OK");
+  EXPECT_EQ(both.env->Stats().processes, 1u);
+  EXPECT_THAT(both.Close(), IsOk());
+}
+
+TEST_P(ForkTest, AGrandchildIsAProcessOfItsOwn) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
+  EXPECT_EQ(test::InChild([&] {
+              EXPECT_EQ(GetText(*both.file, 0), "x");
+              EXPECT_EQ(test::InChild([&] {
+                          EXPECT_EQ(GetText(*both.file, 0), "x");
+                          EXPECT_EQ(both.env->Stats().processes, 3u);
+                          return both.Close().ToString();
+                        }),
+                        "OK");
+              EXPECT_EQ(both.env->Stats().processes, 2u);
+              return both.Close().ToString();
+            }),
+            "OK");
+  EXPECT_EQ(both.env->Stats().processes, 1u);
+}
+
+TEST_P(ForkTest, ThreadsOfAChildComeInTogether) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
+  EXPECT_EQ(
+      test::InChild([&] {
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 8; ++i) {
+          threads.emplace_back([&] { EXPECT_EQ(GetText(*both.file, 0), "x"); });
+        }
+        for (std::thread& thread : threads) thread.join();
+        EXPECT_EQ(both.env->Stats().processes, 2u);
+        return both.Close().ToString();
+      }),
+      "OK");
+}
+
+TEST(HeapForkTest, AChildIsRefusedTheParentsHeapAndMayOpenItsOwn) {
+  const TempHome home;
+  auto both = *OpenBoth(home.path(), SmallEnv(Backing::kHeap));
+  ASSERT_THAT(PutText(*both.file, 0, "parent"), IsOk());
+  ASSERT_THAT(both.file->Sync(), IsOk());
+  ASSERT_THAT(PutText(*both.file, 0, "unwritten"), IsOk());
+  auto guard = *both.file->Get(0);
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              guard.Put();
+              EXPECT_THAT(both.file->Get(0),
+                          Fails(StatusCode::kFailedPrecondition, home.path(),
+                                "forked child", "shared backing"));
+              EXPECT_THAT(both.env->Sync(),
+                          Fails(StatusCode::kFailedPrecondition));
+              auto own = *OpenBoth(home.path(), SmallEnv(Backing::kHeap));
+              EXPECT_EQ(GetText(*own.file, 0), "parent");
+              EXPECT_THAT(own.Close(), IsOk());
+              both = {};
+              return "done";
+            }),
+            "done");
+  EXPECT_EQ(TextOn(guard.data()), "unwritten");
+  guard.Put();
+  EXPECT_THAT(both.Close(), IsOk());
+  EXPECT_EQ(test::DiskText(home.Below("pages.db"), 0), "unwritten");
+}
+
+#ifdef MPOOL_STEPS
+// One thread forks while another is on its way in; neither may wait for the
+// other for ever, and the child opens what it likes.
+TEST(OpenWhileForkingTest, ComesToAnEnd) {
+  const TempHome home;
+  const TempHome other;
+  std::atomic<bool> inside = false;
+  os::CallAtStep("region.join.gate", [&] {
+    inside = true;
+    // Long enough that the fork below has begun; it is no matter if not.
+    absl::SleepFor(absl::Milliseconds(50));
+  });
+  std::thread opener([&] {
+    auto env = DbEnv::Open(home.path(), SmallEnv());
+    EXPECT_THAT(env, IsOk());
+  });
+  while (!inside) std::this_thread::yield();
+  Child child([&](Channel&) {
+    os::ClearSteps();
+    auto both = *OpenBoth(other.path());
+    EXPECT_THAT(PutText(*both.file, 0, "x"), IsOk());
+    return both.Close().ToString();
+  });
+  opener.join();
+  os::ClearSteps();
+  EXPECT_EQ(child.End(), "OK");
+}
+#endif
+
+}  // namespace
+}  // namespace mpool

@@ -1,0 +1,167 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// repair_kill_test.cc - a process dies in the middle of everything, the one
+// that repairs it dies at each step of the repair, and a third one finishes.
+
+#include <unistd.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mpool/mpool.h"
+#include "os/step.h"
+#include "tests/support/child.h"
+#include "tests/support/pages.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/step_names.h"
+#include "tests/support/temp_home.h"
+
+namespace mpool {
+namespace {
+
+using absl::StatusCode;
+using test::Channel;
+using test::Child;
+using test::Fails;
+using test::GetText;
+using test::IsOk;
+using test::OpenBoth;
+using test::PutText;
+using test::TempHome;
+
+constexpr PageNo kFrames = 16;
+
+EnvOptions TinyEnv() {
+  EnvOptions options;
+  options.cache_bytes = kFrames * 4096;
+  return options;
+}
+
+// Runs `body` in a thread that never gets past the step, and waits until it is
+// there.
+void StopThreadAt(const std::string& step, std::function<void()> body) {
+  struct Gate {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool reached = false;
+  };
+  auto* gate = new Gate;  // as long as the thread
+  os::CallAtStep(step, [gate] {
+    {
+      std::lock_guard<std::mutex> lock(gate->mutex);
+      gate->reached = true;
+      gate->changed.notify_all();
+    }
+    while (true) ::pause();
+  });
+  std::thread(std::move(body)).detach();
+  std::unique_lock<std::mutex> lock(gate->mutex);
+  gate->changed.wait(lock, [gate] { return gate->reached; });
+  os::CallAtStep(step, nullptr);
+}
+
+class RepairKillTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  // Dies holding page 0 for update, which is dirty, page 1 for update, which
+  // is not, and page 2 to read, while one thread writes page 3 and another
+  // takes a page out.
+  void Victim() {
+    Child victim([&](Channel& parent) -> std::string {
+      auto both = *OpenBoth(home_.path(), TinyEnv());
+      for (PageNo page = 0; page < kFrames + 4; ++page) {
+        EXPECT_THAT(PutText(*both.file, page, "good"), IsOk());
+      }
+      EXPECT_THAT(both.file->Sync(), IsOk());
+      EXPECT_THAT(PutText(*both.file, 0, "dirty"), IsOk());
+      auto dirty = *both.file->GetForUpdate(0);
+      auto clean = *both.file->GetForUpdate(1);
+      auto pin = *both.file->Get(2);
+      EXPECT_THAT(PutText(*both.file, 3, "good"), IsOk());
+      clean.data()[0] = std::byte{'X'};
+      StopThreadAt("mpool.write.writing",
+                   [&] { static_cast<void>(both.env->Sync()); });
+      StopThreadAt("mpool.evict.taken", [&] {
+        for (PageNo page = 4; page < kFrames + 4; ++page) {
+          static_cast<void>(both.file->Get(page));
+        }
+      });
+      parent.Say("in the middle");
+      return parent.Hear();
+    });
+    ASSERT_EQ(victim.Hear(), "in the middle");
+    ASSERT_EQ(victim.Kill(), test::kKilled);
+  }
+  // Comes to repair and is killed at the step.
+  std::string Repairer() {
+    return test::InChild([&] {
+      os::KillAtStep(GetParam(), 1);
+      return "survived: " +
+             DbEnv::Open(home_.path(), TinyEnv()).status().ToString();
+    });
+  }
+  void ExpectWhole(test::Opened& both) {
+    EXPECT_EQ(both.env->Stats().processes, 1u);
+    EXPECT_EQ(both.env->Stats().threads, 1u);
+    EXPECT_EQ(both.env->Stats().frames_poisoned, 1u);
+    EXPECT_THAT(both.file->Get(0),
+                Fails(StatusCode::kDataLoss, "page 0", "died while"));
+    EXPECT_THAT(both.file->Sync(), Fails(StatusCode::kDataLoss, "page 0"));
+    // Every frame can be used, so none is held by the dead.
+    std::vector<ReadPage> all;
+    for (PageNo page = 1; page < kFrames; ++page) {
+      auto got = both.file->Get(page);
+      ASSERT_THAT(got, IsOk()) << "page " << page;
+      EXPECT_EQ(test::TextOn(got->data()), "good") << "page " << page;
+      all.push_back(*std::move(got));
+    }
+    all.clear();
+    for (PageNo page = 0; page < kFrames + 4; ++page) {
+      EXPECT_THAT(PutText(*both.file, page, "mended"), IsOk());
+    }
+    EXPECT_EQ(both.env->Stats().frames_poisoned, 0u);
+    EXPECT_THAT(both.Close(), IsOk());
+    for (PageNo page = 0; page < kFrames + 4; ++page) {
+      EXPECT_EQ(test::DiskText(home_.Below("pages.db"), page), "mended");
+    }
+  }
+
+  TempHome home_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Region, RepairKillTest,
+                         ::testing::ValuesIn(test::StepNames("region.repair.")),
+                         test::StepTestName);
+INSTANTIATE_TEST_SUITE_P(Pool, RepairKillTest,
+                         ::testing::ValuesIn(test::StepNames("mpool.repair.")),
+                         test::StepTestName);
+
+TEST_P(RepairKillTest, TheNextWhoAdoptsFinishes) {
+  Victim();
+  ASSERT_EQ(Repairer(), test::kKilled);
+  auto both = *OpenBoth(home_.path(), TinyEnv());
+  ExpectWhole(both);
+}
+
+TEST_P(RepairKillTest, OneWhoWasThereAllTheTimeFinishes) {
+  Child third([&](Channel& parent) -> std::string {
+    auto both = *OpenBoth(home_.path(), TinyEnv());
+    parent.Say("in");
+    parent.Hear();
+    const auto report = both.env->FailCheck();
+    EXPECT_THAT(report, IsOk());
+    EXPECT_GE(report->processes.size(), 1u);
+    ExpectWhole(both);
+    return "done";
+  });
+  ASSERT_EQ(third.Hear(), "in");
+  Victim();
+  ASSERT_EQ(Repairer(), test::kKilled);
+  third.Say("go");
+  EXPECT_EQ(third.End(), "done");
+}
+
+}  // namespace
+}  // namespace mpool

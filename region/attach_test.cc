@@ -1,0 +1,353 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "os/test_support.h"
+#include "region/test_region.h"
+#include "tests/support/child.h"
+#include "tests/support/status_matchers.h"
+
+namespace mpool::region {
+namespace {
+
+using absl::StatusCode;
+using test::AllOf;
+using test::Channel;
+using test::Fails;
+using test::FilesIn;
+using test::InChild;
+using test::IsOk;
+using test::TempHome;
+using test::WithoutIds;
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::IsEmpty;
+
+class AttachTest : public os::SyscallTest {
+ protected:
+  std::string Segment() const {
+    const auto dir = os::File::OpenDirectory(home_.path());
+    return (*ReadDescriptor(*dir))->segment;
+  }
+  void ExpectOneEnvironment() const {
+    EXPECT_THAT(WithoutIds(AllOf(home_.path())),
+                ElementsAreArray(OneEnvironment()));
+  }
+
+  TempHome home_;
+};
+
+TEST_F(AttachTest, TheFirstCreatesTheSecondJoinsAndTheNextAdopts) {
+  auto first = *Attachment::Open(home_.path());
+  EXPECT_EQ(first->region().attached(), Attached::kCreated);
+  auto second = *Attachment::Open(home_.path());
+  EXPECT_EQ(second->region().attached(), Attached::kJoined);
+  EXPECT_THAT(first->ProcessSlots(), ElementsAre(1, 2));
+  first->root().sums[0] = 42;
+  EXPECT_EQ(second->root().sums[0], 42u);
+  EXPECT_THAT(first->Leave(), IsOk());
+  EXPECT_THAT(second->Leave(), IsOk());
+  EXPECT_THAT(second->ThreadSlots(), IsEmpty());
+
+  auto third = *Attachment::Open(home_.path());
+  EXPECT_EQ(third->region().attached(), Attached::kAdopted);
+  EXPECT_EQ(third->root().sums[0], 42u);
+  EXPECT_EQ(third->region().header()->adoptions.load(), 1u);
+  EXPECT_THAT(third->ProcessSlots(), ElementsAre(1));
+  ExpectOneEnvironment();
+}
+
+TEST_F(AttachTest, OnlyTheLastOneIsTheLast) {
+  auto first = *Attachment::Open(home_.path());
+  auto second = *Attachment::Open(home_.path());
+  auto third = *Attachment::Open(home_.path());
+  bool is_last = true;
+  for (Attachment* one : {first.get(), second.get(), third.get()}) {
+    os::ByteLock gate = *one->region().BeginLeave(&is_last);
+    EXPECT_FALSE(is_last);
+  }
+  ASSERT_THAT(first->Leave(), IsOk());
+  ASSERT_THAT(third->Leave(), IsOk());
+  const os::ByteLock gate = *second->region().BeginLeave(&is_last);
+  EXPECT_TRUE(is_last);
+}
+
+TEST_F(AttachTest, AProcessThatDiedIsRepairedByTheNext) {
+  {
+    auto dead = *Attachment::Open(home_.path());
+    ASSERT_THAT(dead->region().RegisterThread(), IsOk());
+    dead->root().latches[1].Lock(dead->self().id, dead->region().watch(),
+                                 LockRank::kFiles);
+    RankReleased(LockRank::kFiles);
+    dead->self().slot->used.store(1);
+    dead->self().slot->entries[0].store(99);
+    ASSERT_THAT(dead->heap().Allocate(dead->self(), 64, 16), IsOk());
+  }
+  auto next = *Attachment::Open(home_.path());
+  EXPECT_EQ(next->region().attached(), Attached::kAdopted);
+  const RepairReport report = next->Repair();
+  ASSERT_EQ(report.processes.size(), 1u);
+  EXPECT_EQ(report.processes[0].slot, 1u);
+  EXPECT_EQ(report.processes[0].pid, ::getpid());
+  EXPECT_EQ(report.pins, 1u);
+  EXPECT_EQ(report.latches, 1u);
+  EXPECT_THAT(next->ProcessSlots(), ElementsAre(2));
+  EXPECT_THAT(next->ThreadSlots(), ElementsAre(2));
+  EXPECT_EQ(next->region().header()->repairs.load(), 1u);
+  EXPECT_THAT(next->heap().Check(next->self()), IsOk());
+  EXPECT_TRUE(next->Repair().processes.empty());
+}
+
+TEST_F(AttachTest, WithoutCreateAHomeWithoutARegionIsNotFoundAndStaysEmpty) {
+  RegionOptions options = TestOptions();
+  options.create = false;
+  EXPECT_THAT(Attachment::Open(home_.path(), options),
+              Fails(StatusCode::kNotFound, "join region of", home_.path(),
+                    "EnvOptions::create"));
+  EXPECT_THAT(AllOf(home_.path()), IsEmpty());
+}
+
+TEST_F(AttachTest, AllProcessSlotsTakenIsAnErrorThatSaysWhatToDo) {
+  std::vector<std::unique_ptr<Attachment>> all;
+  for (uint32_t i = 0; i < kMaxProcesses; ++i) {
+    all.push_back(*Attachment::Open(home_.path()));
+  }
+  EXPECT_THAT(Attachment::Open(home_.path()),
+              Fails(StatusCode::kResourceExhausted, home_.path(),
+                    "all 256 process slots are taken", "close a process"));
+  ASSERT_THAT(all[77]->Leave(), IsOk());
+  auto again = *Attachment::Open(home_.path());
+  EXPECT_EQ(again->region().process(), 78u);
+}
+
+TEST_F(AttachTest, AllThreadSlotsTakenIsAnErrorAndAThreadThatEndsMakesRoom) {
+  auto here = *Attachment::Open(home_.path());
+  std::vector<Thread> threads;
+  for (uint32_t i = 0; i < kMaxThreads - kMaxProcesses; ++i) {
+    threads.push_back(*here->region().RegisterThread());
+  }
+  EXPECT_THAT(here->region().RegisterThread(),
+              Fails(StatusCode::kResourceExhausted, home_.path(),
+                    "all 3838 thread slots are taken"));
+  here->region().UnregisterThread(threads[1000]);
+  const auto again = here->region().RegisterThread();
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->id, threads[1000].id);
+}
+
+TEST_F(AttachTest, AThreadThatLeavesGuardsBehindKeepsItsSlotUntilTheyAreGone) {
+  auto here = *Attachment::Open(home_.path());
+  const Thread thread = *here->region().RegisterThread();
+  thread.slot->used.store(1);
+  thread.slot->entries[0].store(5);
+  here->region().UnregisterThread(thread);
+  EXPECT_THAT(here->ThreadSlots(), ElementsAre(1, thread.id));
+  const Thread other = *here->region().RegisterThread();
+  EXPECT_NE(other.id, thread.id);
+  here->region().UnregisterThread(other);
+  thread.slot->entries[0].store(0);
+  const Thread last = *here->region().RegisterThread();
+  EXPECT_EQ(last.id, thread.id);
+}
+
+TEST_F(AttachTest, ARegionThatCouldNotBeFormattedLeavesNothingBehind) {
+  EXPECT_THAT(Attachment::Open(home_.path(), TestOptions(),
+                               absl::ResourceExhaustedError("no room")),
+              Fails(StatusCode::kResourceExhausted, "no room"));
+  EXPECT_THAT(AllOf(home_.path()), IsEmpty());
+  const auto again = Attachment::Open(home_.path());
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ((*again)->region().attached(), Attached::kCreated);
+}
+
+// A kernel that is out of something for a while says nothing about the region.
+TEST_F(AttachTest, AdoptionThatFailsForAnotherReasonKeepsTheRegion) {
+  {
+    auto first = *Attachment::Open(home_.path());
+    first->root().sums[0] = 42;
+    ASSERT_THAT(first->Leave(), IsOk());
+  }
+  // The small mappings are those of the locks.
+  static int calls;
+  calls = 0;
+  os::Sys().mmap = [](void* hint, size_t size, int protection, int flags,
+                      int fd, off_t offset) {
+    if (size > (1u << 20)) {
+      ++calls;
+      errno = EAGAIN;
+      return MAP_FAILED;
+    }
+    return os::RealSyscalls().mmap(hint, size, protection, flags, fd, offset);
+  };
+  EXPECT_FALSE(Attachment::Open(home_.path()).ok());
+  EXPECT_EQ(calls, 1);
+  os::Sys() = os::RealSyscalls();
+  auto again = *Attachment::Open(home_.path());
+  EXPECT_EQ(again->region().attached(), Attached::kAdopted);
+  EXPECT_EQ(again->root().sums[0], 42u);
+}
+
+TEST_F(AttachTest, TheSoundCopyOfTheHeaderCounts) {
+  {
+    auto first = *Attachment::Open(home_.path());
+    ASSERT_THAT(first->Leave(), IsOk());
+  }
+  const std::string segment = "/dev/shm" + Segment();
+  test::Overwrite(segment, offsetof(FixedHeader, policy), "\x77");
+  test::Overwrite(home_.Below(kDescriptorName), 0, "torn");
+  auto again = *Attachment::Open(home_.path());
+  EXPECT_EQ(again->region().attached(), Attached::kAdopted);
+  EXPECT_EQ(again->region().fixed().policy,
+            static_cast<uint32_t>(Policy::kClock));
+}
+
+TEST_F(AttachTest, FilesHaveTheModeThatWasAskedForWhateverTheUmask) {
+  const os::ScopedUmask umask(0077);
+  RegionOptions options = TestOptions();
+  options.mode = 0664;
+  auto here = *Attachment::Open(home_.path(), options);
+  for (const std::string& path :
+       {home_.Below(kRegisterName), home_.Below(kDescriptorName),
+        "/dev/shm" + Segment()}) {
+    struct stat info = {};
+    ASSERT_EQ(::stat(path.c_str(), &info), 0) << path;
+    EXPECT_EQ(info.st_mode & 07777, 0664u) << path;
+  }
+}
+
+TEST_F(AttachTest, AnInheritedAttachmentIsAProcessOfItsOwnInAForkedChild) {
+  auto here = *Attachment::Open(home_.path());
+  const uint32_t generation = here->region().generation();
+  EXPECT_NE(generation, 0u);
+  const std::string outcome = InChild([&]() -> std::string {
+    EXPECT_EQ(here->region().generation(), 0u);
+    EXPECT_THAT(here->region().EnterChild(), IsOk());
+    EXPECT_NE(here->region().generation(), 0u);
+    EXPECT_NE(here->region().generation(), generation);
+    EXPECT_EQ(here->region().process(), 2u);
+    EXPECT_THAT(here->ProcessSlots(), ElementsAre(1, 2));
+    EXPECT_THAT(here->Leave(), IsOk());
+    return "left";
+  });
+  EXPECT_EQ(outcome, "left");
+  EXPECT_EQ(here->region().process(), 1u);
+  EXPECT_THAT(here->ProcessSlots(), ElementsAre(1));
+}
+
+TEST_F(AttachTest, AChildWhoseParentLeftAndRemovedTheRegionIsToldSo) {
+  auto here = *Attachment::Open(home_.path());
+  test::Child child([&](Channel& parent) {
+    parent.Hear();
+    return here->region().EnterChild().ToString();
+  });
+  ASSERT_THAT(here->Leave(), IsOk());
+  ASSERT_THAT(RemoveRegion(home_.path()), IsOk());
+  child.Say("go");
+  EXPECT_THAT(child.End(), ::testing::HasSubstr("in a forked child"));
+}
+
+// Rounds of the race; MPOOL_ROUNDS asks for more.
+int Rounds(int by_default) {
+  const char* given = std::getenv("MPOOL_ROUNDS");
+  return given == nullptr ? by_default : std::atoi(given);
+}
+
+struct Race {
+  std::atomic<uint32_t> go;
+  std::atomic<uint32_t> created;
+  std::atomic<uint32_t> joined;
+  std::atomic<uint32_t> others;
+  std::atomic<uint32_t> inside;
+};
+
+TEST_F(AttachTest, OfSixteenProcessesThatComeTogetherOneCreatesAndAllJoin) {
+  constexpr uint32_t kRacers = 16;
+  for (int round = 0; round < Rounds(20); ++round) {
+    const TempHome home;
+    os::SharedMemory<Race> race;
+    std::vector<std::unique_ptr<test::Child>> racers;
+    for (uint32_t i = 0; i < kRacers; ++i) {
+      racers.push_back(std::make_unique<test::Child>([&](Channel& parent) {
+        while (race->go.load() == 0) {
+          os::FutexWait(&race->go, 0, absl::InfiniteDuration());
+        }
+        const auto here = Attachment::Open(home.path());
+        if (!here.ok()) return here.status().ToString();
+        const Attached how = (*here)->region().attached();
+        ++(how == Attached::kCreated  ? race->created
+           : how == Attached::kJoined ? race->joined
+                                      : race->others);
+        ++race->inside;
+        parent.Hear();  // nobody leaves before all have come
+        return (*here)->Leave().ToString();
+      }));
+    }
+    race->go = 1;
+    os::FutexWakeAll(&race->go);
+    while (race->inside.load() < kRacers) std::this_thread::yield();
+    for (auto& racer : racers) racer->Say("leave");
+    for (auto& racer : racers) ASSERT_EQ(racer->End(), "OK");
+    ASSERT_EQ(race->created.load(), 1u) << "round " << round;
+    ASSERT_EQ(race->joined.load(), kRacers - 1) << "round " << round;
+    ASSERT_EQ(race->others.load(), 0u) << "round " << round;
+    ASSERT_THAT(WithoutIds(AllOf(home.path())),
+                ElementsAreArray(OneEnvironment()));
+  }
+}
+
+class RemoverTest : public AttachTest {
+ protected:
+  // Whom a child tells that it is about to wait for a lock.
+  static Channel* asked;
+};
+Channel* RemoverTest::asked;
+
+TEST_F(RemoverTest, TakesEverythingOfARegionThatNobodyUses) {
+  ASSERT_THAT((*Attachment::Open(home_.path()))->Leave(), IsOk());
+  ExpectOneEnvironment();
+  EXPECT_THAT(RemoveRegion(home_.path()), IsOk());
+  EXPECT_THAT(AllOf(home_.path()), IsEmpty());
+  EXPECT_THAT(RemoveRegion(home_.path()), IsOk());
+}
+
+TEST_F(RemoverTest, RefusesWhileAProcessIsAttachedAndTouchesNothing) {
+  auto here = *Attachment::Open(home_.path());
+  EXPECT_THAT(RemoveRegion(home_.path()),
+              Fails(StatusCode::kFailedPrecondition, "remove region of",
+                    home_.path(), "slot 1 is in use", "close every program"));
+  ExpectOneEnvironment();
+  EXPECT_EQ((*Attachment::Open(home_.path()))->region().attached(),
+            Attached::kJoined);
+}
+
+TEST_F(RemoverTest, OneThatComesWhileAnotherIsAtWorkFindsNothingLeft) {
+  ASSERT_THAT((*Attachment::Open(home_.path()))->Leave(), IsOk());
+  auto first = *RegionRemover::Begin(home_.path());
+  test::Child second([&](Channel& parent) {
+    os::Sys().fcntl_lock = [](int fd, int command, struct flock* lock) {
+      if (command == F_OFD_SETLKW) asked->Say("waiting");
+      return os::RealSyscalls().fcntl_lock(fd, command, lock);
+    };
+    asked = &parent;
+    return RemoveRegion(home_.path()).ToString();
+  });
+  ASSERT_EQ(second.Hear(), "waiting");
+  EXPECT_THAT(first.Finish(), IsOk());
+  while (true) {
+    const std::string heard = second.Hear();
+    if (heard == "waiting") continue;
+    EXPECT_EQ(heard, "OK");
+    break;
+  }
+  EXPECT_THAT(AllOf(home_.path()), IsEmpty());
+}
+
+}  // namespace
+}  // namespace mpool::region

@@ -1,0 +1,256 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// kill_test.cc - SIGKILL at each step of creating, joining, leaving, removing
+// and repairing a region, as the sources name them.
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "os/step.h"
+#include "region/test_region.h"
+#include "tests/support/child.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/step_names.h"
+
+namespace mpool::region {
+namespace {
+
+using test::AllOf;
+using test::IsOk;
+using test::StepNames;
+using test::StepTestName;
+using test::TempHome;
+using test::WithoutIds;
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::IsEmpty;
+
+class KillTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  // How a process ends that does `body` and is killed at the step.
+  std::string KilledWhile(const std::function<absl::Status()>& body) {
+    return test::InChild([&] {
+      os::KillAtStep(GetParam(), 1);
+      return "survived: " + body().ToString();
+    });
+  }
+  absl::Status OpenAndLeave() {
+    MPOOL_ASSIGN_OR_RETURN(auto there, Attachment::Open(home_.path()));
+    return there->Leave();
+  }
+  // Opens the home, repairs, and finds nobody else in it and one environment.
+  std::unique_ptr<Attachment> OpenAndCheck() {
+    auto here = Attachment::Open(home_.path());
+    EXPECT_THAT(here, IsOk());
+    if (!here.ok()) return nullptr;
+    (*here)->Repair();
+    ExpectAlone(**here);
+    return *std::move(here);
+  }
+  void ExpectAlone(Attachment& here) {
+    EXPECT_THAT(here.ProcessSlots(), ElementsAre(here.region().process()));
+    EXPECT_THAT(here.ThreadSlots(), ElementsAre(here.self().id));
+    EXPECT_THAT(here.heap().Check(here.self()), IsOk());
+    EXPECT_THAT(WithoutIds(AllOf(home_.path())),
+                ElementsAreArray(OneEnvironment()));
+  }
+
+  TempHome home_;
+};
+
+using KilledCreatorTest = KillTest;
+INSTANTIATE_TEST_SUITE_P(Step, KilledCreatorTest,
+                         ::testing::ValuesIn(StepNames("region.create.")),
+                         StepTestName);
+
+TEST_P(KilledCreatorTest, LeavesAHomeThatTheNextOneOpens) {
+  ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
+  auto here = OpenAndCheck();
+  ASSERT_NE(here, nullptr);
+  EXPECT_THAT(here->Leave(), IsOk());
+}
+
+TEST_P(KilledCreatorTest, LeavesAHomeThatCanBeRemoved) {
+  ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
+  EXPECT_THAT(RemoveRegion(home_.path()), IsOk());
+  EXPECT_THAT(AllOf(home_.path()), IsEmpty());
+}
+
+// The creator takes the place of a region that is not sound any more.
+TEST_P(KilledCreatorTest, LeavesNothingOfTheRegionThatItReplaced) {
+  ASSERT_THAT(OpenAndLeave(), IsOk());
+  test::SetSize("/dev/shm/" + test::SegmentsOf(home_.path())[0], 4096);
+  ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
+  EXPECT_NE(OpenAndCheck(), nullptr);
+}
+
+using KilledJoinerTest = KillTest;
+INSTANTIATE_TEST_SUITE_P(Step, KilledJoinerTest,
+                         ::testing::ValuesIn(StepNames("region.join.")),
+                         StepTestName);
+
+TEST_P(KilledJoinerTest, IsRepairedByThoseInside) {
+  auto here = *Attachment::Open(home_.path());
+  ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
+  here->Repair();
+  ExpectAlone(*here);
+  ASSERT_EQ(test::InChild([&] { return OpenAndLeave().ToString(); }), "OK");
+  ExpectAlone(*here);
+}
+
+TEST_P(KilledJoinerTest, IsRepairedByTheNextWhoAdopts) {
+  ASSERT_THAT(OpenAndLeave(), IsOk());
+  ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
+  auto here = OpenAndCheck();
+  ASSERT_NE(here, nullptr);
+  EXPECT_EQ(here->region().attached(), Attached::kAdopted);
+}
+
+// A process that is there for the whole life of a thread.
+class KilledLeaverTest : public KillTest {
+ protected:
+  absl::Status UseThread() {
+    MPOOL_ASSIGN_OR_RETURN(auto there, Attachment::Open(home_.path()));
+    MPOOL_ASSIGN_OR_RETURN(const Thread thread,
+                           there->region().RegisterThread());
+    there->region().UnregisterThread(thread);
+    return there->Leave();
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Leave, KilledLeaverTest,
+                         ::testing::ValuesIn(StepNames("region.leave.")),
+                         StepTestName);
+INSTANTIATE_TEST_SUITE_P(Thread, KilledLeaverTest,
+                         ::testing::ValuesIn(StepNames("region.thread.")),
+                         StepTestName);
+
+TEST_P(KilledLeaverTest, IsRepairedByThoseInside) {
+  auto here = *Attachment::Open(home_.path());
+  ASSERT_EQ(KilledWhile([&] { return UseThread(); }), test::kKilled);
+  here->Repair();
+  ExpectAlone(*here);
+}
+
+TEST_P(KilledLeaverTest, IsRepairedByTheNextWhoAdopts) {
+  ASSERT_EQ(KilledWhile([&] { return UseThread(); }), test::kKilled);
+  auto here = OpenAndCheck();
+  ASSERT_NE(here, nullptr);
+  EXPECT_EQ(here->region().attached(), Attached::kAdopted);
+}
+
+using KilledRemoverTest = KillTest;
+INSTANTIATE_TEST_SUITE_P(Step, KilledRemoverTest,
+                         ::testing::ValuesIn(StepNames("region.remove.")),
+                         StepTestName);
+
+TEST_P(KilledRemoverTest, LeavesAHomeThatTheNextOneOpens) {
+  ASSERT_THAT(OpenAndLeave(), IsOk());
+  ASSERT_EQ(KilledWhile([&] { return RemoveRegion(home_.path()); }),
+            test::kKilled);
+  EXPECT_NE(OpenAndCheck(), nullptr);
+}
+
+TEST_P(KilledRemoverTest, LeavesAHomeThatTheNextOneRemoves) {
+  ASSERT_THAT(OpenAndLeave(), IsOk());
+  ASSERT_EQ(KilledWhile([&] { return RemoveRegion(home_.path()); }),
+            test::kKilled);
+  EXPECT_THAT(RemoveRegion(home_.path()), IsOk());
+  EXPECT_THAT(AllOf(home_.path()), IsEmpty());
+}
+
+using KilledAllocatorTest = KillTest;
+INSTANTIATE_TEST_SUITE_P(Heap, KilledAllocatorTest,
+                         ::testing::ValuesIn(StepNames("region.heap.")),
+                         StepTestName);
+INSTANTIATE_TEST_SUITE_P(Grow, KilledAllocatorTest,
+                         ::testing::ValuesIn(StepNames("region.grow.")),
+                         StepTestName);
+
+TEST_P(KilledAllocatorTest, LeavesAHeapThatIsWholeAndLosesNothing) {
+  auto here = *Attachment::Open(home_.path());
+  const HeapStats before = here->heap().Stats(here->self());
+  ASSERT_EQ(
+      KilledWhile([&]() -> absl::Status {
+        MPOOL_ASSIGN_OR_RETURN(auto there, Attachment::Open(home_.path()));
+        Shalloc& heap = there->heap();
+        const Thread self = there->self();
+        // Split, merged with both neighbours, taken whole, grown.
+        MPOOL_ASSIGN_OR_RETURN(const uint64_t high,
+                               heap.Allocate(self, 256, 16));
+        MPOOL_ASSIGN_OR_RETURN(const uint64_t low,
+                               heap.Allocate(self, 256, 16));
+        MPOOL_RETURN_IF_ERROR(heap.Free(self, high));
+        MPOOL_RETURN_IF_ERROR(heap.Free(self, low));
+        const uint64_t all = heap.Stats(self).largest_free_bytes - 16;
+        MPOOL_RETURN_IF_ERROR(heap.Allocate(self, all, 16).status());
+        return heap
+            .AllocateLinked(self, kTestBytes, 16, &there->root().places[0])
+            .status();
+      }),
+      test::kKilled);
+  here->Repair();
+  ExpectAlone(*here);
+  const HeapStats after = here->heap().Stats(here->self());
+  if (const uint64_t linked = here->root().places[0].load(); linked != 0) {
+    EXPECT_EQ(here->heap().SizeOf(linked), kTestBytes);
+    EXPECT_THAT(here->heap().Free(here->self(), linked), IsOk());
+  } else {
+    EXPECT_EQ(after.used_bytes, before.used_bytes);
+  }
+}
+
+class KilledRepairerTest : public KillTest {
+ protected:
+  // Dies holding a latch, two pins, a thread slot and a chunk that nothing
+  // names.
+  std::string Victim() {
+    return test::InChild([&]() -> std::string {
+      auto there = *Attachment::Open(home_.path());
+      const Thread thread = *there->region().RegisterThread();
+      thread.slot->used.store(2);
+      thread.slot->entries[0].store(11);
+      thread.slot->entries[1].store(12);
+      there->root().latches[0].Lock(thread.id, there->region().watch(),
+                                    LockRank::kFiles);
+      there->region().header()->block_latch.Lock(
+          thread.id, there->region().watch(), LockRank::kExtents);
+      if (!there->heap().Allocate(thread, 128, 16).ok()) return "no room";
+      there->region().header()->heap_latch.Lock(
+          thread.id, there->region().watch(), LockRank::kHeap);
+      return "died";
+    });
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Step, KilledRepairerTest,
+                         ::testing::ValuesIn(StepNames("region.repair.")),
+                         StepTestName);
+
+TEST_P(KilledRepairerTest, IsReplacedByAThirdWhoFinishes) {
+  auto here = *Attachment::Open(home_.path());
+  const uint32_t used_before = here->heap().Stats(here->self()).used_chunks;
+  ASSERT_EQ(Victim(), "died");
+  ASSERT_EQ(KilledWhile([&]() -> absl::Status {
+              MPOOL_ASSIGN_OR_RETURN(auto there,
+                                     Attachment::Open(home_.path()));
+              there->Repair();
+              return there->Leave();
+            }),
+            test::kKilled);
+  here->Repair();
+  ExpectAlone(*here);
+  EXPECT_EQ(here->root().latches[0].owner(), 0u);
+  EXPECT_EQ(here->region().header()->block_latch.owner(), 0u);
+  EXPECT_EQ(here->region().header()->heap_latch.owner(), 0u);
+  // The chunk is free; the block of thread slots stays.
+  EXPECT_EQ(here->heap().Stats(here->self()).used_chunks, used_before + 1);
+  uint32_t entries = 0;
+  here->region().ForEachSlot([&](ThreadSlot& slot) {
+    here->region().ForEachEntry(slot, [&](std::atomic<uint64_t>& entry) {
+      if (entry.load() != 0) ++entries;
+    });
+  });
+  EXPECT_EQ(entries, 0u);
+  EXPECT_TRUE(here->Repair().processes.empty());
+}
+
+}  // namespace
+}  // namespace mpool::region

@@ -1,0 +1,204 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "region/latch.h"
+
+#include <signal.h>
+
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "os/test_support.h"
+#include "region/test_region.h"
+#include "tests/support/child.h"
+#include "tests/support/status_matchers.h"
+
+namespace mpool::region {
+namespace {
+
+using test::Channel;
+using test::TempHome;
+using ::testing::ElementsAre;
+
+constexpr LockRank kRank = LockRank::kBucket;
+
+// Calls of FUTEX_WAIT that began.
+std::atomic<int> sleeps;
+
+class LatchTest : public os::SyscallTest {
+ protected:
+  LatchTest() {
+    sleeps = 0;
+    os::Sys().futex = [](uint32_t* word, int op, uint32_t value,
+                         const timespec* timeout) {
+      if (op == 0) ++sleeps;
+      return os::RealSyscalls().futex(word, op, value, timeout);
+    };
+  }
+  // Until somebody in this process has gone to sleep `count` times more.
+  static void AwaitSleeps(int count) {
+    const int target = sleeps + count;
+    while (sleeps < target) std::this_thread::yield();
+  }
+
+  TempHome home_;
+};
+
+TEST_F(LatchTest, ThreadsHoldItOneAtATime) {
+  auto here = *Attachment::Open(home_.path());
+  Region& region = here->region();
+  uint64_t count = 0;
+  bool inside = false;
+  constexpr uint64_t kTimes = 5000;
+  auto work = [&] {
+    const Thread self = *region.RegisterThread();
+    for (uint64_t i = 0; i < kTimes; ++i) {
+      LatchGuard guard(here->root().latches[0], self.id, region.watch(), kRank);
+      ASSERT_FALSE(inside);
+      inside = true;
+      ++count;
+      if (i % 64 == 0) std::this_thread::yield();
+      inside = false;
+    }
+    region.UnregisterThread(self);
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(count, 4 * kTimes);
+  EXPECT_EQ(here->root().latches[0].owner(), 0u);
+  EXPECT_THAT(here->ThreadSlots(), ElementsAre(1));
+}
+
+TEST_F(LatchTest, ProcessesHoldItOneAtATime) {
+  auto here = *Attachment::Open(home_.path());
+  constexpr uint64_t kTimes = 20000;
+  auto work = [&](Channel&) -> std::string {
+    auto there = *Attachment::Open(home_.path());
+    for (uint64_t i = 0; i < kTimes; ++i) {
+      LatchGuard guard(there->root().latches[0], there->self().id,
+                       there->region().watch(), kRank);
+      ++there->root().sums[0];
+    }
+    return std::string(there->Leave().message());
+  };
+  test::Child first(work);
+  test::Child second(work);
+  EXPECT_EQ(first.End(), "");
+  EXPECT_EQ(second.End(), "");
+  EXPECT_EQ(here->root().sums[0], 2 * kTimes);
+}
+
+// Takes the latch, tells so, and waits for a word before it gives it back.
+std::string HoldLatch(const std::string& home, Channel& parent) {
+  auto there = *Attachment::Open(home);
+  LatchGuard guard(there->root().latches[0], there->self().id,
+                   there->region().watch(), kRank);
+  parent.Say("held");
+  return parent.Hear();
+}
+
+TEST_F(LatchTest, WaiterGetsItAfterTheOwnersProcessWasKilled) {
+  auto here = *Attachment::Open(home_.path());
+  test::Child owner(
+      [&](Channel& parent) { return HoldLatch(home_.path(), parent); });
+  ASSERT_EQ(owner.Hear(), "held");
+  RepairReport seen;
+  here->region().set_on_repair([&](const RepairReport& r) { seen = r; });
+  std::thread waiter([&] {
+    const Thread self = *here->region().RegisterThread();
+    Latch& latch = here->root().latches[0];
+    latch.Lock(self.id, here->region().watch(), kRank);
+    EXPECT_EQ(latch.owner(), self.id);
+    latch.Unlock(self.id, kRank);
+    here->region().UnregisterThread(self);
+  });
+  AwaitSleeps(2);
+  const int pid = owner.pid();
+  EXPECT_EQ(owner.Kill(), test::kKilled);
+  waiter.join();
+  ASSERT_EQ(seen.processes.size(), 1u);
+  EXPECT_EQ(seen.processes[0].pid, pid);
+  EXPECT_EQ(seen.latches, 1u);
+  EXPECT_EQ(here->root().latches[0].owner(), 0u);
+  EXPECT_THAT(here->ProcessSlots(), ElementsAre(1));
+  EXPECT_THAT(here->ThreadSlots(), ElementsAre(1));
+}
+
+TEST_F(LatchTest, AStoppedOwnerIsWaitedForHoweverLong) {
+  auto here = *Attachment::Open(home_.path());
+  test::Child owner(
+      [&](Channel& parent) { return HoldLatch(home_.path(), parent); });
+  ASSERT_EQ(owner.Hear(), "held");
+  ASSERT_EQ(::kill(owner.pid(), SIGSTOP), 0);
+  std::atomic<bool> taken = false;
+  std::thread waiter([&] {
+    const Thread self = *here->region().RegisterThread();
+    LatchGuard guard(here->root().latches[0], self.id, here->region().watch(),
+                     kRank);
+    taken = true;
+  });
+  AwaitSleeps(5);  // each but the first was preceded by a look at the owner
+  EXPECT_FALSE(taken);
+  ASSERT_EQ(::kill(owner.pid(), SIGCONT), 0);
+  owner.Say("let go");
+  waiter.join();
+  EXPECT_TRUE(taken);
+  EXPECT_EQ(owner.End(), "let go");
+}
+
+TEST_F(LatchTest, OnlyTheDeadOwnersLatchIsTakenBack) {
+  Latch latch = {};
+  auto here = *Attachment::Open(home_.path());
+  LifeWatch& watch = here->region().watch();
+  EXPECT_FALSE(latch.ReleaseDead(7));
+  EXPECT_FALSE(latch.TakeOver(7, 8, kRank));
+  latch.Lock(5, watch, kRank);
+  EXPECT_FALSE(latch.ReleaseDead(7));
+  EXPECT_FALSE(latch.TakeOver(7, 8, kRank));
+  EXPECT_EQ(latch.owner(), 5u);
+  EXPECT_TRUE(latch.ReleaseDead(5));
+  RankReleased(kRank);
+  EXPECT_EQ(latch.owner(), 0u);
+  latch.Lock(6, watch, kRank);
+  RankReleased(kRank);
+  EXPECT_TRUE(latch.TakeOver(6, 9, kRank));
+  EXPECT_EQ(latch.owner(), 9u);
+  latch.Unlock(9, kRank);
+  EXPECT_EQ(latch.owner(), 0u);
+}
+
+// On memory that the process which dies has for itself.
+class LatchDeathTest : public LatchTest {
+ protected:
+  std::unique_ptr<Attachment> here_ =
+      *Attachment::Open(home_.path(), TestOptions(Backing::kHeap));
+};
+
+TEST_F(LatchDeathTest, UnlockByAnotherAborts) {
+  Latch& latch = here_->root().latches[0];
+  latch.Lock(5, here_->region().watch(), kRank);
+  EXPECT_DEATH(latch.Unlock(6, kRank),
+               "latch of thread 5 unlocked by thread 6");
+  latch.Unlock(5, kRank);
+}
+
+#ifndef NDEBUG
+TEST_F(LatchDeathTest, ALatchOfTheSameOrALowerRankAborts) {
+  LifeWatch& watch = here_->region().watch();
+  Latch* latches = here_->root().latches;
+  latches[0].Lock(1, watch, LockRank::kQueue);
+  EXPECT_DEATH(latches[1].Lock(1, watch, LockRank::kBucket), "latch of rank 3");
+  EXPECT_DEATH(latches[1].Lock(1, watch, LockRank::kQueue), "latch of rank 4");
+  latches[1].Lock(1, watch, LockRank::kHeap);
+  latches[1].Unlock(1, LockRank::kHeap);
+  latches[0].Unlock(1, LockRank::kQueue);
+}
+
+TEST_F(LatchDeathTest, ARankThatIsNotHeldCannotBeReleased) {
+  EXPECT_DEATH(RankReleased(LockRank::kFiles), "rank 1 released but not held");
+}
+#endif
+
+}  // namespace
+}  // namespace mpool::region

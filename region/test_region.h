@@ -1,0 +1,147 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// test_region.h - regions with a simple tenant, for the tests of region/.
+
+#ifndef MPOOL_REGION_TEST_REGION_H_
+#define MPOOL_REGION_TEST_REGION_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "os/status.h"
+#include "region/region.h"
+#include "tests/support/temp_home.h"
+
+namespace mpool::region {
+
+inline constexpr uint32_t kTestSignature = 0x7e57;
+inline constexpr uint64_t kTestBytes = uint64_t{1} << 20;
+
+inline RegionOptions TestOptions(Backing backing = Backing::kPosixShm) {
+  RegionOptions options;
+  options.backing = backing;
+  options.policy = Policy::kClock;
+  options.cache_bytes = 4096;
+  options.size_bytes = kTestBytes;
+  options.reserved_bytes = 64 * kTestBytes;
+  options.shared = backing != Backing::kHeap;
+  options.signature = kTestSignature;
+  return options;
+}
+
+// What the tenant puts into the region.
+struct TestRoot {
+  Latch latches[4];
+  std::atomic<uint64_t> places[16];
+  uint64_t sums[4];
+};
+
+class TestTenant : public Tenant {
+ public:
+  explicit TestTenant(Region& region) : region_(region) {}
+
+  TestRoot& root() const {
+    return *region_.At<TestRoot>(region_.header()->root.load());
+  }
+  void set_format_error(absl::Status status) {
+    format_error_ = std::move(status);
+  }
+
+  absl::Status Format(const Thread& self) override {
+    MPOOL_RETURN_IF_ERROR(format_error_);
+    return region_.heap()
+        .AllocateLinked(self, sizeof(TestRoot), 64, &region_.header()->root)
+        .status();
+  }
+  void RepairTenant(const Thread&, uint32_t,
+                    const std::function<bool(uint32_t)>& is_dead,
+                    RepairReport* report) override {
+    for (Latch& latch : root().latches) {
+      const uint32_t owner = latch.owner();
+      if (is_dead(owner) && latch.ReleaseDead(owner)) ++report->latches;
+    }
+  }
+
+ private:
+  Region& region_;
+  absl::Status format_error_;
+};
+
+// One attachment to a home, as one process has it. Destroyed without Leave, it
+// is a process that died.
+class Attachment {
+ public:
+  static absl::StatusOr<std::unique_ptr<Attachment>> Open(
+      const std::string& home, const RegionOptions& options = TestOptions(),
+      const absl::Status& format_error = absl::OkStatus()) {
+    auto made = std::make_unique<Attachment>();
+    MPOOL_ASSIGN_OR_RETURN(made->region_, Region::Prepare(home, options));
+    made->tenant_ = std::make_unique<TestTenant>(*made->region_);
+    made->tenant_->set_format_error(format_error);
+    MPOOL_RETURN_IF_ERROR(made->region_->Attach(*made->tenant_));
+    return made;
+  }
+
+  Region& region() { return *region_; }
+  Shalloc& heap() { return region_->heap(); }
+  TestRoot& root() { return tenant_->root(); }
+  Thread self() const { return region_->process_thread(); }
+
+  RepairReport Repair() {
+    RepairReport report;
+    region_->RepairAll(self(), &report);
+    return report;
+  }
+  absl::Status Leave() {
+    bool is_last = false;
+    MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, region_->BeginLeave(&is_last));
+    region_->Leave(std::move(gate));
+    return absl::OkStatus();
+  }
+
+  // Slots that are not free.
+  std::vector<uint32_t> ProcessSlots() const {
+    std::vector<uint32_t> slots;
+    for (uint32_t i = 0; i < kMaxProcesses; ++i) {
+      const ProcessWord word =
+          ProcessWord::Unpack(region_->header()->processes[i].word.load());
+      if (word.state != SlotState::kFree) slots.push_back(i + 1);
+    }
+    return slots;
+  }
+  std::vector<uint32_t> ThreadSlots() const {
+    std::vector<uint32_t> slots;
+    for (uint32_t id = 1; id <= kMaxThreads; ++id) {
+      const ThreadSlot* slot = region_->SlotOf(id);
+      if (slot == nullptr) continue;
+      if (ThreadWord::Unpack(slot->word.load()).state != ThreadState::kFree) {
+        slots.push_back(id);
+      }
+    }
+    return slots;
+  }
+
+ private:
+  std::unique_ptr<Region> region_;
+  std::unique_ptr<TestTenant> tenant_;
+};
+
+// Removes the region of a home that nobody is attached to.
+inline absl::Status RemoveRegion(const std::string& home) {
+  MPOOL_ASSIGN_OR_RETURN(RegionRemover remover, RegionRemover::Begin(home));
+  return remover.Finish();
+}
+
+// The files of exactly one environment.
+inline std::vector<std::string> OneEnvironment() {
+  return {"__db.001", "__db.register", "/dev/shm/"};
+}
+
+}  // namespace mpool::region
+
+#endif  // MPOOL_REGION_TEST_REGION_H_

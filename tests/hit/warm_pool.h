@@ -1,0 +1,96 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// warm_pool.h - a pool in POSIX shared memory with a few warm pages, without
+// the API on top, so that a test knows where its parts are.
+
+#ifndef MPOOL_TESTS_HIT_WARM_POOL_H_
+#define MPOOL_TESTS_HIT_WARM_POOL_H_
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+
+#include "mpool/pool.h"
+
+namespace mpool::internal {
+
+class WarmPool {
+ public:
+  static constexpr PageNo kPages = 8;
+
+  WarmPool() {
+    char home[] = "/tmp/mpool_hit_XXXXXX";
+    home_ = mkdtemp(home);
+    constexpr uint64_t kCacheBytes = 64 * 4096;
+    const PoolSize size = SizeOfPool(kCacheBytes);
+    region::RegionOptions options;
+    options.backing = Backing::kPosixShm;
+    options.policy = EnvOptions().policy;
+    options.cache_bytes = kCacheBytes;
+    options.size_bytes = size.region_bytes;
+    options.reserved_bytes = size.reserved_bytes;
+    options.signature = Pool::Signature();
+    region_ = *region::Region::Prepare(home_, options);
+    pool_ = std::make_unique<Pool>(*region_, kCacheBytes);
+    if (!region_->Attach(*pool_).ok() || !pool_->Start().ok()) abort();
+    const std::string path = home_ + "/pages";
+    file_ = *pool_->OpenFile(
+        {.file = std::make_shared<os::File>(
+             *os::File::Open(path, {.create = true})),
+         .path = path,
+         .page_bytes = 4096,
+         .read_only = false});
+    for (PageNo page = 0; page < kPages; ++page) {
+      if (!pool_->New(file_).ok()) abort();
+    }
+    GetAndPutAll();
+  }
+
+  ~WarmPool() {
+    if (!pool_->CloseFile(file_).ok()) abort();
+    pool_->Stop();
+    region_->Leave(os::ByteLock());
+    auto remover = region::RegionRemover::Begin(home_);
+    if (!remover.ok() || !remover->Finish().ok()) abort();
+    unlink((home_ + "/pages").c_str());
+    rmdir(home_.c_str());
+  }
+
+  void GetAndPutAll() {
+    for (PageNo page = 0; page < kPages; ++page) GetAndPut(page);
+  }
+  void GetAndPut(PageNo page) {
+    const absl::StatusOr<ReadPage> got = pool_->Get(file_, page, {});
+    if (!got.ok()) abort();
+    if (got->data()[0] != std::byte{0}) abort();
+  }
+  void Update(PageNo page) {
+    if (!pool_->GetForUpdate(file_, page, {}).ok()) abort();
+  }
+
+  std::byte* base() const { return region_->base(); }
+  uint64_t size_bytes() const {
+    return region_->header()->size_bytes.load() / 4096 * 4096;
+  }
+  // The slot of the thread that has the pages warm.
+  region::ThreadSlot* slot() const {
+    region::ThreadSlot* found = nullptr;
+    region_->ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
+                               region::ThreadWord) {
+      if (id > kMaxProcesses) found = &slot;
+    });
+    return found;
+  }
+
+ private:
+  std::string home_;
+  std::unique_ptr<region::Region> region_;
+  std::unique_ptr<Pool> pool_;
+  OpenedFile file_;
+};
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_TESTS_HIT_WARM_POOL_H_

@@ -1,0 +1,278 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "tests/pool/crew.h"
+
+#include <unistd.h>
+
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "os/step.h"
+
+namespace mpool::pooltest {
+namespace {
+
+const char* Name(uint32_t file) {
+  static constexpr const char* kNames[] = {"a", "b", "c"};
+  return kNames[file];
+}
+
+// Pages up to which DoLittle goes, so that each size needs one extent only.
+constexpr PageNo kFew = 12;
+// Pages up to which a file grows.
+constexpr PageNo kMost = 200;
+
+}  // namespace
+
+Scene::Scene(Policy policy) : policy_(policy) {
+  for (uint32_t file = 0; file < kFileCount; ++file) {
+    MakeFile(Path(file), file, kPageBytes[file], kPageCount[file], table_);
+  }
+}
+
+Scene::~Scene() {
+  static_cast<void>(DbEnv::Remove(home(), /*force=*/true));
+}
+
+EnvOptions Scene::env_options() const {
+  EnvOptions options;
+  options.cache_bytes = kCacheBytes;
+  options.policy = policy_;
+  return options;
+}
+
+bool Scene::MayBeLost(uint32_t file, PageNo page) const {
+  for (const std::atomic<uint64_t>& held : held_->pages) {
+    if (held.load() == HeldWord(file, page)) return true;
+  }
+  return false;
+}
+
+std::string Scene::CheckFiles() const {
+  std::string wrong;
+  for (uint32_t file = 0; file < kFileCount; ++file) {
+    wrong += CheckFile(Path(file), file, kPageBytes[file], table_);
+  }
+  return wrong;
+}
+
+void Worker::Open() {
+  env_ = Must(DbEnv::Open(scene_.home(), scene_.env_options()), "open");
+  for (uint32_t file = 0; file < kFileCount; ++file) {
+    files_[file] = Must(
+        env_->OpenFile(Name(file), {.page_size = kPageBytes[file]}), "file");
+  }
+  ReadOne(kB, 0);  // so that B has its extent
+}
+
+void Worker::Close() {
+  for (auto& file : files_) {
+    Must(file->Close(), "close file");
+    file = nullptr;
+  }
+  Must(env_->Close(), "close");
+  env_ = nullptr;
+}
+
+bool Worker::Passes(const absl::Status& status, uint32_t file,
+                    PageNo page) const {
+  if (status.ok()) return true;
+  if (absl::IsDataLoss(status) && scene_.MayBeLost(file, page)) return false;
+  Must(status, absl::StrCat("page ", page, " of ", Name(file)));
+  return false;
+}
+
+void Worker::Check(std::span<const std::byte> data, uint32_t file,
+                   PageNo page) const {
+  const uint64_t version =
+      Must(pooltest::Read(data, file, page), "read page");
+  const Table::Page& known = scene_.table().at(file, page);
+  const uint64_t put = known.put.load();
+  const uint64_t started = known.started.load();
+  if (put <= version && version <= started) return;
+  Must(absl::InternalError(absl::StrCat(
+           "version ", version, ", put ", put, ", started ", started)),
+       absl::StrCat("page ", page, " of ", Name(file)));
+}
+
+void Worker::ReadOne(uint32_t file, PageNo page, Latch latch) {
+  absl::StatusOr<ReadPage> got = files_[file]->Get(page, {.latch = latch});
+  if (!Passes(got.status(), file, page)) return;
+  // Who has a pin only sees a writer at work.
+  if (latch == Latch::kShared) Check(got->data(), file, page);
+}
+
+void Worker::Update(uint32_t file, PageNo page) {
+  scene_.held(held_).store(Scene::HeldWord(file, page));
+  absl::StatusOr<WritePage> got = files_[file]->GetForUpdate(page);
+  if (Passes(got.status(), file, page)) {
+    Check(got->data(), file, page);
+    Table::Page& known = scene_.table().at(file, page);
+    const uint64_t version = known.started.load() + 1;
+    known.started.store(version);
+    Fill(got->data(), file, page, version);
+    got->Put();
+    scene_.table().Returned(file, page, version);
+  }
+  scene_.held(held_).store(0);
+}
+
+void Worker::Discard(uint32_t file, PageNo page) {
+  scene_.held(held_).store(Scene::HeldWord(file, page));
+  absl::StatusOr<WritePage> got = files_[file]->GetForUpdate(page);
+  if (Passes(got.status(), file, page)) {
+    Check(got->data(), file, page);
+    got->Discard();
+  }
+  scene_.held(held_).store(0);
+}
+
+void Worker::Add(uint32_t file) {
+  if (files_[file]->page_count() >= kMost) return;
+  WritePage got = Must(files_[file]->New(), "new page");
+  const PageNo page = got.number();
+  scene_.held(held_).store(Scene::HeldWord(file, page));
+  Table::Page& known = scene_.table().at(file, page);
+  const uint64_t version = known.started.load() + 1;
+  known.started.store(version);
+  Fill(got.data(), file, page, version);
+  got.Put();
+  scene_.table().Returned(file, page, version);
+  scene_.held(held_).store(0);
+}
+
+void Worker::Scan(uint32_t file) {
+  for (PageNo page = 0; page < kPageCount[file]; ++page) ReadOne(file, page);
+}
+
+void Worker::HoldManyAndScan() {
+  {
+    std::vector<ReadPage> held;
+    for (PageNo page = 0; page < 10; ++page) {
+      absl::StatusOr<ReadPage> got = files_[kA]->Get(page);
+      if (Passes(got.status(), kA, page)) held.push_back(*std::move(got));
+    }
+    // Twice, so that any policy comes round to those that are held.
+    for (int round = 0; round < 2; ++round) Scan(kA);
+    for (PageNo page = 0; page < 10; ++page) ReadOne(kA, page);
+  }
+  std::vector<ReadPage> held;
+  for (PageNo page = 0; page < kLedgerEntries + 8; ++page) {
+    absl::StatusOr<ReadPage> got = files_[kB]->Get(page);
+    if (Passes(got.status(), kB, page)) held.push_back(*std::move(got));
+  }
+}
+
+void Worker::UpdateAgainstAReader() {
+  const PageNo page = 1 + Any(kFew);
+  absl::StatusOr<ReadPage> reader = absl::UnknownError("");
+  std::thread([&] { reader = files_[kA]->Get(page); }).join();
+  if (!Passes(reader.status(), kA, page)) return;
+  const absl::StatusOr<WritePage> got =
+      files_[kA]->GetForUpdate(page, {.wait = absl::ZeroDuration()});
+  if (absl::IsDeadlineExceeded(got.status())) return;
+  Must(absl::InternalError("a reader and a writer"), "update");
+}
+
+void Worker::WorkInThread() {
+  std::thread([&] {
+    ReadOne(kA, Any(kPageCount[kA]));
+    ReadOne(kB, Any(kPageCount[kB]));
+  }).join();
+}
+
+void Worker::OpenNewFile() {
+  static int count = 0;
+  std::unique_ptr<MPoolFile> file = Must(
+      env_->OpenFile(absl::StrCat("new-", ::getpid(), "-", ++count),
+                     {.page_size = 4096, .create = true}),
+      "new file");
+  Must(file->Close(), "close new file");
+}
+
+void Worker::DoEverything() {
+  Scan(kC);  // before A takes what is left of the cache
+  Scan(kA);
+  Scan(kB);
+  for (int i = 0; i < 24; ++i) {
+    const uint32_t file = static_cast<uint32_t>(Any(kFileCount));
+    Update(file, Any(kPageCount[file]));
+    ReadOne(file, Any(kPageCount[file]));
+  }
+  Update(kA, 5);
+  ReadOne(kA, 5);
+  Discard(kB, Any(kPageCount[kB]));
+  ReadOne(kA, Any(kPageCount[kA]), Latch::kNone);
+  Add(kA);
+  Add(kB);
+  HoldManyAndScan();
+  UpdateAgainstAReader();
+  WorkInThread();
+  OpenNewFile();
+  Scan(kC);
+  const absl::Status synced = files_[kA]->Sync();
+  if (!absl::IsDataLoss(synced)) Must(synced, "sync");
+}
+
+void Worker::DoLittle() {
+  const uint32_t file = static_cast<uint32_t>(Any(2));
+  switch (Any(4)) {
+    case 0:
+      Update(file, Any(kFew));
+      break;
+    case 1:
+      Discard(file, Any(kFew));
+      break;
+    case 2: {
+      absl::StatusOr<ReadPage> first = files_[kA]->Get(0);
+      if (Passes(first.status(), kA, 0)) ReadOne(kB, Any(kFew));
+      break;
+    }
+    default:
+      ReadOne(file, Any(kFew));
+      break;
+  }
+}
+
+void Worker::UseHeap() {
+  Insides insides(scene_.home());
+  region::Region& region = insides.region();
+  region::Shalloc& heap = region.heap();
+  const region::Thread self = Must(region.RegisterThread(), "register");
+  std::vector<uint64_t> chunks;
+  auto take = [&](uint64_t size) {
+    chunks.push_back(Must(heap.Allocate(self, size, 16), "allocate"));
+  };
+  for (int i = 0; i < 6; ++i) take(64 + Any(500));
+  for (const size_t i : {1, 3, 2}) {
+    Must(heap.Free(self, chunks[i]), "free");
+    chunks[i] = 0;
+  }
+  if (region.header()->size_bytes.load() < (uint64_t{4} << 20)) {
+    take(heap.Stats(self).largest_free_bytes + (uint64_t{32} << 10));
+  }
+  // A chunk that is taken whole.
+  take(heap.Stats(self).largest_free_bytes - sizeof(region::Chunk));
+  for (const uint64_t chunk : chunks) {
+    if (chunk != 0) Must(heap.Free(self, chunk), "free");
+  }
+  region.UnregisterThread(self);
+}
+
+void Worker::MissTogether() {
+  static thread_local bool is_first = false;
+  static PageNo loading = 0;
+  os::CallAtStep("mpool.load.keyed", [this] {
+    if (!is_first) return;
+    is_first = false;
+    std::thread([this] { ReadOne(kA, loading); }).join();
+  });
+  for (loading = 0; loading < kPageCount[kA]; ++loading) {
+    is_first = true;
+    ReadOne(kA, loading);
+  }
+  is_first = false;
+}
+
+}  // namespace mpool::pooltest

@@ -1,0 +1,267 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// death_test.cc - what becomes of the pages that a process held when it was
+// killed, and of those who wait for it.
+
+#include <sys/wait.h>
+
+#include "absl/strings/str_cat.h"
+#include "tests/pool/kill_scenes.h"
+
+namespace mpool::pooltest {
+namespace {
+
+using ::testing::HasSubstr;
+
+class DeathTest : public os::SyscallTest,
+                  public ::testing::WithParamInterface<Policy> {
+ protected:
+  DeathTest() { WithoutFsync(); }
+
+  // A process that works, takes what `take` takes, and is killed.
+  pid_t KillOneThat(const Scene& scene,
+                    const std::function<void(Worker&)>& take) {
+    os::Shared board;
+    os::Child victim([&] {
+      Watchdog(60);
+      Worker worker(scene, Seed(), 0);
+      worker.Open();
+      take(worker);
+      Must(absl::InternalError("was not killed"), "victim");
+    });
+    const pid_t pid = victim.pid();
+    const int status = victim.Wait();
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+    return pid;
+  }
+
+  void ExpectAllGoOn(const std::function<void(Worker&)>& take) {
+    for (uint64_t round = 0; round < Rounds(4); ++round) {
+      SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", Seed(), " round ", round));
+      const Scene scene(GetParam());
+      auto survivor = std::make_unique<Survivor>(
+          scene,
+          round % 2 == 0 ? Survivor::Until::kIdle : Survivor::Until::kBusy,
+          Seed() + round, round % 4 < 2);
+      KillOneThat(scene, take);
+      ASSERT_EQ(GoOn(scene, std::move(survivor), Seed()), "");
+    }
+  }
+};
+
+void Die() { ::kill(::getpid(), SIGKILL); }
+
+// A page that has a version on disk and a newer one in memory.
+WritePage HoldDirty(const Scene& scene, Worker& worker, PageNo page) {
+  worker.Update(kA, page);
+  scene.held(0).store(Scene::HeldWord(kA, page));
+  return Must(worker.file(kA).GetForUpdate(page), "hold");
+}
+
+TEST_P(DeathTest, AnIdleProcessLeavesNothing) {
+  ExpectAllGoOn([](Worker& worker) {
+    worker.DoEverything();
+    Die();
+  });
+}
+
+TEST_P(DeathTest, PinsGoWithTheirProcess) {
+  ExpectAllGoOn([](Worker& worker) {
+    std::vector<ReadPage> held;
+    for (PageNo page = 0; page < 100; ++page) {
+      held.push_back(Must(worker.file(kB).Get(page), "pin"));
+    }
+    held.push_back(Must(
+        worker.file(kA).Get(0, {.latch = Latch::kNone}), "pin only"));
+    Die();
+  });
+}
+
+TEST_P(DeathTest, ACleanPageThatWasBeingChangedIsReadAgain) {
+  ExpectAllGoOn([](Worker& worker) {
+    const PageNo page = 30;  // which nobody else makes dirty meanwhile
+    worker.Update(kA, page);
+    Must(worker.file(kA).Sync(), "sync");
+    WritePage held = Must(worker.file(kA).GetForUpdate(page), "hold");
+    Fill(held.data(), kC, 7, 999);
+    Die();
+  });
+}
+
+TEST_P(DeathTest, ADirtyPageThatWasBeingChangedIsLostUntilItIsMadeAnew) {
+  const Scene scene(GetParam());
+  Worker survivor(scene, Seed(), 1);
+  const pid_t dead = [&] {
+    return KillOneThat(scene, [&](Worker& worker) {
+      const WritePage held = HoldDirty(scene, worker, 3);
+      Fill(held.data(), kC, 7, 999);
+      Die();
+    });
+  }();
+  survivor.Open();
+  MPoolFile& file = survivor.file(kA);
+  for (const absl::Status& status :
+       {file.Get(3).status(), file.GetForUpdate(3).status(), file.Sync(),
+        survivor.env().Sync()}) {
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    EXPECT_THAT(os::Message(status), HasSubstr("page 3 of"));
+    EXPECT_THAT(os::Message(status),
+                HasSubstr(absl::StrCat("process ", dead)));
+  }
+  EXPECT_EQ(survivor.env().Stats().frames_poisoned, 1u);
+  EXPECT_EQ(survivor.VerifyAll(), "");
+  EXPECT_EQ(survivor.env().Stats().frames_poisoned, 0u);
+  survivor.Close();
+  EXPECT_EQ(scene.CheckFiles(), "");
+}
+
+TEST_P(DeathTest, OnesThatGoOnHealALostPage) {
+  for (uint64_t round = 0; round < Rounds(4); ++round) {
+    const Scene scene(GetParam());
+    auto survivor = std::make_unique<Survivor>(scene, Survivor::Until::kBusy,
+                                               Seed() + round, false);
+    KillOneThat(scene, [&](Worker& worker) {
+      const WritePage held = HoldDirty(scene, worker, 3);
+      Fill(held.data(), kC, 7, 999);
+      Die();
+    });
+    ASSERT_EQ(GoOn(scene, std::move(survivor), Seed()), "");
+  }
+}
+
+TEST_P(DeathTest, ALostPageStaysLostWhenItsMakerDiesToo) {
+  const Scene scene(GetParam());
+  KillOneThat(scene, [&](Worker& worker) {
+    const WritePage held = HoldDirty(scene, worker, 3);
+    Die();
+  });
+  KillOneThat(scene, [&](Worker& worker) {
+    const WritePage anew =
+        Must(worker.file(kA).GetForUpdate(3, {.create = true}), "anew");
+    Die();
+  });
+  Worker survivor(scene, Seed(), 1);
+  survivor.Open();
+  const absl::Status status = survivor.file(kA).Get(3).status();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_EQ(survivor.VerifyAll(), "");
+  survivor.Close();
+  EXPECT_EQ(scene.CheckFiles(), "");
+}
+
+TEST_P(DeathTest, ALostPageThatIsMadeAnewAndDiscardedIsCleared) {
+  const Scene scene(GetParam());
+  KillOneThat(scene, [&](Worker& worker) {
+    const WritePage held = HoldDirty(scene, worker, 3);
+    Die();
+  });
+  Worker survivor(scene, Seed(), 1);
+  survivor.Open();
+  Must(survivor.file(kA).GetForUpdate(3, {.create = true}), "anew").Discard();
+  survivor.Scan(kC);
+  for (PageNo page = 4; page < kPageCount[kA]; ++page) {
+    survivor.ReadOne(kA, page);
+    survivor.ReadOne(kA, page);
+  }
+  const ReadPage again = Must(survivor.file(kA).Get(3), "get");
+  EXPECT_EQ(Read(again.data(), kA, 3).value_or(99), 0u)
+      << "what the file had before came back";
+}
+
+TEST_P(DeathTest, SyncMeetsTheDeathItself) {
+  const Scene scene(GetParam());
+  auto survivor = std::make_unique<Survivor>(scene, Survivor::Until::kIdle,
+                                             Seed(), false);
+  // Attached before the death, so that nobody has repaired it yet.
+  os::Shared board;
+  os::Child witness([&] {
+    Watchdog(60);
+    Worker worker(scene, Seed(), 2);
+    worker.Open();
+    board.Set(0);
+    board.Await(1);
+    const absl::Status status = worker.file(kA).Sync();
+    status.ToString().copy(board.text(), os::Shared::kTextBytes - 1);
+    worker.VerifyAll();
+    worker.Close();
+  });
+  board.Await(0);
+  KillOneThat(scene, [&](Worker& worker) {
+    const WritePage held = HoldDirty(scene, worker, 3);
+    Die();
+  });
+  board.Set(1);
+  EXPECT_EQ(witness.Wait(), 0);
+  EXPECT_THAT(std::string(board.text()), HasSubstr("DATA_LOSS"));
+  EXPECT_EQ(GoOn(scene, std::move(survivor), Seed()), "");
+}
+
+TEST_P(DeathTest, AStoppedHolderKeepsItsPage) {
+  const Scene scene(GetParam());
+  os::Shared board;
+  os::Child holder([&] {
+    Watchdog(60);
+    Worker worker(scene, Seed(), 0);
+    worker.Open();
+    WritePage page = Must(worker.file(kA).GetForUpdate(3), "hold");
+    const uint64_t version = scene.table().at(kA, 3).started.load() + 1;
+    scene.table().at(kA, 3).started.store(version);
+    board.Set(0);
+    board.Await(1);
+    Fill(page.data(), kA, 3, version);
+    page.Put();
+    scene.table().Returned(kA, 3, version);
+    worker.Close();
+  });
+  board.Await(0);
+  ::kill(holder.pid(), SIGSTOP);
+  int status = 0;
+  ASSERT_EQ(::waitpid(holder.pid(), &status, WUNTRACED), holder.pid());
+  Worker waiter(scene, Seed(), 1);
+  waiter.Open();
+  const GetOptions patience{.wait = absl::Milliseconds(300)};
+  SyncOptions sync;
+  sync.wait = patience.wait;
+  for (const absl::Status& refused :
+       {waiter.file(kA).Get(3, patience).status(),
+        waiter.file(kA).GetForUpdate(3, patience).status(),
+        waiter.env().Sync(sync)}) {
+    EXPECT_TRUE(absl::IsDeadlineExceeded(refused)) << refused;
+    EXPECT_THAT(os::Message(refused),
+                HasSubstr(absl::StrCat("process ", holder.pid())));
+  }
+  EXPECT_THAT(Must(waiter.env().FailCheck(), "check").processes,
+              ::testing::IsEmpty());
+  ::kill(holder.pid(), SIGCONT);
+  board.Set(1);
+  EXPECT_EQ(holder.Wait(), 0);
+  EXPECT_EQ(waiter.VerifyAll(), "");
+  EXPECT_EQ(scene.table().at(kA, 3).put.load(), 2u);
+  waiter.Close();
+  EXPECT_EQ(scene.CheckFiles(), "");
+}
+
+TEST_P(DeathTest, AllMayDieAndThePagesLiveOn) {
+  const Scene scene(GetParam());
+  for (uint64_t round = 0; round < Rounds(4); ++round) {
+    KillOneThat(scene, [](Worker& worker) {
+      worker.DoEverything();
+      Die();
+    });
+  }
+  Worker joiner(scene, Seed(), 1);
+  joiner.Open();
+  EXPECT_EQ(joiner.VerifyAll(), "");
+  joiner.Close();
+  EXPECT_EQ(scene.CheckFiles(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, DeathTest,
+                         ::testing::Values(Policy::kClock, Policy::kLru),
+                         [](const auto& policy) {
+                           return policy.param == Policy::kLru ? "Lru"
+                                                               : "Clock";
+                         });
+
+}  // namespace
+}  // namespace mpool::pooltest

@@ -1,0 +1,139 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// kill_steps_test.cc - SIGKILL at every step that stands in the sources, at its
+// first passage and at later ones, under each policy.
+
+#include <sys/wait.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "os/step.h"
+#include "tests/pool/kill_scenes.h"
+
+namespace mpool::pooltest {
+namespace {
+
+constexpr int kNotReached = 3;
+
+// Passages among which a later one is chosen. 1: a victim passes there once in
+// its life, or once in the life of the region.
+uint64_t Passages(const std::string& step) {
+  for (const char* once :
+       {"mpool.extent.", "region.create.", "region.remove.", "region.grow.",
+        "region.heap.grow", "region.repair.ledgers", "region.repair.tenant",
+        "region.repair.heap", "region.repair.freed", "region.repair.claim",
+        "mpool.repair.buckets", "mpool.repair.frames", "mpool.repair.rings",
+        "mpool.repair.dropping", "mpool.repair.unhashed",
+        "mpool.repair.evicting", "mpool.repair.poisoned",
+        "mpool.repair.unwrite"}) {
+    if (absl::StartsWith(step, once)) return 1;
+  }
+  for (const char* few : {"region.join.", "region.leave.", "mpool.file.",
+                          "region.thread.", ".repair.", "mpool.sync.",
+                          "mpool.latch.g", "mpool.hash.overflow"}) {
+    if (absl::StrContains(step, few)) return 3;
+  }
+  return 12;
+}
+
+class KillStepsTest : public os::SyscallTest,
+                      public ::testing::WithParamInterface<std::string> {
+ protected:
+  KillStepsTest() { WithoutFsync(); }
+  ~KillStepsTest() override { os::ClearSteps(); }
+
+  // Kills a process that runs `body` at the step.
+  void KillOneThat(const std::function<void()>& body, uint64_t hit) {
+    os::Child victim([&] {
+      Watchdog(60);
+      os::KillAtStep(GetParam(), hit);
+      body();
+      ::_exit(kNotReached);
+    });
+    const int status = victim.Wait();
+    ASSERT_FALSE(WIFEXITED(status) && WEXITSTATUS(status) == kNotReached)
+        << "the victim never came to passage " << hit << " of " << GetParam();
+    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        << "the victim ended with wait status " << status;
+  }
+
+  void Work(const Scene& scene, uint64_t seed) {
+    const bool heap = absl::StartsWith(GetParam(), "region.heap.") ||
+                      absl::StartsWith(GetParam(), "region.grow.");
+    for (int life = 0; life < 12; ++life) {
+      Worker worker(scene, seed + static_cast<uint64_t>(life), 0);
+      worker.Open();
+      if (heap && (seed & 4) != 0) worker.UseHeap();
+      worker.DoEverything();
+      if (heap) worker.UseHeap();
+      if (absl::StartsWith(GetParam(), "mpool.frame.free")) {
+        worker.MissTogether();
+      }
+      worker.Close();
+    }
+  }
+
+  std::unique_ptr<Survivor> Die(const Scene& scene, uint64_t seed,
+                                uint64_t hit, bool busy, bool fail_check) {
+    const std::string& step = GetParam();
+    auto join = [&] {
+      return std::make_unique<Survivor>(
+          scene, busy ? Survivor::Until::kBusy : Survivor::Until::kIdle, seed,
+          fail_check);
+    };
+    auto open = [&] { Worker(scene, seed, 0).Open(); };
+    if (absl::StartsWith(step, "region.create.")) {
+      KillOneThat(open, hit);
+      return join();
+    }
+    if (absl::StartsWith(step, "region.remove.")) {
+      busy = false;  // who dies at work may leave a page that is lost
+      join()->Kill();
+      KillOneThat([&] { Must(DbEnv::Remove(scene.home()), "remove"); }, hit);
+      return join();
+    }
+    if (absl::StrContains(step, ".repair.")) {
+      busy = false;
+      std::unique_ptr<Survivor> survivor = join();
+      const bool evicting = (seed & 8) == 0 || step == "mpool.repair.evicting";
+      EXPECT_EQ(ManyRows(scene, evicting ? ManyRows::Kind::kEvicting
+                                         : ManyRows::Kind::kCutting)
+                    .Kill(),
+                "");
+      KillOneThat(open, hit);
+      return survivor;
+    }
+    std::unique_ptr<Survivor> survivor = join();
+    KillOneThat([&] { Work(scene, seed); }, hit);
+    return survivor;
+  }
+};
+
+TEST_P(KillStepsTest, OthersGoOnAndNothingIsLost) {
+  const uint64_t rounds = Rounds(4);
+  for (uint64_t round = 0; round < rounds; ++round) {
+    std::mt19937_64 random(Seed() + round);
+    // The first two rounds kill at the first passage.
+    const uint64_t hit =
+        round < 2 ? 1 : 1 + random() % Passages(GetParam());
+    const bool busy = (round & 2) != 0;
+    SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", Seed(), " round ", round,
+                              ", passage ", hit));
+    const Scene scene(round % 2 == 0 ? Policy::kClock : Policy::kLru);
+    std::unique_ptr<Survivor> survivor =
+        Die(scene, random(), hit, busy, (random() & 1) != 0);
+    ASSERT_FALSE(HasFatalFailure());
+    const std::string wrong = GoOn(scene, std::move(survivor), random());
+    ASSERT_EQ(wrong, "");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, KillStepsTest, ::testing::ValuesIn(StepNames()),
+    [](const auto& step) {
+      return absl::StrReplaceAll(step.param, {{".", "_"}});
+    });
+
+}  // namespace
+}  // namespace mpool::pooltest

@@ -1,0 +1,78 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "tests/support/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "os/status.h"
+
+namespace mpool::test {
+namespace {
+
+constexpr uid_t kNobody = 65534;
+
+absl::Status Failed(std::string_view what, const std::string& path) {
+  return os::ErrnoToStatus(
+      errno, what, path,
+      "this test needs root, or user namespaces (see unshare(2))");
+}
+
+absl::Status WriteTo(const std::string& path, const std::string& text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return Failed("open", path);
+  const ssize_t put = ::write(fd, text.data(), text.size());
+  const absl::Status status = put == static_cast<ssize_t>(text.size())
+                                  ? absl::OkStatus()
+                                  : Failed("write", path);
+  ::close(fd);
+  return status;
+}
+
+}  // namespace
+
+absl::Status EnterOwnMounts() {
+  const uid_t uid = ::geteuid();
+  const gid_t gid = ::getegid();
+  if (::unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) != 0) {
+    return Failed("unshare", "");
+  }
+  if (uid != 0) {
+    MPOOL_RETURN_IF_ERROR(WriteTo("/proc/self/setgroups", "deny"));
+    MPOOL_RETURN_IF_ERROR(
+        WriteTo("/proc/self/uid_map", absl::StrCat("0 ", uid, " 1")));
+    MPOOL_RETURN_IF_ERROR(
+        WriteTo("/proc/self/gid_map", absl::StrCat("0 ", gid, " 1")));
+  }
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return Failed("make mounts private", "/");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MountTmpfs(const std::string& directory, uint64_t size_bytes) {
+  const std::string options = absl::StrCat("mode=1777,size=", size_bytes);
+  if (::mount("tmpfs", directory.c_str(), "tmpfs", 0, options.c_str()) != 0) {
+    return Failed("mount a tmpfs", directory);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DropRights() {
+  if (::geteuid() != 0) return absl::OkStatus();
+  if (::setgroups(0, nullptr) != 0 ||
+      ::setresgid(kNobody, kNobody, kNobody) != 0 ||
+      ::setresuid(kNobody, kNobody, kNobody) != 0) {
+    return Failed("drop rights", "");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mpool::test

@@ -1,0 +1,27 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// mounts.h - small file systems that only one child process sees, and a child
+// without rights. Needs root, or a kernel that lets users make namespaces.
+
+#ifndef MPOOL_TESTS_SUPPORT_MOUNTS_H_
+#define MPOOL_TESTS_SUPPORT_MOUNTS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace mpool::test {
+
+// Gives the process mounts of its own. It must have one thread.
+absl::Status EnterOwnMounts();
+// An empty file system of that size, in the process's own mounts, over
+// `directory`. REQUIRES: EnterOwnMounts.
+absl::Status MountTmpfs(const std::string& directory, uint64_t size_bytes);
+
+// Turns a process of root into one that has no rights; Ok for others.
+absl::Status DropRights();
+
+}  // namespace mpool::test
+
+#endif  // MPOOL_TESTS_SUPPORT_MOUNTS_H_

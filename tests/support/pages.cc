@@ -1,0 +1,79 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "tests/support/pages.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "os/status.h"
+#include "tests/support/temp_home.h"
+
+namespace mpool::test {
+
+EnvOptions SmallEnv(Backing backing) {
+  EnvOptions options;
+  options.cache_bytes = kSmallCache;
+  options.backing = backing;
+  return options;
+}
+
+// The text and a NUL, again and again.
+void Fill(std::span<std::byte> page, std::string_view text) {
+  for (size_t i = 0; i < page.size(); ++i) {
+    const size_t at = i % (text.size() + 1);
+    page[i] = std::byte(at < text.size() ? static_cast<uint8_t>(text[at]) : 0);
+  }
+}
+
+std::string TextOn(std::span<const std::byte> page) {
+  const char* start = reinterpret_cast<const char*>(page.data());
+  const std::string text(start, strnlen(start, page.size()));
+  std::vector<std::byte> whole(page.size());
+  Fill(whole, text);
+  return std::equal(page.begin(), page.end(), whole.begin()) ? text : "(torn)";
+}
+
+absl::Status PutText(MPoolFile& file, PageNo page, std::string_view text) {
+  MPOOL_ASSIGN_OR_RETURN(WritePage got,
+                         file.GetForUpdate(page, {.create = true}));
+  Fill(got.data(), text);
+  got.Put();
+  return absl::OkStatus();
+}
+
+std::string GetText(MPoolFile& file, PageNo page) {
+  const absl::StatusOr<ReadPage> got = file.Get(page);
+  return got.ok() ? TextOn(got->data()) : got.status().ToString();
+}
+
+std::string DiskText(const std::string& path, PageNo page, uint32_t page_size) {
+  const std::string bytes = BytesOf(path, page * page_size, page_size);
+  if (bytes.size() != page_size) return "(short)";
+  return TextOn(std::as_bytes(std::span(bytes.data(), bytes.size())));
+}
+
+Opened& Opened::operator=(Opened&& other) noexcept {
+  file = std::move(other.file);
+  env = std::move(other.env);
+  return *this;
+}
+
+absl::Status Opened::Close() {
+  if (file != nullptr) MPOOL_RETURN_IF_ERROR(file->Close());
+  return env->Close();
+}
+
+absl::StatusOr<Opened> OpenBoth(const std::string& home,
+                                const EnvOptions& options,
+                                const std::string& name, uint32_t page_size) {
+  Opened both;
+  MPOOL_ASSIGN_OR_RETURN(both.env, DbEnv::Open(home, options));
+  FileOptions file_options;
+  file_options.create = true;
+  file_options.page_size = page_size;
+  MPOOL_ASSIGN_OR_RETURN(both.file, both.env->OpenFile(name, file_options));
+  return both;
+}
+
+}  // namespace mpool::test
