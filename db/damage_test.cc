@@ -107,80 +107,78 @@ struct Damage {
   bool refused = false;  // with nobody inside, too
 };
 
-std::vector<Damage> Damages() {
-  return {
-      {"OtherVersion",
-       [](const Victim& v) {
-         v.ForgeAll([](FixedHeader& fixed) { fixed.version = 77; });
-       },
-       "layout version 77", true},
-      {"OtherSignature",
-       [](const Victim& v) {
-         v.ForgeAll([](FixedHeader& fixed) { fixed.signature = 0xabcdef01; });
-       },
-       "signature abcdef01", true},
-      {"OtherVersionInTheRegionAlone",
-       [](const Victim& v) {
-         v.Forge(v.segment, [](FixedHeader& fixed) { fixed.version = 77; });
-       },
-       "layout version 77", true},
-      {"OtherBoot",
-       [](const Victim& v) {
-         v.ForgeAll([](FixedHeader& fixed) { fixed.boot_id[3] ^= 1; });
-       },
-       "another boot"},
-      {"OtherCreation",
-       [](const Victim& v) {
-         v.Forge(v.descriptor,
-                 [](FixedHeader& fixed) { fixed.creation_id[3] ^= 1; });
-       },
-       "another creation"},
-      {"LessAddressSpace",
-       [](const Victim& v) {
-         v.ForgeAll([](FixedHeader& fixed) { fixed.reserved_bytes = 8192; });
-       },
-       "its header is damaged"},
-      {"GarbageDescriptor",
-       [](const Victim& v) { v.Scribble(v.descriptor, 384); },
-       "__db.001 is gone or damaged"},
-      {"EmptyDescriptor",
-       [](const Victim& v) { test::SetSize(v.descriptor, 0); },
-       "__db.001 is gone or damaged"},
-      {"DescriptorGone", [](const Victim& v) { fs::remove(v.descriptor); },
-       "__db.001 is gone or damaged"},
-      {"SegmentGone", [](const Victim& v) { fs::rename(v.segment, v.Away()); },
-       "its memory is gone"},
-      {"SegmentEmpty", [](const Victim& v) { test::SetSize(v.segment, 0); },
-       "its memory is cut short"},
-      {"SegmentOfOnePage",
-       [](const Victim& v) { test::SetSize(v.segment, 4096); },
-       "its memory is cut short"},
-      {"SegmentWithoutItsLastPage",
-       [](const Victim& v) {
-         test::SetSize(v.segment, fs::file_size(v.segment) - 4096);
-       },
-       "its memory is cut short"},
-      {"GarbageHeader",
-       [](const Victim& v) { v.Scribble(v.segment, sizeof(RegionHeader)); },
-       "its creation was never finished"},
-      {"GarbageFixedCopies",
-       [](const Victim& v) { v.Scribble(v.segment, 2 * sizeof(FixedHeader)); },
-       "its header is damaged"},
-      {"NoMagic",
-       [](const Victim& v) { v.SetWord(offsetof(RegionHeader, magic), 0); },
-       "its creation was never finished"},
-      {"SizeOfZero",
-       [](const Victim& v) {
-         v.SetWord(offsetof(RegionHeader, size_bytes), 0);
-       },
-       "its header is damaged"},
-      {"RootOutside",
-       [](const Victim& v) {
-         v.SetWord(offsetof(RegionHeader, root), uint64_t{1} << 50);
-       },
-       "its header is damaged"},
-  };
-}
+const std::vector<Damage> kDamages = {
+    {"OtherVersion",
+     [](const Victim& v) {
+       v.ForgeAll([](FixedHeader& fixed) { fixed.version = 77; });
+     },
+     "layout version 77", true},
+    {"OtherSignature",
+     [](const Victim& v) {
+       v.ForgeAll([](FixedHeader& fixed) { fixed.signature = 0xabcdef01; });
+     },
+     "signature abcdef01", true},
+    {"OtherVersionInTheRegionAlone",
+     [](const Victim& v) {
+       v.Forge(v.segment, [](FixedHeader& fixed) { fixed.version = 77; });
+     },
+     "layout version 77", true},
+    {"OtherBoot",
+     [](const Victim& v) {
+       v.ForgeAll([](FixedHeader& fixed) { fixed.boot_id[3] ^= 1; });
+     },
+     "another boot"},
+    {"OtherCreation",
+     [](const Victim& v) {
+       v.Forge(v.descriptor,
+               [](FixedHeader& fixed) { fixed.creation_id[3] ^= 1; });
+     },
+     "another creation"},
+    {"LessAddressSpace",
+     [](const Victim& v) {
+       v.ForgeAll([](FixedHeader& fixed) { fixed.reserved_bytes = 8192; });
+     },
+     "its header is damaged"},
+    {"GarbageDescriptor",
+     [](const Victim& v) { v.Scribble(v.descriptor, 384); },
+     "__db.001 is gone or damaged"},
+    {"EmptyDescriptor",
+     [](const Victim& v) { test::SetSize(v.descriptor, 0); },
+     "__db.001 is gone or damaged"},
+    {"DescriptorGone", [](const Victim& v) { fs::remove(v.descriptor); },
+     "__db.001 is gone or damaged"},
+    {"SegmentGone", [](const Victim& v) { fs::rename(v.segment, v.Away()); },
+     "its memory is gone"},
+    {"SegmentEmpty", [](const Victim& v) { test::SetSize(v.segment, 0); },
+     "its memory is cut short"},
+    {"SegmentOfOnePage",
+     [](const Victim& v) { test::SetSize(v.segment, 4096); },
+     "its memory is cut short"},
+    {"SegmentWithoutItsLastPage",
+     [](const Victim& v) {
+       test::SetSize(v.segment, fs::file_size(v.segment) - 4096);
+     },
+     "its memory is cut short"},
+    {"GarbageHeader",
+     [](const Victim& v) { v.Scribble(v.segment, sizeof(RegionHeader)); },
+     "its creation was never finished"},
+    {"GarbageFixedCopies",
+     [](const Victim& v) { v.Scribble(v.segment, 2 * sizeof(FixedHeader)); },
+     "its header is damaged"},
+    {"NoMagic",
+     [](const Victim& v) { v.SetWord(offsetof(RegionHeader, magic), 0); },
+     "its creation was never finished"},
+    {"SizeOfZero",
+     [](const Victim& v) {
+       v.SetWord(offsetof(RegionHeader, size_bytes), 0);
+     },
+     "its header is damaged"},
+    {"RootOutside",
+     [](const Victim& v) {
+       v.SetWord(offsetof(RegionHeader, root), uint64_t{1} << 50);
+     },
+     "its header is damaged"},
+};
 
 class DamageTest
     : public ::testing::TestWithParam<std::tuple<Damage, Backing>> {
@@ -192,7 +190,7 @@ class DamageTest
 };
 INSTANTIATE_TEST_SUITE_P(
     All, DamageTest,
-    ::testing::Combine(::testing::ValuesIn(Damages()),
+    ::testing::Combine(::testing::ValuesIn(kDamages),
                        ::testing::Values(Backing::kPosixShm, Backing::kFile)),
     [](const auto& test) {
       return std::string(std::get<0>(test.param).name) +

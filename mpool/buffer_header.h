@@ -4,8 +4,8 @@
 //
 // Role:        the truth about a frame. Hash slots, queues and counters are
 //              derived from it.
-// Concurrency: every change of `state` is a CAS that keeps the bits which others
-//              may have set meanwhile.
+// Concurrency: every change of `state` is a CAS that keeps the bits that
+//              others may have set meanwhile.
 // Crash:       the word names its owner in the CAS that makes it owned, so
 //              repair.cc knows from the word alone what was going on.
 //

@@ -194,9 +194,9 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
   return std::nullopt;
 }
 
-// A poisoned page is made anew: T18. Dirty from the start, for what the file has
-// of it is older than what was lost: it must not be read again if this thread
-// dies or discards the page.
+// A poisoned page is made anew: T18. Dirty from the start, for what the file
+// has of it is older than what was lost: it must not be read again if this
+// thread dies or discards the page.
 absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
                                                    const Request& request,
                                                    BufferHeader& header) {

@@ -45,10 +45,12 @@ class HashTable {
 
   // Number of buckets for `frames` frames: three to a bucket.
   static uint32_t BucketsFor(uint64_t frames);
-  // The table of `count` buckets at region offset `buckets`.
+  // The table of `count` buckets at region offset `buckets`. Stores nothing if
+  // that is the one already: gets may be using it.
   void Attach(uint64_t buckets, uint32_t count) {
-    buckets_ = region_.At<Bucket>(buckets);
-    count_ = count;
+    Bucket* table = region_.At<Bucket>(buckets);
+    if (buckets_ != table) buckets_ = table;
+    if (count_ != count) count_ = count;
   }
   uint32_t size() const { return count_; }
 

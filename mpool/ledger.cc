@@ -2,6 +2,8 @@
 
 #include "mpool/ledger.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace mpool::internal {
@@ -19,7 +21,10 @@ absl::StatusOr<EntryWord*> Ledger::FreeOverflowEntry(
     }
     auto* block = region_.At<region::LedgerOverflow>(
         link->load(std::memory_order_relaxed));
-    for (EntryWord& entry : block->entries) {
+    const uint32_t room =
+        std::min(kLedgerOverflowEntries, kMaxPinsPerThread - held);
+    for (uint32_t i = 0; i < room; ++i) {
+      EntryWord& entry = block->entries[i];
       if (entry.load(std::memory_order_relaxed) == 0) return &entry;
     }
     link = &block->next;

@@ -4,10 +4,10 @@
 //
 // Concurrency: only a thread itself stores into its ledger, but for puts of
 //              guards that moved; anybody scans.
-// Orders:      a getter publishes its entry by a seq_cst exchange and then loads
-//              the state (seq_cst); a taker (XP, EVICTING) changes the state by
-//              a seq_cst CAS and then loads the entries (seq_cst). In the
-//              single order of these four, one of the two sees the other.
+// Orders:      a getter publishes its entry by a seq_cst exchange and then
+//              loads the state (seq_cst); a taker (XP, EVICTING) changes the
+//              state by a seq_cst CAS and then loads the entries (seq_cst). In
+//              the single order of these four, one sees the other.
 // Crash:       entries of a dead process are cleared by its repair.
 
 #ifndef MPOOL_MPOOL_LEDGER_H_

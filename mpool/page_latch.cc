@@ -146,18 +146,6 @@ void PageLatch::ReleaseExclusive(BufferHeader& header, bool changed) {
   MPOOL_STEP("mpool.put.released");
 }
 
-void PageLatch::Withdraw(BufferHeader& header, EntryWord* entry) {
-  // Where membarrier is refused the store is a fence by itself.
-  if (region_.header()->put_needs_fence.load(std::memory_order_relaxed) != 0) {
-    entry->exchange(0, std::memory_order_seq_cst);
-  } else {
-    entry->store(0, std::memory_order_release);
-  }
-  if ((header.state.load(std::memory_order_relaxed) & State::kWaiters) != 0) {
-    os::FutexWakeAll(os::LowHalf(entry));
-  }
-}
-
 absl::Status PageLatch::WaitForChange(const region::Thread& self,
                                       BufferHeader& header, State seen,
                                       uint32_t suspect,

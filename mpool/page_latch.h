@@ -28,6 +28,7 @@
 #include "mpool/buffer_header.h"
 #include "mpool/ledger.h"
 #include "os/clock.h"
+#include "os/futex.h"
 #include "region/region.h"
 
 namespace mpool::internal {
@@ -90,6 +91,20 @@ class PageLatch {
   region::Region& region_;
   Ledger& ledger_;
 };
+
+inline void PageLatch::Withdraw(BufferHeader& header, EntryWord* entry) {
+  // Where membarrier is refused the store is a fence by itself.
+  if (region_.header()->put_needs_fence.load(std::memory_order_relaxed) != 0)
+      [[unlikely]] {
+    entry->exchange(0, std::memory_order_seq_cst);
+  } else {
+    entry->store(0, std::memory_order_release);
+  }
+  if ((header.state.load(std::memory_order_relaxed) & State::kWaiters) != 0)
+      [[unlikely]] {
+    os::FutexWakeAll(os::LowHalf(entry));
+  }
+}
 
 template <class F>
 State PageLatch::ChangeAndWake(BufferHeader& header, F&& make) {

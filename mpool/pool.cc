@@ -11,6 +11,10 @@
 #include "os/step.h"
 
 namespace mpool::internal {
+
+__attribute__((tls_model("initial-exec"))) thread_local constinit LastContext
+    last_context;
+
 namespace {
 
 // Attachments of this process, by generation, for threads that end. A thread
@@ -47,16 +51,8 @@ struct Contexts {
 };
 thread_local Contexts contexts;
 
-// The context that this thread used last.
-struct Cache {
-  uint32_t generation = 0;
-  ThreadContext* context = nullptr;
-  bool ended = false;  // the thread's contexts are gone
-};
-__attribute__((tls_model("initial-exec"))) thread_local constinit Cache cache;
-
 Contexts::~Contexts() {
-  cache = {.generation = 0, .context = nullptr, .ended = true};
+  last_context = {.generation = 0, .context = nullptr, .ended = true};
   std::lock_guard<std::mutex> lock(LivePools().mutex);
   for (auto& [generation, context] : by_generation) {
     if (context == nullptr) continue;  // could not register
@@ -140,10 +136,6 @@ void Pool::Stop() {
                 [this](const auto& live) { return live.second == this; });
 }
 
-ThreadContext* Pool::CachedSelf() const {
-  return cache.generation == region_.generation() ? cache.context : nullptr;
-}
-
 absl::Status Pool::EnterChild() {
   MPOOL_RETURN_IF_ERROR(region_.EnterChild());
   {
@@ -159,7 +151,7 @@ absl::Status Pool::EnterChild() {
 void Pool::WatchForks() { os::AtFork(BeforeFork, AfterFork); }
 
 absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
-  if (cache.ended) {
+  if (last_context.ended) {
     return absl::FailedPreconditionError(absl::StrCat(
         "use ", region_.home().path(), ": this thread is ending; call before "
         "its thread-local objects are destroyed"));
@@ -180,7 +172,7 @@ absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
     context = std::make_unique<ThreadContext>();
     context->thread = thread;
   }
-  cache = {
+  last_context = {
       .generation = generation, .context = context.get(), .ended = false};
   return context.get();
 }
@@ -208,8 +200,6 @@ absl::Status Pool::EnsureBuckets(const region::Thread& self,
 void Pool::AttachBuckets() {
   PoolHeader& pool = frames_.pool();
   const uint32_t count = pool.bucket_count.load(std::memory_order_acquire);
-  // Once a file is known the table stays: gets may be using it.
-  if (hash_.size() == count) return;
   hash_.Attach(pool.buckets.load(std::memory_order_acquire), count);
 }
 
@@ -223,15 +213,23 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
         " pages of ", request.page_bytes, ", and needs ", kMinFrames,
         "; use a larger cache or smaller pages"));
   }
+  region::Latch& latch = frames_.pool().files_latch;
   {
-    region::LatchGuard guard(frames_.pool().files_latch, self->thread.id,
-                             region_.watch(), region::LockRank::kFiles);
+    region::LatchGuard guard(latch, self->thread.id, region_.watch(),
+                             region::LockRank::kFiles);
     MPOOL_RETURN_IF_ERROR(EnsureBuckets(self->thread, request.page_bytes));
-    AttachBuckets();
   }
-  return files_.Open(self->thread, request, [&](uint32_t index) {
-    return DropFile(*self, index);
-  });
+  absl::StatusOr<OpenedFile> opened =
+      files_.Open(self->thread, request, [&](uint32_t index) {
+        AttachBuckets();
+        return DropFile(*self, index);
+      });
+  // Now that a file is known the table stays; before, another process may have
+  // replaced it.
+  region::LatchGuard guard(latch, self->thread.id, region_.watch(),
+                           region::LockRank::kFiles);
+  AttachBuckets();
+  return opened;
 }
 
 absl::Status Pool::CloseFile(const OpenedFile& file) {

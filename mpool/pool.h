@@ -115,7 +115,15 @@ class Pool final : public region::Tenant {
     if (ThreadContext* cached = CachedSelf()) return cached;
     return RegisterSelf();
   }
-  ThreadContext* CachedSelf() const;
+  // region_.generation(), one load nearer.
+  uint32_t generation() const {
+    return std::atomic_ref<uint32_t>(*generation_)
+        .load(std::memory_order_relaxed);
+  }
+  ThreadContext* CachedSelf() const {
+    return last_context.generation == generation() ? last_context.context
+                                                   : nullptr;
+  }
   absl::StatusOr<ThreadContext*> RegisterSelf();
   absl::Status EnterChild();
 
@@ -196,6 +204,7 @@ class Pool final : public region::Tenant {
   WriteBack write_back_{frames_, files_, ledger_, latch_};
   std::unique_ptr<Replacement> policy_;
   bool wants_hits_ = false;
+  uint32_t* const generation_ = region_.generation_word();
 };
 
 // The policy's share of a hit.
@@ -217,7 +226,7 @@ inline Pin Pool::MakePin(BufferHeader& header, EntryWord* entry) const {
   pin.header = &header;
   pin.data = region_.base() + (place >> 8);
   pin.size = ClassBytes(static_cast<uint32_t>(place & 0x7));
-  pin.generation = region_.generation();
+  pin.generation = generation();
   return pin;
 }
 

@@ -11,14 +11,14 @@ namespace mpool::internal {
 
 void Pool::PutShared(const Pin& pin) {
   // A forked child's copy of a guard is not its own.
-  if (pin.generation != region_.generation()) return;
+  if (pin.generation != generation()) return;
   MPOOL_STEP("mpool.put.shared");
   latch_.Withdraw(*pin.header, pin.entry);
   MPOOL_STEP("mpool.put.withdrawn");
 }
 
 void Pool::PutExclusive(const Pin& pin, bool changed) {
-  if (pin.generation != region_.generation()) return;
+  if (pin.generation != generation()) return;
   latch_.ReleaseExclusive(*pin.header, changed);
   latch_.Withdraw(*pin.header, pin.entry);
 }

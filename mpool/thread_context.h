@@ -50,6 +50,16 @@ struct ThreadContext {
   }
 };
 
+// The context that the calling thread used last, in whichever attachment.
+struct LastContext {
+  uint32_t generation = 0;
+  ThreadContext* context = nullptr;
+  bool ended = false;  // the thread's contexts are gone
+};
+// initial-exec: no call to find it, in any build.
+__attribute__((tls_model("initial-exec"))) extern thread_local constinit
+    LastContext last_context;
+
 }  // namespace mpool::internal
 
 #endif  // MPOOL_MPOOL_THREAD_CONTEXT_H_

@@ -124,6 +124,7 @@ class Region : public LifeWatch {
     return std::atomic_ref<uint32_t>(*marker_.word())
         .load(std::memory_order_relaxed);
   }
+  uint32_t* generation_word() const { return marker_.word(); }
   // In a forked child: attaches the child as a process of its own.
   absl::Status EnterChild();
 

@@ -21,7 +21,7 @@ struct Entry {
 
 constexpr std::array<Entry, 4> kVerbs = {{
     {"replay", "replay TRACE... [options]",
-     R"(  Replays page reference traces through a real pool and reports what it hit.
+     R"(  Replays page reference traces through a real pool; tells what it hit.
   --cache-frames N,N,...   cache sizes in frames, from 16
   --cache-percent P,P,...  cache sizes as a share of the distinct pages, at
                            least 64 frames (1,5,10,25)

@@ -142,8 +142,8 @@ Row MakeRow(const Trace& trace, const std::string& policy, uint64_t frames,
   return row;
 }
 
-// With one thread the pool must hit what a simulator of the same rule hits,
-// which shares no code with it.
+// With one thread the pool must hit what a simulator of the same rule hits; the
+// one of LRU shares no code with it.
 void CompareWithSimulator(const Trace& trace, const Row& row,
                           std::vector<std::string>* findings) {
   if (!row.verified || row.processes != 1 || row.threads != 1) return;

@@ -29,6 +29,8 @@ namespace internal {
 class Environment;
 class OpenedFile;
 MPOOL_EXPORT absl::Status Unbuilt(const char* what);
+// What a get does unless told otherwise; made once, not at each call.
+inline constexpr GetOptions kDefaultGet{};
 }  // namespace internal
 
 class MPOOL_EXPORT MPoolFile {
@@ -45,7 +47,8 @@ class MPOOL_EXPORT MPoolFile {
   // Errors: NotFound, DeadlineExceeded (names the holder), DataLoss (the page
   // died with its writer, or is not whole), ResourceExhausted (every frame is
   // held), and what the file system says.
-  absl::StatusOr<ReadPage> Get(PageNo page, const GetOptions& options = {});
+  absl::StatusOr<ReadPage> Get(
+      PageNo page, const GetOptions& options = internal::kDefaultGet);
 
   // The page, to change; nobody else holds it until it is put. Waits for those
   // who do. A page that the calling thread already holds is

@@ -34,9 +34,9 @@ struct Event {
 // How an environment is opened. The first process to open a home decides
 // cache_bytes, backing, policy and mode; those who join take what is there.
 struct EnvOptions {
-  // Page bytes of the cache, exactly: rounded down to 64 KiB, at least 16
-  // frames of the largest page size in use. Tables come on top (about 2.2 % at
-  // 4 KiB pages).
+  // Page bytes of the cache, exact to the frame: a multiple of 512, and room
+  // for 16 pages of each size in use. Tables come on top (about 2.5 % at pages
+  // of 4 KiB).
   uint64_t cache_bytes = uint64_t{32} << 20;
   // Size up to which Resize may grow; 0 = cache_bytes. Not built yet.
   uint64_t max_cache_bytes = 0;

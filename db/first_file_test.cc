@@ -1,0 +1,136 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// first_file_test.cc - the first files of an environment decide the size of
+// its hash table; all processes must end up with the same one, however they
+// come and die.
+
+#include <linux/futex.h>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mpool/mpool.h"
+#include "os/step.h"
+#include "os/test_support.h"
+#include "tests/support/child.h"
+#include "tests/support/pages.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_home.h"
+
+namespace mpool {
+namespace {
+
+using test::Channel;
+using test::Child;
+using test::GetText;
+using test::IsOk;
+using test::OpenBoth;
+using test::PutText;
+using test::SmallEnv;
+using test::TempHome;
+
+class FirstFileTest : public os::SyscallTest {
+ protected:
+  ~FirstFileTest() override { os::ClearSteps(); }
+
+  // Once told to, opens the file and gives the text on its first page.
+  Child::Body Reader(const std::string& name, uint32_t page_size) {
+    return [=, this](Channel& parent) {
+      parent.Hear();
+      auto both = *OpenBoth(home_.path(), SmallEnv(), name, page_size);
+      return GetText(*both.file, 0);
+    };
+  }
+
+  TempHome home_;
+};
+
+TEST_F(FirstFileTest, OneWhoDiesWhileItReplacesTheTableLeavesOneTable) {
+  Child reader(Reader("pages.db", 4096));
+  Child victim([&](Channel& parent) -> std::string {
+    parent.Hear();
+    auto env = *DbEnv::Open(home_.path(), SmallEnv());
+    os::KillAtStep("region.heap.linked", 1);
+    FileOptions options;
+    options.create = true;
+    options.page_size = 512;
+    return "survived: " +
+           env->OpenFile("small.db", options).status().ToString();
+  });
+  // Knows the old table, and no file yet.
+  auto env = *DbEnv::Open(home_.path(), SmallEnv());
+  victim.Say("die");
+  ASSERT_EQ(victim.End(), test::kKilled);
+  auto file = *env->OpenFile("pages.db", {.create = true});
+  ASSERT_THAT(PutText(*file, 0, "put"), IsOk());
+  reader.Say("read");
+  EXPECT_EQ(reader.End(), "put");
+}
+
+// Whom the process in the middle of its open tells, and hears from.
+Channel* line;
+
+TEST_F(FirstFileTest, OneWhoIsOvertakenByASmallerPageSizeTakesItsTable) {
+  Child reader(Reader("medium.db", 1024));
+  Child small([&](Channel& parent) -> std::string {
+    parent.Hear();
+    auto env = *DbEnv::Open(home_.path(), SmallEnv());
+    line = &parent;
+    // Whoever waits here waits for the one below.
+    os::Sys().futex = [](uint32_t* word, int op, uint32_t value,
+                         const timespec* timeout) {
+      if (op == FUTEX_WAIT) line->Say("waiting");
+      return os::RealSyscalls().futex(word, op, value, timeout);
+    };
+    FileOptions options;
+    options.create = true;
+    options.page_size = 512;
+    auto file = env->OpenFile("small.db", options);
+    parent.Say("open: " + file.status().ToString());
+    parent.Hear();
+    return "done";
+  });
+  Child medium([&](Channel& parent) -> std::string {
+    auto env = *DbEnv::Open(home_.path(), SmallEnv());
+    line = &parent;
+    os::CallAtStep("region.heap.linked", [] {
+      line->Say("has replaced the table");
+      line->Hear();
+      os::ClearSteps();
+      // Stops where it wakes the other, which is out of the latch.
+      os::Sys().futex = [](uint32_t* word, int op, uint32_t value,
+                           const timespec* timeout) {
+        os::Sys().futex = os::RealSyscalls().futex;
+        line->Say("is out of the latch");
+        line->Hear();
+        return os::RealSyscalls().futex(word, op, value, timeout);
+      };
+    });
+    FileOptions options;
+    options.create = true;
+    options.page_size = 1024;
+    auto file = *env->OpenFile("medium.db", options);
+    EXPECT_THAT(PutText(*file, 0, "put"), IsOk());
+    parent.Say("put");
+    parent.Hear();
+    return "done";
+  });
+  ASSERT_EQ(medium.Hear(), "has replaced the table");
+  small.Say("open");
+  ASSERT_EQ(small.Hear(), "waiting");
+  medium.Say("go on");
+  ASSERT_EQ(medium.Hear(), "is out of the latch");
+  std::string heard = "waiting";
+  while (heard == "waiting") heard = small.Hear();
+  ASSERT_EQ(heard, "open: OK");
+  medium.Say("go on");
+  ASSERT_EQ(medium.Hear(), "put");
+  reader.Say("read");
+  EXPECT_EQ(reader.End(), "put");
+  medium.Say("end");
+  small.Say("end");
+  EXPECT_EQ(medium.End(), "done");
+  EXPECT_EQ(small.End(), "done");
+}
+
+}  // namespace
+}  // namespace mpool
