@@ -43,17 +43,21 @@ class FloorSubject final : public Subject {
   absl::StatusOr<uint64_t> Run(std::span<const uint32_t> pages) override {
     internal::Pool& pool = env_->pool();
     const HashTable& hash = internal::PoolTester::HashOf(pool);
-    const internal::FrameTable& frames = pool.frames();
     const uint64_t file_key = file_->file_key;
     uint64_t sum = 0;
     for (const uint32_t page : pages) {
       const uint64_t key = PageKey::Make(file_key, page);
-      const FrameIndex frame = hash.Find(HashTable::Hash(key), key);
-      if (frame == 0) {
-        return absl::InternalError("floor: a page is not in memory");
+      const uint64_t code = HashTable::Hash(key);
+      FrameIndex frame = hash.FindAtHome(code);
+      if (frame == 0 || hash.header(frame).key.load() != key) {
+        frame = hash.Find(code, key);
+        if (frame == 0) {
+          return absl::InternalError("floor: a page is not in memory");
+        }
       }
       uint64_t word;
-      std::memcpy(&word, frames.data(frames.header(frame)), sizeof(word));
+      std::memcpy(&word, hash.base() + hash.header(frame).data_offset(),
+                  sizeof(word));
       sum += word;
     }
     return sum;

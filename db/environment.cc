@@ -207,7 +207,7 @@ void Environment::AbandonFile(OpenedFile* file) {
       pool_->files().Close(region_->process_thread(), *file);
     }
   }
-  if (held.ok()) delete file;
+  delete file;
   DeliverEvents();
 }
 

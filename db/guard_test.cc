@@ -126,7 +126,7 @@ TEST_F(GuardTest, AFileHandleOutlivesItsEnvironmentsHandle) {
 TEST_F(GuardTest, FortyGuardsOfOneThreadArePutInAnyOrder) {
   constexpr size_t kGuards = 40;
   static_assert(kGuards > kLedgerEntries);
-  for (const size_t stride : {1, 7, 39, 23}) {
+  for (const size_t stride : {1u, 7u, 39u, 23u}) {
     std::array<ReadPage, kGuards> guards;
     for (size_t i = 0; i < kGuards; ++i) guards[i] = *both_.file->Get(i);
     EXPECT_THAT(both_.env->Close(),

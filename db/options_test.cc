@@ -119,7 +119,7 @@ TEST_F(EnvOptionsTest, WhatIsNotBuiltNamesItself) {
 }
 
 TEST_F(EnvOptionsTest, ACacheThatIsNotSixteenPagesOrMoreIsRefused) {
-  for (const uint64_t bytes : {0, 512, 8191, 8192 - 512}) {
+  for (const uint64_t bytes : {0u, 512u, 8191u, 8192u - 512u}) {
     EXPECT_THAT(Open([&](auto& o) { o.cache_bytes = bytes; }),
                 Fails(StatusCode::kInvalidArgument, "EnvOptions::cache_bytes",
                       std::to_string(bytes), "at least 8192"));
@@ -127,7 +127,7 @@ TEST_F(EnvOptionsTest, ACacheThatIsNotSixteenPagesOrMoreIsRefused) {
 }
 
 TEST_F(EnvOptionsTest, ACacheThatIsNoMultipleOf512IsRefused) {
-  for (const uint64_t bytes : {8193, 10000, (1 << 20) + 1, (1 << 20) + 511}) {
+  for (const uint64_t bytes : {8193u, 10000u, 1048577u, 1049087u}) {
     EXPECT_THAT(Open([&](auto& o) { o.cache_bytes = bytes; }),
                 Fails(StatusCode::kInvalidArgument, "EnvOptions::cache_bytes",
                       std::to_string(bytes), "multiple of 512"));

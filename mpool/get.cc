@@ -1,15 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// get.cc - getting a page that is in memory: the hit path, and what is done
-// when it does not lead there at once.
-//
-// The hit path stores to the thread's own ledger line and counters, and to
-// nothing that another thread's hits touch, once the page is warm (HINT and
-// the reference word are set). One instruction is locked: the exchange that
-// publishes the ledger entry.
+// get.cc - getting a page when the hit path does not lead to it at once.
 
 #include "absl/strings/str_cat.h"
-#include "mpool/pool.h"
+#include "mpool/hit.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -29,39 +23,32 @@ Pool::Request Pool::MakeRequest(const OpenedFile& file, PageNo page,
   return request;
 }
 
-absl::StatusOr<ReadPage> Pool::Get(const OpenedFile& file, PageNo page,
-                                   const GetOptions& options) {
-  const Mode mode =
-      options.latch == Latch::kNone ? Mode::kPin : Mode::kShared;
-  ThreadContext* self = CachedSelf();
-  if (self != nullptr && page <= kMaxPageNo) [[likely]] {
-    const uint64_t key = PageKey::Make(file.file_key, page);
-    const FrameIndex frame = hash_.Find(HashTable::Hash(key), key);
-    EntryWord* entry = Ledger::UsedFreeEntry(*self->thread.slot);
-    if (frame != 0 && entry != nullptr) [[likely]] {
-      BufferHeader& header = frames_.header(frame);
-      __builtin_prefetch(frames_.data(header));
-      MPOOL_STEP("mpool.get.publish");
-      Ledger::Publish(entry, frame, mode);
-      MPOOL_STEP("mpool.get.published");
-      // Pairs with the taker's CAS and scan; see ledger.h.
-      const State seen = header.Load();
-      constexpr uint64_t kLook =
-          State::kPhaseMask | State::kX | State::kXPending | State::kHint;
-      if ((seen.bits & kLook) ==
-              (static_cast<uint64_t>(Phase::kValid) | State::kHint) &&
-          header.key.load(std::memory_order_acquire) == key) [[likely]] {
-        if (!options.scan) Touch(*self, header);
-        self->Count(Counter::hits);
-        return ReadPage(MakePin(header, entry));
-      }
-      latch_.Withdraw(header, entry);
-    }
+absl::StatusOr<ReadPage> Pool::GetFurther(const OpenedFile& file, PageNo page,
+                                          const GetOptions& options) {
+  const uint64_t key = PageKey::Make(file.file_key, page);
+  const FrameIndex frame = hash_.Find(HashTable::Hash(key), key);
+  if (frame == 0) return GetOther(file, page, options, nullptr);
+  return TryHit(*last_context.context, file, key, options, frame);
+}
+
+absl::StatusOr<ReadPage> Pool::GetOther(const OpenedFile& file, PageNo page,
+                                        const GetOptions& options,
+                                        EntryWord* published) {
+  if (published != nullptr) {
+    const Entry entry{published->load(std::memory_order_relaxed)};
+    latch_.Withdraw(frames_.header(entry.frame()), published);
   }
-  MPOOL_ASSIGN_OR_RETURN(self, Self());
+  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
   MPOOL_ASSIGN_OR_RETURN(
-      const Pin pin, GetSlow(*self, MakeRequest(file, page, mode, options)));
+      const Pin pin,
+      GetSlow(*self, MakeRequest(file, page, ModeOf(options), options)));
   return ReadPage(pin);
+}
+
+ReadPage Pool::FlushHits(ThreadContext& self, BufferHeader& header,
+                         EntryWord* entry) {
+  policy_->ApplyHits(self);
+  return ReadPage(MakePin(self, header, entry));
 }
 
 absl::StatusOr<WritePage> Pool::GetForUpdate(const OpenedFile& file,
@@ -152,9 +139,9 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterShared(ThreadContext& self,
   MPOOL_STEP("mpool.get.entered");
   const Enter entered = latch_.TryShared(header, request.key, reentrant);
   if (entered == Enter::kGranted) {
-    if (!request.scan) Touch(self, header);
+    if (!request.scan && Touch(self, header)) policy_->ApplyHits(self);
     self.Count(Counter::hits);
-    return MakePin(header, entry);
+    return MakePin(self, header, entry);
   }
   latch_.Withdraw(header, entry);
   if (entered == Enter::kPoisoned) return Poisoned(request, header);
@@ -179,9 +166,9 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
       latch_.Withdraw(header, entry);
       return drained;
     }
-    if (!request.scan) Touch(self, header);
+    if (!request.scan && Touch(self, header)) policy_->ApplyHits(self);
     self.Count(Counter::hits);
-    return MakePin(header, entry);
+    return MakePin(self, header, entry);
   }
   latch_.Withdraw(header, entry);
   if (entered == Enter::kPoisoned) {
@@ -216,7 +203,7 @@ absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
   request.file->entry->poisoned.fetch_sub(1);
   self.Count(Counter::pages_created);
   self.Count(Counter::misses);
-  return MakePin(header, entry);
+  return MakePin(self, header, entry);
 }
 
 absl::Status Pool::WaitForOwner(ThreadContext& self, const Request& request,

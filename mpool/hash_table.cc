@@ -15,9 +15,8 @@ Bucket* HashTable::Next(const Bucket& line) const {
   return index == 0 ? nullptr : region_.At<Bucket>(index * kLineBytes);
 }
 
-FrameIndex HashTable::FindOverflow(const Bucket& bucket, uint64_t hash,
-                                   uint64_t key) const {
-  for (const Bucket* line = Next(bucket); line != nullptr;
+FrameIndex HashTable::Find(uint64_t hash, uint64_t key) const {
+  for (const Bucket* line = &buckets_[IndexOf(hash)]; line != nullptr;
        line = Next(*line)) {
     for (const std::atomic<uint64_t>& slot : line->slots) {
       const uint64_t word = slot.load(std::memory_order_acquire);
@@ -32,7 +31,9 @@ FrameIndex HashTable::FindOverflow(const Bucket& bucket, uint64_t hash,
 bool HashTable::Insert(uint64_t hash, FrameIndex frame) {
   const uint64_t word = TagOf(hash) | uint64_t{frame} << 4;
   for (Bucket* line = &bucket(hash); line != nullptr; line = Next(*line)) {
-    for (std::atomic<uint64_t>& slot : line->slots) {
+    for (uint32_t i = 0; i < kBucketSlots; ++i) {
+      std::atomic<uint64_t>& slot =
+          line->slots[(HomeOf(hash) + i) % kBucketSlots];
       if (slot.load(std::memory_order_relaxed) != 0) continue;
       MPOOL_STEP("mpool.hash.insert");
       slot.store(word, std::memory_order_release);

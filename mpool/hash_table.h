@@ -48,6 +48,7 @@ class HashTable {
   // The table of `count` buckets at region offset `buckets`. Stores nothing if
   // that is the one already: gets may be using it.
   void Attach(uint64_t buckets, uint32_t count) {
+    if (base_ != region_.base()) base_ = region_.base();
     Bucket* table = region_.At<Bucket>(buckets);
     if (buckets_ != table) buckets_ = table;
     if (count_ != count) count_ = count;
@@ -63,15 +64,20 @@ class HashTable {
   }
 
   // The frame whose slot has the key's tag and whose header has the key, or 0.
-  FrameIndex Find(uint64_t hash, uint64_t key) const {
-    const Bucket& bucket = buckets_[IndexOf(hash)];
-    const uint64_t tag = TagOf(hash);
-    for (const std::atomic<uint64_t>& slot : bucket.slots) {
-      const uint64_t word = slot.load(std::memory_order_acquire);
-      if ((word & kTagMask) == tag && Matches(word, key)) return Frame(word);
-    }
-    if (bucket.overflow.load(std::memory_order_acquire) == 0) return 0;
-    return FindOverflow(bucket, hash, key);
+  FrameIndex Find(uint64_t hash, uint64_t key) const;
+  // The frame that has the tag in the slot where it is looked for first, or 0.
+  // The caller must look at the header's key.
+  FrameIndex FindAtHome(uint64_t hash) const {
+    const uint64_t word = buckets_[IndexOf(hash)].slots[HomeOf(hash)].load(
+        std::memory_order_acquire);
+    return (word & kTagMask) == TagOf(hash) ? Frame(word) : 0;
+  }
+
+  // The region, one load nearer.
+  std::byte* base() const { return base_; }
+  BufferHeader& header(FrameIndex frame) const {
+    return *reinterpret_cast<BufferHeader*>(base_ +
+                                            uint64_t{frame} * kLineBytes);
   }
 
   Bucket& bucket(uint64_t hash) { return buckets_[IndexOf(hash)]; }
@@ -92,6 +98,10 @@ class HashTable {
   static constexpr uint64_t kUsed = 1;
   static constexpr uint64_t kTagMask = ~uint64_t{0} << 36 | 0xf;
 
+  // The slot where a key goes if it is free: four of five keys stand there.
+  static uint32_t HomeOf(uint64_t hash) {
+    return static_cast<uint32_t>((hash & ~uint32_t{0}) * kBucketSlots >> 32);
+  }
   static uint64_t TagOf(uint64_t hash) { return hash << 36 | kUsed; }
   static FrameIndex Frame(uint64_t word) {
     return static_cast<FrameIndex>(word >> 4);
@@ -100,14 +110,12 @@ class HashTable {
     return static_cast<uint32_t>((hash >> 32) * count_ >> 32);
   }
   bool Matches(uint64_t word, uint64_t key) const {
-    return region_.At<BufferHeader>(uint64_t{Frame(word)} * kLineBytes)
-               ->key.load(std::memory_order_relaxed) == key;
+    return header(Frame(word)).key.load(std::memory_order_relaxed) == key;
   }
-  FrameIndex FindOverflow(const Bucket& bucket, uint64_t hash,
-                          uint64_t key) const;
   Bucket* Next(const Bucket& line) const;
 
   region::Region& region_;
+  std::byte* base_ = nullptr;
   Bucket* buckets_ = nullptr;
   uint32_t count_ = 0;
 };

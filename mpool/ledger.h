@@ -63,9 +63,14 @@ class Ledger {
   }
 
   // The same among the entries that were in use before; nullptr if all are.
+  // REQUIRES: FreeEntry was called for the thread, so there is a first one.
   static EntryWord* UsedFreeEntry(region::ThreadSlot& slot) {
+    // Most threads hold one page at a time.
+    if (slot.entries[0].load(std::memory_order_relaxed) == 0) [[likely]] {
+      return &slot.entries[0];
+    }
     const uint32_t used = slot.used.load(std::memory_order_relaxed);
-    for (uint32_t i = 0; i < used; ++i) {
+    for (uint32_t i = 1; i < used; ++i) {
       if (slot.entries[i].load(std::memory_order_relaxed) == 0) {
         return &slot.entries[i];
       }

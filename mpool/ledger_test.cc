@@ -30,10 +30,11 @@ TEST_F(LedgerTest, AnEntryHoldsFrameAndMode) {
 }
 
 TEST_F(LedgerTest, AnEntryIsFreeOnlyWhileItNamesNothing) {
-  EXPECT_EQ(Ledger::UsedFreeEntry(*pool_.self().slot), nullptr);
   EntryWord* first = Hold(pool_.self(), 10, Mode::kShared);
+  EXPECT_EQ(Ledger::UsedFreeEntry(*pool_.self().slot), nullptr);
   EntryWord* second = Hold(pool_.self(), 11, Mode::kShared);
   EXPECT_NE(first, second);
+  EXPECT_EQ(Ledger::UsedFreeEntry(*pool_.self().slot), nullptr);
   first->store(0);
   EXPECT_EQ(Ledger::UsedFreeEntry(*pool_.self().slot), first);
   EXPECT_EQ(Hold(pool_.self(), 12, Mode::kPin), first);

@@ -77,7 +77,7 @@ absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
   MPOOL_STEP("mpool.load.valid");
   policy_->Inserted(self, *header, request.scan);
   self.Count(Counter::misses);
-  return MakePin(*header, *ledger_entry);
+  return MakePin(self, *header, *ledger_entry);
 }
 
 // False if another thread has published the page meanwhile.

@@ -52,7 +52,9 @@ struct Contexts {
 thread_local Contexts contexts;
 
 Contexts::~Contexts() {
-  last_context = {.generation = 0, .context = nullptr, .ended = true};
+  last_context = {.generation = LastContext::kNone,
+                  .context = nullptr,
+                  .ended = true};
   std::lock_guard<std::mutex> lock(LivePools().mutex);
   for (auto& [generation, context] : by_generation) {
     if (context == nullptr) continue;  // could not register
@@ -169,8 +171,10 @@ absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
   if (context == nullptr) {
     MPOOL_ASSIGN_OR_RETURN(const region::Thread thread,
                            region_.RegisterThread());
+    MPOOL_RETURN_IF_ERROR(ledger_.FreeEntry(thread).status());
     context = std::make_unique<ThreadContext>();
     context->thread = thread;
+    context->generation = generation;
   }
   last_context = {
       .generation = generation, .context = context.get(), .ended = false};

@@ -2,7 +2,8 @@
 //
 // pool.h - the cache: owns its parts and brings them together, one verb a file.
 //
-//   get.cc     a page that is there: the hit path, and waiting for its holder
+//   hit.h      a page that is there and free to read
+//   get.cc     a page that is there: waiting for its holder
 //   put.cc     giving a page back
 //   load.cc    a page that is not there: frame, slot, read
 //   victim.cc  where a frame comes from
@@ -66,6 +67,7 @@ class Pool final : public region::Tenant {
   // Writes back what is dirty if nobody else has it open.
   absl::Status CloseFile(const OpenedFile& file);
 
+  // Get and PutShared are in hit.h.
   absl::StatusOr<ReadPage> Get(const OpenedFile& file, PageNo page,
                                const GetOptions& options);
   absl::StatusOr<WritePage> GetForUpdate(const OpenedFile& file, PageNo page,
@@ -112,7 +114,7 @@ class Pool final : public region::Tenant {
 
   // The calling thread's context; registers it at its first call.
   absl::StatusOr<ThreadContext*> Self() {
-    if (ThreadContext* cached = CachedSelf()) return cached;
+    if (IsCached()) return last_context.context;
     return RegisterSelf();
   }
   // region_.generation(), one load nearer.
@@ -120,19 +122,40 @@ class Pool final : public region::Tenant {
     return std::atomic_ref<uint32_t>(*generation_)
         .load(std::memory_order_relaxed);
   }
-  ThreadContext* CachedSelf() const {
-    return last_context.generation == generation() ? last_context.context
-                                                   : nullptr;
-  }
+  // Whether last_context is the calling thread's context here.
+  bool IsCached() const { return last_context.generation == generation(); }
   absl::StatusOr<ThreadContext*> RegisterSelf();
   absl::Status EnterChild();
 
-  Pin MakePin(BufferHeader& header, EntryWord* entry) const;
-  void Touch(ThreadContext& self, BufferHeader& header);
+  Pin MakePin(const ThreadContext& self, BufferHeader& header,
+              EntryWord* entry) const;
+  bool Touch(ThreadContext& self, BufferHeader& header);
   Request MakeRequest(const OpenedFile& file, PageNo page, Mode mode,
                       const GetOptions& options) const;
 
-  // get.cc
+  static Mode ModeOf(const GetOptions& options) {
+    static_assert(static_cast<uint64_t>(Latch::kShared) + 1 ==
+                  static_cast<uint64_t>(Mode::kShared));
+    static_assert(static_cast<uint64_t>(Latch::kNone) + 1 ==
+                  static_cast<uint64_t>(Mode::kPin));
+    return static_cast<Mode>(static_cast<uint64_t>(options.latch) + 1);
+  }
+
+  // hit.h
+  absl::StatusOr<ReadPage> TryHit(ThreadContext& self, const OpenedFile& file,
+                                  uint64_t key, const GetOptions& options,
+                                  FrameIndex frame);
+
+  // get.cc: what leads away from the hit path. `published`: an entry to be
+  // withdrawn first.
+  [[gnu::noinline]] absl::StatusOr<ReadPage> GetFurther(
+      const OpenedFile& file, PageNo page, const GetOptions& options);
+  [[gnu::noinline]] absl::StatusOr<ReadPage> GetOther(
+      const OpenedFile& file, PageNo page, const GetOptions& options,
+      EntryWord* published);
+  [[gnu::noinline]] ReadPage FlushHits(ThreadContext& self,
+                                       BufferHeader& header,
+                                       EntryWord* entry);
   absl::StatusOr<Pin> GetSlow(ThreadContext& self, const Request& request);
   absl::StatusOr<std::optional<Pin>> TryResident(ThreadContext& self,
                                                  const Request& request,
@@ -207,26 +230,26 @@ class Pool final : public region::Tenant {
   uint32_t* const generation_ = region_.generation_word();
 };
 
-// The policy's share of a hit.
-inline void Pool::Touch(ThreadContext& self, BufferHeader& header) {
+// The policy's share of a hit. True if the policy must hear of the hits now.
+inline bool Pool::Touch(ThreadContext& self, BufferHeader& header) {
   if (header.reference.load(std::memory_order_relaxed) == 0) {
     header.reference.store(1, std::memory_order_relaxed);
   }
-  if (wants_hits_) {
-    self.hits[self.hit_count++] = frames_.IndexOf(header);
-    if (self.hit_count == self.hits.size()) policy_->ApplyHits(self);
-  }
+  if (!wants_hits_) return false;
+  self.hits[self.hit_count++] = frames_.IndexOf(header);
+  return self.hit_count == self.hits.size();
 }
 
-inline Pin Pool::MakePin(BufferHeader& header, EntryWord* entry) const {
+inline Pin Pool::MakePin(const ThreadContext& self, BufferHeader& header,
+                         EntryWord* entry) const {
   const uint64_t place = header.place.load(std::memory_order_relaxed);
   Pin pin;
   pin.pool = const_cast<Pool*>(this);
   pin.entry = entry;
   pin.header = &header;
-  pin.data = region_.base() + (place >> 8);
+  pin.data = hash_.base() + (place >> 8);
   pin.size = ClassBytes(static_cast<uint32_t>(place & 0x7));
-  pin.generation = generation();
+  pin.generation = self.generation;
   return pin;
 }
 

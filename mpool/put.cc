@@ -4,18 +4,9 @@
 // the calling thread's own context: a guard may have moved here from another
 // thread.
 
-#include "mpool/pool.h"
-#include "os/step.h"
+#include "mpool/hit.h"
 
 namespace mpool::internal {
-
-void Pool::PutShared(const Pin& pin) {
-  // A forked child's copy of a guard is not its own.
-  if (pin.generation != generation()) return;
-  MPOOL_STEP("mpool.put.shared");
-  latch_.Withdraw(*pin.header, pin.entry);
-  MPOOL_STEP("mpool.put.withdrawn");
-}
 
 void Pool::PutExclusive(const Pin& pin, bool changed) {
   if (pin.generation != generation()) return;

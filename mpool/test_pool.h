@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "mpool/pool.h"
+#include "mpool/hit.h"
 #include "os/test_support.h"
 
 namespace mpool::internal {

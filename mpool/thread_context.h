@@ -33,6 +33,7 @@ inline constexpr uint32_t kStagingBytes = uint32_t{1} << 20;
 
 struct ThreadContext {
   region::Thread thread;
+  uint32_t generation = 0;  // the attachment's
 
   // Hits that the LRU order has not seen yet.
   std::array<FrameIndex, 64> hits;
@@ -43,8 +44,12 @@ struct ThreadContext {
 
   // Only this thread stores to its counters.
   void Count(Counter counter, uint64_t n = 1) {
+    Count(*thread.slot, counter, n);
+  }
+  static void Count(region::ThreadSlot& slot, Counter counter,
+                    uint64_t n = 1) {
     std::atomic<uint64_t>& place =
-        thread.slot->counters[static_cast<uint32_t>(counter)];
+        slot.counters[static_cast<uint32_t>(counter)];
     place.store(place.load(std::memory_order_relaxed) + n,
                 std::memory_order_relaxed);
   }
@@ -52,7 +57,8 @@ struct ThreadContext {
 
 // The context that the calling thread used last, in whichever attachment.
 struct LastContext {
-  uint32_t generation = 0;
+  static constexpr uint32_t kNone = ~uint32_t{0};  // no region's generation
+  uint32_t generation = kNone;
   ThreadContext* context = nullptr;
   bool ended = false;  // the thread's contexts are gone
 };

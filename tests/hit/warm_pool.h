@@ -12,7 +12,7 @@
 #include <memory>
 #include <string>
 
-#include "mpool/pool.h"
+#include "mpool/hit.h"
 
 namespace mpool::internal {
 

@@ -1,0 +1,72 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// hit.h - the hit path: getting and putting a page that is in memory and that
+// nobody changes.
+//
+// Stores:      to the thread's own ledger line and counters, and to nothing
+//              that another thread's hits touch, once the page is warm (HINT
+//              and the reference word are set). One instruction is locked: the
+//              exchange that publishes the ledger entry.
+// Shape:       straight to the end for the case foreseen; all else is a call
+//              in the tail, so that the path keeps nothing for later.
+
+#ifndef MPOOL_MPOOL_HIT_H_
+#define MPOOL_MPOOL_HIT_H_
+
+#include "mpool/pool.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+
+// Gets the page if the frame holds it and nobody is in the way.
+[[gnu::always_inline]] inline absl::StatusOr<ReadPage> Pool::TryHit(
+    ThreadContext& self, const OpenedFile& file, uint64_t key,
+    const GetOptions& options, FrameIndex frame) {
+  region::ThreadSlot& slot = *self.thread.slot;
+  EntryWord* entry = Ledger::UsedFreeEntry(slot);
+  if (entry == nullptr) [[unlikely]] {
+    return GetOther(file, PageKey::Page(key), options, nullptr);
+  }
+  BufferHeader& header = hash_.header(frame);
+  __builtin_prefetch(&header);  // on its way while the exchange waits
+  MPOOL_STEP("mpool.get.publish");
+  Ledger::Publish(entry, frame, ModeOf(options));
+  MPOOL_STEP("mpool.get.published");
+  // Pairs with the taker's CAS and scan; see ledger.h.
+  const State seen = header.Load();
+  constexpr uint64_t kLook =
+      State::kPhaseMask | State::kX | State::kXPending | State::kHint;
+  if ((seen.bits & kLook) !=
+          (static_cast<uint64_t>(Phase::kValid) | State::kHint) ||
+      header.key.load(std::memory_order_acquire) != key) [[unlikely]] {
+    return GetOther(file, PageKey::Page(key), options, entry);
+  }
+  ThreadContext::Count(slot, Counter::hits);
+  if (!options.scan && Touch(self, header)) [[unlikely]] {
+    return FlushHits(self, header, entry);
+  }
+  return ReadPage(MakePin(self, header, entry));
+}
+
+[[gnu::always_inline]] inline absl::StatusOr<ReadPage> Pool::Get(
+    const OpenedFile& file, PageNo page, const GetOptions& options) {
+  if (!IsCached() || page > kMaxPageNo) [[unlikely]] {
+    return GetOther(file, page, options, nullptr);
+  }
+  const uint64_t key = PageKey::Make(file.file_key, page);
+  const FrameIndex frame = hash_.FindAtHome(HashTable::Hash(key));
+  if (frame == 0) return GetFurther(file, page, options);
+  return TryHit(*last_context.context, file, key, options, frame);
+}
+
+inline void Pool::PutShared(const Pin& pin) {
+  // A forked child's copy of a guard is not its own.
+  if (pin.generation != generation()) return;
+  MPOOL_STEP("mpool.put.shared");
+  latch_.Withdraw(*pin.header, pin.entry);
+  MPOOL_STEP("mpool.put.withdrawn");
+}
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_HIT_H_
