@@ -16,7 +16,7 @@ endif()
 
 if(MPOOL_SANITIZE)
   string(REPLACE ";" "," sanitizers "${MPOOL_SANITIZE}")
-  add_compile_options(-O1 -g -fno-omit-frame-pointer
+  add_compile_options(-O1 -g1 -fno-omit-frame-pointer
     -fsanitize=${sanitizers} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${sanitizers})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -34,6 +34,10 @@ if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(MPOOL_CCACHE ccache)
   mark_as_advanced(MPOOL_CCACHE)
   if(MPOOL_CCACHE)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${MPOOL_CCACHE})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros ${MPOOL_CCACHE})
+    if(MPOOL_PRECOMPILE)
+      add_compile_options(-fpch-preprocess)
+    endif()
   endif()
 endif()

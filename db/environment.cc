@@ -318,8 +318,8 @@ absl::Status RemoveHome(std::string_view home, bool force) {
       region->Leave(os::ByteLock());
       if (!status.ok()) {
         return absl::FailedPreconditionError(absl::StrCat(
-            "remove ", path, ": ", dirty,
-            " dirty pages could not be written (", status.ToString(),
+            "remove ", path, ": its pages are not all on disk, ", dirty,
+            " of them dirty (", status.ToString(),
             "); mend that, or discard them with force"));
       }
     }

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
 #include "os/step.h"
+#include "region/limits.h"
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
 #include "tests/support/status_matchers.h"
@@ -182,6 +183,35 @@ TEST_P(ForkTest, AGrandchildIsAProcessOfItsOwn) {
             }),
             "OK");
   EXPECT_EQ(both.env->Stats().processes, 1u);
+}
+
+// Its handle must not lead to another file that took the place of the first.
+TEST_P(ForkTest, AChildWhoseParentClosedTheFileMeanwhileIsRefusedEveryTime) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "first"), IsOk());
+  Child child([&](Channel& parent) -> std::string {
+    parent.Hear();
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_THAT(both.file->Get(0), Fails(StatusCode::kFailedPrecondition,
+                                           "forked child", home_.path()));
+      EXPECT_THAT(both.file->GetForUpdate(0),
+                  Fails(StatusCode::kFailedPrecondition, "forked child"));
+      EXPECT_EQ(both.env->Stats().processes, 1u);
+    }
+    auto own = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+    EXPECT_EQ(GetText(*own.file, 0), "first");
+    return own.Close().ToString();
+  });
+  ASSERT_THAT(both.file->Close(), IsOk());
+  // The place goes to another when there is no other one left.
+  std::unique_ptr<MPoolFile> other;
+  for (uint32_t i = 0; i < kMaxFiles; ++i) {
+    other = *both.env->OpenFile("other." + std::to_string(i), {.create = true});
+  }
+  ASSERT_THAT(PutText(*other, 0, "other"), IsOk());
+  child.Say("go");
+  EXPECT_EQ(child.End(), "OK");
+  EXPECT_EQ(GetText(*other, 0), "other");
 }
 
 TEST_P(ForkTest, ThreadsOfAChildComeInTogether) {

@@ -120,7 +120,7 @@ TEST_P(RemoveTest, PagesThatCannotBeWrittenAreKeptAndCounted) {
   fs::rename(path_, path_ + ".away");
   EXPECT_THAT(DbEnv::Remove(home_.path()),
               Fails(StatusCode::kFailedPrecondition, "remove", home_.path(),
-                    "30 dirty pages", path_, "force"));
+                    "30 of them dirty", path_, "force"));
   fs::rename(path_ + ".away", path_);
   EXPECT_EQ((*DbEnv::Inspect(home_.path())).frames_dirty, kPages);
   EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());

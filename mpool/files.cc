@@ -375,9 +375,14 @@ absl::Status FileTable::MarkOpenInChild(const region::Thread& self) {
     FileEntry& entry = *At(index);
     if (FileWord::Unpack(entry.word.load()).generation != local.generation) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "use file ", PathOf(entry), " in a forked child: its parent closed "
-          "it before the child's first call; open it again in the child"));
+          "use ", region_.home().path(), " in a forked child: before the child's "
+          "first call its parent closed a file that both had open; open the "
+          "environment again in the child"));
     }
+  }
+  for (const auto& [index, local] : local_) {
+    if (local.handles == 0) continue;
+    FileEntry& entry = *At(index);
     const uint32_t bit = self.process - 1;
     entry.open_bits[bit / 64].fetch_or(uint64_t{1} << (bit % 64));
     SetState(entry, FileState::kOpen);

@@ -124,7 +124,8 @@ class FileTable {
   bool Close(const region::Thread& self, const OpenedFile& file);
   // Whether this is the last handle on the file, in any process.
   bool IsOnlyOpener(const region::Thread& self, const OpenedFile& file) const;
-  // A forked child has its parent's handles open too.
+  // A forked child has its parent's handles open too; all of them or, if the
+  // parent closed one meanwhile, none.
   absl::Status MarkOpenInChild(const region::Thread& self);
   // Held around a fork, so that the child finds the table whole.
   std::mutex& mutex() { return mutex_; }

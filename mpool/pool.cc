@@ -52,7 +52,7 @@ struct Contexts {
 thread_local Contexts contexts;
 
 Contexts::~Contexts() {
-  last_context = {.generation = LastContext::kNone,
+  last_context = {.generation = region::Region::kNoGeneration,
                   .context = nullptr,
                   .ended = true};
   std::lock_guard<std::mutex> lock(LivePools().mutex);
@@ -139,15 +139,18 @@ void Pool::Stop() {
 }
 
 absl::Status Pool::EnterChild() {
-  MPOOL_RETURN_IF_ERROR(region_.EnterChild());
-  {
+  return region_.EnterChild([this](uint32_t generation) {
+    {
+      std::lock_guard<std::mutex> lock(region_.process_mutex());
+      MPOOL_RETURN_IF_ERROR(
+          files_.MarkOpenInChild(region_.process_thread()));
+    }
     std::lock_guard<std::mutex> lock(LivePools().mutex);
     std::erase_if(LivePools().pools,
                   [this](const auto& live) { return live.second == this; });
-    LivePools().pools[region_.generation()] = this;
-  }
-  std::lock_guard<std::mutex> lock(region_.process_mutex());
-  return files_.MarkOpenInChild(region_.process_thread());
+    LivePools().pools[generation] = this;
+    return absl::OkStatus();
+  });
 }
 
 void Pool::WatchForks() { os::AtFork(BeforeFork, AfterFork); }

@@ -57,8 +57,7 @@ struct ThreadContext {
 
 // The context that the calling thread used last, in whichever attachment.
 struct LastContext {
-  static constexpr uint32_t kNone = ~uint32_t{0};  // no region's generation
-  uint32_t generation = kNone;
+  uint32_t generation = region::Region::kNoGeneration;
   ThreadContext* context = nullptr;
   bool ended = false;  // the thread's contexts are gone
 };

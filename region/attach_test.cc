@@ -228,7 +228,19 @@ TEST_F(AttachTest, AnInheritedAttachmentIsAProcessOfItsOwnInAForkedChild) {
   EXPECT_NE(generation, 0u);
   const std::string outcome = InChild([&]() -> std::string {
     EXPECT_EQ(here->region().generation(), 0u);
-    EXPECT_THAT(here->region().EnterChild(), IsOk());
+    const auto refuse = [](uint32_t) { return absl::AbortedError("no"); };
+    EXPECT_EQ(here->region().EnterChild(refuse).message(), "no");
+    EXPECT_EQ(here->region().generation(), 0u);
+    EXPECT_THAT(here->ProcessSlots(), ElementsAre(1));
+    uint32_t given = 0;
+    EXPECT_THAT(here->region().EnterChild([&](uint32_t next) {
+      given = next;
+      // Other threads of the child wait until this is done.
+      EXPECT_EQ(here->region().generation(), 0u);
+      return absl::OkStatus();
+    }),
+                IsOk());
+    EXPECT_EQ(here->region().generation(), given);
     EXPECT_NE(here->region().generation(), 0u);
     EXPECT_NE(here->region().generation(), generation);
     EXPECT_EQ(here->region().process(), 2u);
@@ -245,7 +257,9 @@ TEST_F(AttachTest, AChildWhoseParentLeftAndRemovedTheRegionIsToldSo) {
   auto here = *Attachment::Open(home_.path());
   test::Child child([&](Channel& parent) {
     parent.Hear();
-    return here->region().EnterChild().ToString();
+    return here->region()
+        .EnterChild([](uint32_t) { return absl::OkStatus(); })
+        .ToString();
   });
   ASSERT_THAT(here->Leave(), IsOk());
   ASSERT_THAT(RemoveRegion(home_.path()), IsOk());

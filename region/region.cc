@@ -13,13 +13,10 @@
 namespace mpool::region {
 namespace {
 
-// The marker's value while one thread of a forked child enters it.
-constexpr uint32_t kEntering = ~uint32_t{0};
-
 uint32_t NextGeneration() {
   static std::atomic<uint32_t> last{0};
   uint32_t next = 0;
-  while (next == 0 || next == kEntering) {
+  while (next == 0 || next >= Region::kNoGeneration) {
     next = last.fetch_add(1, std::memory_order_relaxed) + 1;
   }
   return next;
@@ -171,7 +168,8 @@ absl::Status Region::ClaimProcessSlot() {
       " process slots are taken; close a process that uses it"));
 }
 
-absl::Status Region::EnterChild() {
+absl::Status Region::EnterChild(
+    const std::function<absl::Status(uint32_t)>& ready) {
   std::atomic_ref<uint32_t> marker(*marker_.word());
   uint32_t expected = 0;
   if (!marker.compare_exchange_strong(expected, kEntering)) {
@@ -179,8 +177,14 @@ absl::Status Region::EnterChild() {
     if (marker.load() != 0) return absl::OkStatus();
     return absl::UnavailableError("another thread could not enter; try again");
   }
+  const absl::StatusOr<uint32_t> generation = JoinAsChild(ready);
+  marker.store(generation.value_or(0));
+  return generation.status();
+}
+
+absl::StatusOr<uint32_t> Region::JoinAsChild(
+    const std::function<absl::Status(uint32_t)>& ready) {
   if (!options_.shared) {
-    marker.store(0);
     return absl::FailedPreconditionError(absl::StrCat(
         "use ", home_.path(),
         " in a forked child: its memory belongs to the parent alone; open it "
@@ -190,12 +194,14 @@ absl::Status Region::EnterChild() {
   static_cast<void>(process_mutex_.release());
   process_mutex_ = std::make_unique<std::mutex>();
   life_.Forget();
-  absl::StatusOr<os::ByteLock> gate = lock_file_->Lock(0);
-  absl::Status status = gate.status();
-  if (status.ok()) status = CheckStillThere();
-  if (status.ok()) status = ClaimProcessSlot();
+  MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, lock_file_->Lock(0));
+  MPOOL_RETURN_IF_ERROR(CheckStillThere());
+  MPOOL_RETURN_IF_ERROR(ClaimProcessSlot());
   os::RegisterGlobalBarrier();
-  marker.store(status.ok() ? NextGeneration() : 0);
+  const uint32_t generation = NextGeneration();
+  const absl::Status status = ready(generation);
+  if (status.ok()) return generation;
+  Leave(std::move(gate));
   return status;
 }
 

@@ -119,14 +119,22 @@ class Region : public LifeWatch {
   absl::Status Grow(uint64_t size_bytes);
 
   // A number that no other attachment of this process has, nor has a forked
-  // child: 0 in a child until EnterChild. Read on every get.
+  // child: 0 in a child until EnterChild has returned.
   uint32_t generation() const {
-    return std::atomic_ref<uint32_t>(*marker_.word())
-        .load(std::memory_order_relaxed);
+    const uint32_t word = std::atomic_ref<uint32_t>(*marker_.word())
+                              .load(std::memory_order_acquire);
+    return word == kEntering ? 0 : word;
   }
+  // Where it stands, for who compares it with one that he was given: 0 and the
+  // two values below are no generation's.
   uint32_t* generation_word() const { return marker_.word(); }
-  // In a forked child: attaches the child as a process of its own.
-  absl::Status EnterChild();
+  static constexpr uint32_t kEntering = ~uint32_t{0};
+  static constexpr uint32_t kNoGeneration = kEntering - 1;
+  // In a forked child: attaches the child as a process of its own. `ready` gets
+  // its generation and ends what the child must do before another of its
+  // threads may go on; if it fails, the child is out again.
+  absl::Status EnterChild(
+      const std::function<absl::Status(uint32_t)>& ready);
 
   // The slot that belongs to the process itself. Its holder must hold
   // process_mutex().
@@ -182,6 +190,8 @@ class Region : public LifeWatch {
   absl::Status Create(const std::optional<FixedHeader>& old);
   absl::Status Join(const FixedHeader& descriptor, bool* unsound);
   absl::Status FormatRegion(const FixedHeader& fixed);
+  absl::StatusOr<uint32_t> JoinAsChild(
+      const std::function<absl::Status(uint32_t)>& ready);
   absl::Status CheckStillThere() const;
   absl::Status ClaimProcessSlot();
   void Adopt(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);

@@ -7,9 +7,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "os/step.h"
 #include "tests/pool/kill_scenes.h"
+#include "tests/support/step_names.h"
 
 namespace mpool::pooltest {
 namespace {
@@ -132,10 +132,8 @@ TEST_P(KillStepsTest, OthersGoOnAndNothingIsLost) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    All, KillStepsTest, ::testing::ValuesIn(StepNames()),
-    [](const auto& step) {
-      return absl::StrReplaceAll(step.param, {{".", "_"}});
-    });
+    All, KillStepsTest, ::testing::ValuesIn(test::StepNames("")),
+    test::StepTestName);
 
 }  // namespace
 }  // namespace mpool::pooltest

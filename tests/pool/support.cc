@@ -8,12 +8,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <map>
-#include <regex>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "os/crc32.h"
@@ -144,26 +138,5 @@ bool AwaitOrDeath(const os::Shared& board, size_t word, pid_t pid) {
 }
 
 void Watchdog(unsigned seconds) { ::alarm(seconds); }
-
-std::vector<std::string> StepNames() {
-  static const std::regex kStep("MPOOL_STEP\\(\\s*\"([a-z_.0-9]+)\"\\s*\\)");
-  std::set<std::string> names;
-  for (const char* folder : {"os", "region", "mpool", "db"}) {
-    const std::filesystem::path path =
-        std::filesystem::path(MPOOL_SOURCE_DIR) / folder;
-    for (const auto& entry :
-         std::filesystem::recursive_directory_iterator(path)) {
-      const std::string name = entry.path().filename();
-      if (!name.ends_with(".cc") || name.ends_with("_test.cc")) continue;
-      std::ifstream in(entry.path());
-      const std::string text{std::istreambuf_iterator<char>(in), {}};
-      for (std::sregex_iterator at(text.begin(), text.end(), kStep), end;
-           at != end; ++at) {
-        names.insert(at->str(1));
-      }
-    }
-  }
-  return {names.begin(), names.end()};
-}
 
 }  // namespace mpool::pooltest

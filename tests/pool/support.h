@@ -106,9 +106,6 @@ bool AwaitOrDeath(const os::Shared& board, size_t word, pid_t pid);
 // Kills the process when it takes too long, so that a hang is a failure.
 void Watchdog(unsigned seconds);
 
-// Names of all steps in the sources of the library, sorted, each once.
-std::vector<std::string> StepNames();
-
 }  // namespace mpool::pooltest
 
 #endif  // MPOOL_TESTS_POOL_SUPPORT_H_
