@@ -28,12 +28,15 @@ function(mpool_test name)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 ${properties})
 endfunction()
 
+# The precompiled headers are for what links GoogleTest.
 function(mpool_quick_to_build name)
   target_compile_options(${name} PRIVATE -O0 -g1)
   if("undefined" IN_LIST MPOOL_SANITIZE)
     target_compile_options(${name} PRIVATE -fno-sanitize=undefined)
   endif()
-  if(MPOOL_PRECOMPILE AND NOT name STREQUAL "mpool_test_headers")
+  get_target_property(libraries ${name} LINK_LIBRARIES)
+  if(MPOOL_PRECOMPILE AND "GTest::gmock" IN_LIST libraries AND
+     NOT name STREQUAL "mpool_test_headers")
     target_precompile_headers(${name} REUSE_FROM mpool_test_headers)
   endif()
 endfunction()
