@@ -48,6 +48,12 @@ std::string Some(const std::vector<std::string>& all) {
   return text;
 }
 
+absl::Status RepairAtAttach(region::Region& region, Pool& pool) {
+  RepairReport report;
+  region.RepairPredecessor(&report);
+  return pool.FailCheck().status();
+}
+
 }  // namespace
 
 Environment::Environment(std::string home, const EnvOptions& options)
@@ -107,7 +113,7 @@ absl::Status Environment::Attach() {
   });
   MPOOL_RETURN_IF_ERROR(region_->Attach(*pool_));
   absl::Status ready = pool_->Start();
-  if (ready.ok()) ready = pool_->FailCheck().status();
+  if (ready.ok()) ready = RepairAtAttach(*region_, *pool_);
   if (ready.ok()) return ready;
   pool_->Stop();
   bool is_last = false;
@@ -311,7 +317,7 @@ absl::Status RemoveHome(std::string_view home, bool force) {
     if (!absl::IsNotFound(attached)) {
       MPOOL_RETURN_IF_ERROR(attached);
       absl::Status status = pool.Start();
-      if (status.ok()) status = pool.FailCheck().status();
+      if (status.ok()) status = RepairAtAttach(*region, pool);
       if (status.ok()) status = pool.WriteBackAll(/*durable=*/true);
       const uint64_t dirty = pool.Stats().frames_dirty;
       pool.Stop();

@@ -375,9 +375,9 @@ absl::Status FileTable::MarkOpenInChild(const region::Thread& self) {
     FileEntry& entry = *At(index);
     if (FileWord::Unpack(entry.word.load()).generation != local.generation) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "use ", region_.home().path(), " in a forked child: before the child's "
-          "first call its parent closed a file that both had open; open the "
-          "environment again in the child"));
+          "use ", region_.home().path(), " in a forked child: before the "
+          "child's first call its parent closed a file that both had open; "
+          "open the environment again in the child"));
     }
   }
   for (const auto& [index, local] : local_) {

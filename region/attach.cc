@@ -57,9 +57,11 @@ absl::Status NoRegion(const os::File& home) {
       "its programs use"));
 }
 
-// Why nobody can use the region of `size` bytes; empty if it is whole.
-std::string_view WhyUnsound(const RegionHeader& header, uint64_t size,
-                            const FixedHeader& descriptor) {
+// Why nobody can use the region; empty if it is whole. It may be growing: its
+// memory is there before its header says so, and is measured after that.
+absl::StatusOr<std::string_view> WhyUnsound(const RegionHeader& header,
+                                            const os::File& home,
+                                            const FixedHeader& descriptor) {
   if (header.magic.load(std::memory_order_acquire) != kMagic) {
     return "its creation was never finished";
   }
@@ -70,6 +72,10 @@ std::string_view WhyUnsound(const RegionHeader& header, uint64_t size,
     return "its memory belongs to another creation";
   }
   const uint64_t end = header.size_bytes.load(std::memory_order_acquire);
+  MPOOL_ASSIGN_OR_RETURN(
+      const uint64_t size,
+      os::MappingSize(static_cast<Backing>(descriptor.backing), home,
+                      descriptor.segment));
   if (end > size) return "its memory is cut short";
   const uint64_t root = header.root.load(std::memory_order_acquire);
   if (end < sizeof(RegionHeader) || end > fixed->reserved_bytes ||
@@ -262,7 +268,7 @@ absl::Status Region::FormatRegion(const FixedHeader& fixed) {
   header_->size_bytes.store(options_.size_bytes, std::memory_order_relaxed);
   heap_.Format(sizeof(RegionHeader), options_.size_bytes);
   BeginGeneration();
-  MPOOL_RETURN_IF_ERROR(ClaimProcessSlot());
+  MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/false));
   MPOOL_STEP("region.create.format");
   MPOOL_RETURN_IF_ERROR(tenant_->Format(process_thread()));
   if (!os::RegisterGlobalBarrier()) header_->put_needs_fence.store(1);
@@ -293,7 +299,8 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
       os::JoinMapping(backing, home_, descriptor.segment,
                       {.reserved_bytes = descriptor.reserved_bytes}));
   const auto& header = *reinterpret_cast<RegionHeader*>(mapping->base());
-  const std::string_view why = WhyUnsound(header, *size, descriptor);
+  MPOOL_ASSIGN_OR_RETURN(const std::string_view why,
+                         WhyUnsound(header, home_, descriptor));
   if (!why.empty()) return refuse(why);
   const FixedHeader fixed = *SoundCopy(header);
   MPOOL_RETURN_IF_ERROR(CheckLayout(fixed, options_.signature, home_.path()));
@@ -310,7 +317,7 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
     header_->put_needs_fence.store(1);
   }
   BeginGeneration();
-  return ClaimProcessSlot();
+  return ClaimProcessSlot(/*may_succeed=*/true);
 }
 
 absl::StatusOr<RegionRemover> RegionRemover::Begin(std::string_view home) {
@@ -387,10 +394,12 @@ absl::StatusOr<Inspection> InspectRegion(std::string_view home,
   MPOOL_ASSIGN_OR_RETURN(
       inspection.mapping,
       os::JoinMapping(backing, dir, descriptor->segment,
-                      {.reserved_bytes = *size, .read_only = true}));
+                      {.reserved_bytes = descriptor->reserved_bytes,
+                       .read_only = true}));
   const auto& header =
       *reinterpret_cast<RegionHeader*>(inspection.mapping->base());
-  const std::string_view why = WhyUnsound(header, *size, *descriptor);
+  MPOOL_ASSIGN_OR_RETURN(const std::string_view why,
+                         WhyUnsound(header, dir, *descriptor));
   if (!why.empty()) return damaged(why);
   return inspection;
 }

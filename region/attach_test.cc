@@ -64,6 +64,32 @@ TEST_F(AttachTest, TheFirstCreatesTheSecondJoinsAndTheNextAdopts) {
   ExpectOneEnvironment();
 }
 
+// Grows its region once somebody has measured it.
+Attachment* grower = nullptr;
+int MeasureThenGrow(int dir, const char* path, int flags, unsigned mask,
+                    struct statx* info) {
+  const int result = os::RealSyscalls().statx(dir, path, flags, mask, info);
+  if (grower == nullptr) return result;
+  const uint64_t size = grower->region().header()->size_bytes.load();
+  if (info->stx_size != size) return result;
+  EXPECT_THAT(std::exchange(grower, nullptr)->region().Grow(size + 65536),
+              IsOk());
+  return result;
+}
+
+TEST_F(AttachTest, ARegionThatGrowsMeanwhileIsJoined) {
+  auto first = *Attachment::Open(home_.path());
+  os::Sys().statx = MeasureThenGrow;
+  grower = first.get();
+  auto second = *Attachment::Open(home_.path());
+  EXPECT_EQ(grower, nullptr);
+  EXPECT_EQ(second->region().attached(), Attached::kJoined);
+  grower = first.get();
+  EXPECT_THAT(InspectRegion(home_.path(), first->region().fixed().signature),
+              IsOk());
+  EXPECT_EQ(grower, nullptr);
+}
+
 TEST_F(AttachTest, OnlyTheLastOneIsTheLast) {
   auto first = *Attachment::Open(home_.path());
   auto second = *Attachment::Open(home_.path());
@@ -125,6 +151,83 @@ TEST_F(AttachTest, AllProcessSlotsTakenIsAnErrorThatSaysWhatToDo) {
   ASSERT_THAT(all[77]->Leave(), IsOk());
   auto again = *Attachment::Open(home_.path());
   EXPECT_EQ(again->region().process(), 78u);
+}
+
+// Each has a thread, a pin, a latch and a chunk that nothing names.
+void DieInTheMiddle(const std::string& home, uint32_t latch) {
+  auto there = *Attachment::Open(home);
+  const Thread thread = *there->region().RegisterThread();
+  thread.slot->used.store(1);
+  thread.slot->entries[0].store(9);
+  EXPECT_THAT(there->heap().Allocate(there->self(), 64, 16), IsOk());
+  there->root().latches[latch].Lock(thread.id, there->region().watch(),
+                                    LockRank::kFiles);
+  RankReleased(LockRank::kFiles);
+}
+
+class AllDeadTest : public AttachTest {
+ protected:
+  // Every process slot is held by a dead process, whose numbers grow.
+  AllDeadTest() {
+    std::vector<std::unique_ptr<Attachment>> all;
+    all.push_back(*Attachment::Open(home_.path()));
+    used_ = all[0]->heap().Stats(all[0]->self()).used_chunks;
+    DieInTheMiddle(home_.path(), 0);
+    DieInTheMiddle(home_.path(), 1);
+    while (all.size() < kMaxProcesses - 2) {
+      all.push_back(*Attachment::Open(home_.path()));
+    }
+  }
+  void ExpectRepaired(Attachment& here) {
+    here.Repair();
+    EXPECT_THAT(here.ProcessSlots(), ElementsAre(here.region().process()));
+    EXPECT_THAT(here.ThreadSlots(), ElementsAre(here.self().id));
+    EXPECT_EQ(here.root().latches[0].owner(), 0u);
+    EXPECT_EQ(here.root().latches[1].owner(), 0u);
+    EXPECT_THAT(here.heap().Check(here.self()), IsOk());
+    // A block of thread slots stays.
+    EXPECT_EQ(here.heap().Stats(here.self()).used_chunks, used_ + 1);
+    EXPECT_EQ(here.region().header()->repairs.load(), kMaxProcesses);
+  }
+
+  uint32_t used_ = 0;
+};
+
+TEST_F(AllDeadTest, TheNextTakesTheSlotOfOneAndRepairsThemAll) {
+  auto here = *Attachment::Open(home_.path());
+  EXPECT_EQ(here->region().attached(), Attached::kAdopted);
+  EXPECT_EQ(here->region().process(), 1u);
+  ASSERT_EQ(here->at_attach().processes.size(), 1u);
+  EXPECT_EQ(here->at_attach().processes[0].slot, 1u);
+  ExpectRepaired(*here);
+  EXPECT_THAT(here->Leave(), IsOk());
+}
+
+TEST_F(AllDeadTest, OneThatDiesAsASuccessorIsSucceededInTurn) {
+  {
+    auto first = *Attachment::Open(home_.path());
+    EXPECT_EQ(first->region().process(), 1u);
+    ASSERT_THAT(first->region().RegisterThread(), IsOk());
+  }
+  auto here = *Attachment::Open(home_.path());
+  EXPECT_EQ(here->region().process(), 1u);
+  here->Repair();
+  EXPECT_THAT(here->ProcessSlots(), ElementsAre(1));
+  EXPECT_THAT(here->ThreadSlots(), ElementsAre(1));
+}
+
+TEST_F(AllDeadTest, WhatASuccessorInheritedIsRepairedAsItsOwn) {
+  // Slots 2 and 3 died in the middle; make them the first that are found.
+  auto one = *Attachment::Open(home_.path());
+  ASSERT_EQ(one->region().process(), 1u);
+  auto two = *Attachment::Open(home_.path());
+  EXPECT_EQ(two->region().process(), 2u);
+  EXPECT_EQ(two->at_attach().pins, 1u);
+  EXPECT_EQ(two->at_attach().latches, 1u);
+  EXPECT_EQ(two->root().latches[0].owner(), 0u);
+  EXPECT_EQ(two->root().latches[1].owner(), kMaxProcesses + 2);
+  ASSERT_THAT(one->Leave(), IsOk());
+  ExpectRepaired(*two);
 }
 
 TEST_F(AttachTest, AllThreadSlotsTakenIsAnErrorAndAThreadThatEndsMakesRoom) {

@@ -137,6 +137,21 @@ TEST_P(KilledLeaverTest, IsRepairedByTheNextWhoAdopts) {
   EXPECT_EQ(here->region().attached(), Attached::kAdopted);
 }
 
+using KilledSuccessorTest = KillTest;
+INSTANTIATE_TEST_SUITE_P(Step, KilledSuccessorTest,
+                         ::testing::ValuesIn(StepNames("region.succeed.")),
+                         StepTestName);
+
+TEST_P(KilledSuccessorTest, IsSucceededByTheNext) {
+  std::vector<std::unique_ptr<Attachment>> all;
+  while (all.size() < kMaxProcesses) {
+    all.push_back(*Attachment::Open(home_.path()));
+  }
+  all.clear();  // they died
+  ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
+  EXPECT_NE(OpenAndCheck(), nullptr);
+}
+
 using KilledRemoverTest = KillTest;
 INSTANTIATE_TEST_SUITE_P(Step, KilledRemoverTest,
                          ::testing::ValuesIn(StepNames("region.remove.")),

@@ -117,8 +117,8 @@ Thread Region::process_thread() const {
   return {process_, process_, &header_->process_threads[process_ - 1]};
 }
 
-void Region::MarkLive(uint32_t slot) {
-  ProcessSlot& place = header_->processes[slot - 1];
+void Region::WriteIdentity() {
+  ProcessSlot& place = header_->processes[process_ - 1];
   const os::ProcessIdentity me = os::CurrentProcess();
   place.pid.store(static_cast<uint32_t>(me.pid), std::memory_order_relaxed);
   place.start_time.store(me.start_time, std::memory_order_relaxed);
@@ -127,11 +127,65 @@ void Region::MarkLive(uint32_t slot) {
   std::memcpy(command, me.command.data(), sizeof(command));
   place.command[0].store(command[0], std::memory_order_relaxed);
   place.command[1].store(command[1], std::memory_order_relaxed);
-  ClaimWord(&header_->process_threads[slot - 1].word, slot);
-  process_ = slot;
 }
 
-absl::Status Region::ClaimProcessSlot() {
+void Region::MarkLive(uint32_t slot) {
+  process_ = slot;
+  WriteIdentity();
+  ClaimWord(&header_->process_threads[slot - 1].word, slot);
+}
+
+// False if the slot is not free, or somebody else was faster.
+absl::StatusOr<bool> Region::TryClaimFree(uint32_t slot) {
+  std::atomic<uint64_t>& place = header_->processes[slot - 1].word;
+  uint64_t old = place.load(std::memory_order_acquire);
+  if (ProcessWord::Unpack(old).state != SlotState::kFree) return false;
+  MPOOL_ASSIGN_OR_RETURN(os::ByteLock lock, lock_file_->TryLock(slot));
+  if (!lock.held()) return false;
+  MPOOL_STEP("region.join.locked");
+  // Look again: only a slot that is free under its lock may be taken.
+  old = place.load(std::memory_order_acquire);
+  ProcessWord word = ProcessWord::Unpack(old);
+  if (word.state != SlotState::kFree) return false;
+  word = {.generation = word.generation + 1, .state = SlotState::kLive};
+  // First, so that who looks for the dead finds one that got no further.
+  RaiseTo(&header_->process_high_water, slot);
+  if (!place.compare_exchange_strong(old, word.Pack(),
+                                     std::memory_order_seq_cst)) {
+    return false;
+  }
+  MPOOL_STEP("region.join.live");
+  life_ = std::move(lock);
+  MarkLive(slot);
+  MPOOL_STEP("region.join.marked");
+  return true;
+}
+
+// Takes the place of a dead process. What it left is this one's to repair from
+// then on; should this one die before, all of it counts as its own.
+absl::StatusOr<bool> Region::TrySucceed(uint32_t slot) {
+  std::atomic<uint64_t>& place = header_->processes[slot - 1].word;
+  uint64_t old = place.load(std::memory_order_acquire);
+  ProcessWord word = ProcessWord::Unpack(old);
+  if (word.state == SlotState::kFree || IsClaimedByLiving(word)) return false;
+  MPOOL_ASSIGN_OR_RETURN(os::ByteLock lock, lock_file_->TryLock(slot));
+  if (!lock.held()) return false;
+  MPOOL_STEP("region.succeed.locked");
+  word = {.generation = word.generation + 1, .state = SlotState::kLive};
+  if (!place.compare_exchange_strong(old, word.Pack(),
+                                     std::memory_order_seq_cst)) {
+    return false;
+  }
+  MPOOL_STEP("region.succeed.live");
+  life_ = std::move(lock);
+  process_ = slot;
+  // The thread that has the slot's own id is among them.
+  ClaimWord(&header_->process_threads[slot - 1].word, slot);
+  inherited_ = ThreadsOf(slot);
+  return true;
+}
+
+absl::Status Region::ClaimProcessSlot(bool may_succeed) {
   if (!options_.shared) {
     ProcessWord word{.generation = 1, .state = SlotState::kLive};
     RaiseTo(&header_->process_high_water, 1);
@@ -140,28 +194,13 @@ absl::Status Region::ClaimProcessSlot() {
     return absl::OkStatus();
   }
   for (uint32_t slot = 1; slot <= kMaxProcesses; ++slot) {
-    std::atomic<uint64_t>& place = header_->processes[slot - 1].word;
-    uint64_t old = place.load(std::memory_order_acquire);
-    if (ProcessWord::Unpack(old).state != SlotState::kFree) continue;
-    MPOOL_ASSIGN_OR_RETURN(os::ByteLock lock, lock_file_->TryLock(slot));
-    if (!lock.held()) continue;
-    MPOOL_STEP("region.join.locked");
-    // Look again: only a slot that is free under its lock may be taken.
-    old = place.load(std::memory_order_acquire);
-    ProcessWord word = ProcessWord::Unpack(old);
-    if (word.state != SlotState::kFree) continue;
-    word = {.generation = word.generation + 1, .state = SlotState::kLive};
-    // First, so that who looks for the dead finds one that got no further.
-    RaiseTo(&header_->process_high_water, slot);
-    if (!place.compare_exchange_strong(old, word.Pack(),
-                                       std::memory_order_seq_cst)) {
-      continue;
-    }
-    MPOOL_STEP("region.join.live");
-    life_ = std::move(lock);
-    MarkLive(slot);
-    MPOOL_STEP("region.join.marked");
-    return absl::OkStatus();
+    MPOOL_ASSIGN_OR_RETURN(const bool claimed, TryClaimFree(slot));
+    if (claimed) return absl::OkStatus();
+  }
+  // Who is to repair the dead needs a slot, and they may hold them all.
+  for (uint32_t slot = 1; may_succeed && slot <= kMaxProcesses; ++slot) {
+    MPOOL_ASSIGN_OR_RETURN(const bool succeeded, TrySucceed(slot));
+    if (succeeded) return absl::OkStatus();
   }
   return absl::ResourceExhaustedError(absl::StrCat(
       "join region of ", home_.path(), ": all ", kMaxProcesses,
@@ -196,7 +235,7 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   life_.Forget();
   MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, lock_file_->Lock(0));
   MPOOL_RETURN_IF_ERROR(CheckStillThere());
-  MPOOL_RETURN_IF_ERROR(ClaimProcessSlot());
+  MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/false));
   os::RegisterGlobalBarrier();
   const uint32_t generation = NextGeneration();
   const absl::Status status = ready(generation);
@@ -317,6 +356,11 @@ absl::StatusOr<os::ByteLock> Region::BeginLeave(bool* is_last) {
 }
 
 void Region::Leave(os::ByteLock gate) {
+  if (inherited_.any()) {
+    // Nobody has repaired the predecessor: the next one must find it dead.
+    life_.Drop();
+    return;
+  }
   ForEachThread([&](uint32_t, ThreadSlot& slot, ThreadWord word) {
     if (word.process == process_) SetThreadState(&slot, ThreadState::kFree);
   });

@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -49,6 +50,8 @@ struct Thread {
   uint32_t process = 0;  // its process slot
   ThreadSlot* slot = nullptr;
 };
+
+using DeadThreads = std::bitset<kMaxThreads + 1>;
 
 enum class Attached { kCreated, kJoined, kAdopted };
 
@@ -85,7 +88,8 @@ class Region : public LifeWatch {
   // A region that was mapped for looking only.
   Region(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);
   // Creates, joins or adopts. `tenant` must outlive the attachment.
-  // Dead processes are not repaired yet: call RepairAll next.
+  // Dead processes are not repaired yet: call RepairPredecessor and RepairAll
+  // next.
   // `gate`, if given, is byte 0, held by the caller.
   absl::Status Attach(Tenant& tenant, const os::ByteLock* gate = nullptr);
 
@@ -163,6 +167,9 @@ class Region : public LifeWatch {
 
   // LifeWatch.
   void Suspect(uint32_t suspect, uint32_t self) override;
+  // Repairs the dead process whose slot this one took, if it did.
+  // REQUIRES: the tenant can repair, and no thread has registered.
+  void RepairPredecessor(RepairReport* report);
   // Looks at every process and repairs the dead.
   void RepairAll(const Thread& self, RepairReport* report);
   // Called with each repair that this process finished.
@@ -193,15 +200,25 @@ class Region : public LifeWatch {
   absl::StatusOr<uint32_t> JoinAsChild(
       const std::function<absl::Status(uint32_t)>& ready);
   absl::Status CheckStillThere() const;
-  absl::Status ClaimProcessSlot();
+  absl::Status ClaimProcessSlot(bool may_succeed);
+  absl::StatusOr<bool> TryClaimFree(uint32_t slot);
+  absl::StatusOr<bool> TrySucceed(uint32_t slot);
   void Adopt(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);
   void BeginGeneration();
   void MarkLive(uint32_t slot);
+  void WriteIdentity();
   std::optional<uint32_t> ClaimThreadSlot();
   void ReapLeaving();
 
   // repair.cc
+  bool IsLocked(uint32_t process) const;
+  bool IsClaimedByLiving(const ProcessWord& word) const;
   bool ClaimRepair(uint32_t process);
+  DeadThreads ThreadsOf(uint32_t process) const;
+  void ClearLedgers(const DeadThreads& dead, RepairReport* report);
+  void FreeThread(uint32_t id);
+  void RepairRows(const Thread& self, uint32_t process,
+                  const DeadThreads& dead, RepairReport* report);
   void RepairProcess(const Thread& self, uint32_t process,
                      RepairReport* report);
 
@@ -217,6 +234,9 @@ class Region : public LifeWatch {
   Tenant* tenant_ = nullptr;
   os::ByteLock life_;
   uint32_t process_ = 0;
+  // Threads of the dead process whose slot this one took, until they are
+  // repaired.
+  DeadThreads inherited_;
   os::ForkMarker marker_;
   // Behind a pointer: a forked child leaves a held one behind and takes a new.
   std::unique_ptr<std::mutex> process_mutex_;

@@ -12,10 +12,11 @@
 //             repairer; the slot turns free last.
 //             P4 no I/O, no callback and no wait under the claim, but for
 //             bucket latches, whose dead owners are repaired in turn.
+//             P5 a process that takes a dead one's slot repairs it as the
+//             slot's owner: to others it lives, and should it die, all threads
+//             of the slot are dead alike.
 // Crash:      the claim names the repairer's slot and generation; whoever finds
 //             that one gone takes the claim over.
-
-#include <bitset>
 
 #include "os/futex.h"
 #include "os/step.h"
@@ -23,29 +24,34 @@
 
 namespace mpool::region {
 
+bool Region::IsLocked(uint32_t process) const {
+  // A probe that fails proves nothing.
+  const auto held = lock_file_->FindHeld(process, 1);
+  return !held.ok() || held->has_value();
+}
+
+// Whether the slot is being repaired by a process that lives.
+bool Region::IsClaimedByLiving(const ProcessWord& word) const {
+  const uint32_t repairer = word.repairer;
+  if (word.state != SlotState::kRepairing || repairer == 0 ||
+      repairer > kMaxProcesses) {
+    return false;
+  }
+  const ProcessWord other = ProcessWord::Unpack(
+      header_->processes[repairer - 1].word.load(std::memory_order_acquire));
+  return other.generation == word.repairer_generation &&
+         other.state == SlotState::kLive && IsLocked(repairer);
+}
+
 // Live and dead -> repairing, in this process's name; or takes over the claim
 // of a dead repairer. False if the process lives or is being repaired.
 bool Region::ClaimRepair(uint32_t process) {
   std::atomic<uint64_t>& place = header_->processes[process - 1].word;
   uint64_t seen = place.load(std::memory_order_acquire);
   const ProcessWord word = ProcessWord::Unpack(seen);
-  auto is_locked = [&](uint32_t slot) {
-    // A probe that fails proves nothing.
-    const auto held = lock_file_->FindHeld(slot, 1);
-    return !held.ok() || held->has_value();
-  };
   if (word.state == SlotState::kFree) return false;
-  if (word.state == SlotState::kLive && is_locked(process)) return false;
-  if (word.state == SlotState::kRepairing) {
-    const uint32_t repairer = word.repairer;
-    if (repairer == 0 || repairer > kMaxProcesses) return false;
-    const ProcessWord other = ProcessWord::Unpack(
-        header_->processes[repairer - 1].word.load(std::memory_order_acquire));
-    if (other.generation == word.repairer_generation &&
-        other.state == SlotState::kLive && is_locked(repairer)) {
-      return false;
-    }
-  }
+  if (word.state == SlotState::kLive && IsLocked(process)) return false;
+  if (IsClaimedByLiving(word)) return false;
   const ProcessWord mine = ProcessWord::Unpack(
       header_->processes[process_ - 1].word.load(std::memory_order_acquire));
   const ProcessWord claim{.generation = word.generation,
@@ -61,15 +67,15 @@ bool Region::ClaimRepair(uint32_t process) {
   return true;
 }
 
-void Region::RepairProcess(const Thread& self, uint32_t process,
-                           RepairReport* report) {
-  if (process == process_ || !options_.shared || !ClaimRepair(process)) return;
-  std::bitset<kMaxThreads + 1> dead;
+DeadThreads Region::ThreadsOf(uint32_t process) const {
+  DeadThreads threads;
   ForEachThread([&](uint32_t id, ThreadSlot&, ThreadWord word) {
-    if (word.process == process) dead.set(id);
+    if (word.process == process) threads.set(id);
   });
-  auto is_dead = [&](uint32_t id) { return id <= kMaxThreads && dead[id]; };
+  return threads;
+}
 
+void Region::ClearLedgers(const DeadThreads& dead, RepairReport* report) {
   for (uint32_t id = 1; id <= kMaxThreads; ++id) {
     if (!dead[id]) continue;
     ForEachEntry(*SlotOf(id), [&](std::atomic<uint64_t>& entry) {
@@ -80,6 +86,13 @@ void Region::RepairProcess(const Thread& self, uint32_t process,
     });
   }
   MPOOL_STEP("region.repair.ledgers");
+}
+
+// All that the dead threads left, but for their slots.
+void Region::RepairRows(const Thread& self, uint32_t process,
+                        const DeadThreads& dead, RepairReport* report) {
+  auto is_dead = [&](uint32_t id) { return id <= kMaxThreads && dead[id]; };
+  ClearLedgers(dead, report);
   tenant_->RepairTenant(self, process, is_dead, report);
   MPOOL_STEP("region.repair.tenant");
   const uint32_t block_owner = header_->block_latch.owner();
@@ -88,24 +101,50 @@ void Region::RepairProcess(const Thread& self, uint32_t process,
   }
   heap_.Repair(self, process, is_dead);
   MPOOL_STEP("region.repair.heap");
-  for (uint32_t id = 1; id <= kMaxThreads; ++id) {
-    if (!dead[id]) continue;
-    ThreadSlot* slot = SlotOf(id);
-    slot->intent_chunk.store(0, std::memory_order_relaxed);
-    const ThreadWord word =
-        ThreadWord::Unpack(slot->word.load(std::memory_order_relaxed));
-    slot->word.store(ThreadWord{.generation = word.generation + 1}.Pack(),
-                     std::memory_order_release);
-    MPOOL_STEP("region.repair.thread");
-  }
-  ProcessSlot& place = header_->processes[process - 1];
   report->processes.push_back(
-      {static_cast<int>(place.pid.load(std::memory_order_relaxed)), process});
-  header_->repairs.fetch_add(1, std::memory_order_relaxed);
-  const ProcessWord word = ProcessWord::Unpack(place.word.load());
-  place.word.store(ProcessWord{.generation = word.generation}.Pack(),
+      {static_cast<int>(header_->processes[process - 1].pid.load(
+           std::memory_order_relaxed)),
+       process});
+}
+
+void Region::FreeThread(uint32_t id) {
+  ThreadSlot* slot = SlotOf(id);
+  slot->intent_chunk.store(0, std::memory_order_relaxed);
+  const ThreadWord word =
+      ThreadWord::Unpack(slot->word.load(std::memory_order_relaxed));
+  slot->word.store(ThreadWord{.generation = word.generation + 1}.Pack(),
                    std::memory_order_release);
+  MPOOL_STEP("region.repair.thread");
+}
+
+void Region::RepairProcess(const Thread& self, uint32_t process,
+                           RepairReport* report) {
+  if (process == process_ || !options_.shared || !ClaimRepair(process)) return;
+  const DeadThreads dead = ThreadsOf(process);
+  RepairRows(self, process, dead, report);
+  for (uint32_t id = 1; id <= kMaxThreads; ++id) {
+    if (dead[id]) FreeThread(id);
+  }
+  header_->repairs.fetch_add(1, std::memory_order_relaxed);
+  std::atomic<uint64_t>& place = header_->processes[process - 1].word;
+  const ProcessWord word = ProcessWord::Unpack(place.load());
+  place.store(ProcessWord{.generation = word.generation}.Pack(),
+              std::memory_order_release);
   MPOOL_STEP("region.repair.freed");
+}
+
+void Region::RepairPredecessor(RepairReport* report) {
+  if (inherited_.none()) return;
+  const Thread self = process_thread();
+  RepairRows(self, process_, inherited_, report);
+  for (uint32_t id = 1; id <= kMaxThreads; ++id) {
+    if (inherited_[id] && id != self.id) FreeThread(id);
+  }
+  self.slot->intent_chunk.store(0, std::memory_order_relaxed);
+  inherited_.reset();
+  header_->repairs.fetch_add(1, std::memory_order_relaxed);
+  WriteIdentity();
+  if (on_repair_ != nullptr) on_repair_(*report);
 }
 
 void Region::Suspect(uint32_t suspect, uint32_t self) {

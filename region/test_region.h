@@ -84,6 +84,7 @@ class Attachment {
     made->tenant_ = std::make_unique<TestTenant>(*made->region_);
     made->tenant_->set_format_error(format_error);
     MPOOL_RETURN_IF_ERROR(made->region_->Attach(*made->tenant_));
+    made->region_->RepairPredecessor(&made->at_attach_);
     return made;
   }
 
@@ -103,6 +104,9 @@ class Attachment {
     region_->Leave(std::move(gate));
     return absl::OkStatus();
   }
+
+  // What was repaired when this one took the slot of a dead process.
+  const RepairReport& at_attach() const { return at_attach_; }
 
   // Slots that are not free.
   std::vector<uint32_t> ProcessSlots() const {
@@ -129,6 +133,7 @@ class Attachment {
  private:
   std::unique_ptr<Region> region_;
   std::unique_ptr<TestTenant> tenant_;
+  RepairReport at_attach_;
 };
 
 // Removes the region of a home that nobody is attached to.

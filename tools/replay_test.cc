@@ -32,11 +32,11 @@ using testing::IsEmpty;
 
 constexpr uint64_t kPages = 400;
 
-// ThreadSanitizer knows one process. Thread A reads a page and puts it; a writer
-// in another process sees A's ledger entry empty and takes the hint off; thread
-// B of A's process then takes the page for update without looking at A's ledger,
-// for there is no hint. A comes before B by way of the other process alone,
-// which looks like a race from here.
+// ThreadSanitizer knows one process. Thread A reads a page and puts it; a
+// writer in another process sees A's ledger entry empty and takes the hint off;
+// thread B of A's process then takes the page for update without looking at A's
+// ledger, for there is no hint. A comes before B by way of the other process
+// alone, which looks like a race from here.
 #if defined(__SANITIZE_THREAD__)
 constexpr uint32_t kThreadsOfEachProcess = 1;
 #else
