@@ -135,7 +135,8 @@ TEST_F(WriteErrorTest, AVictimThatCannotBeWrittenIsNotLost) {
     status = PutText(*both_.file, page, "more");
     if (status.ok()) ++page;
   }
-  EXPECT_THAT(status, WriteFailed());
+  EXPECT_THAT(status, Fails(StatusCode::kResourceExhausted, "find a frame",
+                            "could not be written", path_, "Input/output"));
   EXPECT_EQ(page, test::kSmallCache / 4096);
   Mend();
   EXPECT_THAT(PutText(*both_.file, page, "more"), IsOk());

@@ -150,19 +150,22 @@ absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
   entry.poisoned.store(0);
   for (auto& bits : entry.open_bits) bits.store(0);
   SetSeen(entry, info);
+  return SetPath(self, entry, request.path);
+}
+
+// In a place of its own: others read the old one without a latch.
+absl::Status FileTable::SetPath(const region::Thread& self, FileEntry& entry,
+                                const std::string& path) {
   const uint64_t old = entry.path.load();
-  auto copy = [&](uint64_t offset) {
-    std::memcpy(region_.base() + offset, request.path.c_str(),
-                request.path.size() + 1);
-  };
-  if (region_.heap().SizeOf(old) > request.path.size()) {
-    copy(old);
-    return absl::OkStatus();
-  }
-  MPOOL_RETURN_IF_ERROR(region_.heap()
-                            .AllocateLinked(self, request.path.size() + 1, 16,
-                                            &entry.path, copy)
-                            .status());
+  if (old != 0 && PathOf(entry) == path) return absl::OkStatus();
+  MPOOL_RETURN_IF_ERROR(
+      region_.heap()
+          .AllocateLinked(self, path.size() + 1, 16, &entry.path,
+                          [&](uint64_t offset) {
+                            std::memcpy(region_.base() + offset, path.c_str(),
+                                        path.size() + 1);
+                          })
+          .status());
   if (old != 0) static_cast<void>(region_.heap().Free(self, old));
   return absl::OkStatus();
 }
@@ -212,6 +215,8 @@ absl::StatusOr<uint32_t> FileTable::FindOrClaim(const region::Thread& self,
   if (found.has_value()) {
     MPOOL_RETURN_IF_ERROR(Match(*At(*found), request, info, *found, drop));
     RaiseTo(&At(*found)->page_count, info.size_bytes / request.page_bytes);
+    // It may have been renamed; who writes its pages back opens it by path.
+    MPOOL_RETURN_IF_ERROR(SetPath(self, *At(*found), request.path));
     return *found;
   }
   MPOOL_RETURN_IF_ERROR(CheckSize(request, info));
@@ -308,16 +313,36 @@ absl::StatusOr<std::shared_ptr<os::File>> FileTable::ForWriting(
   Local& local = local_[index];
   if (local.generation != generation) local = Local{generation, 0, nullptr};
   if (local.writable != nullptr) return local.writable;
-  const std::string path = PathOf(entry);
-  MPOOL_ASSIGN_OR_RETURN(os::File file, os::File::Open(path, {}));
-  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());
-  if (!IsSame(entry, info.identity)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "write back pages of ", path,
-        ": another file has that name now; put the old one back"));
+  std::string path = PathOf(entry);
+  absl::StatusOr<os::File> file = OpenAgain(entry, path);
+  // Somebody may have opened it under another name meanwhile.
+  for (std::string now = PathOf(entry); !file.ok() && now != path;
+       now = PathOf(entry)) {
+    path = now;
+    file = OpenAgain(entry, path);
   }
-  local.writable = std::make_shared<os::File>(std::move(file));
+  MPOOL_RETURN_IF_ERROR(file.status());
+  local.writable = std::make_shared<os::File>(*std::move(file));
   return local.writable;
+}
+
+absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry,
+                                              const std::string& path) {
+  absl::StatusOr<os::File> file = os::File::Open(path, {});
+  if (absl::IsNotFound(file.status())) {
+    return absl::NotFoundError(absl::StrCat(
+        "write back pages of ", path, ": the file is not there any more; put "
+        "it back, open it under its new name, or discard its pages with "
+        "'mpool remove --force' once nobody uses the environment"));
+  }
+  MPOOL_RETURN_IF_ERROR(file.status());
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file->Info());
+  if (IsSame(entry, info.identity)) return file;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "write back pages of ", path,
+      ": another file has that name now; put the old one back, open it under "
+      "its new name, or discard its pages with 'mpool remove --force' once "
+      "nobody uses the environment"));
 }
 
 void FileTable::BeforeWrite(FileEntry& entry) {

@@ -161,6 +161,10 @@ class FileTable {
                                      const Drop& drop);
   absl::Status Fill(const region::Thread& self, FileEntry& entry,
                     const Request& request, const os::FileInfo& info);
+  static absl::StatusOr<os::File> OpenAgain(const FileEntry& entry,
+                                            const std::string& path);
+  absl::Status SetPath(const region::Thread& self, FileEntry& entry,
+                       const std::string& path);
   absl::Status EnsureBlock(const region::Thread& self, uint32_t block);
 
   region::Region& region_;

@@ -73,6 +73,11 @@ absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
         "make a page of ", file.path,
         ": the file was opened with FileOptions::read_only"));
   }
+  // First, so that a call that finds no frame makes no page.
+  MPOOL_ASSIGN_OR_RETURN(
+      BufferHeader * header,
+      TakeFrame(*self, file.page_class,
+                os::Deadline(absl::InfiniteDuration())));
   // The number is the caller's alone from here on. If it dies, the page reads
   // as cleared.
   MPOOL_STEP("mpool.new.number");
@@ -81,8 +86,12 @@ absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
   Request request = MakeRequest(file, page, Mode::kExclusive, {});
   request.create = true;
   request.fresh = true;
-  MPOOL_ASSIGN_OR_RETURN(const Pin pin, GetSlow(*self, request));
-  return WritePage(pin);
+  request.frame = header;
+  const absl::StatusOr<Pin> pin = GetSlow(*self, request);
+  // Somebody who knew the number has brought the page in already.
+  if (request.frame != nullptr) frames_.GiveBack(self->thread, *request.frame);
+  MPOOL_RETURN_IF_ERROR(pin.status());
+  return WritePage(*pin);
 }
 
 absl::StatusOr<Pin> Pool::GetSlow(ThreadContext& self,

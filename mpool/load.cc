@@ -9,6 +9,7 @@
 // Crash: LOADING names the loader; repair takes slot and frame back.
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
@@ -17,6 +18,20 @@
 
 namespace mpool::internal {
 namespace {
+
+// Bytes, within the limits of any file system: 2 GiB.
+constexpr uint64_t kEveryFileHolds = uint64_t{1} << 31;
+
+// A page that the file system cannot hold could never be written.
+absl::Status CheckCanHold(const OpenedFile& file, PageNo page) {
+  const uint64_t end = (page + 1) * file.page_bytes;
+  if (end <= kEveryFileHolds || file.file->CanHold(end)) {
+    return absl::OkStatus();
+  }
+  return absl::OutOfRangeError(absl::StrCat(
+      "make page ", page, " of ", file.path, ": its file system has no files "
+      "of ", end, " bytes; use smaller page numbers, or another file system"));
+}
 
 // Raises the page count so that it covers `page`; false if it did already.
 bool Extend(FileEntry& entry, PageNo page) {
@@ -36,18 +51,24 @@ absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
                                               const Request& request) {
   FileEntry& entry = *request.file->entry;
   bool exists = !request.fresh;
-  if (request.page >= entry.page_count.load(std::memory_order_acquire)) {
+  const bool grows =
+      request.page >= entry.page_count.load(std::memory_order_acquire);
+  if (grows) {
     if (!request.create || request.file->read_only) {
       return absl::NotFoundError(absl::StrCat(
           "get page ", request.page, " of ", request.file->path,
           ": the file has ", entry.page_count.load(),
           " pages; make it with New or GetOptions::create"));
     }
-    exists = !Extend(entry, request.page);
+    MPOOL_RETURN_IF_ERROR(CheckCanHold(*request.file, request.page));
   }
-  MPOOL_ASSIGN_OR_RETURN(
-      BufferHeader * header,
-      TakeFrame(self, request.file->page_class, request.deadline));
+  BufferHeader* header = std::exchange(request.frame, nullptr);
+  if (header == nullptr) {
+    MPOOL_ASSIGN_OR_RETURN(
+        header, TakeFrame(self, request.file->page_class, request.deadline));
+  }
+  // Once there is room for the page: a get that fails makes none.
+  if (grows) exists = !Extend(entry, request.page);
   header->key.store(request.key, std::memory_order_release);
   MPOOL_STEP("mpool.load.keyed");
   absl::StatusOr<bool> published = PublishSlot(self, request, *header);
@@ -122,6 +143,12 @@ absl::Status Pool::Fill(ThreadContext& self, const Request& request,
     MPOOL_ASSIGN_OR_RETURN(
         got, request.file->file->ReadAt(
                  request.page * request.file->page_bytes, bytes));
+    if (got != 0 && got != bytes.size()) {
+      return absl::DataLossError(absl::StrCat(
+          "get page ", request.page, " of ", request.file->path,
+          ": the file ends ", got, " bytes into it; it was cut by others: "
+          "restore it"));
+    }
     self.Count(Counter::pages_read);
     request.file->entry->pages_read.fetch_add(1, std::memory_order_relaxed);
   } else {

@@ -142,6 +142,10 @@ absl::Status Pool::EnterChild() {
   return region_.EnterChild([this](uint32_t generation) {
     {
       std::lock_guard<std::mutex> lock(region_.process_mutex());
+      // As at any join: children that die one after another would fill it.
+      RepairReport report;
+      region_.RepairPredecessor(&report);
+      region_.RepairAll(region_.process_thread(), &report);
       MPOOL_RETURN_IF_ERROR(
           files_.MarkOpenInChild(region_.process_thread()));
     }
@@ -172,11 +176,20 @@ absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
   }
   std::unique_ptr<ThreadContext>& context = contexts.by_generation[generation];
   if (context == nullptr) {
-    MPOOL_ASSIGN_OR_RETURN(const region::Thread thread,
-                           region_.RegisterThread());
-    MPOOL_RETURN_IF_ERROR(ledger_.FreeEntry(thread).status());
+    absl::StatusOr<region::Thread> thread = region_.RegisterThread();
+    if (absl::IsResourceExhausted(thread.status())) {
+      // The dead may hold what is missing.
+      {
+        std::lock_guard<std::mutex> lock(region_.process_mutex());
+        RepairReport report;
+        region_.RepairAll(region_.process_thread(), &report);
+      }
+      thread = region_.RegisterThread();
+    }
+    MPOOL_RETURN_IF_ERROR(thread.status());
+    MPOOL_RETURN_IF_ERROR(ledger_.FreeEntry(*thread).status());
     context = std::make_unique<ThreadContext>();
-    context->thread = thread;
+    context->thread = *thread;
     context->generation = generation;
   }
   last_context = {

@@ -109,6 +109,7 @@ class Pool final : public region::Tenant {
     bool create = false;
     bool scan = false;
     bool fresh = false;  // nobody but the caller can have made this page
+    mutable BufferHeader* frame = nullptr;  // taken for it, for the first load
     os::Deadline deadline{absl::InfiniteDuration()};
   };
 

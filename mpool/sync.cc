@@ -8,6 +8,7 @@
 // the pages that it may have lost dirty again and stays known.
 
 #include <cstring>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
@@ -36,8 +37,7 @@ absl::Status StickyError(const std::string& path, const FileEntry& entry) {
 
 absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait) {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
-  MPOOL_RETURN_IF_ERROR(WriteOut(*self, file, os::Deadline(wait)));
-  absl::Status result;
+  absl::Status result = WriteOut(*self, file, os::Deadline(wait));
   files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
     if (file.has_value() && *file != index) return;
     const absl::Status status = MakeDurable(index, entry);
@@ -82,11 +82,14 @@ absl::Status Pool::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
     pending.emplace_back(&header, header.key.load());
     if (s.has(State::kDirty)) dirty.push_back(&header);
   });
-  const absl::Status written =
-      write_back_.Write(self, std::move(dirty), nullptr);
-  if (!written.ok()) return written;
+  result.Update(write_back_.Write(self, std::move(dirty), nullptr));
+  // What one file cannot have written must not keep others from it.
+  std::set<uint64_t> failed;
   for (const auto& [header, key] : pending) {
-    MPOOL_RETURN_IF_ERROR(WriteOutOne(self, *header, key, deadline));
+    if (failed.contains(PageKey::FilePart(key))) continue;
+    const absl::Status status = WriteOutOne(self, *header, key, deadline);
+    if (!status.ok()) failed.insert(PageKey::FilePart(key));
+    result.Update(status);
   }
   return result;
 }
@@ -101,10 +104,9 @@ absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
     if (seen.phase() == Phase::kPoisoned) return LostPage(header, key);
     if (seen.phase() != Phase::kValid) break;
     if (!seen.has(State::kDirty | State::kWriting | State::kX)) break;
-    // A writer that waits for this very thread's guard is not waited for.
-    const bool is_reader =
-        ledger_.FindOwn(self.thread, frames_.IndexOf(header)).has_value();
-    if (seen.has(State::kX) || (seen.has(State::kXPending) && !is_reader)) {
+    // A writer that only waits for readers is not waited for: one of them may
+    // wait for this very call.
+    if (seen.has(State::kX)) {
       if (seen.owner() == self.thread.id) {
         const FileEntry* entry = files_.At(PageKey::FileIndex(key));
         return absl::FailedPreconditionError(absl::StrCat(

@@ -74,9 +74,12 @@ absl::StatusOr<BufferHeader*> Pool::TakeVictim(ThreadContext& self,
       return header;
     }
   }
-  // Pages that cannot be written are the reason why there is no frame.
-  MPOOL_RETURN_IF_ERROR(failure);
-  return nullptr;
+  if (failure.ok()) return nullptr;
+  // The reason is not the caller's page, so its code is not the caller's.
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "find a frame for a page of ", ClassBytes(page_class),
+      " bytes: those that nobody holds are dirty and could not be written (",
+      failure.message(), ")"));
 }
 
 Pool::Evicted Pool::TryEvict(ThreadContext& self, BufferHeader& header) {

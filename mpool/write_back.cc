@@ -23,11 +23,13 @@ bool WriteBack::Begin(ThreadContext& self, BufferHeader& header,
   MPOOL_STEP("mpool.write.owned");
   const uint64_t key = header.key.load(std::memory_order_acquire);
   const FrameIndex frame = frames_.IndexOf(header);
-  const bool reentrant = ledger_.FindOwn(self.thread, frame).has_value();
   Ledger::Publish(*entry, frame, Mode::kShared);
   MPOOL_STEP("mpool.write.entered");
   bool begun = false;
-  if (latch_.TryShared(header, key, reentrant) == Enter::kGranted) {
+  // Also under XP, as one who reads the page already: the writer that waits may
+  // wait for a reader who waits for this write. It looks again before it takes
+  // the page.
+  if (latch_.TryShared(header, key, /*reentrant=*/true) == Enter::kGranted) {
     State seen = header.Load();
     while (seen.has(State::kDirty) && !begun) {
       begun = header.Change(

@@ -266,6 +266,13 @@ absl::StatusOr<FileInfo> File::Info() const {
   return InfoOf(raw);
 }
 
+// lseek refuses what lies beyond the largest file; nothing here reads or writes
+// at the offset that it leaves.
+bool File::CanHold(uint64_t size) const {
+  return size < uint64_t{1} << 63 &&
+         Sys().lseek(fd_, static_cast<off_t>(size), SEEK_SET) >= 0;
+}
+
 absl::StatusOr<size_t> File::ReadAt(uint64_t offset,
                                     std::span<std::byte> out) const {
   size_t done = 0;

@@ -79,6 +79,9 @@ class File {
 
   bool is_open() const { return fd_ >= 0; }
   int fd() const { return fd_; }
+  // Whether the file system has files of so many bytes.
+  bool CanHold(uint64_t size) const;
+
   const std::string& path() const { return path_; }
 
   absl::StatusOr<FileInfo> Info() const;

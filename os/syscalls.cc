@@ -49,6 +49,7 @@ constexpr Syscalls kReal = {
     .fdatasync = ::fdatasync,
     .ftruncate = ::ftruncate,
     .fallocate = ::fallocate,
+    .lseek = ::lseek,
     .fstat = ::fstat,
     .fstatat = ::fstatat,
     .statx = ::statx,

@@ -38,6 +38,7 @@ struct Syscalls {
   int (*fdatasync)(int fd);
   int (*ftruncate)(int fd, off_t size);
   int (*fallocate)(int fd, int mode, off_t offset, off_t size);
+  off_t (*lseek)(int fd, off_t offset, int whence);
   int (*fstat)(int fd, struct stat* out);
   int (*fstatat)(int dir, const char* path, struct stat* out, int flags);
   int (*statx)(int dir, const char* path, int flags, unsigned mask,

@@ -8,6 +8,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "os/clock.h"
 #include "os/crc32.h"
 #include "os/futex.h"
 #include "os/process.h"
@@ -57,13 +58,17 @@ absl::Status NoRegion(const os::File& home) {
       "its programs use"));
 }
 
+constexpr std::string_view kUnfinished = "its creation was never finished";
+// How long the kernel may take over the locks of a dead process.
+constexpr absl::Duration kDying = absl::Seconds(2);
+
 // Why nobody can use the region; empty if it is whole. It may be growing: its
 // memory is there before its header says so, and is measured after that.
 absl::StatusOr<std::string_view> WhyUnsound(const RegionHeader& header,
                                             const os::File& home,
                                             const FixedHeader& descriptor) {
   if (header.magic.load(std::memory_order_acquire) != kMagic) {
-    return "its creation was never finished";
+    return kUnfinished;
   }
   const FixedHeader* fixed = SoundCopy(header);
   if (fixed == nullptr) return "its header is damaged";
@@ -301,6 +306,9 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   const auto& header = *reinterpret_cast<RegionHeader*>(mapping->base());
   MPOOL_ASSIGN_OR_RETURN(const std::string_view why,
                          WhyUnsound(header, home_, descriptor));
+  // A creator holds the gate until the region is whole. This process has the
+  // gate: so that creator is dead, and its slot's lock about to go.
+  if (why == kUnfinished && !alone && AwaitNobody()) return AttachShared();
   if (!why.empty()) return refuse(why);
   const FixedHeader fixed = *SoundCopy(header);
   MPOOL_RETURN_IF_ERROR(CheckLayout(fixed, options_.signature, home_.path()));
@@ -318,6 +326,18 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   }
   BeginGeneration();
   return ClaimProcessSlot(/*may_succeed=*/true);
+}
+
+// Whether every slot's lock goes within kDying.
+bool Region::AwaitNobody() const {
+  const os::Deadline deadline(kDying);
+  while (true) {
+    const auto holder = lock_file_->FindHeld(1, kMaxProcesses);
+    if (!holder.ok()) return false;
+    if (!holder->has_value()) return true;
+    if (deadline.passed()) return false;
+    os::Sleep(absl::Milliseconds(1));
+  }
 }
 
 absl::StatusOr<RegionRemover> RegionRemover::Begin(std::string_view home) {
@@ -379,7 +399,14 @@ absl::StatusOr<Inspection> InspectRegion(std::string_view home,
   }
   MPOOL_RETURN_IF_ERROR(CheckLayout(*descriptor, signature, dir.path()));
   const Backing backing = static_cast<Backing>(descriptor->backing);
-  auto damaged = [&](std::string_view why) {
+  auto damaged = [&](std::string_view why) -> absl::Status {
+    const auto locks = os::LockFile::Open(dir, kRegisterName, false, 0600);
+    const auto gate = locks.ok() ? locks->FindHeld(0, 1) : locks.status();
+    if (gate.ok() && gate->has_value()) {
+      return absl::UnavailableError(absl::StrCat(
+          "inspect ", dir.path(), ": its region is being made or removed; "
+          "look again"));
+    }
     return absl::DataLossError(absl::StrCat(
         "inspect ", dir.path(), ": its region cannot be used: ", os::Abs(why),
         "; DbEnv::Open makes a new one once nobody uses it"));

@@ -235,7 +235,7 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   life_.Forget();
   MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, lock_file_->Lock(0));
   MPOOL_RETURN_IF_ERROR(CheckStillThere());
-  MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/false));
+  MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/true));
   os::RegisterGlobalBarrier();
   const uint32_t generation = NextGeneration();
   const absl::Status status = ready(generation);

@@ -197,6 +197,7 @@ class Region : public LifeWatch {
   absl::Status Create(const std::optional<FixedHeader>& old);
   absl::Status Join(const FixedHeader& descriptor, bool* unsound);
   absl::Status FormatRegion(const FixedHeader& fixed);
+  bool AwaitNobody() const;
   absl::StatusOr<uint32_t> JoinAsChild(
       const std::function<absl::Status(uint32_t)>& ready);
   absl::Status CheckStillThere() const;

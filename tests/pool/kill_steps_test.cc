@@ -131,9 +131,19 @@ TEST_P(KillStepsTest, OthersGoOnAndNothingIsLost) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, KillStepsTest, ::testing::ValuesIn(test::StepNames("")),
-    test::StepTestName);
+// Who takes a dead process's slot is killed by region/kill_test.cc: it takes as
+// many dead as there are slots.
+std::vector<std::string> StepsOfScenes() {
+  std::vector<std::string> steps = test::StepNames("");
+  std::erase_if(steps, [](const std::string& step) {
+    return step.starts_with("region.succeed.");
+  });
+  return steps;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, KillStepsTest,
+                         ::testing::ValuesIn(StepsOfScenes()),
+                         test::StepTestName);
 
 }  // namespace
 }  // namespace mpool::pooltest
