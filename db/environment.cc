@@ -194,6 +194,12 @@ absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
 }
 
 absl::Status Environment::CloseFile(OpenedFile* file) {
+  // A forked child that never came in has nothing open but its copy.
+  if (region_->generation() == 0) {
+    pool_->files().Forget(*file);
+    delete file;
+    return absl::OkStatus();
+  }
   absl::Status status = CheckNoGuardsOn(*file);
   if (status.ok()) status = pool_->CloseFile(*file);
   DeliverEvents();

@@ -202,6 +202,10 @@ TEST_P(ForkTest, AChildWhoseParentClosedTheFileMeanwhileIsRefusedEveryTime) {
     EXPECT_EQ(GetText(*own.file, 0), "first");
     return own.Close().ToString();
   });
+  Child idle([&](Channel& parent) -> std::string {
+    parent.Hear();
+    return both.Close().ToString();
+  });
   ASSERT_THAT(both.file->Close(), IsOk());
   // The place goes to another when there is no other one left.
   std::unique_ptr<MPoolFile> other;
@@ -211,6 +215,8 @@ TEST_P(ForkTest, AChildWhoseParentClosedTheFileMeanwhileIsRefusedEveryTime) {
   ASSERT_THAT(PutText(*other, 0, "other"), IsOk());
   child.Say("go");
   EXPECT_EQ(child.End(), "OK");
+  idle.Say("go");
+  EXPECT_EQ(idle.End(), "OK");
   EXPECT_EQ(GetText(*other, 0), "other");
 }
 

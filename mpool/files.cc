@@ -46,7 +46,8 @@ absl::Status CheckSize(const FileTable::Request& request,
   return absl::InvalidArgumentError(absl::StrCat(
       "open file ", request.path, ": its size ", info.size_bytes,
       " is not a multiple of the page size ", request.page_bytes,
-      "; give the page size that it was made with"));
+      "; give the page size that it was made with, or another file if it has "
+      "no pages"));
 }
 
 void SetState(FileEntry& entry, FileState state) {
@@ -276,6 +277,14 @@ bool FileTable::Close(const region::Thread& self, const OpenedFile& file) {
   if (IsOpenAnywhere(*file.entry)) return false;
   SetState(*file.entry, FileState::kClosed);
   return true;
+}
+
+void FileTable::Forget(const OpenedFile& file) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto local = local_.find(file.index);
+  if (local != local_.end() && --local->second.handles == 0) {
+    local_.erase(local);
+  }
 }
 
 bool FileTable::IsOnlyOpener(const region::Thread& self,

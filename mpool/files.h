@@ -122,6 +122,8 @@ class FileTable {
   // Clears the process's bit if this was its last handle; tells whether nobody
   // has the file open any more.
   bool Close(const region::Thread& self, const OpenedFile& file);
+  // Gives back a handle that a forked child inherited and never used.
+  void Forget(const OpenedFile& file);
   // Whether this is the last handle on the file, in any process.
   bool IsOnlyOpener(const region::Thread& self, const OpenedFile& file) const;
   // A forked child has its parent's handles open too; all of them or, if the

@@ -7,7 +7,12 @@
 // - The home must be a local directory that all its users see as the same
 //   one; /dev/shm must be shared too (or use Backing::kFile).
 // - A process that is stopped (SIGSTOP, a debugger) while it holds a page
-//   keeps holding it. A process that dies does not.
+//   keeps holding it. A process that dies does not. One that is stopped inside
+//   a call may make others wait beyond their deadlines, inside Open or Close
+//   every Open: stop processes outside of calls.
+// - A process writes pages of files that others changed. A limit on file sizes
+//   (RLIMIT_FSIZE) that a page exceeds is answered by SIGXFSZ: ignore that
+//   signal, and the call has an error.
 // - After fork, the child may use the environment: it registers itself at its
 //   first call. Guards that it inherited do nothing. Backing::kHeap cannot be
 //   used in a child.

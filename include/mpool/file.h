@@ -33,6 +33,11 @@ MPOOL_EXPORT absl::Status Unbuilt(const char* what);
 inline constexpr GetOptions kDefaultGet{};
 }  // namespace internal
 
+// While a file is open it must not be cut or replaced by others. One that is
+// renamed stays the same file to those who have it open; the others find it
+// again, for its pages may be theirs to write, once somebody opens it under its
+// new name. Dirty pages of a file that was removed stay until the region is
+// removed with force.
 class MPOOL_EXPORT MPoolFile {
  public:
   MPoolFile(const MPoolFile&) = delete;
