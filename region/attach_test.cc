@@ -370,55 +370,6 @@ TEST_F(AttachTest, AChildWhoseParentLeftAndRemovedTheRegionIsToldSo) {
   EXPECT_THAT(child.End(), ::testing::HasSubstr("in a forked child"));
 }
 
-// Rounds of the race; MPOOL_ROUNDS asks for more.
-int Rounds(int by_default) {
-  const char* given = std::getenv("MPOOL_ROUNDS");
-  return given == nullptr ? by_default : std::atoi(given);
-}
-
-struct Race {
-  std::atomic<uint32_t> go;
-  std::atomic<uint32_t> created;
-  std::atomic<uint32_t> joined;
-  std::atomic<uint32_t> others;
-  std::atomic<uint32_t> inside;
-};
-
-TEST_F(AttachTest, OfSixteenProcessesThatComeTogetherOneCreatesAndAllJoin) {
-  constexpr uint32_t kRacers = 16;
-  for (int round = 0; round < Rounds(20); ++round) {
-    const TempHome home;
-    os::SharedMemory<Race> race;
-    std::vector<std::unique_ptr<test::Child>> racers;
-    for (uint32_t i = 0; i < kRacers; ++i) {
-      racers.push_back(std::make_unique<test::Child>([&](Channel& parent) {
-        while (race->go.load() == 0) {
-          os::FutexWait(&race->go, 0, absl::InfiniteDuration());
-        }
-        const auto here = Attachment::Open(home.path());
-        if (!here.ok()) return here.status().ToString();
-        const Attached how = (*here)->region().attached();
-        ++(how == Attached::kCreated  ? race->created
-           : how == Attached::kJoined ? race->joined
-                                      : race->others);
-        ++race->inside;
-        parent.Hear();  // nobody leaves before all have come
-        return (*here)->Leave().ToString();
-      }));
-    }
-    race->go = 1;
-    os::FutexWakeAll(&race->go);
-    while (race->inside.load() < kRacers) std::this_thread::yield();
-    for (auto& racer : racers) racer->Say("leave");
-    for (auto& racer : racers) ASSERT_EQ(racer->End(), "OK");
-    ASSERT_EQ(race->created.load(), 1u) << "round " << round;
-    ASSERT_EQ(race->joined.load(), kRacers - 1) << "round " << round;
-    ASSERT_EQ(race->others.load(), 0u) << "round " << round;
-    ASSERT_THAT(WithoutIds(AllOf(home.path())),
-                ElementsAreArray(OneEnvironment()));
-  }
-}
-
 class RemoverTest : public AttachTest {
  protected:
   // Whom a child tells that it is about to wait for a lock.
