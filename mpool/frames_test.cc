@@ -114,7 +114,7 @@ TEST(FrameTableTest, AQueueGivesBackInItsOrder) {
   ClassHeader& c = frames.page_class(3);
   region::LatchGuard guard(c.queue_latch, pool.self().id,
                            pool.region().watch(), region::LockRank::kQueue);
-  for (const int i : {2, 0, 4}) {
+  for (const size_t i : {2u, 0u, 4u}) {
     frames.Link(*taken[i], Queue::kReplacement, /*at_front=*/false);
   }
   frames.Link(*taken[5], Queue::kReplacement, /*at_front=*/true);

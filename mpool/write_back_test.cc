@@ -53,8 +53,8 @@ TEST_F(WriteBackTest, SixtyFourNeighboursGoOutInOneCall) {
 TEST_F(WriteBackTest, AGapOrAnotherFileBeginsACallAndOrderIsByFileAndPage) {
   const OpenedFile f = pool_.Open("f", 512, 100);
   const OpenedFile g = pool_.Open("g", 512, 100);
-  for (const PageNo page : {9, 4, 5, 8, 3}) Dirty(f, page);
-  for (const PageNo page : {6, 7}) Dirty(g, page);
+  for (const PageNo page : {9u, 4u, 5u, 8u, 3u}) Dirty(f, page);
+  for (const PageNo page : {6u, 7u}) Dirty(g, page);
   ASSERT_TRUE(pool_.pool().Sync(std::nullopt, absl::InfiniteDuration()).ok());
   EXPECT_THAT(writes_, ElementsAre("1536@1536", "1024@4096", "1024@3072"));
 }

@@ -39,7 +39,7 @@ bool SurvivesProtection(WarmPool& pool, const std::function<void()>& body) {
 TEST(NoSharedStoreTest, AThousandWarmGetsStoreOnlyToTheOwnLedger) {
   WarmPool pool;
   EXPECT_TRUE(SurvivesProtection(pool, [&] {
-    for (int i = 0; i < 1000; ++i) pool.GetAndPut(i % WarmPool::kPages);
+    for (PageNo i = 0; i < 1000; ++i) pool.GetAndPut(i % WarmPool::kPages);
   }));
 }
 

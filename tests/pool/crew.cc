@@ -245,7 +245,7 @@ void Worker::UseHeap() {
     chunks.push_back(Must(heap.Allocate(self, size, 16), "allocate"));
   };
   for (int i = 0; i < 6; ++i) take(64 + Any(500));
-  for (const size_t i : {1, 3, 2}) {
+  for (const size_t i : {1u, 3u, 2u}) {
     Must(heap.Free(self, chunks[i]), "free");
     chunks[i] = 0;
   }
