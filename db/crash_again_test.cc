@@ -6,7 +6,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -14,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
+#include "tests/support/campaign.h"
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
 #include "tests/support/status_matchers.h"
@@ -30,11 +30,6 @@ using test::OpenBoth;
 using test::PutText;
 using test::SmallEnv;
 using test::TempHome;
-
-int Deaths() {
-  const char* given = std::getenv("MPOOL_ROUNDS");
-  return given == nullptr ? 60 : std::atoi(given);
-}
 
 size_t EntriesOf(const std::string& directory) {
   return static_cast<size_t>(std::distance(
@@ -106,7 +101,7 @@ TEST_P(CrashAgainTest, LeavesAsMuchAsThereWas) {
   // The first one may make what is used again by all that follow.
   die();
   const Holdings before(*both.env, home.path());
-  for (int i = 0; i < Deaths(); ++i) {
+  for (uint64_t i = 0; i < test::Rounds(60); ++i) {
     SCOPED_TRACE(absl::StrCat("death ", i));
     die();
     if (HasFatalFailure()) return;

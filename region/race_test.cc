@@ -8,7 +8,6 @@
 #include <signal.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <random>
 #include <thread>
 
@@ -19,6 +18,7 @@
 #include "os/futex.h"
 #include "os/test_support.h"
 #include "region/test_region.h"
+#include "tests/support/campaign.h"
 #include "tests/support/child.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_home.h"
@@ -109,15 +109,6 @@ std::string OpenInRace(const std::string& home, Backing backing, uint32_t me,
 class RaceTest : public os::SyscallTest,
                  public ::testing::WithParamInterface<Backing> {
  protected:
-  static int Rounds() {
-    const char* given = std::getenv("MPOOL_ROUNDS");
-    return given == nullptr ? 10 : std::atoi(given);
-  }
-  static uint64_t Seed() {
-    const char* given = std::getenv("MPOOL_SEED");
-    return given == nullptr ? 1 : std::strtoull(given, nullptr, 10);
-  }
-
   void Start(const std::string& home) {
     memory_ = std::make_unique<os::SharedMemory<Race>>();
     race = memory_->operator->();
@@ -162,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(Shared, RaceTest,
 
 TEST_P(RaceTest, OfSixteenOneCreatesAndAllJoinWithoutSleepOrRetry) {
   uint64_t longest = 0;
-  for (int round = 0; round < Rounds(); ++round) {
+  for (uint64_t round = 0; round < test::Rounds(10); ++round) {
     SCOPED_TRACE(absl::StrCat("round ", round));
     const TempHome home;
     Start(home.path());
@@ -181,9 +172,9 @@ TEST_P(RaceTest, OfSixteenOneCreatesAndAllJoinWithoutSleepOrRetry) {
 }
 
 TEST_P(RaceTest, OneOfThemDiesAndTheOthersAreInOneRegion) {
-  std::mt19937_64 random(Seed());
-  for (int round = 0; round < Rounds(); ++round) {
-    SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", Seed(), " round ", round));
+  std::mt19937_64 random(test::Seed());
+  for (uint64_t round = 0; round < test::Rounds(10); ++round) {
+    SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", test::Seed(), " round ", round));
     const TempHome home;
     Start(home.path());
     const size_t victim = random() % kRacers;

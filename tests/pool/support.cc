@@ -17,11 +17,6 @@
 namespace mpool::pooltest {
 namespace {
 
-uint64_t FromEnvironment(const char* name, uint64_t by_default) {
-  const char* text = ::getenv(name);
-  return text == nullptr ? by_default : ::strtoull(text, nullptr, 0);
-}
-
 struct Label {
   uint64_t number;
   uint64_t version;
@@ -30,16 +25,6 @@ struct Label {
 };
 
 }  // namespace
-
-uint64_t Seed() {
-  static const uint64_t seed = FromEnvironment(
-      "MPOOL_SEED", (uint64_t{std::random_device()()} << 8) ^ 0x51);
-  return seed;
-}
-
-uint64_t Rounds(uint64_t by_default) {
-  return FromEnvironment("MPOOL_ROUNDS", by_default);
-}
 
 void Must(const absl::Status& status, std::string_view what) {
   if (status.ok()) return;

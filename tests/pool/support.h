@@ -22,12 +22,12 @@
 #include "mpool/mpool.h"
 #include "mpool/pool.h"
 #include "os/test_support.h"
+#include "tests/support/campaign.h"
 
 namespace mpool::pooltest {
 
-// MPOOL_SEED replays a run, MPOOL_ROUNDS lengthens it.
-uint64_t Seed();
-uint64_t Rounds(uint64_t by_default);
+using test::Rounds;
+using test::Seed;
 
 // Aborts with the error's text: a child cannot report through GoogleTest.
 void Must(const absl::Status& status, std::string_view what);
