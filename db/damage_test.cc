@@ -103,8 +103,9 @@ class Victim {
 struct Damage {
   const char* name;
   std::function<void(const Victim&)> harm;
-  const char* words;     // of the refusal while a process is inside
-  bool refused = false;  // with nobody inside, too
+  const char* words;  // of the refusal while a process is inside
+  // Of the refusal with nobody inside; Ok if the region is made anew.
+  StatusCode idle = StatusCode::kOk;
 };
 
 const std::vector<Damage> kDamages = {
@@ -112,17 +113,17 @@ const std::vector<Damage> kDamages = {
      [](const Victim& v) {
        v.ForgeAll([](FixedHeader& fixed) { fixed.version = 77; });
      },
-     "layout version 77", true},
+     "layout version 77", StatusCode::kFailedPrecondition},
     {"OtherSignature",
      [](const Victim& v) {
        v.ForgeAll([](FixedHeader& fixed) { fixed.signature = 0xabcdef01; });
      },
-     "signature abcdef01", true},
+     "signature abcdef01", StatusCode::kFailedPrecondition},
     {"OtherVersionInTheRegionAlone",
      [](const Victim& v) {
        v.Forge(v.segment, [](FixedHeader& fixed) { fixed.version = 77; });
      },
-     "layout version 77", true},
+     "layout version 77", StatusCode::kFailedPrecondition},
     {"OtherBoot",
      [](const Victim& v) {
        v.ForgeAll([](FixedHeader& fixed) { fixed.boot_id[3] ^= 1; });
@@ -138,7 +139,7 @@ const std::vector<Damage> kDamages = {
      [](const Victim& v) {
        v.ForgeAll([](FixedHeader& fixed) { fixed.reserved_bytes = 8192; });
      },
-     "its header is damaged"},
+     "its header is damaged", StatusCode::kDataLoss},
     {"GarbageDescriptor",
      [](const Victim& v) { v.Scribble(v.descriptor, 384); },
      "__db.001 is gone or damaged"},
@@ -161,10 +162,10 @@ const std::vector<Damage> kDamages = {
      "its memory is cut short"},
     {"GarbageHeader",
      [](const Victim& v) { v.Scribble(v.segment, sizeof(RegionHeader)); },
-     "its creation was never finished"},
+     "its header is damaged", StatusCode::kDataLoss},
     {"GarbageFixedCopies",
      [](const Victim& v) { v.Scribble(v.segment, 2 * sizeof(FixedHeader)); },
-     "its header is damaged"},
+     "its header is damaged", StatusCode::kDataLoss},
     {"NoMagic",
      [](const Victim& v) { v.SetWord(offsetof(RegionHeader, magic), 0); },
      "its creation was never finished"},
@@ -172,12 +173,12 @@ const std::vector<Damage> kDamages = {
      [](const Victim& v) {
        v.SetWord(offsetof(RegionHeader, size_bytes), 0);
      },
-     "its header is damaged"},
+     "its header is damaged", StatusCode::kDataLoss},
     {"RootOutside",
      [](const Victim& v) {
        v.SetWord(offsetof(RegionHeader, root), uint64_t{1} << 50);
      },
-     "its header is damaged"},
+     "its header is damaged", StatusCode::kDataLoss},
 };
 
 class DamageTest
@@ -238,11 +239,12 @@ TEST_P(DamageTest, WithNobodyInsideIsMadeAnewOrRefusedInOneSentence) {
   static_cast<void>(DbEnv::Inspect(home_.path()));
   const auto before = victim.Snapshot();
   auto both = OpenBoth(home_.path(), options());
-  if (damage().refused) {
-    EXPECT_THAT(both, Fails(StatusCode::kFailedPrecondition, home_.path(),
-                            damage().words, "mpool remove"));
+  const bool refused = damage().idle != StatusCode::kOk;
+  if (refused) {
+    EXPECT_THAT(both, Fails(damage().idle, home_.path(), damage().words,
+                            "mpool remove"));
     EXPECT_THAT(DbEnv::Remove(home_.path()),
-                Fails(StatusCode::kFailedPrecondition, damage().words));
+                Fails(damage().idle, damage().words));
     EXPECT_EQ(victim.Snapshot(), before);
     EXPECT_THAT(DbEnv::Remove(home_.path(), true), IsOk());
     both = OpenBoth(home_.path(), options());
@@ -250,6 +252,8 @@ TEST_P(DamageTest, WithNobodyInsideIsMadeAnewOrRefusedInOneSentence) {
   ASSERT_THAT(both, IsOk());
   EXPECT_EQ(GetText(*both->file, 0), "on disk");
   EXPECT_EQ(both->env->Stats().processes, 1u);
+  // Of the one before nothing is left.
+  EXPECT_LE(test::SegmentsOf(home_.path()).size(), 1u);
   EXPECT_THAT(PutText(*both->file, 0, "new"), IsOk());
   EXPECT_THAT(both->Close(), IsOk());
   EXPECT_THAT(DbEnv::Inspect(home_.path()), IsOk());
@@ -262,9 +266,11 @@ TEST_P(DamageTest, WithNobodyInsideCanBeRemoved) {
             "OK");
   const Victim victim(home_);
   damage().harm(victim);
-  EXPECT_THAT(DbEnv::Remove(home_.path(), damage().refused), IsOk());
-  EXPECT_FALSE(fs::exists(victim.descriptor));
-  EXPECT_FALSE(fs::exists(home_.Below(region::kRegisterName)));
+  const bool refused = damage().idle != StatusCode::kOk;
+  EXPECT_THAT(DbEnv::Remove(home_.path(), refused), IsOk());
+  auto left = test::AllOf(home_.path());
+  std::erase(left, "__db.002.away");  // not a name of ours
+  EXPECT_THAT(left, ::testing::ElementsAre("pages.db"));
 }
 
 }  // namespace

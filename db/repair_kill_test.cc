@@ -131,6 +131,7 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
   TempHome home_;
 };
 
+// Once with somebody inside, who sees to it that the region is not adopted.
 INSTANTIATE_TEST_SUITE_P(Region, RepairKillTest,
                          ::testing::ValuesIn(test::StepNames("region.repair.")),
                          test::StepTestName);
@@ -139,8 +140,15 @@ INSTANTIATE_TEST_SUITE_P(Pool, RepairKillTest,
                          test::StepTestName);
 
 TEST_P(RepairKillTest, TheNextWhoAdoptsFinishes) {
+  Child bystander([&](Channel& parent) -> std::string {
+    auto env = *DbEnv::Open(home_.path(), TinyEnv());
+    parent.Say("in");
+    return parent.Hear();
+  });
+  ASSERT_EQ(bystander.Hear(), "in");
   Victim();
   ASSERT_EQ(Repairer(), test::kKilled);
+  ASSERT_EQ(bystander.Kill(), test::kKilled);
   auto both = *OpenBoth(home_.path(), TinyEnv());
   ExpectWhole(both);
 }
@@ -161,6 +169,30 @@ TEST_P(RepairKillTest, OneWhoWasThereAllTheTimeFinishes) {
   ASSERT_EQ(Repairer(), test::kKilled);
   third.Say("go");
   EXPECT_EQ(third.End(), "done");
+}
+
+using AdoptKillTest = RepairKillTest;
+INSTANTIATE_TEST_SUITE_P(Region, AdoptKillTest,
+                         ::testing::ValuesIn(test::StepNames("region.adopt.")),
+                         test::StepTestName);
+INSTANTIATE_TEST_SUITE_P(Pool, AdoptKillTest,
+                         ::testing::ValuesIn(test::StepNames("mpool.adopt.")),
+                         test::StepTestName);
+
+TEST_P(AdoptKillTest, TheNextAdoptsFromTheStart) {
+  Victim();
+  ASSERT_EQ(Repairer(), test::kKilled);
+  auto both = *OpenBoth(home_.path(), TinyEnv());
+  ExpectWhole(both);
+}
+
+TEST_P(AdoptKillTest, ARemoverAdoptsTooAndCountsWhatIsNotOnDisk) {
+  Victim();
+  ASSERT_EQ(Repairer(), test::kKilled);
+  EXPECT_THAT(DbEnv::Remove(home_.path()),
+              Fails(StatusCode::kFailedPrecondition, "not all on disk",
+                    "page 0"));
+  EXPECT_THAT(DbEnv::Remove(home_.path(), true), IsOk());
 }
 
 }  // namespace

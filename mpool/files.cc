@@ -50,15 +50,15 @@ absl::Status CheckSize(const FileTable::Request& request,
       "no pages"));
 }
 
-void SetState(FileEntry& entry, FileState state) {
+}  // namespace
+
+void FileTable::SetState(FileEntry& entry, FileState state) {
   FileWord word =
       FileWord::Unpack(entry.word.load(std::memory_order_relaxed));
   word.state = state;
   word.owner = 0;
   entry.word.store(word.Pack(), std::memory_order_release);
 }
-
-}  // namespace
 
 FileEntry* FileTable::At(uint32_t index) const {
   if (index >= kMaxFiles) return nullptr;

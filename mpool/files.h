@@ -146,6 +146,9 @@ class FileTable {
   template <class F>
   void ForEach(F&& visit) const;
 
+  // Nobody else is attached; see Pool::Adopt.
+  void Adopt(region::Reachable* reached, RepairReport* report);
+  bool IsPageOf(uint64_t key) const;
   // Repair: entries claimed by the dead turn free, their bits go.
   void Repair(const region::Thread& self, uint32_t process,
               const std::function<bool(uint32_t)>& is_dead,
@@ -168,6 +171,7 @@ class FileTable {
   absl::Status SetPath(const region::Thread& self, FileEntry& entry,
                        const std::string& path);
   absl::Status EnsureBlock(const region::Thread& self, uint32_t block);
+  static void SetState(FileEntry& entry, FileState state);
 
   region::Region& region_;
   FrameTable& frames_;

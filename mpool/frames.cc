@@ -13,7 +13,6 @@ namespace {
 using region::LatchGuard;
 using region::LockRank;
 
-constexpr uint64_t kHeaderPageBytes = 4096;  // headers made at creation
 constexpr uint64_t kMinExtentBytes = uint64_t{64} << 10;
 constexpr uint64_t kMaxExtentBytes = uint64_t{2} << 20;
 // From here on frames start at a huge page's boundary; below, the gap would
@@ -30,6 +29,12 @@ uint64_t FrameAlignment(uint64_t cache_bytes) {
   return cache_bytes >= kAlignFrom ? kMaxExtentBytes : kHeaderPageBytes;
 }
 
+State Freed(State s) {
+  return State{s.bits & ~(State::kVersionOne - 1)}.WithPhase(Phase::kFree);
+}
+
+}  // namespace
+
 uint64_t ExtentBytes(uint64_t cache_bytes) {
   return std::clamp(cache_bytes / 32 / kMinExtentBytes * kMinExtentBytes,
                     kMinExtentBytes, kMaxExtentBytes);
@@ -40,17 +45,10 @@ uint64_t ExtentCount(uint64_t cache_bytes) {
   return (cache_bytes + size - 1) / size;
 }
 
-State Freed(State s) {
-  return State{s.bits & ~(State::kVersionOne - 1)}.WithPhase(Phase::kFree);
-}
-
-}  // namespace
-
 PoolSize SizeOfPool(uint64_t cache_bytes) {
   const uint64_t extents = ExtentCount(cache_bytes);
   const uint64_t headers =
-      RoundUp(cache_bytes, kHeaderPageBytes) / kHeaderPageBytes *
-      sizeof(BufferHeader);
+      LargePageHeaders(cache_bytes) * sizeof(BufferHeader);
   const uint64_t tables = sizeof(region::RegionHeader) + sizeof(PoolHeader) +
                           extents * (sizeof(Extent) + kPageClasses * 4) +
                           headers + headers / 3 + kSpareBytes;
@@ -93,8 +91,7 @@ absl::Status FrameTable::Format(const region::Thread& self,
   MPOOL_RETURN_IF_ERROR(heap.AllocateLinked(self, extents * kPageClasses * 4,
                                             64, &pool_->rings)
                             .status());
-  const uint64_t headers =
-      RoundUp(cache_bytes, kHeaderPageBytes) / kHeaderPageBytes;
+  const uint64_t headers = LargePageHeaders(cache_bytes);
   MPOOL_RETURN_IF_ERROR(heap.AllocateLinked(self,
                                             headers * sizeof(BufferHeader), 64,
                                             &pool_->headers)
@@ -124,10 +121,7 @@ absl::Status FrameTable::MakeHeaders(const region::Thread& self,
   Extent& extent = extents_[index];
   const uint64_t page_bytes = ClassBytes(page_class);
   if (page_bytes >= kHeaderPageBytes) {
-    const uint64_t share = pool_->extent_bytes / kHeaderPageBytes;
-    extent.headers.store(pool_->headers.load() +
-                             index * share * sizeof(BufferHeader),
-                         std::memory_order_release);
+    extent.headers.store(HeadersOfLarge(index), std::memory_order_release);
   } else {
     const uint64_t need = frames * sizeof(BufferHeader);
     const uint64_t left = extent.headers.load(std::memory_order_relaxed);

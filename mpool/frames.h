@@ -25,6 +25,7 @@
 
 #include "absl/status/statusor.h"
 #include "mpool/buffer_header.h"
+#include "mpool/frame_set.h"
 #include "region/region.h"
 
 namespace mpool::internal {
@@ -76,6 +77,15 @@ struct PoolHeader {
 };
 static_assert(sizeof(PoolHeader) == 128 + 512 + 512);
 
+// Pages of this size or more have their headers from the region's creation on.
+inline constexpr uint64_t kHeaderPageBytes = 4096;
+// How a cache is cut.
+uint64_t ExtentBytes(uint64_t cache_bytes);
+uint64_t ExtentCount(uint64_t cache_bytes);
+inline uint64_t LargePageHeaders(uint64_t cache_bytes) {
+  return (cache_bytes + kHeaderPageBytes - 1) / kHeaderPageBytes;
+}
+
 // Bytes that a region for such a cache needs at its creation, and at most.
 struct PoolSize {
   uint64_t region_bytes = 0;
@@ -87,6 +97,9 @@ class FrameTable {
  public:
   explicit FrameTable(region::Region& region) : region_(region) {}
 
+  // Whether extents and headers are where and what they must be, and attaches
+  // to them; see region::Tenant::Check.
+  absl::Status Check(bool alone, region::Reachable* reached);
   // Makes extents, headers and frames in a new region and leads its root to
   // them.
   absl::Status Format(const region::Thread& self, uint64_t cache_bytes);
@@ -135,6 +148,11 @@ class FrameTable {
   void Link(BufferHeader& header, Queue queue, bool at_front);
   void Unlink(BufferHeader& header);
 
+  // Nobody else is attached: what is derived from the extents and from the
+  // phases of the headers.
+  void PlaceAnew();
+  void LinkAnew(bool ordered);
+
   // Repair: rings from the extents if a dead thread was cutting, queues from
   // the headers. Takes the latches from dead owners, and waits for those of
   // the queues. `ordered`: the policy keeps VALID frames in a queue.
@@ -143,10 +161,21 @@ class FrameTable {
                bool ordered, uint64_t* latches);
 
  private:
+  absl::Status CheckPlaces(region::Reachable* reached) const;
+  absl::Status CheckExtent(uint32_t index, region::Reachable* reached) const;
+  // Where an extent has its headers if they are from the region's creation.
+  uint64_t HeadersOfLarge(uint32_t extent) const {
+    return pool_->headers.load() + extent * (pool_->extent_bytes /
+                                             kHeaderPageBytes) *
+                                       sizeof(BufferHeader);
+  }
   absl::Status MakeHeaders(const region::Thread& self, uint32_t extent,
                            uint32_t page_class, uint64_t frames);
   void AddToRing(uint32_t extent, uint32_t page_class, uint32_t n);
   void RebuildRings();
+  void LinkAtRest(BufferHeader& header, bool ordered);
+  template <class F>
+  void ForEachExtent(F&& visit) const;
   void RebuildClass(uint32_t page_class, bool ordered, bool anew);
   std::atomic<uint32_t>& RingSlot(uint32_t page_class, uint32_t i) const {
     return rings_[page_class * pool_->extent_count + i];
@@ -159,17 +188,23 @@ class FrameTable {
 };
 
 template <class F>
-void FrameTable::ForEachHeader(F&& visit) const {
+void FrameTable::ForEachExtent(F&& visit) const {
   const uint32_t used = std::min(
       pool_->extents_used.load(std::memory_order_acquire),
       pool_->extent_count);
   for (uint32_t i = 0; i < used; ++i) {
-    const uint64_t headers =
-        extents_[i].headers.load(std::memory_order_acquire);
-    const uint64_t frames = extents_[i].frames.load(std::memory_order_acquire);
-    BufferHeader* first = region_.At<BufferHeader>(headers);
-    for (uint64_t j = 0; j < frames; ++j) visit(first[j]);
+    visit(extents_[i],
+          region_.At<BufferHeader>(
+              extents_[i].headers.load(std::memory_order_acquire)));
   }
+}
+
+template <class F>
+void FrameTable::ForEachHeader(F&& visit) const {
+  ForEachExtent([&](const Extent& extent, BufferHeader* first) {
+    const uint64_t frames = extent.frames.load(std::memory_order_acquire);
+    for (uint64_t i = 0; i < frames; ++i) visit(first[i]);
+  });
 }
 
 }  // namespace mpool::internal

@@ -12,7 +12,9 @@ uint32_t HashTable::BucketsFor(uint64_t frames) {
 
 Bucket* HashTable::Next(const Bucket& line) const {
   const uint64_t index = line.overflow.load(std::memory_order_acquire);
-  return index == 0 ? nullptr : region_.At<Bucket>(index * kLineBytes);
+  return index == 0 || !region_.Contains(index * kLineBytes, sizeof(Bucket))
+             ? nullptr
+             : region_.At<Bucket>(index * kLineBytes);
 }
 
 FrameIndex HashTable::Find(uint64_t hash, uint64_t key) const {

@@ -23,6 +23,7 @@
 #include <functional>
 
 #include "mpool/buffer_header.h"
+#include "mpool/frame_set.h"
 #include "region/region.h"
 
 namespace mpool::internal {
@@ -94,7 +95,14 @@ class HashTable {
   // Releases every bucket latch that a dead thread holds; repair only.
   uint64_t ReleaseDead(const std::function<bool(uint32_t)>& is_dead);
 
+  // Nobody else is attached; see Pool::Adopt.
+  void Adopt(FrameSet* unnamed, region::Reachable* reached,
+             RepairReport* report);
+
  private:
+  void PrefetchHeaders(uint32_t bucket) const;
+  bool TakesOut(uint32_t bucket, uint64_t word, FrameSet* unnamed) const;
+
   static constexpr uint64_t kUsed = 1;
   static constexpr uint64_t kTagMask = ~uint64_t{0} << 36 | 0xf;
 

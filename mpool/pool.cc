@@ -116,15 +116,19 @@ absl::Status Pool::Format(const region::Thread& self) {
   return EnsureBuckets(self, 4096);
 }
 
+void Pool::MakePolicy() {
+  policy_ = MakeReplacement(static_cast<Policy>(region_.fixed().policy),
+                            region_, frames_);
+}
+
 absl::Status Pool::Start() {
-  const Policy policy = static_cast<Policy>(region_.fixed().policy);
   frames_.Attach();
   AttachBuckets();
-  policy_ = MakeReplacement(policy, region_, frames_);
+  MakePolicy();
   if (policy_ == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat(
         "join region of ", region_.home().path(), ": its policy ",
-        static_cast<int>(policy), " is not known to this library"));
+        region_.fixed().policy, " is not known to this library"));
   }
   wants_hits_ = policy_->wants_hits();
   std::lock_guard<std::mutex> lock(LivePools().mutex);

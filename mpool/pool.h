@@ -59,6 +59,9 @@ class Pool final : public region::Tenant {
 
   // region::Tenant.
   absl::Status Format(const region::Thread& self) override;
+  absl::Status Check(bool alone, region::Reachable* reached) override;
+  void Adopt(const region::Thread& self, region::Reachable* reached,
+             RepairReport* report) override;
   void RepairTenant(const region::Thread& self, uint32_t dead_process,
                     const std::function<bool(uint32_t)>& is_dead,
                     RepairReport* report) override;
@@ -207,6 +210,11 @@ class Pool final : public region::Tenant {
   absl::Status MakeDurable(uint32_t index, FileEntry& entry);
   absl::Status LostPage(const BufferHeader& header, uint64_t key) const;
 
+  // adopt.cc
+  void RestFrame(BufferHeader& header, RepairReport* report);
+  void LoseFrame(const region::Thread& self, BufferHeader& header,
+                 region::Reachable* reached, RepairReport* report);
+
   // repair.cc
   void RepairFrame(const region::Thread& self, BufferHeader& header,
                    const std::function<bool(uint32_t)>& is_dead, uint32_t pid,
@@ -217,6 +225,7 @@ class Pool final : public region::Tenant {
 
   absl::Status EnsureBuckets(const region::Thread& self, uint32_t page_bytes);
   void AttachBuckets();
+  void MakePolicy();
 
   region::Region& region_;
   const uint64_t cache_bytes_;

@@ -26,6 +26,8 @@ EnvStats Pool::StatsOf(const region::Region& region, const FrameTable& frames,
   });
   const region::RegionHeader& header = *region.header();
   stats.repairs = header.repairs.load(std::memory_order_relaxed);
+  stats.adoptions = header.adoptions.load(std::memory_order_relaxed);
+  stats.origin = static_cast<Origin>(header.origin.load());
   stats.cache_bytes = frames.pool().cache_bytes;
   stats.region_bytes = header.size_bytes.load(std::memory_order_relaxed);
   frames.ForEachHeader([&](const BufferHeader& frame) {

@@ -43,6 +43,17 @@ absl::Status WriteDescriptor(const os::File& home, const FixedHeader& fixed) {
   return absl::OkStatus();
 }
 
+// What the descriptor names, and what one that was lost had named.
+absl::Status RemoveMemory(const os::File& home,
+                          const std::optional<FixedHeader>& descriptor) {
+  if (descriptor.has_value()) {
+    MPOOL_RETURN_IF_ERROR(
+        os::RemoveMapping(static_cast<Backing>(descriptor->backing), home,
+                          descriptor->segment));
+  }
+  return os::RemoveStrayMappings(home);
+}
+
 absl::Status NotTheSame(const os::File& home, std::string_view why) {
   return absl::FailedPreconditionError(absl::StrCat(
       "join region of ", home.path(), ": another process uses it, but ",
@@ -59,6 +70,8 @@ absl::Status NoRegion(const os::File& home) {
 }
 
 constexpr std::string_view kUnfinished = "its creation was never finished";
+constexpr std::string_view kCutShort = "its memory is cut short";
+constexpr std::string_view kDamaged = "its header is damaged";
 // How long the kernel may take over the locks of a dead process.
 constexpr absl::Duration kDying = absl::Seconds(2);
 
@@ -67,11 +80,10 @@ constexpr absl::Duration kDying = absl::Seconds(2);
 absl::StatusOr<std::string_view> WhyUnsound(const RegionHeader& header,
                                             const os::File& home,
                                             const FixedHeader& descriptor) {
-  if (header.magic.load(std::memory_order_acquire) != kMagic) {
-    return kUnfinished;
-  }
+  const uint64_t magic = header.magic.load(std::memory_order_acquire);
+  if (magic == 0) return kUnfinished;
   const FixedHeader* fixed = SoundCopy(header);
-  if (fixed == nullptr) return "its header is damaged";
+  if (magic != kMagic || fixed == nullptr) return kDamaged;
   if (std::memcmp(fixed->creation_id, descriptor.creation_id,
                   sizeof(fixed->creation_id)) != 0) {
     return "its memory belongs to another creation";
@@ -81,12 +93,13 @@ absl::StatusOr<std::string_view> WhyUnsound(const RegionHeader& header,
       const uint64_t size,
       os::MappingSize(static_cast<Backing>(descriptor.backing), home,
                       descriptor.segment));
-  if (end > size) return "its memory is cut short";
+  const uint64_t heap_end = header.heap_end.load(std::memory_order_acquire);
+  if (heap_end <= end && heap_end > size) return kCutShort;
   const uint64_t root = header.root.load(std::memory_order_acquire);
   if (end < sizeof(RegionHeader) || end > fixed->reserved_bytes ||
-      header.heap_end.load(std::memory_order_acquire) > end ||
-      root < sizeof(RegionHeader) || root >= end) {
-    return "its header is damaged";
+      end > size || heap_end > end || root < sizeof(RegionHeader) ||
+      root >= end) {
+    return kDamaged;
   }
   return "";
 }
@@ -181,7 +194,7 @@ absl::Status Region::AttachPrivate() {
       os::CreateMapping(options_.backing, home_, "",
                         {.size_bytes = options_.size_bytes,
                          .reserved_bytes = options_.reserved_bytes}));
-  Adopt(std::move(mapping), fixed);
+  Use(std::move(mapping), fixed);
   attached_ = Attached::kCreated;
   return FormatRegion(fixed);
 }
@@ -214,14 +227,14 @@ absl::Status Region::AttachShared() {
         "join region of ", home_.path(),
         ": there is none that is whole; open it with EnvOptions::create"));
   }
-  return Create(descriptor);
+  return Create(descriptor, !descriptor.has_value() ? Origin::kNew
+                            : same_boot             ? Origin::kLost
+                                                    : Origin::kReboot);
 }
 
-absl::Status Region::Create(const std::optional<FixedHeader>& old) {
-  if (old.has_value()) {
-    MPOOL_RETURN_IF_ERROR(os::RemoveMapping(
-        static_cast<Backing>(old->backing), home_, old->segment));
-  }
+absl::Status Region::Create(const std::optional<FixedHeader>& old,
+                            Origin origin) {
+  MPOOL_RETURN_IF_ERROR(RemoveMemory(home_, old));
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home_.Info());
   MPOOL_ASSIGN_OR_RETURN(const auto boot_id, os::BootId());
   const auto creation_id = os::RandomId();
@@ -241,9 +254,6 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old) {
       os::MappingName(options_.backing, info.identity, creation);
   segment.copy(fixed.segment, sizeof(fixed.segment) - 1);
   Seal(&fixed);
-  // A file segment of a creator that died has the same name.
-  MPOOL_RETURN_IF_ERROR(
-      os::RemoveMapping(options_.backing, home_, segment));
   auto undo = absl::MakeCleanup([&] {
     static_cast<void>(os::RemoveMapping(options_.backing, home_, segment));
     // The lock file last, as in RegionRemover::Finish.
@@ -260,8 +270,9 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old) {
                          .reserved_bytes = options_.reserved_bytes,
                          .permissions = options_.mode}));
   MPOOL_STEP("region.create.sized");
-  Adopt(std::move(mapping), fixed);
+  Use(std::move(mapping), fixed);
   attached_ = Attached::kCreated;
+  header_->origin.store(static_cast<uint32_t>(origin));
   MPOOL_RETURN_IF_ERROR(FormatRegion(fixed));
   std::move(undo).Cancel();
   return absl::OkStatus();
@@ -298,7 +309,7 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
       os::MappingSize(backing, home_, descriptor.segment);
   if (absl::IsNotFound(size.status())) return refuse("its memory is gone");
   MPOOL_RETURN_IF_ERROR(size.status());
-  if (*size < sizeof(RegionHeader)) return refuse("its memory is cut short");
+  if (*size < sizeof(RegionHeader)) return refuse(kCutShort);
   MPOOL_ASSIGN_OR_RETURN(
       std::unique_ptr<os::Mapping> mapping,
       os::JoinMapping(backing, home_, descriptor.segment,
@@ -309,23 +320,26 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   // A creator holds the gate until the region is whole. This process has the
   // gate: so that creator is dead, and its slot's lock about to go.
   if (why == kUnfinished && !alone && AwaitNobody()) return AttachShared();
+  if (why == kDamaged && alone) return CannotAdopt(os::Abs(why));
   if (!why.empty()) return refuse(why);
   const FixedHeader fixed = *SoundCopy(header);
   MPOOL_RETURN_IF_ERROR(CheckLayout(fixed, options_.signature, home_.path()));
-  Adopt(std::move(mapping), fixed);
+  Use(std::move(mapping), fixed);
   attached_ = alone ? Attached::kAdopted : Attached::kJoined;
-  if (alone) header_->adoptions.fetch_add(1, std::memory_order_relaxed);
-  if (!os::RegisterGlobalBarrier()) {
-    if (header_->put_needs_fence.load() == 0 && !alone) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "join region of ", home_.path(),
-          ": the kernel refuses membarrier here, and the processes inside "
-          "count on it; run this process in the same sandbox as they"));
-    }
-    header_->put_needs_fence.store(1);
+  Reachable reached(heap_);
+  MPOOL_RETURN_IF_ERROR(CheckTables(alone, &reached));
+  const bool needs_fence = !os::RegisterGlobalBarrier();
+  if (needs_fence && !alone && header_->put_needs_fence.load() == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "join region of ", home_.path(),
+        ": the kernel refuses membarrier here, and the processes inside "
+        "count on it; run this process in the same sandbox as they"));
   }
+  if (needs_fence || alone) header_->put_needs_fence.store(needs_fence);
   BeginGeneration();
-  return ClaimProcessSlot(/*may_succeed=*/true);
+  MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/true));
+  if (alone) AdoptIdle(&reached);
+  return absl::OkStatus();
 }
 
 // Whether every slot's lock goes within kDying.
@@ -369,13 +383,9 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(std::string_view home) {
 
 absl::Status RegionRemover::Finish() {
   if (!gate_.held()) return absl::OkStatus();
-  if (descriptor_.has_value()) {
-    MPOOL_STEP("region.remove.segment");
-    MPOOL_RETURN_IF_ERROR(
-        os::RemoveMapping(static_cast<Backing>(descriptor_->backing), *home_,
-                          descriptor_->segment));
-    MPOOL_STEP("region.remove.segment_gone");
-  }
+  MPOOL_STEP("region.remove.segment");
+  MPOOL_RETURN_IF_ERROR(RemoveMemory(*home_, descriptor_));
+  MPOOL_STEP("region.remove.segment_gone");
   MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kNewDescriptorName));
   MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kDescriptorName));
   MPOOL_STEP("region.remove.descriptor_gone");
@@ -415,7 +425,7 @@ absl::StatusOr<Inspection> InspectRegion(std::string_view home,
       os::MappingSize(backing, dir, descriptor->segment);
   if (absl::IsNotFound(size.status())) return damaged("its memory is gone");
   MPOOL_RETURN_IF_ERROR(size.status());
-  if (*size < sizeof(RegionHeader)) return damaged("its memory is cut short");
+  if (*size < sizeof(RegionHeader)) return damaged(kCutShort);
   Inspection inspection;
   inspection.fixed = *descriptor;
   MPOOL_ASSIGN_OR_RETURN(

@@ -28,6 +28,7 @@ using test::TempHome;
 using test::WithoutIds;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
+using ::testing::ElementsAreArray;
 using ::testing::IsEmpty;
 
 class AttachTest : public os::SyscallTest {
@@ -118,7 +119,7 @@ TEST_F(AttachTest, AProcessThatDiedIsRepairedByTheNext) {
   }
   auto next = *Attachment::Open(home_.path());
   EXPECT_EQ(next->region().attached(), Attached::kAdopted);
-  const RepairReport report = next->Repair();
+  const RepairReport& report = next->at_attach();
   ASSERT_EQ(report.processes.size(), 1u);
   EXPECT_EQ(report.processes[0].slot, 1u);
   EXPECT_EQ(report.processes[0].pid, ::getpid());
@@ -165,69 +166,84 @@ void DieInTheMiddle(const std::string& home, uint32_t latch) {
   RankReleased(LockRank::kFiles);
 }
 
-class AllDeadTest : public AttachTest {
+// Every process slot is held by a dead process, but for the first, whose process
+// lives.
+class DeadButOneTest : public AttachTest {
  protected:
-  // Every process slot is held by a dead process, whose numbers grow.
-  AllDeadTest() {
-    std::vector<std::unique_ptr<Attachment>> all;
-    all.push_back(*Attachment::Open(home_.path()));
-    used_ = all[0]->heap().Stats(all[0]->self()).used_chunks;
+  DeadButOneTest() : alive_(*Attachment::Open(home_.path())) {
+    used_ = alive_->heap().Stats(alive_->self()).used_chunks;
     DieInTheMiddle(home_.path(), 0);
     DieInTheMiddle(home_.path(), 1);
-    while (all.size() < kMaxProcesses - 2) {
+    std::vector<std::unique_ptr<Attachment>> all;
+    while (all.size() < kMaxProcesses - 3) {
       all.push_back(*Attachment::Open(home_.path()));
     }
   }
-  void ExpectRepaired(Attachment& here) {
+  void ExpectRepaired(Attachment& here, uint64_t dead) {
     here.Repair();
-    EXPECT_THAT(here.ProcessSlots(), ElementsAre(here.region().process()));
-    EXPECT_THAT(here.ThreadSlots(), ElementsAre(here.self().id));
+    EXPECT_THAT(here.ThreadSlots(), ElementsAreArray(here.ProcessSlots()));
     EXPECT_EQ(here.root().latches[0].owner(), 0u);
     EXPECT_EQ(here.root().latches[1].owner(), 0u);
     EXPECT_THAT(here.heap().Check(here.self()), IsOk());
     // A block of thread slots stays.
     EXPECT_EQ(here.heap().Stats(here.self()).used_chunks, used_ + 1);
-    EXPECT_EQ(here.region().header()->repairs.load(), kMaxProcesses);
+    EXPECT_EQ(here.region().header()->repairs.load(), dead);
   }
 
+  std::unique_ptr<Attachment> alive_;
   uint32_t used_ = 0;
 };
 
-TEST_F(AllDeadTest, TheNextTakesTheSlotOfOneAndRepairsThemAll) {
+TEST_F(DeadButOneTest, TheNextTakesTheSlotOfOneAndRepairsThemAll) {
   auto here = *Attachment::Open(home_.path());
-  EXPECT_EQ(here->region().attached(), Attached::kAdopted);
-  EXPECT_EQ(here->region().process(), 1u);
+  EXPECT_EQ(here->region().attached(), Attached::kJoined);
+  EXPECT_EQ(here->region().process(), 2u);
   ASSERT_EQ(here->at_attach().processes.size(), 1u);
-  EXPECT_EQ(here->at_attach().processes[0].slot, 1u);
-  ExpectRepaired(*here);
+  EXPECT_EQ(here->at_attach().processes[0].slot, 2u);
+  EXPECT_EQ(here->at_attach().pins, 1u);
+  ExpectRepaired(*here, kMaxProcesses - 1);
+  EXPECT_THAT(here->ProcessSlots(), ElementsAre(1, 2));
   EXPECT_THAT(here->Leave(), IsOk());
 }
 
-TEST_F(AllDeadTest, OneThatDiesAsASuccessorIsSucceededInTurn) {
+TEST_F(DeadButOneTest, OneThatDiesAsASuccessorIsSucceededInTurn) {
   {
     auto first = *Attachment::Open(home_.path());
-    EXPECT_EQ(first->region().process(), 1u);
+    EXPECT_EQ(first->region().process(), 2u);
     ASSERT_THAT(first->region().RegisterThread(), IsOk());
   }
   auto here = *Attachment::Open(home_.path());
-  EXPECT_EQ(here->region().process(), 1u);
-  here->Repair();
-  EXPECT_THAT(here->ProcessSlots(), ElementsAre(1));
-  EXPECT_THAT(here->ThreadSlots(), ElementsAre(1));
+  EXPECT_EQ(here->region().process(), 2u);
+  ExpectRepaired(*here, kMaxProcesses);
+  EXPECT_THAT(here->ProcessSlots(), ElementsAre(1, 2));
 }
 
-TEST_F(AllDeadTest, WhatASuccessorInheritedIsRepairedAsItsOwn) {
-  // Slots 2 and 3 died in the middle; make them the first that are found.
-  auto one = *Attachment::Open(home_.path());
-  ASSERT_EQ(one->region().process(), 1u);
+TEST_F(DeadButOneTest, WhatASuccessorInheritedIsRepairedAsItsOwn) {
+  // Slots 2 and 3 died in the middle.
   auto two = *Attachment::Open(home_.path());
-  EXPECT_EQ(two->region().process(), 2u);
-  EXPECT_EQ(two->at_attach().pins, 1u);
-  EXPECT_EQ(two->at_attach().latches, 1u);
+  ASSERT_EQ(two->region().process(), 2u);
   EXPECT_EQ(two->root().latches[0].owner(), 0u);
   EXPECT_EQ(two->root().latches[1].owner(), kMaxProcesses + 2);
-  ASSERT_THAT(one->Leave(), IsOk());
-  ExpectRepaired(*two);
+  auto three = *Attachment::Open(home_.path());
+  EXPECT_EQ(three->region().process(), 3u);
+  EXPECT_EQ(three->at_attach().pins, 1u);
+  EXPECT_EQ(three->at_attach().latches, 1u);
+  ASSERT_THAT(two->Leave(), IsOk());
+  ExpectRepaired(*three, kMaxProcesses - 1);
+  EXPECT_THAT(three->ProcessSlots(), ElementsAre(1, 3));
+}
+
+TEST_F(DeadButOneTest, WhoAdoptsAfterTheLastRepairsThemAllAtOnce) {
+  alive_ = nullptr;
+  auto here = *Attachment::Open(home_.path());
+  EXPECT_EQ(here->region().attached(), Attached::kAdopted);
+  EXPECT_EQ(here->region().process(), 1u);
+  EXPECT_EQ(here->at_attach().processes.size(), kMaxProcesses);
+  EXPECT_EQ(here->at_attach().pins, 2u);
+  EXPECT_EQ(here->at_attach().latches, 2u);
+  ExpectRepaired(*here, kMaxProcesses);
+  EXPECT_THAT(here->ProcessSlots(), ElementsAre(1));
+  EXPECT_EQ(here->region().header()->adoptions.load(), 1u);
 }
 
 TEST_F(AttachTest, AllThreadSlotsTakenIsAnErrorAndAThreadThatEndsMakesRoom) {

@@ -87,7 +87,11 @@ TEST_F(FlipTest, OfTheMagicWordIsRefusedToo) {
   for (int bit = 0; bit < 8 * static_cast<int>(sizeof(magic)); ++bit) {
     header.magic.store(magic ^ decltype(magic){1} << bit);
     EXPECT_THAT(InspectRegion(home_.path(), kTestSignature),
-                test::Fails(absl::StatusCode::kDataLoss, "never finished"))
+                test::Fails(absl::StatusCode::kDataLoss, "header is damaged"))
+        << "bit " << bit;
+    EXPECT_THAT(Attachment::Open(home_.path()),
+                test::Fails(absl::StatusCode::kDataLoss, "header is damaged",
+                            "mpool remove --force"))
         << "bit " << bit;
   }
 }

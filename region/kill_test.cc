@@ -213,10 +213,10 @@ TEST_P(KilledAllocatorTest, LeavesAHeapThatIsWholeAndLosesNothing) {
   }
 }
 
+// Somebody dies holding a latch, two pins, a thread slot and a chunk that
+// nothing names; then another, who repairs.
 class KilledRepairerTest : public KillTest {
  protected:
-  // Dies holding a latch, two pins, a thread slot and a chunk that nothing
-  // names.
   std::string Victim() {
     return test::InChild([&]() -> std::string {
       auto there = *Attachment::Open(home_.path());
@@ -233,6 +233,22 @@ class KilledRepairerTest : public KillTest {
           thread.id, there->region().watch(), LockRank::kHeap);
       return "died";
     });
+  }
+  void ExpectMended(Attachment& here, uint32_t used_before) {
+    ExpectAlone(here);
+    EXPECT_EQ(here.root().latches[0].owner(), 0u);
+    EXPECT_EQ(here.region().header()->block_latch.owner(), 0u);
+    EXPECT_EQ(here.region().header()->heap_latch.owner(), 0u);
+    // The chunk is free; the block of thread slots stays.
+    EXPECT_EQ(here.heap().Stats(here.self()).used_chunks, used_before + 1);
+    uint32_t entries = 0;
+    here.region().ForEachSlot([&](ThreadSlot& slot) {
+      here.region().ForEachEntry(slot, [&](std::atomic<uint64_t>& entry) {
+        if (entry.load() != 0) ++entries;
+      });
+    });
+    EXPECT_EQ(entries, 0u);
+    EXPECT_TRUE(here.Repair().processes.empty());
   }
 };
 INSTANTIATE_TEST_SUITE_P(Step, KilledRepairerTest,
@@ -251,20 +267,28 @@ TEST_P(KilledRepairerTest, IsReplacedByAThirdWhoFinishes) {
             }),
             test::kKilled);
   here->Repair();
-  ExpectAlone(*here);
-  EXPECT_EQ(here->root().latches[0].owner(), 0u);
-  EXPECT_EQ(here->region().header()->block_latch.owner(), 0u);
-  EXPECT_EQ(here->region().header()->heap_latch.owner(), 0u);
-  // The chunk is free; the block of thread slots stays.
-  EXPECT_EQ(here->heap().Stats(here->self()).used_chunks, used_before + 1);
-  uint32_t entries = 0;
-  here->region().ForEachSlot([&](ThreadSlot& slot) {
-    here->region().ForEachEntry(slot, [&](std::atomic<uint64_t>& entry) {
-      if (entry.load() != 0) ++entries;
-    });
-  });
-  EXPECT_EQ(entries, 0u);
-  EXPECT_TRUE(here->Repair().processes.empty());
+  ExpectMended(*here, used_before);
+}
+
+using KilledAdopterTest = KilledRepairerTest;
+INSTANTIATE_TEST_SUITE_P(Step, KilledAdopterTest,
+                         ::testing::ValuesIn(StepNames("region.adopt.")),
+                         StepTestName);
+
+TEST_P(KilledAdopterTest, IsReplacedByTheNextWhoAdoptsFromTheStart) {
+  uint32_t used_before = 0;
+  {
+    auto first = *Attachment::Open(home_.path());
+    used_before = first->heap().Stats(first->self()).used_chunks;
+    ASSERT_THAT(first->Leave(), IsOk());
+  }
+  ASSERT_EQ(Victim(), "died");
+  ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
+  auto here = *Attachment::Open(home_.path());
+  EXPECT_EQ(here->region().attached(), Attached::kAdopted);
+  EXPECT_EQ(here->region().header()->adoptions.load(),
+            GetParam() == "region.adopt.done" ? 3u : 2u);
+  ExpectMended(*here, used_before);
 }
 
 }  // namespace

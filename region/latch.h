@@ -14,6 +14,7 @@
 //              T2 owner -> owner|waiters a waiter, before it sleeps
 //              T3 owner[|waiters] -> 0   Unlock, and repair of a dead owner
 //              T4 dead -> repairer       TakeOver
+//              T5 any -> 0               Reset, by who adopts the region
 
 #ifndef MPOOL_REGION_LATCH_H_
 #define MPOOL_REGION_LATCH_H_
@@ -51,6 +52,9 @@ class Latch {
   // REQUIRES: the caller holds the repair claim on the dead thread's process.
   bool ReleaseDead(uint32_t dead);
   bool TakeOver(uint32_t dead, uint32_t self, LockRank rank);
+  // Free, whatever the word says; whether it said anything.
+  // REQUIRES: nobody is there who could hold it or wait for it.
+  bool Reset() { return word_.exchange(0, std::memory_order_acq_rel) != 0; }
 
  private:
   static constexpr uint32_t kOwnerMask = 0xfff;

@@ -153,7 +153,7 @@ struct RegionHeader {
   std::atomic<uint32_t> put_needs_fence;
   Latch heap_latch;
   Latch block_latch;  // who adds a block of thread slots
-  uint32_t pad;
+  std::atomic<uint32_t> origin;  // why it was made: an Origin
   std::atomic<uint64_t> heap_begin;
   std::atomic<uint64_t> heap_end;
   std::atomic<uint64_t> heap_free;  // offset of the first free chunk, or 0

@@ -22,6 +22,8 @@ inline constexpr uint32_t kThreadBlocks =
 inline constexpr uint32_t kLedgerEntries = 32;
 inline constexpr uint32_t kLedgerOverflowEntries = 510;
 inline constexpr uint32_t kMaxPinsPerThread = 65536;
+inline constexpr uint32_t kMaxOverflows =
+    kMaxPinsPerThread / kLedgerOverflowEntries + 1;
 
 inline constexpr uint32_t kMaxFiles = 4096;
 inline constexpr uint32_t kMaxPathBytes = 4096;

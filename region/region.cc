@@ -61,7 +61,7 @@ Region::Region(os::File home, const RegionOptions& options)
 
 Region::Region(std::unique_ptr<os::Mapping> mapping,
                const FixedHeader& fixed) {
-  Adopt(std::move(mapping), fixed);
+  Use(std::move(mapping), fixed);
 }
 
 Region::~Region() {
@@ -93,8 +93,8 @@ void Region::BeginGeneration() {
   std::atomic_ref<uint32_t>(*marker_.word()).store(NextGeneration());
 }
 
-void Region::Adopt(std::unique_ptr<os::Mapping> mapping,
-                   const FixedHeader& fixed) {
+void Region::Use(std::unique_ptr<os::Mapping> mapping,
+                 const FixedHeader& fixed) {
   mapping_ = std::move(mapping);
   fixed_ = fixed;
   base_ = mapping_->base();
@@ -327,13 +327,24 @@ void Region::UnregisterThread(const Thread& thread) {
   MPOOL_STEP("region.thread.left");
 }
 
-std::string Region::Describe(uint32_t thread_id) const {
+const ProcessSlot* Region::ProcessOf(uint32_t thread_id) const {
   const ThreadSlot* slot = SlotOf(thread_id);
-  if (slot == nullptr) return "nobody";
+  if (slot == nullptr) return nullptr;
   const uint32_t process =
       ThreadWord::Unpack(slot->word.load(std::memory_order_acquire)).process;
-  if (process == 0 || process > kMaxProcesses) return "a thread that left";
-  const ProcessSlot& place = header_->processes[process - 1];
+  if (process == 0 || process > kMaxProcesses) return nullptr;
+  return &header_->processes[process - 1];
+}
+
+uint32_t Region::PidOf(uint32_t thread_id) const {
+  const ProcessSlot* process = ProcessOf(thread_id);
+  return process == nullptr ? 0 : process->pid.load(std::memory_order_relaxed);
+}
+
+std::string Region::Describe(uint32_t thread_id) const {
+  const ProcessSlot* process = ProcessOf(thread_id);
+  if (process == nullptr) return "a thread that left";
+  const ProcessSlot& place = *process;
   char command[17] = {};
   const uint64_t words[2] = {place.command[0].load(std::memory_order_relaxed),
                              place.command[1].load(std::memory_order_relaxed)};

@@ -74,7 +74,15 @@ class Tenant {
   virtual ~Tenant() = default;
   // Builds the tables of a new region. Nobody else sees it yet.
   virtual absl::Status Format(const Thread& self) = 0;
-  // Rows of the death table that are above this layer; see repair.h.
+  // Whether the tables that the root leads to are where and what they must be;
+  // adds their chunks to `reached`. `alone`: nobody else is attached, so none
+  // of them is in motion. Reads only.
+  virtual absl::Status Check(bool alone, Reachable* reached) = 0;
+  // Nobody else is attached: mends what can be mended and frees what the dead
+  // held, see adopt.cc. Adds to `reached` the chunks that Check did not.
+  virtual void Adopt(const Thread& self, Reachable* reached,
+                     RepairReport* report) = 0;
+  // Rows of the death table that are above this layer; see repair.cc.
   virtual void RepairTenant(const Thread& self, uint32_t dead_process,
                             const std::function<bool(uint32_t)>& is_dead,
                             RepairReport* report) = 0;
@@ -88,8 +96,8 @@ class Region : public LifeWatch {
   // A region that was mapped for looking only.
   Region(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);
   // Creates, joins or adopts. `tenant` must outlive the attachment.
-  // Dead processes are not repaired yet: call RepairPredecessor and RepairAll
-  // next.
+  // Who joined has not repaired the dead yet: call RepairPredecessor and
+  // RepairAll next.
   // `gate`, if given, is byte 0, held by the caller.
   absl::Status Attach(Tenant& tenant, const os::ByteLock* gate = nullptr);
 
@@ -114,10 +122,13 @@ class Region : public LifeWatch {
   uint64_t OffsetOf(const void* place) const {
     return static_cast<uint64_t>(static_cast<const std::byte*>(place) - base_);
   }
-  // Whether [offset, offset + size) lies inside the region's memory.
+  // Whether [offset, offset + size) lies inside the region's memory, at a
+  // place that its words can have.
   bool Contains(uint64_t offset, uint64_t size) const {
-    const uint64_t end = header_->size_bytes.load(std::memory_order_acquire);
-    return size <= end && offset <= end - size;
+    const uint64_t end =
+        std::min(header_->size_bytes.load(std::memory_order_acquire),
+                 mapping_bytes());
+    return size <= end && offset <= end - size && offset % 8 == 0;
   }
   // Backs the region up to `size_bytes`. REQUIRES: the heap latch.
   absl::Status Grow(uint64_t size_bytes);
@@ -177,6 +188,8 @@ class Region : public LifeWatch {
     on_repair_ = std::move(callback);
   }
 
+  // The pid behind a thread id, or 0.
+  uint32_t PidOf(uint32_t thread_id) const;
   // The process behind a thread id: "process 12 (name), thread 3".
   std::string Describe(uint32_t thread_id) const;
 
@@ -194,7 +207,7 @@ class Region : public LifeWatch {
   void ForEachSlotWithId(F&& visit) const;
   absl::Status AttachShared();
   absl::Status AttachPrivate();
-  absl::Status Create(const std::optional<FixedHeader>& old);
+  absl::Status Create(const std::optional<FixedHeader>& old, Origin origin);
   absl::Status Join(const FixedHeader& descriptor, bool* unsound);
   absl::Status FormatRegion(const FixedHeader& fixed);
   bool AwaitNobody() const;
@@ -204,12 +217,24 @@ class Region : public LifeWatch {
   absl::Status ClaimProcessSlot(bool may_succeed);
   absl::StatusOr<bool> TryClaimFree(uint32_t slot);
   absl::StatusOr<bool> TrySucceed(uint32_t slot);
-  void Adopt(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);
+  void Use(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);
   void BeginGeneration();
+  const ProcessSlot* ProcessOf(uint32_t thread_id) const;
   void MarkLive(uint32_t slot);
   void WriteIdentity();
   std::optional<uint32_t> ClaimThreadSlot();
   void ReapLeaving();
+
+  // adopt.cc
+  absl::Status CannotAdopt(absl::string_view why) const;
+  absl::Status CheckTables(bool alone, Reachable* reached);
+  void AdoptIdle(Reachable* reached);
+  void CutThreads(Reachable* reached, RepairReport* report);
+  void ClearAllLedgers(RepairReport* report);
+  void NoteTheDead(RepairReport* report) const;
+  void FreeAllSlots();
+  template <class F>
+  void ForEachSlotThere(F&& visit) const;
 
   // repair.cc
   bool IsLocked(uint32_t process) const;
@@ -264,6 +289,14 @@ void Region::ForEachSlotWithId(F&& visit) const {
   }
 }
 
+// Whatever the marks of the highest slot in use say.
+template <class F>
+void Region::ForEachSlotThere(F&& visit) const {
+  for (uint32_t id = 1; id <= kMaxThreads; ++id) {
+    if (ThreadSlot* slot = SlotOf(id)) visit(id, *slot);
+  }
+}
+
 template <class F>
 void Region::ForEachThread(F&& visit) const {
   ForEachSlotWithId([&](uint32_t id, ThreadSlot& slot) {
@@ -279,7 +312,8 @@ void Region::ForEachEntry(ThreadSlot& slot, F&& visit) const {
       std::min(slot.used.load(std::memory_order_seq_cst), kLedgerEntries);
   for (uint32_t i = 0; i < used; ++i) visit(slot.entries[i]);
   uint64_t at = slot.overflow.load(std::memory_order_seq_cst);
-  while (at != 0 && Contains(at, sizeof(LedgerOverflow))) {
+  for (uint32_t i = 0; i < kMaxOverflows && at != 0; ++i) {
+    if (!Contains(at, sizeof(LedgerOverflow))) return;
     LedgerOverflow* block = At<LedgerOverflow>(at);
     for (std::atomic<uint64_t>& entry : block->entries) visit(entry);
     at = block->next.load(std::memory_order_seq_cst);

@@ -201,10 +201,10 @@ void Shalloc::FreeLocked(uint64_t at) {
     before = after;
     after = At(after)->next.load(std::memory_order_relaxed);
   }
-  chunk->next.store(after, std::memory_order_relaxed);
   MPOOL_STEP("region.heap.free");
   chunk->word.store(Word(size, kStateFree, 0), std::memory_order_release);
   MPOOL_STEP("region.heap.freed");
+  chunk->next.store(after, std::memory_order_release);
   if (after == at + size) {
     const Chunk* next = At(after);
     size += SizeOfWord(next->word.load(std::memory_order_relaxed));
@@ -329,6 +329,43 @@ void Shalloc::Repair(const Thread& self, uint32_t process,
   }
   RebuildLocked();
   latch.Unlock(self.id, LockRank::kHeap);
+}
+
+absl::Status Shalloc::CheckChunks() const {
+  const RegionHeader* header = region_.header();
+  const uint64_t end = header->heap_end.load(std::memory_order_acquire);
+  uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
+  bool whole = at == sizeof(RegionHeader) && end % kUnit == 0 &&
+               region_.Contains(0, end);
+  while (whole && at < end) {
+    const uint64_t word = At(at)->word.load(std::memory_order_relaxed);
+    const uint64_t size = SizeOfWord(word);
+    whole = size != 0 && size <= end - at &&
+            (IsFree(word) || SizeOf(at + kHeader) == size - kHeader);
+    if (whole) at += size;
+  }
+  if (whole && at == end) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat("its heap is damaged at offset ", at));
+}
+
+void Shalloc::Sweep(const Reachable& reached) {
+  const RegionHeader* header = region_.header();
+  const uint64_t end = header->heap_end.load(std::memory_order_acquire);
+  for (uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
+       at < end;) {
+    Chunk* chunk = At(at);
+    const uint64_t word = chunk->word.load(std::memory_order_relaxed);
+    const uint64_t size = SizeOfWord(word);
+    if (IsUsed(word)) {
+      const bool kept = reached.Has(at + kHeader);
+      chunk->word.store(Word(size, kept ? kStateUsed : kStateFree, 0),
+                        std::memory_order_release);
+    }
+    MPOOL_STEP("region.adopt.chunk");
+    at += size;
+  }
+  RebuildLocked();
 }
 
 absl::Status Shalloc::Check(const Thread& self) {

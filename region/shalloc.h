@@ -10,6 +10,8 @@
 //              S2 a split or a merge becomes visible by one 8-byte store.
 //              S3 the free list is derived: Repair makes it again by a walk.
 //              S4 no two neighbours are free, except after a death.
+//              S5 a chunk in use has its check value; it is there before the
+//              chunk is in use, and goes after it is free.
 // Crash:       a chunk carries its process's tag until it is linked in; then
 //              the tag is 0. AllocateLinked names chunk and place in the
 //              thread's intent words before it stores the link. Repair frees a
@@ -23,6 +25,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <unordered_set>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -46,6 +49,8 @@ struct HeapStats {
   uint32_t free_chunks = 0;
   uint32_t used_chunks = 0;
 };
+
+class Reachable;
 
 class Shalloc {
  public:
@@ -85,6 +90,13 @@ class Shalloc {
   void Repair(const Thread& self, uint32_t process,
               const std::function<bool(uint32_t)>& is_dead);
 
+  // Whether the heap can be walked and what is in use can be told from what is
+  // not. Reads only. REQUIRES: nobody else is attached.
+  absl::Status CheckChunks() const;
+  // Frees what nothing leads to and makes the free list again.
+  // REQUIRES: as above, and CheckChunks.
+  void Sweep(const Reachable& reached);
+
   // The free list and the chunks agree; for tests and debug builds.
   absl::Status Check(const Thread& self);
 
@@ -97,6 +109,24 @@ class Shalloc {
   bool IsLinked(uint64_t payload, uint32_t process) const;
 
   Region& region_;
+};
+
+// The chunks that something leads to, each by one thing.
+class Reachable {
+ public:
+  explicit Reachable(const Shalloc& heap) : heap_(heap) {}
+
+  // False if there is no chunk in use of `size` bytes or more at `offset`, or
+  // if something else leads there.
+  bool Add(uint64_t offset, uint64_t size) {
+    const uint64_t there = heap_.SizeOf(offset);
+    return there != 0 && there >= size && offsets_.insert(offset).second;
+  }
+  bool Has(uint64_t offset) const { return offsets_.contains(offset); }
+
+ private:
+  const Shalloc& heap_;
+  std::unordered_set<uint64_t> offsets_;
 };
 
 }  // namespace mpool::region

@@ -58,6 +58,19 @@ class TestTenant : public Tenant {
         .AllocateLinked(self, sizeof(TestRoot), 64, &region_.header()->root)
         .status();
   }
+  absl::Status Check(bool, Reachable* reached) override {
+    if (reached->Add(region_.header()->root.load(), sizeof(TestRoot))) {
+      return absl::OkStatus();
+    }
+    return absl::DataLossError("its root is damaged");
+  }
+  void Adopt(const Thread&, Reachable* reached,
+             RepairReport* report) override {
+    for (Latch& latch : root().latches) {
+      if (latch.Reset()) ++report->latches;
+    }
+    for (const auto& place : root().places) reached->Add(place.load(), 1);
+  }
   void RepairTenant(const Thread&, uint32_t,
                     const std::function<bool(uint32_t)>& is_dead,
                     RepairReport* report) override {
@@ -83,8 +96,13 @@ class Attachment {
     MPOOL_ASSIGN_OR_RETURN(made->region_, Region::Prepare(home, options));
     made->tenant_ = std::make_unique<TestTenant>(*made->region_);
     made->tenant_->set_format_error(format_error);
+    made->region_->set_on_repair([at = made.get()](const RepairReport& report) {
+      at->at_attach_ = report;
+    });
     MPOOL_RETURN_IF_ERROR(made->region_->Attach(*made->tenant_));
-    made->region_->RepairPredecessor(&made->at_attach_);
+    RepairReport predecessor;
+    made->region_->RepairPredecessor(&predecessor);
+    made->region_->set_on_repair(nullptr);
     return made;
   }
 
@@ -105,7 +123,8 @@ class Attachment {
     return absl::OkStatus();
   }
 
-  // What was repaired when this one took the slot of a dead process.
+  // What was repaired when this one adopted the region, or took the slot of a
+  // dead process.
   const RepairReport& at_attach() const { return at_attach_; }
 
   // Slots that are not free.

@@ -44,6 +44,10 @@ Table StatTable(const EnvStats& stats) {
   table.rows.push_back({std::string("policy"),
                         std::string(NameOf(stats.policy)), std::string(),
                         std::string("which page is evicted")});
+  table.rows.push_back({std::string("origin"),
+                        std::string(NameOf(stats.origin)), std::string(),
+                        std::string("why it was made: new, after a reboot, or "
+                                    "because the one before was lost")});
   return table;
 }
 

@@ -50,4 +50,16 @@ std::string_view NameOf(Backing backing) {
   return "unknown";
 }
 
+std::string_view NameOf(Origin origin) {
+  switch (origin) {
+    case Origin::kNew:
+      return "new";
+    case Origin::kReboot:
+      return "reboot";
+    case Origin::kLost:
+      return "lost";
+  }
+  return "unknown";
+}
+
 }  // namespace mpool::tools

@@ -29,6 +29,7 @@ Backing BackingOf(std::string_view name);
 
 std::string_view NameOf(Policy policy);
 std::string_view NameOf(Backing backing);
+std::string_view NameOf(Origin origin);
 
 }  // namespace mpool::tools
 

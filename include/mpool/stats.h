@@ -24,6 +24,7 @@ struct EnvStats {
 #undef MPOOL_GAUGE
   Backing backing = Backing::kPosixShm;
   Policy policy = Policy::kClock;
+  Origin origin = Origin::kNew;
 };
 
 struct FileStats {
@@ -44,6 +45,7 @@ struct RepairReport {
   uint64_t frames = 0;             // frames in the middle of something
   uint64_t latches = 0;            // latches taken back
   uint64_t poisoned = 0;           // pages lost with their writer
+  uint64_t damaged = 0;            // words that no death explains, mended
 };
 
 }  // namespace mpool

@@ -33,6 +33,13 @@ enum class Backing {
   kHeap,       // memory of one process
 };
 
+// Why a region was made.
+enum class Origin {
+  kNew,     // the home had none, or nobody could tell which
+  kReboot,  // the one before was of another boot of the machine
+  kLost,    // the memory of the one before was gone, cut short or never finished
+};
+
 // Which page is evicted when a frame is needed.
 enum class Policy {
   kLru,      // exact least recently used for one thread, batched for many

@@ -1,0 +1,259 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// adopt.cc - the pool's tables once nobody is attached any more.
+//
+// The state words tell what each frame was in the middle of; what is derived
+// (places, positions, rings, queues, latches) is made again. Slot and key must
+// agree: a page whose slot or key is wrong is read again from its file, or, if
+// it had changes that the file lacks, is POISONED rather than shown under
+// a number that may not be its own.
+//
+//   word                              comes to rest as
+//   VALID, perhaps XP                 VALID
+//   VALID, WRITING                    VALID, DIRTY
+//   VALID, X, clean                   FREE
+//   VALID, X, DIRTY or WRITING        POISONED
+//   LOADING, EVICTING, ORPHAN, FREE   FREE
+//   POISONED                          POISONED
+//   DIRTY where it cannot be          POISONED
+//
+// Crash: each part can be done again from whatever another one left.
+
+#include <algorithm>
+
+#include "mpool/pool.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+State AtRest(State s) {
+  const bool newer = s.has(State::kDirty | State::kWriting);
+  if (s.phase() == Phase::kValid && !s.has(State::kX)) {
+    return State{s.bits & ~(State::kVersionOne - 1)}
+        .WithPhase(Phase::kValid)
+        .With(s.bits & State::kUnsynced)
+        .With(newer ? State::kDirty : 0);
+  }
+  const State bare{s.NextVersion().bits & ~(State::kVersionOne - 1)};
+  return newer || s.phase() == Phase::kPoisoned
+             ? bare.WithPhase(Phase::kPoisoned)
+             : bare.WithPhase(Phase::kFree);
+}
+
+// Buckets between the one whose headers are fetched and the one that is done.
+constexpr uint32_t kAhead = 8;
+
+bool HoldsPage(const BufferHeader& header) {
+  const Phase phase = header.Load().phase();
+  return phase == Phase::kValid || phase == Phase::kPoisoned;
+}
+
+}  // namespace
+
+void Pool::Adopt(const region::Thread& self, region::Reachable* reached,
+                 RepairReport* report) {
+  PoolHeader& pool = frames_.pool();
+  auto reset = [&](region::Latch& latch) {
+    if (latch.Reset()) ++report->latches;
+  };
+  reset(pool.extents_latch);
+  reset(pool.files_latch);
+  for (ClassHeader& c : pool.classes) reset(c.queue_latch);
+  pool.bucket_count.store(static_cast<uint32_t>(
+      region_.heap().SizeOf(pool.buckets.load()) / sizeof(Bucket)));
+  AttachBuckets();
+  MakePolicy();
+  files_.Adopt(reached, report);
+  MPOOL_STEP("mpool.adopt.files");
+  frames_.PlaceAnew();
+  MPOOL_STEP("mpool.adopt.places");
+  FrameSet unnamed;
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    RestFrame(header, report);
+    if (HoldsPage(header)) unnamed.Add(frames_.IndexOf(header));
+  });
+  MPOOL_STEP("mpool.adopt.frames");
+  hash_.Adopt(&unnamed, reached, report);
+  MPOOL_STEP("mpool.adopt.slots");
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    if (!unnamed.Has(frames_.IndexOf(header))) return;
+    ++report->damaged;
+    LoseFrame(self, header, reached, report);
+  });
+  MPOOL_STEP("mpool.adopt.lost");
+  frames_.LinkAnew(policy_ != nullptr && policy_->is_ordered());
+  MPOOL_STEP("mpool.adopt.queues");
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    if (header.Load().phase() != Phase::kPoisoned) return;
+    FileEntry* entry = files_.At(PageKey::FileIndex(header.key.load()));
+    if (entry != nullptr) entry->poisoned.fetch_add(1);
+  });
+}
+
+void Pool::RestFrame(BufferHeader& header, RepairReport* report) {
+  const State seen = header.Load();
+  State rest = AtRest(seen);
+  const bool written = header.io_owner.load() != 0;
+  if (written) header.io_owner.store(0);
+  if (seen.is_owned() || seen.has(State::kWriting) || written) {
+    ++report->frames;
+  }
+  if (rest.phase() != Phase::kFree && !files_.IsPageOf(header.key.load())) {
+    ++report->damaged;
+    if (rest.phase() == Phase::kPoisoned || rest.has(State::kDirty)) {
+      ++report->poisoned;
+    }
+    rest = State{rest.NextVersion().bits & ~(State::kVersionOne - 1)};
+  }
+  if (rest.phase() == Phase::kPoisoned && seen.phase() != Phase::kPoisoned) {
+    header.poisoned_by.store(region_.PidOf(seen.owner()));
+    ++report->poisoned;
+  }
+  if (rest.bits != seen.bits) header.state.store(rest.bits);
+  MPOOL_STEP("mpool.adopt.frame");
+}
+
+// REQUIRES: no slot names the frame.
+void Pool::LoseFrame(const region::Thread& self, BufferHeader& header,
+                     region::Reachable* reached, RepairReport* report) {
+  const State seen = header.Load();
+  const State bare{seen.NextVersion().bits & ~(State::kVersionOne - 1)};
+  header.state.store(bare.bits);
+  if (seen.phase() == Phase::kValid && !seen.has(State::kDirty)) return;
+  ++report->poisoned;
+  const uint64_t key = header.key.load();
+  const uint64_t hash = HashTable::Hash(key);
+  if (hash_.Find(hash, key) != 0) return;
+  const FrameIndex frame = frames_.IndexOf(header);
+  if (!hash_.Insert(hash, frame)) {
+    const absl::StatusOr<uint64_t> line =
+        region_.heap().Allocate(self, sizeof(Bucket), kLineBytes);
+    if (!line.ok()) return;
+    hash_.InsertWithLine(hash, frame, *line);
+    reached->Add(*line, sizeof(Bucket));
+  }
+  header.state.store(bare.WithPhase(Phase::kPoisoned).bits);
+}
+
+// Lines that are no chunk of their own are cut; slots that do not name a frame
+// of `unnamed` by its key are emptied, and the others take theirs out of it.
+void HashTable::Adopt(FrameSet* unnamed, region::Reachable* reached,
+                      RepairReport* report) {
+  for (uint32_t i = 0; i < count_; ++i) {
+    PrefetchHeaders(i + kAhead);
+    if (buckets_[i].latch.Reset()) ++report->latches;
+    for (Bucket* line = &buckets_[i]; line != nullptr; line = Next(*line)) {
+      for (std::atomic<uint64_t>& slot : line->slots) {
+        const uint64_t word = slot.load(std::memory_order_relaxed);
+        if (word != 0 && !TakesOut(i, word, unnamed)) slot.store(0);
+      }
+      const uint64_t next = uint64_t{line->overflow.load()} * kLineBytes;
+      if (next != 0 && !reached->Add(next, sizeof(Bucket))) {
+        line->overflow.store(0);
+        ++report->damaged;
+      }
+    }
+  }
+}
+
+void HashTable::PrefetchHeaders(uint32_t bucket) const {
+  if (bucket >= count_) return;
+  for (const std::atomic<uint64_t>& slot : buckets_[bucket].slots) {
+    const uint64_t word = slot.load(std::memory_order_relaxed);
+    if (word != 0) __builtin_prefetch(&header(Frame(word)));
+  }
+}
+
+bool HashTable::TakesOut(uint32_t bucket, uint64_t word,
+                         FrameSet* unnamed) const {
+  const FrameIndex frame = Frame(word);
+  if (!unnamed->Has(frame)) return false;
+  const uint64_t hash = Hash(header(frame).key.load());
+  if (IndexOf(hash) != bucket || (word & kTagMask) != TagOf(hash)) {
+    return false;
+  }
+  unnamed->Remove(frame);
+  return true;
+}
+
+void FrameTable::PlaceAnew() {
+  ForEachExtent([&](Extent& extent, BufferHeader* first) {
+    const uint32_t page_class = extent.page_class.load() - 1;
+    const uint64_t frames = extent.frames.load();
+    for (uint64_t i = 0; i < frames; ++i) {
+      first[i].place.store((extent.offset + i * ClassBytes(page_class)) << 8 |
+                           page_class);
+    }
+  });
+  RebuildRings();
+}
+
+// The policy's order is kept as far as its links can be followed.
+void FrameTable::LinkAnew(bool ordered) {
+  FrameSet left;
+  if (ordered) {
+    ForEachHeader([&](BufferHeader& header) { left.Add(IndexOf(header)); });
+  }
+  std::vector<FrameIndex> order;
+  for (ClassHeader& c : pool_->classes) {
+    FrameIndex at = c.order.head.load();
+    for (; left.Has(at); at = header(at).next.load()) {
+      order.push_back(at);
+      left.Remove(at);
+    }
+    for (FrameQueue* queue : {&c.free, &c.order}) {
+      queue->head.store(0);
+      queue->tail.store(0);
+    }
+  }
+  for (const FrameIndex frame : order) LinkAtRest(header(frame), ordered);
+  ForEachHeader([&](BufferHeader& header) {
+    if (!ordered || left.Has(IndexOf(header))) LinkAtRest(header, ordered);
+  });
+}
+
+void FrameTable::LinkAtRest(BufferHeader& header, bool ordered) {
+  if (header.Load().phase() == Phase::kFree) {
+    Link(header, Queue::kFree, /*at_front=*/false);
+  } else if (ordered) {
+    Link(header, Queue::kReplacement, /*at_front=*/false);
+  } else {
+    header.queue.store(static_cast<uint32_t>(Queue::kNone));
+  }
+}
+
+// Nobody has a file open, and nobody is filling an entry.
+void FileTable::Adopt(region::Reachable* reached, RepairReport* report) {
+  uint32_t used = 0;
+  for (uint32_t i = 0; i < kMaxFiles; ++i) {
+    FileEntry* entry = At(i);
+    if (entry == nullptr || entry->word.load() == 0) continue;
+    used = i + 1;
+    const FileWord word = FileWord::Unpack(entry->word.load());
+    const bool unfilled =
+        word.state == FileState::kFree ||
+        (word.state == FileState::kClaimed && word.owner != 0);
+    SetState(*entry, unfilled ? FileState::kFree : FileState::kClosed);
+    for (std::atomic<uint64_t>& bits : entry->open_bits) bits.store(0);
+    entry->poisoned.store(0);
+    if (entry->path.load() != 0 && !reached->Add(entry->path.load(), 1)) {
+      entry->path.store(0);
+      ++report->damaged;
+    }
+    MPOOL_STEP("mpool.adopt.file");
+  }
+  frames_.pool().files_used.store(used);
+}
+
+// Whether a file that is known and that nobody has open has such pages.
+bool FileTable::IsPageOf(uint64_t key) const {
+  const FileEntry* entry = At(PageKey::FileIndex(key));
+  if (entry == nullptr) return false;
+  const FileWord word = FileWord::Unpack(entry->word.load());
+  return word.state == FileState::kClosed &&
+         PageKey::FilePart(key) ==
+             PageKey::FileKey(PageKey::FileIndex(key), word.generation);
+}
+
+}  // namespace mpool::internal

@@ -1,0 +1,149 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// adopt.cc - taking over a region that nobody is attached to.
+//
+// Everybody who was inside is gone: nothing moves, and nobody is waited for.
+// So latches, ledgers and slots are free whatever their words say, what is
+// derived is made again from what is true, and the heap keeps what something
+// leads to. That mends what the dead left, however many they were, and what a
+// flipped bit did to any of it. What cannot be mended is refused before a byte
+// is changed.
+//
+// Invariants: A1 the gate is held throughout, so nobody joins a region that is
+//             half adopted.
+//             A2 who adopts holds nothing yet, so a word that names its thread
+//             is stale too.
+// Crash:      the next opener finds the region idle and adopts it from the
+//             start; each part can be done again.
+
+#include "absl/strings/str_cat.h"
+#include "os/status.h"
+#include "os/step.h"
+#include "region/region.h"
+
+namespace mpool::region {
+namespace {
+
+// The generation rises, so that a stale word never matches.
+void FreeWord(ThreadSlot& slot) {
+  const ThreadWord word =
+      ThreadWord::Unpack(slot.word.load(std::memory_order_relaxed));
+  slot.word.store(ThreadWord{.generation = word.generation + 1}.Pack(),
+                  std::memory_order_release);
+}
+
+}  // namespace
+
+absl::Status Region::CannotAdopt(absl::string_view why) const {
+  return absl::DataLossError(absl::StrCat(
+      "join region of ", home_.path(), ": ", why,
+      "; the pages that were not written to their files are lost with it: "
+      "discard them with 'mpool remove --force'"));
+}
+
+absl::Status Region::CheckTables(bool alone, Reachable* reached) {
+  absl::Status status;
+  if (alone) status = heap_.CheckChunks();
+  if (status.ok()) status = tenant_->Check(alone, reached);
+  return status.ok() ? status : CannotAdopt(status.message());
+}
+
+// Links that do not lead to a chunk of their own are cut. The slots behind them
+// were those of the dead.
+void Region::CutThreads(Reachable* reached, RepairReport* report) {
+  for (std::atomic<uint64_t>& place : header_->thread_blocks) {
+    if (place.load() == 0 || reached->Add(place.load(), sizeof(ThreadBlock))) {
+      continue;
+    }
+    place.store(0);
+    ++report->damaged;
+  }
+  ForEachSlotThere([&](uint32_t, ThreadSlot& slot) {
+    std::atomic<uint64_t>* link = &slot.overflow;
+    while (link->load() != 0) {
+      if (!reached->Add(link->load(), sizeof(LedgerOverflow))) {
+        link->store(0);
+        ++report->damaged;
+        return;
+      }
+      link = &At<LedgerOverflow>(link->load())->next;
+    }
+  });
+}
+
+void Region::ClearAllLedgers(RepairReport* report) {
+  auto clear = [&](std::atomic<uint64_t>& entry) {
+    if (entry.load() == 0) return;
+    entry.store(0);
+    ++report->pins;
+  };
+  ForEachSlotThere([&](uint32_t, ThreadSlot& slot) {
+    for (std::atomic<uint64_t>& entry : slot.entries) clear(entry);
+    for (uint64_t at = slot.overflow.load(); at != 0;) {
+      LedgerOverflow* block = At<LedgerOverflow>(at);
+      for (std::atomic<uint64_t>& entry : block->entries) clear(entry);
+      at = block->next.load();
+    }
+  });
+}
+
+// The dead by name, for the report.
+void Region::NoteTheDead(RepairReport* report) const {
+  for (uint32_t slot = 1; slot <= kMaxProcesses; ++slot) {
+    const ProcessSlot& place = header_->processes[slot - 1];
+    const ProcessWord word = ProcessWord::Unpack(place.word.load());
+    const bool mine = slot == process_ && inherited_.none();
+    if (mine || word.state == SlotState::kFree) continue;
+    report->processes.push_back({static_cast<int>(place.pid.load()), slot});
+  }
+}
+
+void Region::FreeAllSlots() {
+  uint32_t last = 0;
+  ForEachSlotThere([&](uint32_t id, ThreadSlot& slot) {
+    slot.intent_chunk.store(0);
+    if (slot.word.load() == 0) return;
+    if (id > kMaxProcesses) last = id;
+    if (id != process_) FreeWord(slot);
+  });
+  header_->thread_high_water.store(last);
+  MPOOL_STEP("region.adopt.threads");
+  uint32_t highest = process_;
+  for (uint32_t slot = 1; slot <= kMaxProcesses; ++slot) {
+    std::atomic<uint64_t>& place = header_->processes[slot - 1].word;
+    const uint64_t seen = place.load();
+    if (seen == 0) continue;
+    highest = std::max(highest, slot);
+    if (slot == process_) continue;
+    const uint32_t generation = ProcessWord::Unpack(seen).generation;
+    place.store(ProcessWord{.generation = generation}.Pack());
+  }
+  header_->process_high_water.store(highest);
+}
+
+void Region::AdoptIdle(Reachable* reached) {
+  const Thread self = process_thread();
+  RepairReport report;
+  NoteTheDead(&report);
+  for (Latch* latch : {&header_->heap_latch, &header_->block_latch}) {
+    if (latch->Reset()) ++report.latches;
+  }
+  CutThreads(reached, &report);
+  ClearAllLedgers(&report);
+  MPOOL_STEP("region.adopt.ledgers");
+  tenant_->Adopt(self, reached, &report);
+  MPOOL_STEP("region.adopt.tenant");
+  heap_.Sweep(*reached);
+  MPOOL_STEP("region.adopt.heap");
+  FreeAllSlots();
+  MPOOL_STEP("region.adopt.slots");
+  if (inherited_.any()) WriteIdentity();
+  inherited_.reset();
+  header_->repairs.fetch_add(report.processes.size());
+  header_->adoptions.fetch_add(1);
+  MPOOL_STEP("region.adopt.done");
+  if (on_repair_ == nullptr) return;
+  if (!report.processes.empty() || report.damaged != 0) on_repair_(report);
+}
+
+}  // namespace mpool::region
