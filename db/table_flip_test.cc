@@ -189,8 +189,21 @@ void Image::FindAreas() {
                     pool.frames.load() - sizeof(RegionHeader)});
 }
 
+// What is on the pages.
+struct RightPages {
+  std::vector<std::byte> of[2][kPages];
+  RightPages() {
+    for (int f = 0; f < 2; ++f) {
+      for (PageNo page = 0; page < kPages; ++page) {
+        of[f][page].resize(kPageBytes[f]);
+        test::Fill(of[f][page], TextOf(f, page));
+      }
+    }
+  }
+};
+
 // What one flip led to: "" if all went well, or a page that is wrong.
-std::string OpenAndGet(const TempHome& home) {
+std::string OpenAndGet(const TempHome& home, const RightPages& right) {
   std::string wrong;
   auto env = DbEnv::Open(home.path(), Env());
   if (!env.ok()) return "";
@@ -202,10 +215,13 @@ std::string OpenAndGet(const TempHome& home) {
       const PageNo page = i * 5 % kPages;
       const auto got = (*file)->Get(page);
       if (!got.ok()) continue;
-      const std::string text = test::TextOn(got->data());
-      if (text != TextOf(f, page)) {
-        wrong = absl::StrCat("page ", page, " of file ", f, ": ", text);
+      if (got->data().size() == kPageBytes[f] &&
+          std::memcmp(got->data().data(), right.of[f][page].data(),
+                      kPageBytes[f]) == 0) {
+        continue;
       }
+      wrong = absl::StrCat("page ", page, " of file ", f, ": ",
+                           test::TextOn(got->data()));
     }
     static_cast<void>((*file)->Close());
   }
@@ -233,7 +249,7 @@ class TableFlipTest : public ::testing::TestWithParam<size_t> {
         progress_->bit = bit;
         image_.Restore(bit);
         ::alarm(kSecondsPerFlip);
-        const std::string wrong = OpenAndGet(home_);
+        const std::string wrong = OpenAndGet(home_, right_);
         if (wrong.empty()) continue;
         const uint64_t n = progress_->wrong_count.fetch_add(1) % kKept;
         progress_->wrong_bits[n] = bit;
@@ -253,6 +269,7 @@ class TableFlipTest : public ::testing::TestWithParam<size_t> {
 
   TempHome home_;
   Image image_;
+  RightPages right_;
   os::SharedMemory<Progress> progress_;
 };
 

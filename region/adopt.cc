@@ -11,7 +11,9 @@
 //
 // Invariants: A1 the gate is held throughout, so nobody joins a region that is
 //             half adopted.
-//             A2 who adopts holds nothing yet, so a word that names its thread
+//             A2 nobody looks on, so stores need no order among themselves;
+//             the gate's lock orders them before the next who comes in.
+//             A3 who adopts holds nothing yet, so a word that names its thread
 //             is stale too.
 // Crash:      the next opener finds the region idle and adopts it from the
 //             start; each part can be done again.
@@ -29,7 +31,7 @@ void FreeWord(ThreadSlot& slot) {
   const ThreadWord word =
       ThreadWord::Unpack(slot.word.load(std::memory_order_relaxed));
   slot.word.store(ThreadWord{.generation = word.generation + 1}.Pack(),
-                  std::memory_order_release);
+                  std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -55,14 +57,14 @@ void Region::CutThreads(Reachable* reached, RepairReport* report) {
     if (place.load() == 0 || reached->Add(place.load(), sizeof(ThreadBlock))) {
       continue;
     }
-    place.store(0);
+    place.store(0, std::memory_order_relaxed);
     ++report->damaged;
   }
   ForEachSlotThere([&](uint32_t, ThreadSlot& slot) {
     std::atomic<uint64_t>* link = &slot.overflow;
     while (link->load() != 0) {
       if (!reached->Add(link->load(), sizeof(LedgerOverflow))) {
-        link->store(0);
+        link->store(0, std::memory_order_relaxed);
         ++report->damaged;
         return;
       }
@@ -74,7 +76,7 @@ void Region::CutThreads(Reachable* reached, RepairReport* report) {
 void Region::ClearAllLedgers(RepairReport* report) {
   auto clear = [&](std::atomic<uint64_t>& entry) {
     if (entry.load() == 0) return;
-    entry.store(0);
+    entry.store(0, std::memory_order_relaxed);
     ++report->pins;
   };
   ForEachSlotThere([&](uint32_t, ThreadSlot& slot) {
@@ -116,9 +118,10 @@ void Region::FreeAllSlots() {
     highest = std::max(highest, slot);
     if (slot == process_) continue;
     const uint32_t generation = ProcessWord::Unpack(seen).generation;
-    place.store(ProcessWord{.generation = generation}.Pack());
+    place.store(ProcessWord{.generation = generation}.Pack(),
+                std::memory_order_relaxed);
   }
-  header_->process_high_water.store(highest);
+  header_->process_high_water.store(highest, std::memory_order_relaxed);
 }
 
 void Region::AdoptIdle(Reachable* reached) {

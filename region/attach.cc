@@ -272,6 +272,7 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
   MPOOL_STEP("region.create.sized");
   Use(std::move(mapping), fixed);
   attached_ = Attached::kCreated;
+  // quiet: nobody sees the region yet.
   header_->origin.store(static_cast<uint32_t>(origin));
   MPOOL_RETURN_IF_ERROR(FormatRegion(fixed));
   std::move(undo).Cancel();
@@ -336,6 +337,7 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
         "count on it; run this process in the same sandbox as they"));
   }
   if (needs_fence || alone) header_->put_needs_fence.store(needs_fence);
+  MPOOL_STEP("region.join.fence");
   BeginGeneration();
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/true));
   if (alone) AdoptIdle(&reached);

@@ -166,8 +166,8 @@ void DieInTheMiddle(const std::string& home, uint32_t latch) {
   RankReleased(LockRank::kFiles);
 }
 
-// Every process slot is held by a dead process, but for the first, whose process
-// lives.
+// Every process slot is held by a dead process, but for the first, whose
+// process lives.
 class DeadButOneTest : public AttachTest {
  protected:
   DeadButOneTest() : alive_(*Attachment::Open(home_.path())) {

@@ -176,6 +176,9 @@ using KilledAllocatorTest = KillTest;
 INSTANTIATE_TEST_SUITE_P(Heap, KilledAllocatorTest,
                          ::testing::ValuesIn(StepNames("region.heap.")),
                          StepTestName);
+INSTANTIATE_TEST_SUITE_P(Latch, KilledAllocatorTest,
+                         ::testing::ValuesIn(StepNames("region.latch.")),
+                         StepTestName);
 INSTANTIATE_TEST_SUITE_P(Grow, KilledAllocatorTest,
                          ::testing::ValuesIn(StepNames("region.grow.")),
                          StepTestName);
@@ -253,6 +256,10 @@ class KilledRepairerTest : public KillTest {
 };
 INSTANTIATE_TEST_SUITE_P(Step, KilledRepairerTest,
                          ::testing::ValuesIn(StepNames("region.repair.")),
+                         StepTestName);
+
+INSTANTIATE_TEST_SUITE_P(Part, KilledRepairerTest,
+                         ::testing::ValuesIn(StepNames("region.mend.")),
                          StepTestName);
 
 TEST_P(KilledRepairerTest, IsReplacedByAThirdWhoFinishes) {

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "os/futex.h"
+#include "os/step.h"
 
 namespace mpool::region {
 namespace {
@@ -26,6 +27,7 @@ void Latch::Lock(uint32_t self, LifeWatch& watch, LockRank rank) {
     LockSlow(self, watch);
   }
   RankTaken(rank);
+  MPOOL_STEP("region.latch.taken");
 }
 
 void Latch::LockSlow(uint32_t self, LifeWatch& watch) {
@@ -33,6 +35,7 @@ void Latch::LockSlow(uint32_t self, LifeWatch& watch) {
   while (true) {
     uint32_t word = word_.load(std::memory_order_relaxed);
     if (word == 0) {
+      // quiet: Lock goes on to the step.
       if (word_.compare_exchange_weak(word, self, std::memory_order_acquire,
                                       std::memory_order_relaxed)) {
         return;
@@ -41,6 +44,7 @@ void Latch::LockSlow(uint32_t self, LifeWatch& watch) {
     }
     if (++spins < kSpins) continue;
     if ((word & kWaiters) == 0 &&
+        // quiet: who dies asleep is only woken in vain.
         !word_.compare_exchange_weak(word, word | kWaiters,
                                      std::memory_order_relaxed)) {
       continue;
@@ -54,7 +58,9 @@ void Latch::LockSlow(uint32_t self, LifeWatch& watch) {
 
 void Latch::Unlock(uint32_t self, LockRank rank) {
   RankReleased(rank);
+  MPOOL_STEP("region.latch.release");
   const uint32_t word = word_.exchange(0, std::memory_order_release);
+  MPOOL_STEP("region.latch.released");
   if ((word & kOwnerMask) != self) {
     std::fprintf(stderr, "mpool: latch of thread %u unlocked by thread %u\n",
                  word & kOwnerMask, self);
@@ -68,6 +74,7 @@ bool Latch::ReleaseDead(uint32_t dead) {
   while ((word & kOwnerMask) == dead) {
     if (word_.compare_exchange_weak(word, 0, std::memory_order_acq_rel,
                                     std::memory_order_acquire)) {
+      MPOOL_STEP("region.mend.released_latch");
       if ((word & kWaiters) != 0) os::FutexWakeAll(&word_);
       return true;
     }
@@ -82,6 +89,7 @@ bool Latch::TakeOver(uint32_t dead, uint32_t self, LockRank rank) {
                                     std::memory_order_acq_rel,
                                     std::memory_order_acquire)) {
       RankTakenOver(rank);
+      MPOOL_STEP("region.mend.took_latch");
       return true;
     }
   }

@@ -27,6 +27,7 @@ void RaiseTo(std::atomic<uint32_t>* mark, uint32_t value) {
   while (now < value &&
          !mark->compare_exchange_weak(now, value, std::memory_order_seq_cst)) {
   }
+  MPOOL_STEP("region.join.raised");
 }
 
 // Free -> live in the name of `process`. The generation rises when a slot is
@@ -37,6 +38,7 @@ bool ClaimWord(std::atomic<uint64_t>* word, uint32_t process) {
   if (now.state != ThreadState::kFree) return false;
   now.state = ThreadState::kLive;
   now.process = process;
+  // quiet: the callers have the steps.
   return word->compare_exchange_strong(old, now.Pack(),
                                        std::memory_order_seq_cst);
 }
@@ -49,6 +51,7 @@ void SetThreadState(ThreadSlot* slot, ThreadState state) {
     word.process = 0;
     ++word.generation;
   }
+  // quiet: the callers have the steps.
   slot->word.store(word.Pack(), std::memory_order_release);
 }
 
@@ -90,6 +93,7 @@ absl::Status Region::Grow(uint64_t size_bytes) {
 }
 
 void Region::BeginGeneration() {
+  // quiet: of this process alone.
   std::atomic_ref<uint32_t>(*marker_.word()).store(NextGeneration());
 }
 
@@ -189,6 +193,7 @@ absl::Status Region::ClaimProcessSlot(bool may_succeed) {
   if (!options_.shared) {
     ProcessWord word{.generation = 1, .state = SlotState::kLive};
     RaiseTo(&header_->process_high_water, 1);
+    // quiet: of this process alone.
     header_->processes[0].word.store(word.Pack(), std::memory_order_release);
     MarkLive(1);
     return absl::OkStatus();
@@ -211,13 +216,14 @@ absl::Status Region::EnterChild(
     const std::function<absl::Status(uint32_t)>& ready) {
   std::atomic_ref<uint32_t> marker(*marker_.word());
   uint32_t expected = 0;
+  // quiet: of this process alone.
   if (!marker.compare_exchange_strong(expected, kEntering)) {
     while (marker.load() == kEntering) os::Sleep(absl::Milliseconds(1));
     if (marker.load() != 0) return absl::OkStatus();
     return absl::UnavailableError("another thread could not enter; try again");
   }
   const absl::StatusOr<uint32_t> generation = JoinAsChild(ready);
-  marker.store(generation.value_or(0));
+  marker.store(generation.value_or(0));  // quiet: as above
   return generation.status();
 }
 

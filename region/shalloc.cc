@@ -50,6 +50,7 @@ void Shalloc::Format(uint64_t begin, uint64_t end) {
                     std::memory_order_relaxed);
   header->heap_free.store(begin, std::memory_order_relaxed);
   header->heap_begin.store(begin, std::memory_order_relaxed);
+  // quiet: nobody sees the region yet.
   header->heap_end.store(end, std::memory_order_release);
 }
 
@@ -151,6 +152,7 @@ absl::StatusOr<uint64_t> Shalloc::AllocateLinked(
   MPOOL_STEP("region.heap.linked");
   Publish(payload);
   self.slot->intent_chunk.store(0, std::memory_order_release);
+  MPOOL_STEP("region.heap.settled");
   return payload;
 }
 
@@ -159,6 +161,7 @@ void Shalloc::Publish(uint64_t offset) {
   uint64_t word = chunk->word.load(std::memory_order_relaxed);
   chunk->word.store(Word(SizeOfWord(word), kStateUsed, 0),
                     std::memory_order_release);
+  MPOOL_STEP("region.heap.published");
 }
 
 uint64_t Shalloc::SizeOf(uint64_t offset) const {
@@ -204,7 +207,7 @@ void Shalloc::FreeLocked(uint64_t at) {
   MPOOL_STEP("region.heap.free");
   chunk->word.store(Word(size, kStateFree, 0), std::memory_order_release);
   MPOOL_STEP("region.heap.freed");
-  chunk->next.store(after, std::memory_order_release);
+  chunk->next.store(after, std::memory_order_relaxed);
   if (after == at + size) {
     const Chunk* next = At(after);
     size += SizeOfWord(next->word.load(std::memory_order_relaxed));
@@ -214,7 +217,7 @@ void Shalloc::FreeLocked(uint64_t at) {
     MPOOL_STEP("region.heap.merged");
   }
   if (before == 0) {
-    header->heap_free.store(at, std::memory_order_release);
+    header->heap_free.store(at, std::memory_order_relaxed);
     return;
   }
   Chunk* previous = At(before);
@@ -225,8 +228,9 @@ void Shalloc::FreeLocked(uint64_t at) {
                          std::memory_order_relaxed);
     previous->word.store(Word(previous_size + size, kStateFree, 0),
                          std::memory_order_release);
+    MPOOL_STEP("region.heap.merged_back");
   } else {
-    previous->next.store(at, std::memory_order_release);
+    previous->next.store(at, std::memory_order_relaxed);
   }
 }
 
@@ -249,6 +253,7 @@ void Shalloc::RebuildLocked() {
         previous->word.store(
             Word(at + size - last_free, kStateFree, 0),
             std::memory_order_release);
+        MPOOL_STEP("region.mend.merged");
       } else {
         chunk->next.store(0, std::memory_order_relaxed);
         if (last_free == 0) {
@@ -261,7 +266,7 @@ void Shalloc::RebuildLocked() {
     }
     at += size;
   }
-  header->heap_free.store(first_free, std::memory_order_release);
+  header->heap_free.store(first_free, std::memory_order_relaxed);
 }
 
 HeapStats Shalloc::Stats(const Thread& self) {
@@ -323,6 +328,7 @@ void Shalloc::Repair(const Thread& self, uint32_t process,
       } else {
         chunk->word.store(Word(size, kStateFree, 0),
                           std::memory_order_release);
+        MPOOL_STEP("region.mend.chunk");
       }
     }
     at += size;

@@ -37,7 +37,7 @@ enum class Backing {
 enum class Origin {
   kNew,     // the home had none, or nobody could tell which
   kReboot,  // the one before was of another boot of the machine
-  kLost,    // the memory of the one before was gone, cut short or never finished
+  kLost,    // the memory of the one before was gone, cut or never finished
 };
 
 // Which page is evicted when a frame is needed.

@@ -57,6 +57,10 @@ Findings NoBackingNames(const Tree& tree);
 // exist, for a plan for a step that does not exist would never come true.
 Findings StepNames(const Tree& tree);
 Findings StepsInTestsExist(const Tree& tree);
+// In the layers whose stores other processes act on: where one could be killed
+// right after a store that is not relaxed, there is a step, or a remark
+// "quiet:" that says why none is needed.
+Findings StoresHaveSteps(const Tree& tree);
 
 // Text.
 Findings ReadmeCommandsExist(const Tree& tree);

@@ -210,6 +210,28 @@ TEST(StepRulesTest, IllNamedAndRepeatedStepsAreReported) {
               ElementsAre(2, 3, 5));
 }
 
+TEST(StepRulesTest, StoresWithoutAStepAreReported) {
+  const std::string text =
+      "  word.store(1, std::memory_order_release);\n"
+      "}\n"
+      "  word.store(1, std::memory_order_release);\n"
+      "  MPOOL_STEP(\"region.a.b\");\n"
+      "  word.store(1, std::memory_order_relaxed);\n"
+      "}\n"
+      "  // quiet: of this process alone.\n"
+      "  word.store(1);\n"
+      "}\n"
+      "  if (!word->compare_exchange_strong(old, 1,\n"
+      "                                     std::memory_order_relaxed)) {\n"
+      "  }\n"
+      "}\n"
+      "  MPOOL_STEP(\"region.a.c\");\n";
+  EXPECT_THAT(LinesOf(StoresHaveSteps(One("region/a.cc", text))),
+              ElementsAre(1, 10));
+  EXPECT_THAT(StoresHaveSteps(One("region/a_test.cc", text)), IsEmpty());
+  EXPECT_THAT(StoresHaveSteps(One("os/a.cc", text)), IsEmpty());
+}
+
 TEST(StepRulesTest, PlansForUnknownStepsAreReported) {
   Tree tree = One("region/a.cc", "MPOOL_STEP(\"region.a.b\");\n");
   tree.push_back(MakeSource("region/a_test.cc",

@@ -95,6 +95,47 @@ Findings StepsInTestsExist(const Tree& tree) {
   return out;
 }
 
+Findings StoresHaveSteps(const Tree& tree) {
+  static const std::regex kStore(
+      "(\\.|->)(store|exchange|fetch_[a-z]+|compare_exchange_[a-z]+)\\(");
+  static const std::regex kEnd("[;{]\\s*$");
+  constexpr size_t kStatementLines = 4;
+  constexpr size_t kStepWithin = 6;
+  Findings out;
+  for (const Source& source : tree) {
+    const std::string layer(source.Folder());
+    if (layer != "region" || !source.path.ends_with(".cc") || source.IsTest()) {
+      continue;
+    }
+    const std::vector<std::string>& code = source.code;
+    for (size_t i = 0; i < code.size(); ++i) {
+      std::smatch store;
+      if (!std::regex_search(code[i], store, kStore)) continue;
+      std::string statement = code[i];
+      size_t last = i;
+      while (!std::regex_search(code[last], kEnd) &&
+             last + 1 < code.size() && last < i + kStatementLines) {
+        statement += code[++last];
+      }
+      const bool is_cas = store.str(2).starts_with("compare");
+      bool covered =
+          !is_cas && statement.find("relaxed") != std::string::npos;
+      for (size_t j = last; j <= last + kStepWithin && j < code.size(); ++j) {
+        if (code[j] == "}") break;
+        covered = covered || code[j].find("MPOOL_STEP") != std::string::npos;
+      }
+      for (size_t j = i == 0 ? 0 : i - 1; j <= last; ++j) {
+        covered = covered ||
+                  source.lines[j].find("// quiet: ") != std::string::npos;
+      }
+      if (covered) continue;
+      out.push_back({source.path, i + 1,
+                     "a store that others act on, and no step after it"});
+    }
+  }
+  return out;
+}
+
 Findings ReadmeCommandsExist(const Tree& tree) {
   static const std::regex kCommand("\\./dev ([a-z]+)");
   static const std::regex kVerb("`mpool ([a-z]+)");

@@ -57,6 +57,10 @@ TEST(TidyTest, TestsNameStepsThatExist) {
   ExpectNone(StepsInTestsExist(Project()));
 }
 
+TEST(TidyTest, StoresThatOthersActOnHaveSteps) {
+  ExpectNone(StoresHaveSteps(Project()));
+}
+
 TEST(TidyTest, ReadmeNamesWhatExists) {
   ExpectNone(ReadmeCommandsExist(Project()));
 }
