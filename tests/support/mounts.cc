@@ -36,21 +36,24 @@ absl::Status WriteTo(const std::string& path, const std::string& text) {
   return status;
 }
 
+// A process without the right to do it becomes root of users of its own.
+absl::Status Unshare(int what) {
+  const uid_t uid = ::geteuid();
+  const gid_t gid = ::getegid();
+  if (::unshare(what) == 0) return absl::OkStatus();
+  if (errno != EPERM || ::unshare(CLONE_NEWUSER | what) != 0) {
+    return Failed("unshare", "");
+  }
+  MPOOL_RETURN_IF_ERROR(WriteTo("/proc/self/setgroups", "deny"));
+  MPOOL_RETURN_IF_ERROR(
+      WriteTo("/proc/self/uid_map", absl::StrCat("0 ", uid, " 1")));
+  return WriteTo("/proc/self/gid_map", absl::StrCat("0 ", gid, " 1"));
+}
+
 }  // namespace
 
 absl::Status EnterOwnMounts() {
-  const uid_t uid = ::geteuid();
-  const gid_t gid = ::getegid();
-  if (::unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) != 0) {
-    return Failed("unshare", "");
-  }
-  if (uid != 0) {
-    MPOOL_RETURN_IF_ERROR(WriteTo("/proc/self/setgroups", "deny"));
-    MPOOL_RETURN_IF_ERROR(
-        WriteTo("/proc/self/uid_map", absl::StrCat("0 ", uid, " 1")));
-    MPOOL_RETURN_IF_ERROR(
-        WriteTo("/proc/self/gid_map", absl::StrCat("0 ", gid, " 1")));
-  }
+  MPOOL_RETURN_IF_ERROR(Unshare(CLONE_NEWNS));
   if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
     return Failed("make mounts private", "/");
   }
@@ -64,6 +67,15 @@ absl::Status MountTmpfs(const std::string& directory, uint64_t size_bytes) {
   }
   return absl::OkStatus();
 }
+
+absl::Status EnterOwnShm() {
+  MPOOL_RETURN_IF_ERROR(EnterOwnMounts());
+  return MountTmpfs("/dev/shm", uint64_t{256} << 20);
+}
+
+absl::Status EnterOwnIpc() { return Unshare(CLONE_NEWIPC); }
+
+absl::Status EnterOwnPids() { return Unshare(CLONE_NEWPID); }
 
 absl::Status DropRights() {
   if (::geteuid() != 0) return absl::OkStatus();

@@ -1,7 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// mounts.h - small file systems that only one child process sees, and a child
-// without rights. Needs root, or a kernel that lets users make namespaces.
+// mounts.h - small file systems that only one child process sees, namespaces of
+// its own, and a child without rights. Needs root, or a kernel that lets users
+// make namespaces. Each is for a process of one thread.
 
 #ifndef MPOOL_TESTS_SUPPORT_MOUNTS_H_
 #define MPOOL_TESTS_SUPPORT_MOUNTS_H_
@@ -13,11 +14,18 @@
 
 namespace mpool::test {
 
-// Gives the process mounts of its own. It must have one thread.
+// Gives the process mounts of its own.
 absl::Status EnterOwnMounts();
 // An empty file system of that size, in the process's own mounts, over
 // `directory`. REQUIRES: EnterOwnMounts.
 absl::Status MountTmpfs(const std::string& directory, uint64_t size_bytes);
+// Mounts of its own, with an empty /dev/shm, as in another container.
+absl::Status EnterOwnShm();
+
+// System V shared memory and message queues of its own.
+absl::Status EnterOwnIpc();
+// The next child of the process has pid 1, and /proc/self is not there for it.
+absl::Status EnterOwnPids();
 
 // Turns a process of root into one that has no rights; Ok for others.
 absl::Status DropRights();
