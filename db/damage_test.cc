@@ -273,5 +273,46 @@ TEST_P(DamageTest, WithNobodyInsideCanBeRemoved) {
   EXPECT_THAT(left, ::testing::ElementsAre("pages.db"));
 }
 
+// The memory's last name goes; those who have it mapped have it still.
+class UnlinkedSegmentTest : public ::testing::TestWithParam<Backing> {
+ protected:
+  TempHome home_;
+};
+INSTANTIATE_TEST_SUITE_P(Shared, UnlinkedSegmentTest,
+                         ::testing::Values(Backing::kPosixShm, Backing::kFile));
+
+TEST_P(UnlinkedSegmentTest, RefusesJoinersUntilTheLastHolderClosed) {
+  Child holder([&](Channel& parent) -> std::string {
+    auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+    EXPECT_THAT(PutText(*both.file, 0, "before"), IsOk());
+    parent.Say("in");
+    parent.Hear();
+    EXPECT_EQ(GetText(*both.file, 0), "before");
+    EXPECT_THAT(PutText(*both.file, 0, "after"), IsOk());
+    EXPECT_THAT(both.file->Sync(), IsOk());
+    EXPECT_THAT(PutText(*both.file, 1, "at close"), IsOk());
+    return both.Close().ToString();
+  });
+  ASSERT_EQ(holder.Hear(), "in");
+  ASSERT_TRUE(fs::remove(Victim(home_).segment));
+  const auto before = test::AllOf(home_.path());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(DbEnv::Open(home_.path(), SmallEnv(GetParam())),
+                Fails(StatusCode::kFailedPrecondition, "join region of",
+                      home_.path(), "its memory is gone"));
+  }
+  EXPECT_EQ(test::AllOf(home_.path()), before);
+  holder.Say("go");
+  EXPECT_EQ(holder.End(), "OK");
+  auto both = OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(both->env->Stats().pages_written, 0u);  // the region is a new one
+  EXPECT_EQ(GetText(*both->file, 0), "after");
+  EXPECT_EQ(GetText(*both->file, 1), "at close");
+  EXPECT_THAT(both->Close(), IsOk());
+  EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
+  EXPECT_THAT(test::AllOf(home_.path()), ::testing::ElementsAre("pages.db"));
+}
+
 }  // namespace
 }  // namespace mpool
