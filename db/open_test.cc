@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
+#include "os/test_support.h"
 #include "tests/support/child.h"
 #include "tests/support/mounts.h"
 #include "tests/support/pages.h"
@@ -239,6 +240,54 @@ TEST_F(OpenTest, KHeapLeavesNoFilesButItsPages) {
   EXPECT_THAT(both.Close(), IsOk());
   EXPECT_THAT(AllOf(home_.path()), ElementsAre("pages.db"));
   EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 0), "on heap");
+}
+
+struct Remote {
+  uint32_t type;
+  const char* name;
+};
+uint32_t home_type;
+
+// Every file seems to be on a file system of that type.
+class RemoteHomeTest : public os::SyscallTest,
+                       public ::testing::WithParamInterface<Remote> {
+ protected:
+  RemoteHomeTest() {
+    home_type = GetParam().type;
+    os::Sys().fstatfs = [](int fd, struct statfs* out) {
+      const int result = os::RealSyscalls().fstatfs(fd, out);
+      out->f_type = static_cast<decltype(out->f_type)>(home_type);
+      return result;
+    };
+  }
+
+  TempHome home_;
+};
+INSTANTIATE_TEST_SUITE_P(
+    Types, RemoteHomeTest,
+    ::testing::Values(Remote{0x6969, "NFS"}, Remote{0x517b, "CIFS"},
+                      Remote{0xff534d42, "CIFS"}, Remote{0xfe534d42, "CIFS"},
+                      Remote{0x01021997, "9p"}, Remote{0x65735546, "FUSE"}),
+    [](const auto& test) {
+      return absl::StrCat(test.param.name, absl::Hex(test.param.type));
+    });
+
+TEST_P(RemoteHomeTest, IsRefusedForASharedRegionAndStaysEmpty) {
+  for (const Backing backing : {Backing::kPosixShm, Backing::kFile}) {
+    EXPECT_THAT(DbEnv::Open(home_.path(), SmallEnv(backing)),
+                Fails(StatusCode::kFailedPrecondition, "open environment",
+                      home_.path(), GetParam().name, "use a local directory"));
+    EXPECT_THAT(AllOf(home_.path()), IsEmpty());
+  }
+}
+
+TEST_P(RemoteHomeTest, IsGoodForAnEnvironmentOnTheHeap) {
+  auto both = OpenBoth(home_.path(), SmallEnv(Backing::kHeap));
+  ASSERT_THAT(both, IsOk());
+  EXPECT_THAT(PutText(*both->file, 0, "alone"), IsOk());
+  EXPECT_THAT(both->Close(), IsOk());
+  EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 0), "alone");
+  EXPECT_THAT(AllOf(home_.path()), ElementsAre("pages.db"));
 }
 
 }  // namespace
