@@ -15,6 +15,7 @@
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/step_names.h"
 #include "tests/support/temp_home.h"
 
 namespace mpool {
@@ -264,6 +265,95 @@ TEST(HeapForkTest, AChildIsRefusedTheParentsHeapAndMayOpenItsOwn) {
 }
 
 #ifdef MPOOL_STEPS
+// A thread of the parent stands inside a get when the parent forks.
+class ForkInsideGetTest
+    : public ::testing::TestWithParam<std::tuple<const char*, Backing>> {
+ protected:
+  // The disk has "old" on pages 0 and 1.
+  ForkInsideGetTest() {
+    auto both = *OpenBoth(home_.path(), SmallEnv(Backing::kHeap));
+    EXPECT_THAT(PutText(*both.file, 0, "old"), IsOk());
+    EXPECT_THAT(PutText(*both.file, 1, "old"), IsOk());
+    EXPECT_THAT(both.Close(), IsOk());
+  }
+  ~ForkInsideGetTest() override { os::ClearSteps(); }
+
+  // Gets the page for update without waiting.
+  static absl::Status Try(MPoolFile& file, PageNo page) {
+    GetOptions options;
+    options.wait = absl::ZeroDuration();
+    return file.GetForUpdate(page, options).status();
+  }
+
+  TempHome home_;
+  std::atomic<bool> inside_ = false;
+  std::atomic<bool> may_go_on_ = false;
+};
+INSTANTIATE_TEST_SUITE_P(
+    Step, ForkInsideGetTest,
+    ::testing::Combine(::testing::Values("mpool.get.entered",
+                                         "mpool.get.published",
+                                         "mpool.load.entered",
+                                         "mpool.load.read"),
+                       ::testing::Values(Backing::kPosixShm, Backing::kFile)),
+    [](const auto& test) {
+      const bool in_file = std::get<1>(test.param) == Backing::kFile;
+      return test::StepTestName({std::get<0>(test.param), test.index}) +
+             (in_file ? "InFile" : "InShm");
+    });
+
+TEST_P(ForkInsideGetTest, TheThreadGetsItsPageAndTheChildWhatIsFree) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(std::get<1>(GetParam())));
+  const std::string step = std::get<0>(GetParam());
+  // There are no such steps on the way of a page that is not in memory.
+  if (step.starts_with("mpool.get.")) {
+    EXPECT_EQ(GetText(*both.file, 0), "old");
+  }
+  os::CallAtStep(step, [this] {
+    inside_ = true;
+    while (!may_go_on_) std::this_thread::yield();
+  });
+  absl::StatusOr<ReadPage> held;
+  std::thread thread([&] {
+    // A thread's first get does not go the short way.
+    EXPECT_EQ(GetText(*both.file, 0), "old");
+    held = both.file->Get(0);
+  });
+  while (!inside_) std::this_thread::yield();
+  Child child([&](Channel& parent) -> std::string {
+    os::ClearSteps();
+    EXPECT_THAT(PutText(*both.file, 1, "child"), IsOk());
+    EXPECT_EQ(GetText(*both.file, 1), "child");
+    EXPECT_THAT(Try(*both.file, 0), Fails(StatusCode::kDeadlineExceeded));
+    parent.Say("got the other");
+    // Waits for the parent's thread where that one reads the page.
+    EXPECT_EQ(GetText(*both.file, 0), "old");
+    parent.Say("got the same");
+    parent.Hear();
+    EXPECT_THAT(Try(*both.file, 0), Fails(StatusCode::kDeadlineExceeded));
+    parent.Say("may not change it");
+    parent.Hear();
+    EXPECT_THAT(PutText(*both.file, 0, "child"), IsOk());
+    return both.Close().ToString();
+  });
+  ASSERT_EQ(child.Hear(), "got the other");
+  may_go_on_ = true;
+  thread.join();
+  ASSERT_EQ(child.Hear(), "got the same");
+  ASSERT_THAT(held, IsOk());
+  child.Say("change it");
+  ASSERT_EQ(child.Hear(), "may not change it");
+  EXPECT_EQ(TextOn(held->data()), "old");
+  EXPECT_EQ(both.env->Stats().repairs, 0u);
+  held->Put();
+  child.Say("it is put");
+  EXPECT_EQ(child.End(), "OK");
+  EXPECT_EQ(GetText(*both.file, 0), "child");
+  EXPECT_EQ(GetText(*both.file, 1), "child");
+  EXPECT_EQ(both.env->Stats().processes, 1u);
+  EXPECT_THAT(both.Close(), IsOk());
+}
+
 // One thread forks while another is on its way in; neither may wait for the
 // other for ever, and the child opens what it likes.
 TEST(OpenWhileForkingTest, ComesToAnEnd) {
