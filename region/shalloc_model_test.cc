@@ -1,36 +1,131 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// shalloc_model_test.cc - a random sequence of calls beside a map that says
-// what must be where. MPOOL_SEED replays a run.
+// shalloc_model_test.cc - a random sequence of calls, nonsense among them,
+// beside a model that says what each must return and where everything is.
+// MPOOL_SEED replays a run, MPOOL_ROUNDS makes it that many times as long.
 
-#include <cstdlib>
+#include <cstdio>
+#include <cstring>
+#include <limits>
 #include <map>
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "region/test_region.h"
+#include "tests/support/campaign.h"
 #include "tests/support/status_matchers.h"
 
 namespace mpool::region {
 namespace {
 
+using absl::StatusCode;
+using test::Fails;
 using test::IsOk;
 
-class ModelTest : public ::testing::TestWithParam<int> {
+constexpr uint64_t kHeader = sizeof(Chunk);
+constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t kTopBit = uint64_t{1} << 63;
+
+// First fit over chunks in the order of their addresses, split from the tail,
+// neighbours merged.
+class Model {
+ public:
+  Model(uint64_t begin, uint64_t end) : begin_(begin), end_(end) {
+    free_[begin] = end - begin;
+  }
+
+  // The payload; nullopt if no chunk can hold it.
+  std::optional<uint64_t> Take(uint64_t size, uint64_t alignment) {
+    size = (size + 15) / 16 * 16;
+    for (const auto& [at, bytes] : free_) {
+      if (bytes < kHeader + size) continue;
+      const uint64_t payload = (at + bytes - size) / alignment * alignment;
+      if (payload < at + kHeader) continue;
+      const uint64_t start = payload - kHeader;
+      used_[payload] = at + bytes - start;
+      if (start == at) {
+        free_.erase(start);
+      } else {
+        free_[at] = start - at;
+      }
+      return payload;
+    }
+    return std::nullopt;
+  }
+  void Free(uint64_t payload) {
+    const uint64_t bytes = used_.at(payload);
+    used_.erase(payload);
+    AddFree(payload - kHeader, bytes);
+  }
+  void GrowTo(uint64_t end) {
+    AddFree(end_, end - end_);
+    end_ = end;
+  }
+
+  bool Has(uint64_t payload) const { return used_.contains(payload); }
+  uint64_t SizeOf(uint64_t payload) const {
+    return used_.at(payload) - kHeader;
+  }
+  uint64_t begin() const { return begin_; }
+  uint64_t end() const { return end_; }
+  HeapStats Stats() const {
+    HeapStats stats;
+    for (const auto& [at, bytes] : free_) {
+      ++stats.free_chunks;
+      stats.free_bytes += bytes;
+      stats.largest_free_bytes = std::max(stats.largest_free_bytes, bytes);
+    }
+    for (const auto& [payload, bytes] : used_) {
+      ++stats.used_chunks;
+      stats.used_bytes += bytes;
+    }
+    return stats;
+  }
+
+ private:
+  void AddFree(uint64_t at, uint64_t bytes) {
+    auto next = free_.lower_bound(at);
+    if (next != free_.end() && next->first == at + bytes) {
+      bytes += next->second;
+      next = free_.erase(next);
+    }
+    if (next != free_.begin()) {
+      const auto previous = std::prev(next);
+      if (previous->first + previous->second == at) {
+        previous->second += bytes;
+        return;
+      }
+    }
+    free_[at] = bytes;
+  }
+
+  const uint64_t begin_;
+  uint64_t end_;
+  std::map<uint64_t, uint64_t> free_;  // start of the chunk -> its bytes
+  std::map<uint64_t, uint64_t> used_;  // payload -> bytes of its chunk
+};
+
+class ModelTest : public ::testing::TestWithParam<uint64_t> {
  protected:
+  // The tenant's root is there already.
   ModelTest()
       : here_(*Attachment::Open(home_.path(), TestOptions(Backing::kHeap))),
-        before_(heap().Stats(self())) {
-    const char* given = std::getenv("MPOOL_SEED");
-    seed_ = given != nullptr ? std::strtoull(given, nullptr, 10)
-                             : std::random_device{}();
-    random_.seed(seed_ + static_cast<uint64_t>(GetParam()));
+        model_(header().heap_begin.load(), header().heap_end.load()),
+        random_(test::Seed() + GetParam()) {
+    EXPECT_EQ(model_.Take(sizeof(TestRoot), 64), header().root.load());
   }
 
   Shalloc& heap() { return here_->heap(); }
   Thread self() { return here_->self(); }
+  RegionHeader& header() { return *here_->region().header(); }
+  std::byte* At(uint64_t offset) { return here_->region().base() + offset; }
   uint64_t Below(uint64_t end) { return random_() % end; }
+  template <size_t N>
+  uint64_t OneOf(const uint64_t (&values)[N]) {
+    return values[Below(N)];
+  }
 
   // Mostly small, now and then large.
   uint64_t AnySize() {
@@ -50,97 +145,204 @@ class ModelTest : public ::testing::TestWithParam<int> {
   struct Taken {
     uint64_t size;
     std::byte mark;
+    bool published;
+    std::atomic<uint64_t>* place;  // null if it is not linked
   };
+
+  // A word of the tenant's that names no chunk; null if all do.
+  std::atomic<uint64_t>* FreePlace() {
+    for (std::atomic<uint64_t>& place : here_->root().places) {
+      if (place.load() == 0) return &place;
+    }
+    return nullptr;
+  }
+  bool AllAre(std::byte value, uint64_t offset, uint64_t size) {
+    return *At(offset) == value &&
+           std::memcmp(At(offset), At(offset + 1), size - 1) == 0;
+  }
 
   void Take() {
     const uint64_t size = AnySize();
     const uint64_t alignment = AnyAlignment();
-    const auto got = heap().Allocate(self(), size, alignment);
-    if (!got.ok()) {
-      ASSERT_TRUE(absl::IsResourceExhausted(got.status())) << got.status();
+    std::atomic<uint64_t>* place = Below(4) == 0 ? FreePlace() : nullptr;
+    const bool linked = place != nullptr;
+    uint64_t prepared = 0;
+    auto prepare = [&](uint64_t offset) {
+      ASSERT_EQ(place->load(), 0u);
+      ASSERT_TRUE(AllAre(std::byte{0}, offset, size));
+      prepared = offset;
+    };
+    const auto got =
+        linked ? heap().AllocateLinked(self(), size, alignment, place, prepare)
+               : heap().Allocate(self(), size, alignment);
+    std::optional<uint64_t> expected = model_.Take(size, alignment);
+    if (!expected.has_value() && header().heap_end.load() != model_.end()) {
+      model_.GrowTo(header().heap_end.load());
+      expected = model_.Take(size, alignment);
+    }
+    if (!expected.has_value()) {
+      ASSERT_THAT(got, Fails(StatusCode::kResourceExhausted, "grow region"));
       return;
     }
-    const uint64_t begin = *got;
-    ASSERT_EQ(begin % alignment, 0u);
-    ASSERT_GE(heap().SizeOf(begin), size);
-    ASSERT_TRUE(here_->region().Contains(begin, size));
-    const auto next = taken_.lower_bound(begin);
-    if (next != taken_.end()) {
-      ASSERT_LE(begin + size, next->first);
+    ASSERT_THAT(got, IsOk());
+    ASSERT_EQ(*got, *expected);
+    ASSERT_EQ(heap().SizeOf(*got), model_.SizeOf(*got));
+    ASSERT_GE(heap().SizeOf(*got), size);
+    ASSERT_EQ(*got % alignment, 0u);
+    if (linked) {
+      ASSERT_EQ(prepared, *got);
+      ASSERT_EQ(place->load(), *got);
     }
-    if (next != taken_.begin()) {
-      const auto previous = std::prev(next);
-      ASSERT_LE(previous->first + previous->second.size, begin);
-    }
-    std::byte* bytes = here_->region().base() + begin;
-    for (uint64_t i = 0; i < size; ++i) ASSERT_EQ(bytes[i], std::byte{0});
+    ASSERT_TRUE(AllAre(std::byte{0}, *got, size));
     const auto mark = static_cast<std::byte>(1 + Below(255));
-    std::memset(bytes, static_cast<int>(mark), size);
-    if (Below(2) == 0) heap().Publish(begin);
-    taken_[begin] = {size, mark};
+    std::memset(At(*got), static_cast<int>(mark), size);
+    const bool publish = !linked && Below(2) == 0;
+    if (publish) heap().Publish(*got);
+    taken_[*got] = {size, mark, linked || publish, place};
   }
 
+  // Some offset that is taken; 0 if none is.
+  uint64_t AnyTaken() {
+    if (taken_.empty()) return 0;
+    return taken_.lower_bound(Below(taken_.rbegin()->first + 1))->first;
+  }
+  // What is taken has kept its bytes; it is not any more.
+  void Forget(uint64_t offset) {
+    const Taken& taken = taken_.at(offset);
+    ASSERT_TRUE(AllAre(taken.mark, offset, taken.size));
+    if (taken.place != nullptr) taken.place->store(0);
+    model_.Free(offset);
+    taken_.erase(offset);
+  }
   void GiveBack() {
-    if (taken_.empty()) return;
-    auto it = taken_.lower_bound(Below(taken_.rbegin()->first + 1));
-    const auto [begin, taken] = *it;
-    const std::byte* bytes = here_->region().base() + begin;
-    for (uint64_t i = 0; i < taken.size; ++i) ASSERT_EQ(bytes[i], taken.mark);
-    ASSERT_THAT(heap().Free(self(), begin), IsOk());
-    ASSERT_EQ(heap().SizeOf(begin), 0u);
-    taken_.erase(it);
+    const uint64_t offset = AnyTaken();
+    if (offset == 0) return;
+    Forget(offset);
+    ASSERT_THAT(heap().Free(self(), offset), IsOk());
+    ASSERT_EQ(heap().SizeOf(offset), 0u);
+    given_back_ = offset;
+  }
+  void GiveBackNonsense() {
+    const uint64_t taken = AnyTaken();
+    const uint64_t offset =
+        OneOf({given_back_, Below(model_.end() + 4096),
+               Below(model_.end()) & ~15, taken + 1, taken + 8, taken + 16,
+               taken - 8, taken - 16, 0, 16, model_.begin(), model_.end(),
+               model_.end() + 16, here_->region().mapping_bytes(), kTopBit,
+               kTopBit + taken, kMost, kMost - 15});
+    if (model_.Has(offset)) return;
+    ASSERT_EQ(heap().SizeOf(offset), 0u) << offset;
+    ASSERT_THAT(heap().Free(self(), offset),
+                Fails(StatusCode::kInvalidArgument, absl::StrCat(offset)));
+  }
+  // Bytes of a payload that look like a chunk but for one thing: the place,
+  // the state, or the check value.
+  void GiveBackForgery() {
+    const uint64_t offset = AnyTaken();
+    if (offset == 0 || taken_.at(offset).size < 4 * kHeader) return;
+    const auto* real = reinterpret_cast<const Chunk*>(At(offset - kHeader));
+    const uint64_t wrong = Below(3);
+    const uint64_t chunk = offset + kHeader + (wrong == 0 ? kHeader / 2 : 0);
+    uint64_t words[2] = {
+        2 << 16 | (real->word.load() & 0xf),
+        real->next.load() ^ (offset - kHeader) ^ chunk,
+    };
+    if (wrong == 1) words[0] ^= 3;
+    if (wrong == 2) words[1] ^= uint64_t{1} << Below(64);
+    std::memcpy(At(chunk), words, sizeof(words));
+    ASSERT_THAT(heap().Free(self(), chunk + kHeader),
+                Fails(StatusCode::kInvalidArgument));
+    std::memset(At(chunk), static_cast<int>(taken_.at(offset).mark),
+                sizeof(words));
+  }
+  void TakeNonsense() {
+    uint64_t size = AnySize();
+    uint64_t alignment = AnyAlignment();
+    if (Below(2) == 0) {
+      size = OneOf({0, here_->region().mapping_bytes() + 1, kTopBit,
+                    kTopBit - 8, kMost - 8, kMost - 15, kMost});
+    } else {
+      alignment = OneOf({0, 1, 8, 15, 17, 24, 48, 4096 + 16, uint64_t{4} << 20,
+                         kTopBit, kMost});
+    }
+    std::atomic<uint64_t> place = 0;
+    for (const auto& got :
+         {heap().Allocate(self(), size, alignment),
+          heap().AllocateLinked(self(), size, alignment, &place)}) {
+      ASSERT_THAT(got, Fails(StatusCode::kInvalidArgument, absl::StrCat(size),
+                             absl::StrCat(alignment)));
+    }
+    ASSERT_EQ(place.load(), 0u);
+  }
+  // Size and alignment are fine, but no region could hold it.
+  void TakeTooMuch() {
+    const uint64_t size = here_->region().mapping_bytes() - 16 * Below(4);
+    ASSERT_THAT(heap().Allocate(self(), size, AnyAlignment()),
+                Fails(StatusCode::kResourceExhausted, "grow region"));
+  }
+  // What a process that dies has not published goes back.
+  void Die() {
+    heap().Repair(self(), self().process, [](uint32_t) { return false; });
+    for (auto it = taken_.begin(); it != taken_.end();) {
+      const auto [offset, taken] = *it++;
+      if (!taken.published) Forget(offset);
+    }
   }
 
-  // An offset that is not the start of anything.
-  void GiveBackNonsense() {
-    const uint64_t end = here_->region().header()->heap_end.load();
-    const uint64_t offset = Below(end + 4096);
-    if (taken_.contains(offset)) return;
-    if (here_->region().header()->root.load() == offset) return;
-    ASSERT_FALSE(heap().Free(self(), offset).ok()) << offset;
+  void Compare() {
+    ASSERT_THAT(heap().Check(self()), IsOk());
+    ASSERT_EQ(header().heap_end.load(), model_.end());
+    const HeapStats stats = heap().Stats(self());
+    const HeapStats expected = model_.Stats();
+    ASSERT_EQ(stats.used_chunks, expected.used_chunks);
+    ASSERT_EQ(stats.used_bytes, expected.used_bytes);
+    ASSERT_EQ(stats.free_chunks, expected.free_chunks);
+    ASSERT_EQ(stats.free_bytes, expected.free_bytes);
+    ASSERT_EQ(stats.largest_free_bytes, expected.largest_free_bytes);
+    ASSERT_EQ(stats.free_bytes + stats.used_bytes,
+              model_.end() - model_.begin());
+  }
+  void Step(bool growing) {
+    const uint64_t dice = Below(100);
+    if (dice == 0) return Die();
+    if (dice == 1) return TakeTooMuch();
+    if (dice < 6) return TakeNonsense();
+    if (dice < 12) return GiveBackNonsense();
+    if (dice < 16) return GiveBackForgery();
+    if (dice < (growing ? 70u : 40u)) return Take();
+    GiveBack();
   }
 
   test::TempHome home_;
   std::unique_ptr<Attachment> here_;
-  const HeapStats before_;
-  uint64_t seed_ = 0;
+  Model model_;
   std::mt19937_64 random_;
   std::map<uint64_t, Taken> taken_;
+  uint64_t given_back_ = 0;
 };
 
-TEST_P(ModelTest, HeapAndMapAgreeAfterEveryCall) {
-  SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", seed_));
-  RecordProperty("seed", std::to_string(seed_));
-  std::printf("MPOOL_SEED=%llu\n", static_cast<unsigned long long>(seed_));
-  for (int step = 0; step < 1500; ++step) {
+TEST_P(ModelTest, HeapAndModelAgreeAfterEveryCall) {
+  // Now, for a sanitizer does not write what is buffered.
+  std::printf("MPOOL_SEED=%llu\n",
+              static_cast<unsigned long long>(test::Seed()));
+  std::fflush(stdout);
+  const uint64_t steps = test::Rounds(1) * 1500;
+  for (uint64_t step = 0; step < steps; ++step) {
+    SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", test::Seed(), ", step ", step));
     // Grows for a while, then shrinks.
-    const bool growing = step / 300 % 2 == 0;
-    const uint64_t dice = Below(10);
-    if (dice == 0) {
-      GiveBackNonsense();
-    } else if (dice < (growing ? 7u : 3u)) {
-      Take();
-    } else {
-      GiveBack();
-    }
-    ASSERT_FALSE(HasFatalFailure()) << "step " << step;
-    ASSERT_THAT(heap().Check(self()), IsOk()) << "step " << step;
-    ASSERT_EQ(heap().Stats(self()).used_chunks,
-              before_.used_chunks + taken_.size());
+    Step(/*growing=*/step / 300 % 2 == 0);
+    if (!HasFatalFailure()) Compare();
+    if (HasFatalFailure()) return;
   }
   while (!taken_.empty()) {
     GiveBack();
-    ASSERT_FALSE(HasFatalFailure());
-    ASSERT_THAT(heap().Check(self()), IsOk());
+    if (!HasFatalFailure()) Compare();
+    if (HasFatalFailure()) return;
   }
-  const HeapStats after = heap().Stats(self());
-  // What the heap grew by lies behind the tenant's root.
-  const bool grown = here_->region().header()->size_bytes.load() > kTestBytes;
-  EXPECT_EQ(after.free_chunks, before_.free_chunks + (grown ? 1 : 0));
-  EXPECT_EQ(after.used_bytes, before_.used_bytes);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, ModelTest, ::testing::Range(0, 4));
+INSTANTIATE_TEST_SUITE_P(Seeds, ModelTest,
+                         ::testing::Range(uint64_t{0}, uint64_t{4}));
 
 }  // namespace
 }  // namespace mpool::region
