@@ -1,0 +1,266 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// changed_file_test.cc - page files that others change while nobody is in the
+// environment: the next one has the pool as it was left, but for what is not
+// the file's any more.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mpool/mpool.h"
+#include "tests/support/child.h"
+#include "tests/support/pages.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_home.h"
+
+namespace mpool {
+namespace {
+
+namespace fs = std::filesystem;
+
+using absl::StatusCode;
+using test::Channel;
+using test::Child;
+using test::DiskText;
+using test::Fails;
+using test::GetText;
+using test::IsOk;
+using test::OpenBoth;
+using test::PutText;
+using test::SmallEnv;
+using test::TempHome;
+
+constexpr PageNo kPages = 8;
+constexpr size_t kPageBytes = 4096;
+
+std::string PageWith(std::string_view text) {
+  std::string page(kPageBytes, 0);
+  test::Fill(std::as_writable_bytes(std::span(page)), text);
+  return page;
+}
+
+struct stat InfoOf(const std::string& path) {
+  struct stat info = {};
+  EXPECT_EQ(::stat(path.c_str(), &info), 0);
+  return info;
+}
+
+bool operator<(const timespec& a, const timespec& b) {
+  return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+}
+
+void SetTimeOfChange(const std::string& path, const timespec& mtime) {
+  const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, mtime};
+  EXPECT_EQ(::utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+}
+
+// Each puts "new" on page 0, and differs in what tells of it.
+struct Change {
+  const char* name;
+  std::function<void(const std::string& path)> make;
+};
+
+const std::vector<Change> kChanges = {
+    {"OfAllTimes",
+     [](const std::string& path) {
+       test::Overwrite(path, 0, PageWith("new"));
+     }},
+    {"WithAnOlderMtime",
+     [](const std::string& path) {
+       test::Overwrite(path, 0, PageWith("new"));
+       SetTimeOfChange(path, {.tv_sec = 1, .tv_nsec = 0});
+     }},
+    {"OfTheCtimeAlone",
+     [](const std::string& path) {
+       const struct stat before = InfoOf(path);
+       test::Overwrite(path, 0, PageWith("new"));
+       SetTimeOfChange(path, before.st_mtim);
+       const struct stat after = InfoOf(path);
+       EXPECT_EQ(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+       EXPECT_EQ(after.st_size, before.st_size);
+     }},
+    {"OfTheSizeToo",
+     [](const std::string& path) {
+       const struct stat before = InfoOf(path);
+       test::Overwrite(path, 0, PageWith("new"));
+       test::Overwrite(path, static_cast<uint64_t>(before.st_size),
+                       PageWith("old"));
+       SetTimeOfChange(path, before.st_mtim);
+     }},
+};
+
+class ChangedFileTest
+    : public ::testing::TestWithParam<std::tuple<Change, Backing>> {
+ protected:
+  ChangedFileTest() : path_(home_.Below("pages.db")) {}
+
+  EnvOptions options() const { return SmallEnv(std::get<1>(GetParam())); }
+
+  // "old" on all pages, in the pool and on disk; the processes are gone.
+  void LeaveClean(bool by_death) {
+    Child child([&](Channel& parent) -> std::string {
+      auto both = *OpenBoth(home_.path(), options());
+      PutAll(*both.file, "old");
+      EXPECT_THAT(both.file->Sync(), IsOk());
+      if (!by_death) return both.Close().ToString();
+      parent.Say("put");
+      return parent.Hear();
+    });
+    ASSERT_EQ(child.Hear(), by_death ? "put" : "OK");
+    ASSERT_EQ(child.Kill(), by_death ? test::kKilled : "OK");
+  }
+  // "put" on all pages in the pool, "old" on disk.
+  void LeaveDirty() {
+    Child child([&](Channel& parent) {
+      auto both = *OpenBoth(home_.path(), options());
+      PutAll(*both.file, "old");
+      EXPECT_THAT(both.file->Sync(), IsOk());
+      PutAll(*both.file, "put");
+      parent.Say("put");
+      return parent.Hear();
+    });
+    ASSERT_EQ(child.Hear(), "put");
+    ASSERT_EQ(child.Kill(), test::kKilled);
+  }
+  static void PutAll(MPoolFile& file, const std::string& text) {
+    for (PageNo page = 0; page < kPages; ++page) {
+      EXPECT_THAT(PutText(file, page, text), IsOk());
+    }
+  }
+  // The clock of files stands still for some milliseconds at a time.
+  void AwaitTick() {
+    const std::string probe = home_.Below("probe");
+    do {
+      test::MakeFile(probe, "x");
+    } while (!(InfoOf(path_).st_ctim < InfoOf(probe).st_ctim));
+    fs::remove(probe);
+  }
+  void MakeChange() {
+    AwaitTick();
+    std::get<0>(GetParam()).make(path_);
+  }
+
+  TempHome home_;
+  const std::string path_;
+};
+INSTANTIATE_TEST_SUITE_P(
+    All, ChangedFileTest,
+    ::testing::Combine(::testing::ValuesIn(kChanges),
+                       ::testing::Values(Backing::kPosixShm, Backing::kFile)),
+    [](const auto& test) {
+      return std::string(std::get<0>(test.param).name) +
+             (std::get<1>(test.param) == Backing::kFile ? "InFile" : "InShm");
+    });
+
+TEST_P(ChangedFileTest, IsReadAgainIfAllWasWritten) {
+  for (const bool by_death : {false, true}) {
+    ASSERT_NO_FATAL_FAILURE(LeaveClean(by_death));
+    MakeChange();
+    auto both = OpenBoth(home_.path(), options());
+    ASSERT_THAT(both, IsOk());
+    EXPECT_EQ(GetText(*both->file, 0), "new");
+    for (PageNo page = 1; page < both->file->page_count(); ++page) {
+      EXPECT_EQ(GetText(*both->file, page), "old") << page;
+    }
+    EXPECT_EQ(both->file->page_count(), fs::file_size(path_) / kPageBytes);
+    EXPECT_THAT(both->Close(), IsOk());
+    EXPECT_EQ(DiskText(path_, 0), "new");
+  }
+}
+
+TEST_P(ChangedFileTest, IsRefusedByNameWhilePagesAreUnwritten) {
+  ASSERT_NO_FATAL_FAILURE(LeaveDirty());
+  MakeChange();
+  const std::string before = test::BytesOf(path_);
+  auto env = *DbEnv::Open(home_.path(), options());
+  EXPECT_THAT(env->OpenFile("pages.db"),
+              Fails(StatusCode::kFailedPrecondition, "open file", path_,
+                    "changed by others", "8 of its pages are dirty",
+                    "mpool remove --force"));
+  EXPECT_EQ(env->Stats().frames_dirty, kPages);
+  EXPECT_EQ(test::BytesOf(path_), before);
+}
+
+// The same file left alone: the other half of what is tested above.
+class UnchangedFileTest : public ChangedFileTest {};
+INSTANTIATE_TEST_SUITE_P(
+    Shared, UnchangedFileTest,
+    ::testing::Combine(::testing::Values(Change{"None", nullptr}),
+                       ::testing::Values(Backing::kPosixShm, Backing::kFile)));
+
+TEST_P(UnchangedFileTest, IsNotReadAgain) {
+  for (const bool by_death : {false, true}) {
+    ASSERT_NO_FATAL_FAILURE(LeaveClean(by_death));
+    auto both = *OpenBoth(home_.path(), options());
+    const uint64_t read_before = both.env->Stats().pages_read;
+    for (PageNo page = 0; page < kPages; ++page) {
+      EXPECT_EQ(GetText(*both.file, page), "old");
+    }
+    EXPECT_EQ(both.env->Stats().pages_read, read_before);
+    EXPECT_THAT(both.Close(), IsOk());
+  }
+}
+
+TEST_P(UnchangedFileTest, HasItsUnwrittenPagesWrittenByWhoAdoptsThem) {
+  ASSERT_NO_FATAL_FAILURE(LeaveDirty());
+  auto env = *DbEnv::Open(home_.path(), options());
+  EXPECT_EQ(DiskText(path_, 0), "old");
+  EXPECT_THAT(env->Sync(), IsOk());
+  for (PageNo page = 0; page < kPages; ++page) {
+    EXPECT_EQ(DiskText(path_, page), "put");
+  }
+}
+
+// The name is another file's.
+class ReplacedFileTest : public UnchangedFileTest {
+ protected:
+  void Replace() {
+    std::string bytes;
+    while (bytes.size() < kPages * kPageBytes) bytes += PageWith("new");
+    test::MakeFile(path_ + ".new", bytes);
+    const struct stat old = InfoOf(path_);
+    SetTimeOfChange(path_ + ".new", old.st_mtim);
+    fs::rename(path_ + ".new", path_);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(
+    Shared, ReplacedFileTest,
+    ::testing::Combine(::testing::Values(Change{"None", nullptr}),
+                       ::testing::Values(Backing::kPosixShm, Backing::kFile)));
+
+TEST_P(ReplacedFileTest, HasItsOwnPagesAndNotThoseOfTheOld) {
+  for (const bool by_death : {false, true}) {
+    ASSERT_NO_FATAL_FAILURE(LeaveClean(by_death));
+    Replace();
+    auto both = *OpenBoth(home_.path(), options());
+    for (PageNo page = 0; page < kPages; ++page) {
+      EXPECT_EQ(GetText(*both.file, page), "new");
+    }
+    EXPECT_THAT(both.Close(), IsOk());
+  }
+}
+
+TEST_P(ReplacedFileTest, IsNotWrittenWithThePagesOfTheOld) {
+  ASSERT_NO_FATAL_FAILURE(LeaveDirty());
+  Replace();
+  auto both = *OpenBoth(home_.path(), options());
+  for (PageNo page = 0; page < kPages; ++page) {
+    EXPECT_EQ(GetText(*both.file, page), "new");
+  }
+  EXPECT_THAT(PutText(*both.file, 0, "newer"), IsOk());
+  EXPECT_THAT(both.file->Sync(), IsOk());
+  EXPECT_THAT(both.env->Sync(), Fails(StatusCode::kFailedPrecondition, path_,
+                                      "another file has that name"));
+  EXPECT_EQ(both.env->Stats().frames_dirty, kPages);
+  EXPECT_EQ(DiskText(path_, 0), "newer");
+  for (PageNo page = 1; page < kPages; ++page) {
+    EXPECT_EQ(DiskText(path_, page), "new");
+  }
+}
+
+}  // namespace
+}  // namespace mpool
