@@ -112,6 +112,7 @@ absl::Status Environment::Attach() {
     Report(Event::Kind::kWriteFailed, status.ToString());
   });
   MPOOL_RETURN_IF_ERROR(region_->Attach(*pool_));
+  if (region_->attached() == region::Attached::kCreated) TellOrigin();
   absl::Status ready = pool_->Start();
   if (ready.ok()) ready = RepairAtAttach(*region_, *pool_);
   if (ready.ok()) return ready;
@@ -120,6 +121,17 @@ absl::Status Environment::Attach() {
   MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, region_->BeginLeave(&is_last));
   region_->Leave(std::move(gate));
   return ready;
+}
+
+void Environment::TellOrigin() {
+  const auto origin = static_cast<Origin>(region_->header()->origin.load());
+  if (origin == Origin::kNew) return;
+  Report(Event::Kind::kMadeAnew,
+         absl::StrCat("the region of ", home_, " was made anew: ",
+                      origin == Origin::kReboot
+                          ? "the one before was of another boot"
+                          : "its memory was gone, cut short or never finished",
+                      "; changes that no Sync had made durable are lost"));
 }
 
 // What must not be opened as a page file: the environment's own files, and

@@ -199,6 +199,53 @@ TEST_P(OwnShmTest, TakingTurnsEachReadsWhatTheOtherWrote) {
   }
 }
 
+// A region that nobody is in, and that an opener cannot see, is made anew. The
+// one that it replaces must not stay in the other /dev/shm for ever.
+TEST_P(OwnShmTest, ARegionThatIsReplacedUnseenIsRemovedInTheEnd) {
+  ASSERT_THAT(Open()->Close(), IsOk());
+  ASSERT_EQ(test::InChild([&] {
+              EXPECT_THAT(test::EnterOwnShm(), IsOk());
+              return Open()->Close().ToString();
+            }),
+            "OK");
+  ASSERT_THAT(Open()->Close(), IsOk());
+  EXPECT_EQ(test::SegmentsOf(home_.path()).size(), 1u);
+  EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
+  EXPECT_THAT(AllOf(home_.path()), ElementsAre("pages.db"));
+}
+
+// As after a reboot: what was not made durable went with the memory, and who
+// makes the region anew hears of it.
+TEST_P(OwnShmTest, OneWhoDoesNotSeeThePagesOfTheDeadIsTold) {
+  Child dead([&](Channel& parent) {
+    auto both = *Open();
+    EXPECT_THAT(PutText(*both.file, 0, "durable"), IsOk());
+    EXPECT_THAT(both.file->Sync(), IsOk());
+    EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
+    parent.Say("put");
+    return parent.Hear();
+  });
+  ASSERT_EQ(dead.Hear(), "put");
+  dead.Kill();
+  ASSERT_EQ(test::InChild([&]() -> std::string {
+              EXPECT_THAT(test::EnterOwnShm(), IsOk());
+              std::vector<Event> events;
+              EnvOptions options = SmallEnv();
+              options.on_event = [&](const Event& event) {
+                events.push_back(event);
+              };
+              auto both = *OpenBoth(home_.path(), options);
+              EXPECT_EQ(both.env->Stats().origin, Origin::kLost);
+              EXPECT_EQ(events.size(), 1u);
+              EXPECT_EQ(events[0].kind, Event::Kind::kMadeAnew);
+              EXPECT_THAT(events[0].message,
+                          ::testing::HasSubstr("memory was gone"));
+              EXPECT_EQ(GetText(*both.file, 0), "durable");
+              return both.Close().ToString();
+            }),
+            "OK");
+}
+
 // A process that is number 1 in its own pid namespace: both may be the same
 // number, and neither number means anything to the other.
 class OwnPidsTest : public NamespaceTest {

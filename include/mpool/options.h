@@ -26,6 +26,7 @@ struct Event {
     kPoisoned,        // a page was lost with its writer; reads answer DataLoss
     kWriteFailed,     // a page could not be written; it stays dirty
     kGuardsAtClose,   // a handle was destroyed while guards were out
+    kMadeAnew,        // the region before was lost, with what was not on disk
   };
   Kind kind;
   std::string message;
