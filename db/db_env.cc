@@ -41,9 +41,16 @@ absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) {
       region::InspectRegion(dir.path(), internal::Pool::Signature()));
   region::Region region(std::move(inspection.mapping), inspection.fixed);
   internal::FrameTable frames(region);
-  frames.Attach();
+  region::Reachable reached(region.heap());
+  const absl::Status sound = frames.Check(/*alone=*/false, &reached);
+  if (!sound.ok()) {
+    return absl::DataLossError(absl::StrCat(
+        "inspect ", dir.path(), ": ", sound.message(),
+        "; DbEnv::Open refuses it, and 'mpool remove --force' discards it"));
+  }
   const internal::FileTable files(region, frames);
-  return internal::Pool::StatsOf(region, frames, files);
+  return internal::Pool::StatsOf(region, frames, files,
+                                 region.heap().Survey());
 }
 
 absl::StatusOr<std::unique_ptr<MPoolFile>> DbEnv::OpenFile(

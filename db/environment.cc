@@ -102,6 +102,11 @@ absl::Status Environment::Attach() {
                           report.latches, " latches, ", report.poisoned,
                           " pages lost"));
     }
+    if (report.damaged != 0) {
+      Report(Event::Kind::kRepair,
+             absl::StrCat(report.damaged, " words of the tables of ", home_,
+                          " were damaged, and were mended"));
+    }
     if (report.poisoned != 0) {
       Report(Event::Kind::kPoisoned,
              absl::StrCat(report.poisoned, " pages of ", home_,

@@ -88,7 +88,8 @@ class Pool final : public region::Tenant {
   EnvStats Stats() const;
   // From a region that is only looked at.
   static EnvStats StatsOf(const region::Region& region,
-                          const FrameTable& frames, const FileTable& files);
+                          const FrameTable& frames, const FileTable& files,
+                          const region::HeapStats& heap);
 
   // Guards that this process has out, each as "page N of FILE"; of one file, or
   // of all.

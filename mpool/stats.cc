@@ -1,14 +1,14 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // stats.cc - counting: counters are summed over the thread slots, gauges are
-// looked up. Takes no latch.
+// looked up. StatsOf takes no latch.
 
 #include "mpool/pool.h"
 
 namespace mpool::internal {
 
 EnvStats Pool::StatsOf(const region::Region& region, const FrameTable& frames,
-                       const FileTable& files) {
+                       const FileTable& files, const region::HeapStats& heap) {
   EnvStats stats;
   auto add = [&](const region::ThreadSlot& slot) {
 #define MPOOL_COUNTER(name, unit, help)                           \
@@ -28,6 +28,10 @@ EnvStats Pool::StatsOf(const region::Region& region, const FrameTable& frames,
   stats.repairs = header.repairs.load(std::memory_order_relaxed);
   stats.adoptions = header.adoptions.load(std::memory_order_relaxed);
   stats.origin = static_cast<Origin>(header.origin.load());
+  stats.heap_used = heap.used_bytes;
+  stats.heap_free = heap.free_bytes;
+  stats.heap_largest_free = heap.largest_free_bytes;
+  stats.heap_fragments = heap.free_chunks;
   stats.cache_bytes = frames.pool().cache_bytes;
   stats.region_bytes = header.size_bytes.load(std::memory_order_relaxed);
   frames.ForEachHeader([&](const BufferHeader& frame) {
@@ -49,7 +53,16 @@ EnvStats Pool::StatsOf(const region::Region& region, const FrameTable& frames,
   return stats;
 }
 
-EnvStats Pool::Stats() const { return StatsOf(region_, frames_, files_); }
+EnvStats Pool::Stats() const {
+  region::HeapStats heap;
+  if (generation() == 0) {  // a forked child that never came in
+    heap = region_.heap().Survey();
+  } else {
+    std::lock_guard<std::mutex> lock(region_.process_mutex());
+    heap = region_.heap().Stats(region_.process_thread());
+  }
+  return StatsOf(region_, frames_, files_, heap);
+}
 
 absl::StatusOr<RepairReport> Pool::FailCheck() {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());

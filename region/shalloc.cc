@@ -272,12 +272,17 @@ void Shalloc::RebuildLocked() {
 HeapStats Shalloc::Stats(const Thread& self) {
   LatchGuard guard(region_.header()->heap_latch, self.id, region_.watch(),
                    LockRank::kHeap);
+  return Survey();
+}
+
+HeapStats Shalloc::Survey() const {
   const RegionHeader* header = region_.header();
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   HeapStats stats;
+  if (!region_.Contains(0, end)) return stats;
   for (uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
        at < end;) {
-    const uint64_t word = At(at)->word.load(std::memory_order_relaxed);
+    const uint64_t word = At(at)->word.load(std::memory_order_acquire);
     const uint64_t size = SizeOfWord(word);
     if (size == 0 || size > end - at) break;
     if (IsFree(word)) {

@@ -83,6 +83,9 @@ class Shalloc {
   uint64_t SizeOf(uint64_t offset) const;
 
   HeapStats Stats(const Thread& self);
+  // The same without the latch, for one who only looks: exact while nobody
+  // allocates, and within the heap's bounds otherwise.
+  HeapStats Survey() const;
 
   // Frees what the dead process left and makes the free list again; takes
   // the heap latch from a thread of it.
