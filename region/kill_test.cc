@@ -277,6 +277,33 @@ TEST_P(KilledRepairerTest, IsReplacedByAThirdWhoFinishes) {
   ExpectMended(*here, used_before);
 }
 
+// The claim names a slot that another process has by now: it is not its claim.
+using ReusedSlotTest = KilledRepairerTest;
+INSTANTIATE_TEST_SUITE_P(Step, ReusedSlotTest,
+                         ::testing::Values("region.repair.claimed"),
+                         StepTestName);
+
+TEST_P(ReusedSlotTest, DoesNotKeepTheClaimOfItsFormerProcess) {
+  auto here = *Attachment::Open(home_.path());
+  ASSERT_EQ(Victim(), "died");
+  ASSERT_EQ(KilledWhile([&]() -> absl::Status {
+              MPOOL_ASSIGN_OR_RETURN(auto there,
+                                     Attachment::Open(home_.path()));
+              there->Repair();
+              return there->Leave();
+            }),
+            test::kKilled);
+  ASSERT_THAT(here->ProcessSlots(), ElementsAre(1, 2, 3));
+  here->region().Suspect(3, here->self().id);
+  ASSERT_THAT(here->ProcessSlots(), ElementsAre(1, 2));
+  auto newcomer = *Attachment::Open(home_.path());
+  ASSERT_EQ(newcomer->region().process(), 3u);
+  const RepairReport report = here->Repair();
+  ASSERT_EQ(report.processes.size(), 1u);
+  EXPECT_EQ(report.processes[0].slot, 2u);
+  EXPECT_THAT(here->ProcessSlots(), ElementsAre(1, 3));
+}
+
 using KilledAdopterTest = KilledRepairerTest;
 INSTANTIATE_TEST_SUITE_P(Step, KilledAdopterTest,
                          ::testing::ValuesIn(StepNames("region.adopt.")),
