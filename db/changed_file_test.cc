@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
+#include "os/step.h"
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
 #include "tests/support/status_matchers.h"
@@ -172,7 +173,15 @@ TEST_P(ChangedFileTest, IsReadAgainIfAllWasWritten) {
   }
 }
 
-TEST_P(ChangedFileTest, IsRefusedByNameWhilePagesAreUnwritten) {
+// What no rename, link or chmod does.
+class RewrittenFileTest : public ChangedFileTest {};
+INSTANTIATE_TEST_SUITE_P(
+    All, RewrittenFileTest,
+    ::testing::Combine(::testing::Values(kChanges[0], kChanges[1],
+                                         kChanges[3]),
+                       ::testing::Values(Backing::kPosixShm, Backing::kFile)));
+
+TEST_P(RewrittenFileTest, IsRefusedByNameWhilePagesAreUnwritten) {
   ASSERT_NO_FATAL_FAILURE(LeaveDirty());
   MakeChange();
   const std::string before = test::BytesOf(path_);
@@ -183,7 +192,84 @@ TEST_P(ChangedFileTest, IsRefusedByNameWhilePagesAreUnwritten) {
                     "mpool remove --force"));
   EXPECT_EQ(env->Stats().frames_dirty, kPages);
   EXPECT_EQ(test::BytesOf(path_), before);
+  // Nor is it written over by who comes to sync, close or remove.
+  EXPECT_THAT(env->Sync(), Fails(StatusCode::kFailedPrecondition, path_,
+                                 "changed by others"));
+  EXPECT_THAT(env->Close(), Fails(StatusCode::kFailedPrecondition, path_));
+  env = nullptr;
+  EXPECT_THAT(DbEnv::Remove(home_.path()),
+              Fails(StatusCode::kFailedPrecondition, path_, "8 of them"));
+  EXPECT_EQ(test::BytesOf(path_), before);
+  EXPECT_THAT(DbEnv::Remove(home_.path(), /*force=*/true), IsOk());
+  EXPECT_EQ(test::BytesOf(path_), before);
 }
+
+// A file whose bytes are as they were, but whose ctime is not.
+class MovedFileTest : public ChangedFileTest {};
+INSTANTIATE_TEST_SUITE_P(
+    All, MovedFileTest,
+    ::testing::Combine(
+        ::testing::Values(
+            Change{"Renamed",
+                   [](const std::string& path) {
+                     fs::rename(path, path + ".moved");
+                   }},
+            Change{"Linked",
+                   [](const std::string& path) {
+                     fs::create_hard_link(path, path + ".moved");
+                   }},
+            Change{"OfOtherMode",
+                   [](const std::string& path) {
+                     fs::create_symlink(path, path + ".moved");
+                     ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
+                   }}),
+        ::testing::Values(Backing::kPosixShm, Backing::kFile)),
+    [](const auto& test) {
+      return std::string(std::get<0>(test.param).name) +
+             (std::get<1>(test.param) == Backing::kFile ? "InFile" : "InShm");
+    });
+
+TEST_P(MovedFileTest, KeepsItsUnwrittenPages) {
+  ASSERT_NO_FATAL_FAILURE(LeaveDirty());
+  MakeChange();
+  auto both = OpenBoth(home_.path(), options(), "pages.db.moved");
+  ASSERT_THAT(both, IsOk());
+  for (PageNo page = 0; page < kPages; ++page) {
+    EXPECT_EQ(GetText(*both->file, page), "put");
+  }
+  EXPECT_THAT(both->Close(), IsOk());
+  EXPECT_EQ(DiskText(path_ + ".moved", 0), "put");
+}
+
+// One kill in the middle of a write must not make the pool blind for good.
+class UnseenWriteTest : public ChangedFileTest {};
+INSTANTIATE_TEST_SUITE_P(
+    All, UnseenWriteTest,
+    ::testing::Combine(::testing::Values(kChanges[0]),
+                       ::testing::Values(Backing::kPosixShm, Backing::kFile)));
+
+#ifdef MPOOL_STEPS
+TEST_P(UnseenWriteTest, IsForgivenOnceAndLaterChangesAreNoticed) {
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              auto both = *OpenBoth(home_.path(), options());
+              PutAll(*both.file, "old");
+              os::KillAtStep("mpool.write.see", 1);
+              return both.file->Sync().ToString();
+            }),
+            test::kKilled);
+  {
+    auto both = OpenBoth(home_.path(), options());
+    ASSERT_THAT(both, IsOk());
+    EXPECT_EQ(GetText(*both->file, 0), "old");
+    EXPECT_THAT(both->Close(), IsOk());
+  }
+  ASSERT_NO_FATAL_FAILURE(LeaveDirty());
+  MakeChange();
+  auto env = *DbEnv::Open(home_.path(), options());
+  EXPECT_THAT(env->OpenFile("pages.db"),
+              Fails(StatusCode::kFailedPrecondition, "changed by others"));
+}
+#endif
 
 // The same file left alone: the other half of what is tested above.
 class UnchangedFileTest : public ChangedFileTest {};

@@ -33,6 +33,7 @@ using test::Overwrite;
 using test::PutText;
 using test::SmallEnv;
 using test::TempHome;
+using test::TextOn;
 
 // The files that a region is made of, as they were when it was whole.
 class Victim {
@@ -312,6 +313,81 @@ TEST_P(UnlinkedSegmentTest, RefusesJoinersUntilTheLastHolderClosed) {
   EXPECT_THAT(both->Close(), IsOk());
   EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
   EXPECT_THAT(test::AllOf(home_.path()), ::testing::ElementsAre("pages.db"));
+}
+
+// A home that was copied has the other's descriptor, and must not have its
+// memory.
+class CopiedHomeTest : public ::testing::TestWithParam<Backing> {
+ protected:
+  void Copy() {
+    fs::copy(home_.path(), copy_.path(),
+             fs::copy_options::overwrite_existing |
+                 fs::copy_options::recursive);
+  }
+  EnvOptions options() const { return SmallEnv(GetParam()); }
+
+  TempHome home_;
+  TempHome copy_;
+};
+INSTANTIATE_TEST_SUITE_P(Shared, CopiedHomeTest,
+                         ::testing::Values(Backing::kPosixShm,
+                                           Backing::kFile));
+
+TEST_P(CopiedHomeTest, HasARegionOfItsOwnWhileTheFirstIsInUse) {
+  auto first = *OpenBoth(home_.path(), options());
+  ASSERT_THAT(PutText(*first.file, 0, "on disk"), IsOk());
+  ASSERT_THAT(first.file->Sync(), IsOk());
+  ASSERT_THAT(PutText(*first.file, 0, "first"), IsOk());
+  const auto guard = *first.file->Get(0);
+  Copy();
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              EXPECT_THAT(DbEnv::Inspect(copy_.path()),
+                          Fails(StatusCode::kDataLoss, "another home"));
+              auto second = *OpenBoth(copy_.path(), options());
+              EXPECT_EQ(second.env->Stats().processes, 1u);
+              EXPECT_EQ(GetText(*second.file, 0), "on disk");
+              EXPECT_THAT(PutText(*second.file, 0, "second"), IsOk());
+              EXPECT_THAT(second.Close(), IsOk());
+              return DbEnv::Remove(copy_.path()).ToString();
+            }),
+            "OK");
+  EXPECT_EQ(first.env->Stats().processes, 1u);
+  EXPECT_EQ(TextOn(guard.data()), "first");
+  EXPECT_THAT(DbEnv::Inspect(home_.path()), IsOk());
+  EXPECT_EQ(test::DiskText(copy_.Below("pages.db"), 0), "second");
+}
+
+TEST_P(CopiedHomeTest, CanBeRemovedAndTakesNothingOfTheFirst) {
+  ASSERT_EQ(test::InChild([&]() -> std::string {
+              static auto both = *OpenBoth(home_.path(), options());
+              EXPECT_THAT(PutText(*both.file, 0, "dirty"), IsOk());
+              return "killed";
+            }),
+            "killed");
+  Copy();
+  EXPECT_THAT(DbEnv::Remove(copy_.path(), /*force=*/true), IsOk());
+  EXPECT_THAT(test::AllOf(copy_.path()), ::testing::ElementsAre("pages.db"));
+  auto both = *OpenBoth(home_.path(), options());
+  EXPECT_EQ(GetText(*both.file, 0), "dirty");
+}
+
+// The files of the region are gone, and with them the way to its memory.
+TEST(LostDescriptorTest, TheMemoryGoesAllTheSameAndTheLossIsTold) {
+  for (const bool remove : {false, true}) {
+    const TempHome home;
+    ASSERT_THAT(OpenBoth(home.path())->Close(), IsOk());
+    fs::remove(home.Below(region::kDescriptorName));
+    fs::remove(home.Below(region::kRegisterName));
+    ASSERT_EQ(test::SegmentsOf(home.path()).size(), 1u);
+    if (remove) {
+      EXPECT_THAT(DbEnv::Remove(home.path()), IsOk());
+      EXPECT_THAT(test::AllOf(home.path()), ::testing::ElementsAre("pages.db"));
+    } else {
+      auto both = *OpenBoth(home.path());
+      EXPECT_EQ(both.env->Stats().origin, Origin::kLost);
+      EXPECT_EQ(test::SegmentsOf(home.path()).size(), 1u);
+    }
+  }
 }
 
 }  // namespace

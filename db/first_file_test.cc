@@ -132,5 +132,33 @@ TEST_F(FirstFileTest, OneWhoIsOvertakenByASmallerPageSizeTakesItsTable) {
   EXPECT_EQ(small.End(), "done");
 }
 
+// The first extent is large pages' for one who dies making it so, and small
+// pages' in the end: their headers must not be those that the next extent of
+// large pages gets.
+TEST_F(FirstFileTest, OneWhoDiesCuttingTheFirstExtentLeavesItToOtherPages) {
+  for (const char* step : {"mpool.extent.headers", "mpool.extent.cut"}) {
+    const TempHome home;
+    auto small = *OpenBoth(home.path(), SmallEnv(), "small.db", 512);
+    EXPECT_EQ(test::InChild([&]() -> std::string {
+                auto large = *OpenBoth(home.path(), SmallEnv(), "large.db");
+                os::KillAtStep(step, 1);
+                return PutText(*large.file, 0, "x").ToString();
+              }),
+              test::kKilled);
+    auto large = *OpenBoth(home.path(), SmallEnv(), "large.db");
+    for (PageNo page = 0; page < 130; ++page) {
+      ASSERT_THAT(PutText(*small.file, page, "small"), IsOk());
+    }
+    for (PageNo page = 0; page < 40; ++page) {
+      ASSERT_THAT(PutText(*large.file, page, "large"), IsOk());
+    }
+    for (PageNo page = 0; page < 130; ++page) {
+      ASSERT_EQ(GetText(*small.file, page), "small") << step << page;
+    }
+    EXPECT_THAT(small.Close(), IsOk());
+    EXPECT_THAT(large.Close(), IsOk());
+  }
+}
+
 }  // namespace
 }  // namespace mpool

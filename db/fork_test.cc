@@ -153,6 +153,39 @@ TEST_P(ForkTest, AChildThatComesTooLateIsToldAndOpensAgain) {
   EXPECT_EQ(child.End(), "OK");
 }
 
+TEST_P(ForkTest, AChildOfARemovedHomeLeavesNothingInIt) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  Child child([&](Channel& parent) -> std::string {
+    parent.Hear();
+    EXPECT_THAT(both.file->Get(0), Fails(StatusCode::kFailedPrecondition));
+    return "told";
+  });
+  ASSERT_THAT(both.Close(), IsOk());
+  ASSERT_THAT(DbEnv::Remove(home_.path()), IsOk());
+  child.Say("go");
+  EXPECT_EQ(child.End(), "told");
+  EXPECT_THAT(test::AllOf(home_.path()), ::testing::ElementsAre("pages.db"));
+}
+
+TEST_P(ForkTest, AChildWhoseFileHasOtherPagesByNowIsRefused) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  for (PageNo page = 0; page < 4; ++page) {
+    ASSERT_THAT(PutText(*both.file, page, "x"), IsOk());
+  }
+  Child child([&](Channel& parent) -> std::string {
+    parent.Hear();
+    EXPECT_THAT(both.file->Get(0), Fails(StatusCode::kFailedPrecondition,
+                                         "forked child"));
+    return "told";
+  });
+  ASSERT_THAT(both.file->Close(), IsOk());
+  auto large = *both.env->OpenFile("pages.db", {.page_size = 8192});
+  ASSERT_THAT(PutText(*large, 0, "large"), IsOk());
+  child.Say("go");
+  EXPECT_EQ(child.End(), "told");
+  EXPECT_EQ(GetText(*large, 0), "large");
+}
+
 TEST_P(ForkTest, AnOpenInAChildEntersTheInheritedAttachment) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());

@@ -237,6 +237,10 @@ void FileTable::Adopt(region::Reachable* reached, RepairReport* report) {
     SetState(*entry, unfilled ? FileState::kFree : FileState::kClosed);
     for (std::atomic<uint64_t>& bits : entry->open_bits) bits.store(0);
     entry->poisoned.store(0);
+    if (entry->seen_count.load() != entry->write_count.load()) {
+      entry->seen_mtime_ns.store(0);
+      entry->seen_count.store(entry->write_count.load());
+    }
     if (entry->path.load() != 0 && !reached->Add(entry->path.load(), 1)) {
       entry->path.store(0);
       ++report->damaged;

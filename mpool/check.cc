@@ -78,6 +78,21 @@ absl::Status FrameTable::CheckExtent(uint32_t index,
   return absl::OkStatus();
 }
 
+bool FrameTable::HoldsPages(uint32_t index) const {
+  const uint32_t page_class = extents_[index].page_class.load() - 1;
+  const uint64_t headers = extents_[index].headers.load();
+  const uint64_t frames = extents_[index].frames.load();
+  if (page_class >= kPageClasses ||
+      frames > extents_[index].size_bytes / kMinPageBytes ||
+      !region_.Contains(headers, frames * sizeof(BufferHeader))) {
+    return true;
+  }
+  const BufferHeader* first = region_.At<BufferHeader>(headers);
+  return std::any_of(first, first + frames, [](const BufferHeader& header) {
+    return header.Load().phase() != Phase::kFree;
+  });
+}
+
 absl::Status FrameTable::Check(bool alone, region::Reachable* reached) {
   MPOOL_RETURN_IF_ERROR(CheckPlaces(reached));
   Attach();
@@ -87,10 +102,11 @@ absl::Status FrameTable::Check(bool alone, region::Reachable* reached) {
   const uint32_t end = alone ? pool_->extent_count : used;
   for (uint32_t i = 0; i < end; ++i) {
     MPOOL_RETURN_IF_ERROR(CheckExtent(i, reached));
-    // Those behind were never touched.
-    if (i > used && extents_[i].page_class.load() != 0) {
-      return Damaged("pool header");
-    }
+    // Those behind were never touched, and of the first a cutter that died may
+    // have made the headers.
+    const bool begun = extents_[i].page_class.load() != 0;
+    if (i > used && begun) return Damaged("pool header");
+    if (i == used && begun && HoldsPages(i)) return Damaged("pool header");
   }
   return absl::OkStatus();
 }

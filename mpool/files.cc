@@ -33,12 +33,26 @@ void SetSeen(FileEntry& entry, const os::FileInfo& info) {
   entry.seen_ctime_ns.store(info.ctime_ns, std::memory_order_relaxed);
 }
 
-bool WasChangedOutside(const FileEntry& entry, const os::FileInfo& info) {
-  return entry.seen_size.load(std::memory_order_relaxed) != info.size_bytes ||
-         entry.seen_mtime_ns.load(std::memory_order_relaxed) !=
-             info.mtime_ns ||
-         entry.seen_ctime_ns.load(std::memory_order_relaxed) != info.ctime_ns;
-}
+// What a file looked like when the pool last saw it.
+struct Seen {
+  uint64_t size_bytes;
+  uint64_t mtime_ns;
+  uint64_t ctime_ns;
+  explicit Seen(const FileEntry& entry)
+      : size_bytes(entry.seen_size.load(std::memory_order_acquire)),
+        mtime_ns(entry.seen_mtime_ns.load(std::memory_order_relaxed)),
+        ctime_ns(entry.seen_ctime_ns.load(std::memory_order_relaxed)) {}
+
+  // A write whose process died was not seen to its end: anything may be.
+  bool is_unknown() const { return mtime_ns == 0; }
+  bool BytesDiffer(const os::FileInfo& info) const {
+    return size_bytes != info.size_bytes || mtime_ns != info.mtime_ns;
+  }
+  // A rename, a link and a chmod change the ctime alone.
+  bool Differs(const os::FileInfo& info) const {
+    return BytesDiffer(info) || ctime_ns != info.ctime_ns;
+  }
+};
 
 absl::Status CheckSize(const FileTable::Request& request,
                        const os::FileInfo& info) {
@@ -51,6 +65,16 @@ absl::Status CheckSize(const FileTable::Request& request,
 }
 
 }  // namespace
+
+// Handles on it that are older, in children that have not come in, are void.
+// REQUIRES: no frame holds a page of it.
+void FileTable::NewGeneration(FileEntry& entry) {
+  FileWord word =
+      FileWord::Unpack(entry.word.load(std::memory_order_relaxed));
+  ++word.generation;
+  entry.word.store(word.Pack(), std::memory_order_release);
+  MPOOL_STEP("mpool.file.renewed");
+}
 
 void FileTable::SetState(FileEntry& entry, FileState state) {
   FileWord word =
@@ -183,13 +207,17 @@ absl::Status FileTable::Match(FileEntry& entry, const Request& request,
         " bytes: it is open with pages of ", page_bytes,
         "; all handles must agree"));
   }
-  const bool changed = WasChangedOutside(entry, info);
-  if (!changed && page_bytes == request.page_bytes) return absl::OkStatus();
+  const Seen seen(entry);
+  if (!seen.Differs(info) && page_bytes == request.page_bytes) {
+    return absl::OkStatus();
+  }
   // A write that its process did not finish may have left part of a page; the
   // page is still dirty then.
-  const bool complete = entry.write_count.load() == entry.seen_count.load();
+  const bool complete = !seen.is_unknown() &&
+                        entry.write_count.load() == entry.seen_count.load();
   absl::Status dropped = drop(index);
-  if (!dropped.ok() && (complete || page_bytes != request.page_bytes)) {
+  if (!dropped.ok() && ((complete && seen.BytesDiffer(info)) ||
+                        page_bytes != request.page_bytes)) {
     return absl::FailedPreconditionError(absl::StrCat(
         "open file ", request.path, ": it was changed by others while the "
         "environment holds unwritten pages of it (", dropped.ToString(),
@@ -198,8 +226,12 @@ absl::Status FileTable::Match(FileEntry& entry, const Request& request,
   }
   if (dropped.ok()) {
     MPOOL_RETURN_IF_ERROR(CheckSize(request, info));
+    if (page_bytes != request.page_bytes) NewGeneration(entry);
+    // The caller raises the count to what the file has.
+    entry.page_count.store(0);
+    MPOOL_STEP("mpool.file.uncounted");
     entry.page_bytes.store(request.page_bytes);
-    entry.page_count.store(info.size_bytes / request.page_bytes);
+    MPOOL_STEP("mpool.file.sized");
   }
   SetSeen(entry, info);
   return absl::OkStatus();
@@ -345,8 +377,22 @@ absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry,
         "'mpool remove --force' once nobody uses the environment"));
   }
   MPOOL_RETURN_IF_ERROR(file.status());
+  // In this order: if no write began before the second look, what was seen and
+  // what is there are of one time.
+  const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
+  const Seen seen(entry);
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file->Info());
-  if (IsSame(entry, info.identity)) return file;
+  const bool quiet = entry.write_count.load(std::memory_order_acquire) == over;
+  if (IsSame(entry, info.identity)) {
+    if (IsOpenAnywhere(entry) || !quiet || seen.is_unknown() ||
+        !seen.BytesDiffer(info)) {
+      return file;
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "write back pages of ", path, ": it was changed by others while "
+        "nobody had it open; put the old file back, or discard the pages with "
+        "'mpool remove --force' once nobody uses the environment"));
+  }
   return absl::FailedPreconditionError(absl::StrCat(
       "write back pages of ", path,
       ": another file has that name now; put the old one back, open it under "

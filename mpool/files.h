@@ -69,7 +69,7 @@ struct alignas(kLineBytes) FileEntry {
   std::atomic<uint64_t> write_count;
   std::atomic<uint64_t> seen_count;
   std::atomic<uint64_t> seen_size;
-  std::atomic<uint64_t> seen_mtime_ns;
+  std::atomic<uint64_t> seen_mtime_ns;  // 0: a write was not seen to its end
   std::atomic<uint64_t> seen_ctime_ns;
   std::atomic<uint64_t> synced_count;  // write_count that an fsync covered
   std::atomic<uint64_t> pages_read;
@@ -171,6 +171,7 @@ class FileTable {
   absl::Status SetPath(const region::Thread& self, FileEntry& entry,
                        const std::string& path);
   absl::Status EnsureBlock(const region::Thread& self, uint32_t block);
+  static void NewGeneration(FileEntry& entry);
   static void SetState(FileEntry& entry, FileState state);
 
   region::Region& region_;

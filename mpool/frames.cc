@@ -3,6 +3,7 @@
 #include "mpool/frames.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "os/status.h"
 #include "os/step.h"
@@ -125,16 +126,20 @@ absl::Status FrameTable::MakeHeaders(const region::Thread& self,
   } else {
     const uint64_t need = frames * sizeof(BufferHeader);
     const uint64_t left = extent.headers.load(std::memory_order_relaxed);
-    // A cutter that died may have left headers for fewer frames.
-    if (region_.heap().SizeOf(left) < need) {
+    // A cutter that died may have left headers for fewer frames, or those of
+    // large pages, which are not this extent's alone.
+    if (left == HeadersOfLarge(index) || region_.heap().SizeOf(left) < need) {
       MPOOL_RETURN_IF_ERROR(
           region_.heap()
               .AllocateLinked(self, need, kLineBytes, &extent.headers)
               .status());
     }
   }
+  MPOOL_STEP("mpool.extent.headers");
   BufferHeader* first = region_.At<BufferHeader>(extent.headers.load());
   for (uint64_t i = 0; i < frames; ++i) {
+    // Whatever stands there: nobody has had these frames yet.
+    std::memset(static_cast<void*>(&first[i]), 0, sizeof(first[i]));
     first[i].place.store((extent.offset + i * page_bytes) << 8 | page_class,
                          std::memory_order_relaxed);
   }

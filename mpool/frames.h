@@ -162,6 +162,7 @@ class FrameTable {
 
  private:
   absl::Status CheckPlaces(region::Reachable* reached) const;
+  bool HoldsPages(uint32_t extent) const;
   absl::Status CheckExtent(uint32_t index, region::Reachable* reached) const;
   // Where an extent has its headers if they are from the region's creation.
   uint64_t HeadersOfLarge(uint32_t extent) const {

@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
 #include <filesystem>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "os/mapping.h"
@@ -17,6 +18,18 @@ std::string ShmPrefix(const FileIdentity& home) {
   return absl::StrFormat("mpool-%x-%x-", home.device, home.inode);
 }
 
+std::vector<std::string> SegmentsOf(const FileIdentity& home) {
+  const std::string prefix = ShmPrefix(home);
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(kShmDirectory, error), end;
+       !error && at != end; at.increment(error)) {
+    std::string name = at->path().filename().string();
+    if (name.starts_with(prefix)) names.push_back(std::move(name));
+  }
+  return names;
+}
+
 }  // namespace
 
 std::string MappingName(Backing backing, const FileIdentity& home,
@@ -25,17 +38,21 @@ std::string MappingName(Backing backing, const FileIdentity& home,
   return absl::StrFormat("/%s%016x", ShmPrefix(home), creation);
 }
 
-absl::Status RemoveStrayMappings(const File& dir) {
+bool HasStrayMappings(const File& dir) {
+  const absl::StatusOr<FileInfo> info = dir.Info();
+  return info.ok() && (InfoAt(dir, kFileName).ok() ||
+                       !SegmentsOf(info->identity).empty());
+}
+
+absl::StatusOr<uint32_t> RemoveStrayMappings(const File& dir) {
   MPOOL_ASSIGN_OR_RETURN(const FileInfo info, dir.Info());
-  const std::string prefix = ShmPrefix(info.identity);
-  absl::Status result = UnlinkAt(dir, kFileName);
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(kShmDirectory, error), end;
-       !error && at != end; at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    if (name.starts_with(prefix)) result.Update(File::UnlinkShm("/" + name));
+  uint32_t count = InfoAt(dir, kFileName).ok() ? 1 : 0;
+  MPOOL_RETURN_IF_ERROR(UnlinkAt(dir, kFileName));
+  for (const std::string& name : SegmentsOf(info.identity)) {
+    MPOOL_RETURN_IF_ERROR(File::UnlinkShm("/" + name));
+    ++count;
   }
-  return result;
+  return count;
 }
 
 }  // namespace mpool::os

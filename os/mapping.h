@@ -72,9 +72,10 @@ absl::StatusOr<std::unique_ptr<Mapping>> JoinMapping(
 // Ok if it is not there.
 absl::Status RemoveMapping(Backing backing, const File& dir,
                            std::string_view name);
-// Every segment that was ever made for the home `dir`, and that nothing names
-// any more. REQUIRES: nobody uses the home.
-absl::Status RemoveStrayMappings(const File& dir);
+// Every segment that was ever made for the home `dir`; how many there were.
+// REQUIRES: nobody uses the home.
+absl::StatusOr<uint32_t> RemoveStrayMappings(const File& dir);
+bool HasStrayMappings(const File& dir);
 // Size of an existing segment; NotFound if there is none.
 absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
                                      std::string_view name);

@@ -106,8 +106,9 @@ void Region::FreeAllSlots() {
     slot.intent_chunk.store(0);
     if (slot.word.load() == 0) return;
     if (id > kMaxProcesses) last = id;
-    if (id != process_) FreeWord(slot);
+    FreeWord(slot);
   });
+  ClaimWord(&header_->process_threads[process_ - 1].word, process_);
   header_->thread_high_water.store(last);
   MPOOL_STEP("region.adopt.threads");
   uint32_t highest = process_;
@@ -132,6 +133,7 @@ void Region::AdoptIdle(Reachable* reached) {
     if (latch->Reset()) ++report.latches;
   }
   CutThreads(reached, &report);
+  heap_.Relist();
   ClearAllLedgers(&report);
   MPOOL_STEP("region.adopt.ledgers");
   tenant_->Adopt(self, reached, &report);

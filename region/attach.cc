@@ -43,15 +43,29 @@ absl::Status WriteDescriptor(const os::File& home, const FixedHeader& fixed) {
   return absl::OkStatus();
 }
 
-// What the descriptor names, and what one that was lost had named.
-absl::Status RemoveMemory(const os::File& home,
-                          const std::optional<FixedHeader>& descriptor) {
+// Whether the descriptor was made for this directory, and not copied into it.
+absl::StatusOr<bool> IsOf(const os::File& home,
+                          const FixedHeader& descriptor) {
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
+  return descriptor.home_device == info.identity.device &&
+         descriptor.home_inode == info.identity.inode &&
+         descriptor.home_birth_ns == info.identity.birth_ns;
+}
+
+// What the descriptor names, and what one that was lost had named; whether
+// there was anything. What another home's descriptor names is not ours.
+absl::StatusOr<bool> RemoveMemory(
+    const os::File& home, const std::optional<FixedHeader>& descriptor) {
   if (descriptor.has_value()) {
-    MPOOL_RETURN_IF_ERROR(
-        os::RemoveMapping(static_cast<Backing>(descriptor->backing), home,
-                          descriptor->segment));
+    MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOf(home, *descriptor));
+    if (ours) {
+      MPOOL_RETURN_IF_ERROR(
+          os::RemoveMapping(static_cast<Backing>(descriptor->backing), home,
+                            descriptor->segment));
+    }
   }
-  return os::RemoveStrayMappings(home);
+  MPOOL_ASSIGN_OR_RETURN(const uint32_t strays, os::RemoveStrayMappings(home));
+  return descriptor.has_value() || strays != 0;
 }
 
 absl::Status NotTheSame(const os::File& home, std::string_view why) {
@@ -70,6 +84,8 @@ absl::Status NoRegion(const os::File& home) {
 }
 
 constexpr std::string_view kUnfinished = "its creation was never finished";
+constexpr std::string_view kCopied =
+    "its descriptor __db.001 is that of another home";
 constexpr std::string_view kCutShort = "its memory is cut short";
 constexpr std::string_view kDamaged = "its header is damaged";
 // How long the kernel may take over the locks of a dead process.
@@ -227,14 +243,19 @@ absl::Status Region::AttachShared() {
         "join region of ", home_.path(),
         ": there is none that is whole; open it with EnvOptions::create"));
   }
-  return Create(descriptor, !descriptor.has_value() ? Origin::kNew
-                            : same_boot             ? Origin::kLost
-                                                    : Origin::kReboot);
+  Origin origin = Origin::kNew;
+  if (descriptor.has_value()) {
+    origin = same_boot ? Origin::kLost : Origin::kReboot;
+  } else if (os::InfoAt(home_, kDescriptorName).ok()) {
+    origin = Origin::kLost;  // it is there and cannot be read
+  }
+  return Create(descriptor, origin);
 }
 
 absl::Status Region::Create(const std::optional<FixedHeader>& old,
                             Origin origin) {
-  MPOOL_RETURN_IF_ERROR(RemoveMemory(home_, old));
+  MPOOL_ASSIGN_OR_RETURN(const bool was_there, RemoveMemory(home_, old));
+  if (was_there && origin == Origin::kNew) origin = Origin::kLost;
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home_.Info());
   MPOOL_ASSIGN_OR_RETURN(const auto boot_id, os::BootId());
   const auto creation_id = os::RandomId();
@@ -248,6 +269,9 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
   fixed.backing = static_cast<uint32_t>(options_.backing);
   fixed.policy = static_cast<uint32_t>(options_.policy);
   fixed.mode = static_cast<uint32_t>(options_.mode);
+  fixed.home_device = info.identity.device;
+  fixed.home_inode = info.identity.inode;
+  fixed.home_birth_ns = info.identity.birth_ns;
   uint64_t creation = 0;
   std::memcpy(&creation, fixed.creation_id, sizeof(creation));
   const std::string segment =
@@ -256,6 +280,8 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
   Seal(&fixed);
   auto undo = absl::MakeCleanup([&] {
     static_cast<void>(os::RemoveMapping(options_.backing, home_, segment));
+    // Who makes it in the end must know that there was one before.
+    if (origin != Origin::kNew) return;
     // The lock file last, as in RegionRemover::Finish.
     for (const char* name :
          {kNewDescriptorName, kDescriptorName, kRegisterName}) {
@@ -306,6 +332,8 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
     if (alone) *unsound = true;
     return NotTheSame(home_, why);
   };
+  MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOf(home_, descriptor));
+  if (!ours) return refuse(kCopied);
   const absl::StatusOr<uint64_t> size =
       os::MappingSize(backing, home_, descriptor.segment);
   if (absl::IsNotFound(size.status())) return refuse("its memory is gone");
@@ -361,8 +389,8 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(std::string_view home) {
   MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
   remover.home_ = std::make_unique<os::File>(std::move(dir));
   // A region whose lock file was lost still has pages.
-  const bool described =
-      os::InfoAt(*remover.home_, kDescriptorName).ok();
+  const bool described = os::InfoAt(*remover.home_, kDescriptorName).ok() ||
+                         os::HasStrayMappings(*remover.home_);
   const absl::StatusOr<os::LockFile> lock_file =
       os::LockFile::Open(*remover.home_, kRegisterName, described, 0600);
   if (absl::IsNotFound(lock_file.status())) return remover;
@@ -386,7 +414,7 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(std::string_view home) {
 absl::Status RegionRemover::Finish() {
   if (!gate_.held()) return absl::OkStatus();
   MPOOL_STEP("region.remove.segment");
-  MPOOL_RETURN_IF_ERROR(RemoveMemory(*home_, descriptor_));
+  MPOOL_RETURN_IF_ERROR(RemoveMemory(*home_, descriptor_).status());
   MPOOL_STEP("region.remove.segment_gone");
   MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kNewDescriptorName));
   MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kDescriptorName));
@@ -423,6 +451,8 @@ absl::StatusOr<Inspection> InspectRegion(std::string_view home,
         "inspect ", dir.path(), ": its region cannot be used: ", os::Abs(why),
         "; DbEnv::Open makes a new one once nobody uses it"));
   };
+  MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOf(dir, *descriptor));
+  if (!ours) return damaged(kCopied);
   const absl::StatusOr<uint64_t> size =
       os::MappingSize(backing, dir, descriptor->segment);
   if (absl::IsNotFound(size.status())) return damaged("its memory is gone");

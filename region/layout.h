@@ -38,7 +38,11 @@ struct FixedHeader {
   uint32_t policy = 0;
   uint32_t mode = 0;
   char segment[76] = {};  // name of the segment, NUL-terminated
-  uint8_t pad[44] = {};
+  // The directory that it was made for: a copied home has another one.
+  uint64_t home_device = 0;
+  uint64_t home_inode = 0;
+  uint64_t home_birth_ns = 0;
+  uint8_t pad[20] = {};
   uint32_t crc = 0;  // of all bytes before it
 };
 
@@ -165,6 +169,7 @@ struct RegionHeader {
 };
 
 static_assert(sizeof(FixedHeader) == 192);
+static_assert(offsetof(FixedHeader, home_device) % 8 == 0);
 static_assert(offsetof(FixedHeader, crc) == 188);
 static_assert(sizeof(ProcessSlot) == 64);
 static_assert(sizeof(ThreadSlot) == 512);

@@ -31,6 +31,8 @@ void RaiseTo(std::atomic<uint32_t>* mark, uint32_t value) {
   MPOOL_STEP("region.join.raised");
 }
 
+}  // namespace
+
 // Free -> live in the name of `process`. The generation rises when a slot is
 // freed, so a stale word never matches.
 bool ClaimWord(std::atomic<uint64_t>* word, uint32_t process) {
@@ -43,6 +45,8 @@ bool ClaimWord(std::atomic<uint64_t>* word, uint32_t process) {
   return word->compare_exchange_strong(old, now.Pack(),
                                        std::memory_order_seq_cst);
 }
+
+namespace {
 
 void SetThreadState(ThreadSlot* slot, ThreadState state) {
   ThreadWord word =
@@ -240,14 +244,20 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   // begins anew, and nothing is left behind that a leak checker would find.
   new (process_mutex_.get()) std::mutex;
   life_.Forget();
-  MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, lock_file_->Lock(0));
+  // Of a register that is there: a child makes none in a home that was removed.
+  const absl::StatusOr<os::LockFile> there =
+      os::LockFile::Open(home_, kRegisterName, /*create=*/false, 0600);
+  absl::StatusOr<os::ByteLock> gate =
+      there.ok() ? there->Lock(0) : there.status();
+  if (!absl::IsNotFound(gate.status())) MPOOL_RETURN_IF_ERROR(gate.status());
   MPOOL_RETURN_IF_ERROR(CheckStillThere());
+  MPOOL_RETURN_IF_ERROR(gate.status());
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/true));
   os::RegisterGlobalBarrier();
   const uint32_t generation = NextGeneration();
   const absl::Status status = ready(generation);
   if (status.ok()) return generation;
-  Leave(std::move(gate));
+  Leave(*std::move(gate));
   return status;
 }
 

@@ -320,6 +320,9 @@ void Region::ForEachEntry(ThreadSlot& slot, F&& visit) const {
   }
 }
 
+// A thread slot, free until now, becomes that of a process.
+bool ClaimWord(std::atomic<uint64_t>* word, uint32_t process);
+
 // Holds byte 0 of a home that nobody is attached to, so that it can be removed.
 class RegionRemover {
  public:

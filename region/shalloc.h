@@ -96,6 +96,8 @@ class Shalloc {
   // Whether the heap can be walked and what is in use can be told from what is
   // not. Reads only. REQUIRES: nobody else is attached.
   absl::Status CheckChunks() const;
+  // Makes the free list again. REQUIRES: as above, and CheckChunks.
+  void Relist() { RebuildLocked(); }
   // Frees what nothing leads to and makes the free list again.
   // REQUIRES: as above, and CheckChunks.
   void Sweep(const Reachable& reached);

@@ -300,6 +300,7 @@ TEST(StatCommandTest, EveryStatisticHasARow) {
 #undef MPOOL_GAUGE
   expected.push_back("backing");
   expected.push_back("policy");
+  expected.push_back("origin");
   std::vector<std::string> names;
   for (const auto& row : nlohmann::json::parse(out.str())) {
     names.push_back(row["name"]);
