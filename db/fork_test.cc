@@ -284,8 +284,12 @@ TEST(HeapForkTest, AChildIsRefusedTheParentsHeapAndMayOpenItsOwn) {
                                 "forked child", "shared backing"));
               EXPECT_THAT(both.env->Sync(),
                           Fails(StatusCode::kFailedPrecondition));
-              auto own = *OpenBoth(home.path(), SmallEnv(Backing::kHeap));
-              EXPECT_EQ(GetText(*own.file, 0), "parent");
+              EXPECT_THAT(OpenBoth(home.path(), SmallEnv(Backing::kHeap)),
+                          Fails(StatusCode::kFailedPrecondition, "pages.db",
+                                "another environment"));
+              auto own = *OpenBoth(home.path(), SmallEnv(Backing::kHeap),
+                                   "own.db");
+              EXPECT_THAT(PutText(*own.file, 0, "child"), IsOk());
               EXPECT_THAT(own.Close(), IsOk());
               both = {};
               return "done";

@@ -290,5 +290,35 @@ TEST_P(RemoteHomeTest, IsGoodForAnEnvironmentOnTheHeap) {
   EXPECT_THAT(AllOf(home_.path()), ElementsAre("pages.db"));
 }
 
+// One file is cached once, whatever leads to it; many may read one that nobody
+// changes.
+TEST_F(OpenTest, AFileThatAnotherHomeHasOpenIsRefusedUntilItIsClosed) {
+  const TempHome other;
+  auto first = *OpenBoth(home_.path());
+  const std::string path = home_.Below("pages.db");
+  ASSERT_THAT(PutText(*first.file, 0, "first"), IsOk());
+  ASSERT_THAT(first.file->Sync(), IsOk());
+  for (const Backing backing : {Backing::kPosixShm, Backing::kHeap}) {
+    auto env = *DbEnv::Open(other.path(), SmallEnv(backing));
+    for (const bool read_only : {false, true}) {
+      FileOptions options;
+      options.read_only = read_only;
+      EXPECT_THAT(env->OpenFile(path, options),
+                  Fails(StatusCode::kFailedPrecondition, "open file", path,
+                        "another environment"));
+    }
+  }
+  ASSERT_THAT(first.file->Close(), IsOk());
+  auto env = *DbEnv::Open(other.path());
+  FileOptions reading;
+  reading.read_only = true;
+  auto there = *env->OpenFile(path, reading);
+  auto here = first.env->OpenFile(path, reading);
+  ASSERT_THAT(here, IsOk());
+  EXPECT_EQ(GetText(**here, 0), "first");
+  EXPECT_EQ(GetText(*there, 0), "first");
+  EXPECT_THAT(env->OpenFile(path), Fails(StatusCode::kFailedPrecondition));
+}
+
 }  // namespace
 }  // namespace mpool

@@ -262,12 +262,26 @@ absl::StatusOr<uint32_t> FileTable::FindOrClaim(const region::Thread& self,
   return index;
 }
 
+// Two pools over one file would each show what the other has changed long ago.
+absl::Status FileTable::Claim(os::File& file, const std::string& path,
+                              bool for_writing) const {
+  MPOOL_ASSIGN_OR_RETURN(const bool alone,
+                         file.Claim(region_.creation(), for_writing));
+  if (alone) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "open file ", path, ": a process has it open in another environment, "
+      "whose pages would not be the same; open it through that one's home, or "
+      "close it there"));
+}
+
 absl::StatusOr<OpenedFile> FileTable::Open(const region::Thread& self,
                                            const Request& request,
                                            const Drop& drop) {
   LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
                    LockRank::kFiles);
   // Under the latch: what was true before may have changed by a write-back.
+  MPOOL_RETURN_IF_ERROR(
+      Claim(*request.file, request.path, !request.read_only));
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, request.file->Info());
   MPOOL_ASSIGN_OR_RETURN(const uint32_t index,
                          FindOrClaim(self, request, info, drop));
@@ -368,7 +382,7 @@ absl::StatusOr<std::shared_ptr<os::File>> FileTable::ForWriting(
 }
 
 absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry,
-                                              const std::string& path) {
+                                              const std::string& path) const {
   absl::StatusOr<os::File> file = os::File::Open(path, {});
   if (absl::IsNotFound(file.status())) {
     return absl::NotFoundError(absl::StrCat(
@@ -386,6 +400,7 @@ absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry,
   if (IsSame(entry, info.identity)) {
     if (IsOpenAnywhere(entry) || !quiet || seen.is_unknown() ||
         !seen.BytesDiffer(info)) {
+      MPOOL_RETURN_IF_ERROR(Claim(*file, path, /*for_writing=*/true));
       return file;
     }
     return absl::FailedPreconditionError(absl::StrCat(

@@ -166,10 +166,12 @@ class FileTable {
                                      const Drop& drop);
   absl::Status Fill(const region::Thread& self, FileEntry& entry,
                     const Request& request, const os::FileInfo& info);
-  static absl::StatusOr<os::File> OpenAgain(const FileEntry& entry,
-                                            const std::string& path);
+  absl::StatusOr<os::File> OpenAgain(const FileEntry& entry,
+                                     const std::string& path) const;
   absl::Status SetPath(const region::Thread& self, FileEntry& entry,
                        const std::string& path);
+  absl::Status Claim(os::File& file, const std::string& path,
+                     bool for_writing) const;
   absl::Status EnsureBlock(const region::Thread& self, uint32_t block);
   static void NewGeneration(FileEntry& entry);
   static void SetState(FileEntry& entry, FileState state);

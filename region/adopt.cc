@@ -103,7 +103,7 @@ void Region::NoteTheDead(RepairReport* report) const {
 void Region::FreeAllSlots() {
   uint32_t last = 0;
   ForEachSlotThere([&](uint32_t id, ThreadSlot& slot) {
-    slot.intent_chunk.store(0);
+    slot.intent_chunk.store(0, std::memory_order_relaxed);
     if (slot.word.load() == 0) return;
     if (id > kMaxProcesses) last = id;
     FreeWord(slot);

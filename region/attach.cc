@@ -204,6 +204,8 @@ absl::Status Region::AttachPrivate() {
   fixed.cache_bytes = options_.cache_bytes;
   fixed.backing = static_cast<uint32_t>(options_.backing);
   fixed.policy = static_cast<uint32_t>(options_.policy);
+  const auto creation_id = os::RandomId();
+  std::memcpy(fixed.creation_id, creation_id.data(), creation_id.size());
   Seal(&fixed);
   MPOOL_ASSIGN_OR_RETURN(
       std::unique_ptr<os::Mapping> mapping,

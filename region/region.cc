@@ -106,6 +106,7 @@ void Region::Use(std::unique_ptr<os::Mapping> mapping,
                  const FixedHeader& fixed) {
   mapping_ = std::move(mapping);
   fixed_ = fixed;
+  std::memcpy(&creation_, fixed.creation_id, sizeof(creation_));
   base_ = mapping_->base();
   header_ = reinterpret_cast<RegionHeader*>(base_);
   if (options_.huge_pages) mapping_->AdviseHugePages();

@@ -113,6 +113,8 @@ class Region : public LifeWatch {
   const os::File& home() const { return home_; }
   Attached attached() const { return attached_; }
   const FixedHeader& fixed() const { return fixed_; }
+  // A number that no other region has.
+  uint64_t creation() const { return creation_; }
   uint32_t process() const { return process_; }
 
   template <class T>
@@ -260,6 +262,7 @@ class Region : public LifeWatch {
   Tenant* tenant_ = nullptr;
   os::ByteLock life_;
   uint32_t process_ = 0;
+  uint64_t creation_ = 0;
   // Threads of the dead process whose slot this one took, until they are
   // repaired.
   DeadThreads inherited_;

@@ -6,6 +6,8 @@
 // Caveats, in the order in which people meet them:
 // - The home must be a local directory that all its users see as the same
 //   one; /dev/shm must be shared too (or use Backing::kFile).
+// - One environment caches a file at a time: a file that a process has open in
+//   another one is refused, unless all of them only read it.
 // - A process that is stopped (SIGSTOP, a debugger) while it holds a page
 //   keeps holding it. A process that dies does not. One that is stopped inside
 //   a call may make others wait beyond their deadlines, inside Open or Close

@@ -20,8 +20,8 @@ constexpr int kNotReached = 3;
 // its life, or once in the life of the region.
 uint64_t Passages(const std::string& step) {
   for (const char* once :
-       {".adopt.", "mpool.extent.", "region.create.", "region.remove.", "region.grow.",
-        "region.heap.grow", "region.repair.ledgers", "region.repair.tenant",
+       {".adopt.", "mpool.extent.", "region.create.", "region.remove.",
+        "region.grow.", "region.heap.grow", "region.repair.ledgers", "region.repair.tenant",
         "region.repair.heap", "region.repair.freed", "region.repair.claim",
         "mpool.repair.buckets", "mpool.repair.frames", "mpool.repair.rings",
         "mpool.repair.dropping", "mpool.repair.unhashed",
