@@ -241,6 +241,7 @@ TEST_P(MovedFileTest, KeepsItsUnwrittenPages) {
   EXPECT_EQ(DiskText(path_ + ".moved", 0), "put");
 }
 
+#ifdef MPOOL_STEPS
 // One kill in the middle of a write must not make the pool blind for good.
 class UnseenWriteTest : public ChangedFileTest {};
 INSTANTIATE_TEST_SUITE_P(
@@ -248,7 +249,6 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Combine(::testing::Values(kChanges[0]),
                        ::testing::Values(Backing::kPosixShm, Backing::kFile)));
 
-#ifdef MPOOL_STEPS
 TEST_P(UnseenWriteTest, IsForgivenOnceAndLaterChangesAreNoticed) {
   EXPECT_EQ(test::InChild([&]() -> std::string {
               auto both = *OpenBoth(home_.path(), options());

@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
+#include "os/step.h"
 #include "os/test_support.h"
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
@@ -248,6 +249,34 @@ TEST_F(FileTest, ATimedOutWriterLeavesReadersAlone) {
   held.Put();
   EXPECT_THAT(PutText(*both_.file, 0, "y"), IsOk());
 }
+
+#ifdef MPOOL_STEPS
+TEST_F(FileTest, OneWhoDiesWhileItChangesThePageSizeLeavesTheRightCount) {
+  for (const char* step :
+       {"mpool.file.renewed", "mpool.file.uncounted", "mpool.file.sized"}) {
+    for (const uint32_t next : {4096u, 8192u}) {
+      const TempHome home;
+      auto both = *OpenBoth(home.path());
+      for (PageNo page = 0; page < 16; ++page) {
+        ASSERT_THAT(PutText(*both.file, page, "x"), IsOk());
+      }
+      ASSERT_THAT(both.file->Close(), IsOk());
+      EXPECT_EQ(test::InChild([&]() -> std::string {
+                  auto env = *DbEnv::Open(home.path(), SmallEnv());
+                  os::KillAtStep(step, 1);
+                  return env->OpenFile("pages.db", {.page_size = 8192})
+                      .status()
+                      .ToString();
+                }),
+                test::kKilled);
+      auto file = both.env->OpenFile("pages.db", {.page_size = next});
+      ASSERT_THAT(file, IsOk());
+      EXPECT_EQ((*file)->page_count(), 16 * 4096 / next) << step;
+      EXPECT_EQ((*file)->New()->number(), 16 * 4096 / next) << step;
+    }
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace mpool

@@ -262,12 +262,31 @@ absl::StatusOr<uint32_t> FileTable::FindOrClaim(const region::Thread& self,
   return index;
 }
 
+// REQUIRES: mutex_.
+FileTable::Local& FileTable::LocalOf(uint32_t index, uint32_t generation) {
+  Local& local = local_[index];
+  if (local.generation != generation) {
+    local = Local();
+    local.generation = generation;
+  }
+  return local;
+}
+
 // Two pools over one file would each show what the other has changed long ago.
-absl::Status FileTable::Claim(os::File& file, const std::string& path,
+absl::Status FileTable::Claim(Local& local, const os::File& file,
+                              const std::string& path,
                               bool for_writing) const {
-  MPOOL_ASSIGN_OR_RETURN(const bool alone,
-                         file.Claim(region_.creation(), for_writing));
-  if (alone) return absl::OkStatus();
+  if (local.claim.held() && (local.claims_writing || !for_writing)) {
+    return absl::OkStatus();
+  }
+  MPOOL_ASSIGN_OR_RETURN(
+      os::ByteLock claim,
+      os::ClaimFile(file, region_.creation(), for_writing));
+  if (claim.held()) {
+    local.claim = std::move(claim);
+    local.claims_writing = for_writing;
+    return absl::OkStatus();
+  }
   return absl::FailedPreconditionError(absl::StrCat(
       "open file ", path, ": a process has it open in another environment, "
       "whose pages would not be the same; open it through that one's home, or "
@@ -280,8 +299,10 @@ absl::StatusOr<OpenedFile> FileTable::Open(const region::Thread& self,
   LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
                    LockRank::kFiles);
   // Under the latch: what was true before may have changed by a write-back.
+  // Before anything is known of the file: another may be changing it.
+  Local claimed;
   MPOOL_RETURN_IF_ERROR(
-      Claim(*request.file, request.path, !request.read_only));
+      Claim(claimed, *request.file, request.path, !request.read_only));
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, request.file->Info());
   MPOOL_ASSIGN_OR_RETURN(const uint32_t index,
                          FindOrClaim(self, request, info, drop));
@@ -302,10 +323,13 @@ absl::StatusOr<OpenedFile> FileTable::Open(const region::Thread& self,
   opened.file = request.file;
   opened.path = request.path;
   std::lock_guard<std::mutex> lock(mutex_);
-  Local& local = local_[index];
-  if (local.generation != generation) local = Local{generation, 0, nullptr};
+  Local& local = LocalOf(index, generation);
   ++local.handles;
   if (!request.read_only) local.writable = request.file;
+  if (!local.claim.held() || !request.read_only) {
+    local.claim = std::move(claimed.claim);
+    local.claims_writing = claimed.claims_writing;
+  }
   return opened;
 }
 
@@ -329,6 +353,7 @@ void FileTable::Forget(const OpenedFile& file) {
   std::lock_guard<std::mutex> lock(mutex_);
   const auto local = local_.find(file.index);
   if (local != local_.end() && --local->second.handles == 0) {
+    DropClaim(local->second);
     local_.erase(local);
   }
 }
@@ -346,6 +371,21 @@ bool FileTable::IsOnlyOpener(const region::Thread& self,
   }
   return true;
 }
+
+void FileTable::DropClaim(Local& local) const {
+  if (region_.generation() == 0) local.claim.Forget();
+  local.claim.Drop();
+}
+
+void FileTable::CloseAll() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (auto& [index, local] : local_) {
+    local.writable = nullptr;
+    DropClaim(local);
+  }
+}
+
+FileTable::~FileTable() { CloseAll(); }
 
 uint32_t FileTable::open_handles() const {
   std::lock_guard<std::mutex> lock(mutex_);
@@ -365,8 +405,7 @@ absl::StatusOr<std::shared_ptr<os::File>> FileTable::ForWriting(
   FileEntry& entry = *At(index);
   const uint32_t generation = FileWord::Unpack(entry.word.load()).generation;
   std::lock_guard<std::mutex> lock(mutex_);
-  Local& local = local_[index];
-  if (local.generation != generation) local = Local{generation, 0, nullptr};
+  Local& local = LocalOf(index, generation);
   if (local.writable != nullptr) return local.writable;
   std::string path = PathOf(entry);
   absl::StatusOr<os::File> file = OpenAgain(entry, path);
@@ -377,12 +416,13 @@ absl::StatusOr<std::shared_ptr<os::File>> FileTable::ForWriting(
     file = OpenAgain(entry, path);
   }
   MPOOL_RETURN_IF_ERROR(file.status());
+  MPOOL_RETURN_IF_ERROR(Claim(local, *file, path, /*for_writing=*/true));
   local.writable = std::make_shared<os::File>(*std::move(file));
   return local.writable;
 }
 
 absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry,
-                                              const std::string& path) const {
+                                              const std::string& path) {
   absl::StatusOr<os::File> file = os::File::Open(path, {});
   if (absl::IsNotFound(file.status())) {
     return absl::NotFoundError(absl::StrCat(
@@ -400,7 +440,6 @@ absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry,
   if (IsSame(entry, info.identity)) {
     if (IsOpenAnywhere(entry) || !quiet || seen.is_unknown() ||
         !seen.BytesDiffer(info)) {
-      MPOOL_RETURN_IF_ERROR(Claim(*file, path, /*for_writing=*/true));
       return file;
     }
     return absl::FailedPreconditionError(absl::StrCat(
@@ -465,6 +504,14 @@ absl::Status FileTable::MarkOpenInChild(const region::Thread& self) {
   LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
                    LockRank::kFiles);
   std::lock_guard<std::mutex> lock(mutex_);
+  for (auto& [index, local] : local_) {
+    // The claim is the parent's; a file that is only read has none here.
+    local.claim.Forget();
+    if (local.writable != nullptr) {
+      MPOOL_RETURN_IF_ERROR(Claim(local, *local.writable, PathOf(*At(index)),
+                                  /*for_writing=*/true));
+    }
+  }
   for (const auto& [index, local] : local_) {
     if (local.handles == 0) continue;
     FileEntry& entry = *At(index);

@@ -27,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "mpool/frames.h"
 #include "os/file.h"
+#include "os/lock_file.h"
 #include "region/region.h"
 
 namespace mpool::internal {
@@ -102,6 +103,7 @@ class FileTable {
  public:
   FileTable(region::Region& region, FrameTable& frames)
       : region_(region), frames_(frames) {}
+  ~FileTable();
 
   FileEntry* At(uint32_t index) const;
   static bool IsOpenAnywhere(const FileEntry& entry);
@@ -131,6 +133,8 @@ class FileTable {
   absl::Status MarkOpenInChild(const region::Thread& self);
   // Held around a fork, so that the child finds the table whole.
   std::mutex& mutex() { return mutex_; }
+  // The process leaves: closes what it opened to write pages back.
+  void CloseAll();
   // Handles that this process has open.
   uint32_t open_handles() const;
   uint32_t LocalHandles(uint32_t index) const;
@@ -166,12 +170,10 @@ class FileTable {
                                      const Drop& drop);
   absl::Status Fill(const region::Thread& self, FileEntry& entry,
                     const Request& request, const os::FileInfo& info);
-  absl::StatusOr<os::File> OpenAgain(const FileEntry& entry,
-                                     const std::string& path) const;
+  static absl::StatusOr<os::File> OpenAgain(const FileEntry& entry,
+                                            const std::string& path);
   absl::Status SetPath(const region::Thread& self, FileEntry& entry,
                        const std::string& path);
-  absl::Status Claim(os::File& file, const std::string& path,
-                     bool for_writing) const;
   absl::Status EnsureBlock(const region::Thread& self, uint32_t block);
   static void NewGeneration(FileEntry& entry);
   static void SetState(FileEntry& entry, FileState state);
@@ -183,7 +185,15 @@ class FileTable {
     uint32_t generation = 0;
     uint32_t handles = 0;
     std::shared_ptr<os::File> writable;
+    // That this environment caches the file; as one that writes, or not.
+    os::ByteLock claim;
+    bool claims_writing = false;
   };
+  Local& LocalOf(uint32_t index, uint32_t generation);
+  // Gives the claim back; in a child that never came in it is the parent's.
+  void DropClaim(Local& local) const;
+  absl::Status Claim(Local& local, const os::File& file,
+                     const std::string& path, bool for_writing) const;
   std::unordered_map<uint32_t, Local> local_;  // guarded by mutex_
 };
 

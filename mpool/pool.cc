@@ -137,6 +137,7 @@ absl::Status Pool::Start() {
 }
 
 void Pool::Stop() {
+  files_.CloseAll();
   std::lock_guard<std::mutex> lock(LivePools().mutex);
   std::erase_if(LivePools().pools,
                 [this](const auto& live) { return live.second == this; });

@@ -105,10 +105,6 @@ class File {
   // Kinds of file system on which a region cannot be shared: "NFS", "CIFS",
   // "9p", "FUSE"; empty for all others.
   absl::StatusOr<std::string> RemoteFilesystem() const;
-
-  // Says, for as long as it is open, that `owner` caches the file. False if
-  // another owner does: any at all if this one writes, one that writes if not.
-  absl::StatusOr<bool> Claim(uint64_t owner, bool for_writing);
   void Close();
 
  private:
