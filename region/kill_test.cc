@@ -3,9 +3,12 @@
 // kill_test.cc - SIGKILL at each step of creating, joining, leaving, removing
 // and repairing a region, as the sources name them.
 
+#include <fcntl.h>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "os/step.h"
+#include "os/syscalls.h"
 #include "region/test_region.h"
 #include "tests/support/child.h"
 #include "tests/support/status_matchers.h"
@@ -57,7 +60,7 @@ class KillTest : public ::testing::TestWithParam<std::string> {
   TempHome home_;
 };
 
-using KilledCreatorTest = KillTest;
+class KilledCreatorTest : public KillTest {};
 INSTANTIATE_TEST_SUITE_P(Step, KilledCreatorTest,
                          ::testing::ValuesIn(StepNames("region.create.")),
                          StepTestName);
@@ -81,6 +84,36 @@ TEST_P(KilledCreatorTest, LeavesNothingOfTheRegionThatItReplaced) {
   test::SetSize("/dev/shm/" + test::SegmentsOf(home_.path())[0], 4096);
   ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
   EXPECT_NE(OpenAndCheck(), nullptr);
+}
+
+// The kernel takes its time over the locks of a process that is dying.
+class DyingCreatorTest : public KilledCreatorTest {
+ protected:
+  ~DyingCreatorTest() override { os::Sys() = os::RealSyscalls(); }
+  static inline int still_locked;
+};
+INSTANTIATE_TEST_SUITE_P(Step, DyingCreatorTest,
+                         ::testing::Values("region.create.format",
+                                           "region.create.whole"),
+                         StepTestName);
+
+TEST_P(DyingCreatorTest, IsWaitedForAndItsHomeMadeAnew) {
+  ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
+  still_locked = 5;
+  os::Sys().fcntl_lock = [](int fd, int command, struct flock* lock) {
+    const off_t first = lock->l_start;
+    const int result = os::RealSyscalls().fcntl_lock(fd, command, lock);
+    if (command == F_OFD_GETLK && first == 1 && still_locked-- > 0) {
+      lock->l_type = F_WRLCK;
+      lock->l_start = 1;
+      lock->l_len = 1;
+    }
+    return result;
+  };
+  auto here = Attachment::Open(home_.path());
+  ASSERT_THAT(here, IsOk());
+  EXPECT_EQ((*here)->region().attached(), Attached::kCreated);
+  EXPECT_LT(still_locked, 0);
 }
 
 using KilledJoinerTest = KillTest;
