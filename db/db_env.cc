@@ -34,23 +34,21 @@ absl::Status DbEnv::Remove(std::string_view home, bool force) {
 }
 
 absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) {
-  MPOOL_ASSIGN_OR_RETURN(const os::File dir,
-                         internal::OpenHome("inspect", home));
+  MPOOL_ASSIGN_OR_RETURN(const internal::Look look, internal::LookAt(home));
+  return internal::Pool::StatsOf(*look.region, *look.frames, *look.files,
+                                 look.region->heap().Survey());
+}
+
+absl::StatusOr<std::vector<Holding>> DbEnv::Holders(std::string_view home) {
+  MPOOL_ASSIGN_OR_RETURN(const internal::Look look, internal::LookAt(home));
   MPOOL_ASSIGN_OR_RETURN(
-      region::Inspection inspection,
-      region::InspectRegion(dir.path(), internal::Pool::Signature()));
-  region::Region region(std::move(inspection.mapping), inspection.fixed);
-  internal::FrameTable frames(region);
-  region::Reachable reached(region.heap());
-  const absl::Status sound = frames.Check(/*alone=*/false, &reached);
-  if (!sound.ok()) {
-    return absl::DataLossError(absl::StrCat(
-        "inspect ", dir.path(), ": ", sound.message(),
-        "; DbEnv::Open refuses it, and 'mpool remove --force' discards it"));
-  }
-  const internal::FileTable files(region, frames);
-  return internal::Pool::StatsOf(region, frames, files,
-                                 region.heap().Survey());
+      const os::LockFile locks,
+      os::LockFile::Open(look.dir, region::kRegisterName, false, 0600));
+  return internal::HoldingsOf(
+      *look.region, *look.frames, *look.files, [&](uint32_t slot) {
+        const auto held = locks.FindHeld(slot, 1);
+        return !held.ok() || held->has_value();
+      });
 }
 
 absl::StatusOr<std::unique_ptr<MPoolFile>> DbEnv::OpenFile(

@@ -99,7 +99,8 @@ absl::Status Environment::Attach() {
              absl::StrCat("process ", process.pid,
                           " died inside ", home_, " and was repaired: ",
                           report.pins, " pins, ", report.frames, " frames, ",
-                          report.latches, " latches, ", report.poisoned,
+                          report.latches, " latches, ", report.restored,
+                          " pages set back, ", report.poisoned,
                           " pages lost"));
     }
     if (report.damaged != 0) {
@@ -187,6 +188,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   MPOOL_ASSIGN_OR_RETURN(request.path, os::AbsolutePath(full));
   request.page_bytes = options.page_size;
   request.read_only = options.read_only;
+  request.atomic_update = options.atomic_update.value_or(true);
   absl::StatusOr<OpenedFile> opened = pool_->OpenFile(std::move(request));
   DeliverEvents();
   MPOOL_RETURN_IF_ERROR(opened.status());
@@ -322,6 +324,26 @@ void Environment::DeliverEvents() {
     events.swap(events_);
   }
   for (const Event& event : events) options_.on_event(event);
+}
+
+absl::StatusOr<Look> LookAt(std::string_view home) {
+  Look look;
+  MPOOL_ASSIGN_OR_RETURN(look.dir, OpenHome("inspect", home));
+  MPOOL_ASSIGN_OR_RETURN(
+      region::Inspection inspection,
+      region::InspectRegion(look.dir.path(), Pool::Signature()));
+  look.region = std::make_unique<region::Region>(
+      std::move(inspection.mapping), inspection.fixed);
+  look.frames = std::make_unique<FrameTable>(*look.region);
+  region::Reachable reached(look.region->heap());
+  const absl::Status sound = look.frames->Check(/*alone=*/false, &reached);
+  if (!sound.ok()) {
+    return absl::DataLossError(absl::StrCat(
+        "inspect ", look.dir.path(), ": ", sound.message(),
+        "; DbEnv::Open refuses it, and 'mpool remove --force' discards it"));
+  }
+  look.files = std::make_unique<FileTable>(*look.region, *look.frames);
+  return look;
 }
 
 absl::Status RemoveHome(std::string_view home, bool force) {

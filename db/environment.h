@@ -79,6 +79,15 @@ class Environment {
 // Opens a region for removal, writes back its dirty pages, and removes it.
 absl::Status RemoveHome(std::string_view home, bool force);
 
+// A home's region, mapped for looking only.
+struct Look {
+  os::File dir;
+  std::unique_ptr<region::Region> region;
+  std::unique_ptr<FrameTable> frames;
+  std::unique_ptr<FileTable> files;
+};
+absl::StatusOr<Look> LookAt(std::string_view home);
+
 // The directory of a home; its path is absolute. `verb` is for the error.
 absl::StatusOr<os::File> OpenHome(std::string_view verb,
                                   std::string_view home);

@@ -190,8 +190,6 @@ TEST_F(FileOptionsTest, WhatIsNotBuiltNamesItself) {
            {"FileOptions::lsn_offset", [](auto& o) { o.lsn_offset = 0; }},
            {"FileOptions::checksum_offset",
             [](auto& o) { o.checksum_offset = 8; }},
-           {"FileOptions::atomic_update",
-            [](auto& o) { o.atomic_update = true; }},
            {"FileOptions::retain_until_synced",
             [](auto& o) { o.retain_until_synced = true; }},
            {"FileOptions::clear_bytes", [](auto& o) { o.clear_bytes = 16; }},

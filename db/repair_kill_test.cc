@@ -65,9 +65,9 @@ void StopThreadAt(const std::string& step, std::function<void()> body) {
 
 class RepairKillTest : public ::testing::TestWithParam<std::string> {
  protected:
-  // Dies holding page 0 for update, which is dirty, page 1 for update, which
-  // is not, and page 2 to read, while one thread writes page 3 and another
-  // takes a page out.
+  // Dies holding pages 0 and 5 for update, which are dirty, the second one
+  // with an image, page 1 for update, which is not, and page 2 to read, while
+  // one thread writes page 3 and another takes a page out.
   void Victim() {
     Child victim([&](Channel& parent) -> std::string {
       auto both = *OpenBoth(home_.path(), TinyEnv());
@@ -76,7 +76,11 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
       }
       EXPECT_THAT(both.file->Sync(), IsOk());
       EXPECT_THAT(PutText(*both.file, 0, "dirty"), IsOk());
-      auto dirty = *both.file->GetForUpdate(0);
+      auto plain = *both.env->OpenFile("pages.db", {.atomic_update = false});
+      auto dirty = *plain->GetForUpdate(0);
+      EXPECT_THAT(PutText(*both.file, 5, "good"), IsOk());
+      auto kept = *both.file->GetForUpdate(5);
+      kept.data()[0] = std::byte{'X'};
       auto clean = *both.file->GetForUpdate(1);
       auto pin = *both.file->Get(2);
       EXPECT_THAT(PutText(*both.file, 3, "good"), IsOk());

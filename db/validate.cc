@@ -147,9 +147,6 @@ absl::Status Validate(std::string_view path, const FileOptions& options) {
   if (options.checksum_offset != -1) {
     return Unbuilt("FileOptions::checksum_offset");
   }
-  if (options.atomic_update.value_or(false)) {
-    return Unbuilt("FileOptions::atomic_update");
-  }
   if (options.retain_until_synced) {
     return Unbuilt("FileOptions::retain_until_synced");
   }

@@ -11,8 +11,9 @@
 //   word                              comes to rest as
 //   VALID, perhaps XP                 VALID
 //   VALID, WRITING                    VALID, DIRTY
-//   VALID, X, clean                   FREE
-//   VALID, X, DIRTY or WRITING        POISONED
+//   VALID, X, image says what to do   VALID; see images.h
+//   VALID, X else, clean              FREE
+//   VALID, X else, DIRTY or WRITING   POISONED
 //   LOADING, EVICTING, ORPHAN, FREE   FREE
 //   POISONED                          POISONED
 //   DIRTY where it cannot be          POISONED
@@ -27,10 +28,14 @@
 namespace mpool::internal {
 namespace {
 
-State AtRest(State s) {
-  const bool newer = s.has(State::kDirty | State::kWriting);
-  if (s.phase() == Phase::kValid && !s.has(State::kX)) {
-    return State{s.bits & ~(State::kVersionOne - 1)}
+// `fate`: of a page that its dead writer had.
+State AtRest(State s, Fate fate) {
+  const bool newer = s.has(State::kDirty | State::kWriting) ||
+                     fate == Fate::kCommitted;
+  const bool had = s.has(State::kX);
+  if (s.phase() == Phase::kValid && (!had || fate != Fate::kNoImage)) {
+    const State to = had ? s.NextVersion() : s;
+    return State{to.bits & ~(State::kVersionOne - 1)}
         .WithPhase(Phase::kValid)
         .With(s.bits & State::kUnsynced)
         .With(newer ? State::kDirty : 0);
@@ -93,7 +98,10 @@ void Pool::Adopt(const region::Thread& self, region::Reachable* reached,
 
 void Pool::RestFrame(BufferHeader& header, RepairReport* report) {
   const State seen = header.Load();
-  State rest = AtRest(seen);
+  const bool had = seen.phase() == Phase::kValid && seen.has(State::kX);
+  const Fate fate = had ? FateOf(header, seen) : Fate::kNoImage;
+  if (fate == Fate::kRestored) ++report->restored;
+  State rest = AtRest(seen, fate);
   const bool written = header.io_owner.load() != 0;
   if (written) header.io_owner.store(0);
   if (seen.is_owned() || seen.has(State::kWriting) || written) {

@@ -319,6 +319,7 @@ absl::StatusOr<OpenedFile> FileTable::Open(const region::Thread& self,
   const uint32_t generation = FileWord::Unpack(entry.word.load()).generation;
   opened.file_key = PageKey::FileKey(index, generation);
   opened.read_only = request.read_only;
+  opened.atomic_update = request.atomic_update;
   opened.entry = &entry;
   opened.file = request.file;
   opened.path = request.path;

@@ -94,6 +94,7 @@ class OpenedFile {
   uint32_t page_class = 0;
   uint64_t file_key = 0;  // PageKey::FileKey
   bool read_only = false;
+  bool atomic_update = false;
   FileEntry* entry = nullptr;
   std::shared_ptr<os::File> file;
   std::string path;
@@ -117,6 +118,7 @@ class FileTable {
     std::string path;
     uint32_t page_bytes = 0;
     bool read_only = false;
+    bool atomic_update = false;
   };
   using Drop = std::function<absl::Status(uint32_t index)>;
   absl::StatusOr<OpenedFile> Open(const region::Thread& self,

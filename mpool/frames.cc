@@ -116,6 +116,17 @@ void FrameTable::Attach() {
       pool_->rings.load(std::memory_order_acquire));
 }
 
+bool FrameTable::IsHeader(FrameIndex frame) const {
+  bool found = false;
+  const uint64_t at = uint64_t{frame} * kLineBytes;
+  ForEachExtent([&](const Extent& extent, const BufferHeader* first) {
+    const uint64_t begin = region_.OffsetOf(first);
+    found = found || (begin <= at &&
+                      at < begin + extent.frames.load() * kLineBytes);
+  });
+  return found;
+}
+
 absl::Status FrameTable::MakeHeaders(const region::Thread& self,
                                      uint32_t index, uint32_t page_class,
                                      uint64_t frames) {

@@ -113,6 +113,8 @@ class FrameTable {
   BufferHeader& header(FrameIndex frame) const {
     return *region_.At<BufferHeader>(uint64_t{frame} * kLineBytes);
   }
+  // Whether a number that was read somewhere is that of a frame.
+  bool IsHeader(FrameIndex frame) const;
   FrameIndex IndexOf(const BufferHeader& header) const {
     return static_cast<FrameIndex>(region_.OffsetOf(&header) / kLineBytes);
   }

@@ -53,16 +53,17 @@ ReadPage Pool::FlushHits(ThreadContext& self, BufferHeader& header,
 
 absl::StatusOr<WritePage> Pool::GetForUpdate(const OpenedFile& file,
                                              PageNo page,
-                                             const GetOptions& options) {
+                                             const GetOptions& options,
+                                             bool keep_image) {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
   if (file.read_only) {
     return absl::PermissionDeniedError(absl::StrCat(
         "get page ", page, " of ", file.path,
         " for update: the file was opened with FileOptions::read_only"));
   }
-  MPOOL_ASSIGN_OR_RETURN(
-      const Pin pin,
-      GetSlow(*self, MakeRequest(file, page, Mode::kExclusive, options)));
+  Request request = MakeRequest(file, page, Mode::kExclusive, options);
+  request.keep_image = keep_image || file.atomic_update;
+  MPOOL_ASSIGN_OR_RETURN(const Pin pin, GetSlow(*self, request));
   return WritePage(pin);
 }
 
@@ -162,24 +163,33 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterShared(ThreadContext& self,
 
 absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
     ThreadContext& self, const Request& request, BufferHeader& header) {
+  const FrameIndex frame = frames_.IndexOf(header);
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
-  Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
+  region::Image* image = nullptr;
+  if (request.keep_image) {
+    MPOOL_ASSIGN_OR_RETURN(
+        image, images_.Announce(self.thread, frame, request.file->page_bytes));
+  }
+  Ledger::Publish(entry, frame, Mode::kExclusive);
   MPOOL_STEP("mpool.get.entered_exclusive");
   bool had_hint = false;
   const Enter entered =
       latch_.TryPending(self.thread, header, request.key, &had_hint);
+  absl::Status drained;
   if (entered == Enter::kGranted) {
-    const absl::Status drained = latch_.DrainReaders(
-        self.thread, header, entry, had_hint, request.deadline);
-    if (!drained.ok()) {
-      latch_.Withdraw(header, entry);
-      return drained;
-    }
+    drained = latch_.DrainReaders(self.thread, header, entry, had_hint,
+                                  request.deadline);
+  }
+  if (entered == Enter::kGranted && drained.ok()) {
+    if (image != nullptr) KeepImage(*image, header);
+    self.NoteExclusive();
     if (!request.scan && Touch(self, header)) policy_->ApplyHits(self);
     self.Count(Counter::hits);
     return MakePin(self, header, entry);
   }
   latch_.Withdraw(header, entry);
+  if (image != nullptr) Images::Drop(*image);
+  MPOOL_RETURN_IF_ERROR(drained);
   if (entered == Enter::kPoisoned) {
     if (!request.create) return Poisoned(request, header);
     return Overwrite(self, request, header);
@@ -188,6 +198,17 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
     MPOOL_RETURN_IF_ERROR(WaitForOwner(self, request, header));
   }
   return std::nullopt;
+}
+
+// A page that equals its file needs none: repair reads it again.
+// REQUIRES: the caller has X.
+void Pool::KeepImage(region::Image& image, const BufferHeader& header) {
+  if (header.Load().has(State::kDirty | State::kWriting)) {
+    Images::Keep(image, header, frames_.IndexOf(header), frames_.bytes(header),
+                 /*in_group=*/false);
+  } else {
+    Images::Drop(image);
+  }
 }
 
 // A poisoned page is made anew: T18. Dirty from the start, for what the file

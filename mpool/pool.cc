@@ -83,6 +83,8 @@ uint32_t Pool::Signature() {
       sizeof(region::ThreadSlot),
       offsetof(region::ThreadSlot, entries),
       offsetof(region::ThreadSlot, counters),
+      offsetof(region::ThreadSlot, images),
+      sizeof(region::Image),
       sizeof(region::LedgerOverflow),
       sizeof(region::Chunk),
       sizeof(BufferHeader),

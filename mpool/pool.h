@@ -26,6 +26,7 @@
 #include "mpool/files.h"
 #include "mpool/frames.h"
 #include "mpool/hash_table.h"
+#include "mpool/images.h"
 #include "mpool/ledger.h"
 #include "mpool/options.h"
 #include "mpool/page.h"
@@ -37,6 +38,13 @@
 #include "region/region.h"
 
 namespace mpool::internal {
+
+// Who holds what; `is_alive` tells of a process slot. Takes no latch.
+using HolderProbe = std::function<bool(uint32_t process_slot)>;
+std::vector<Holding> HoldingsOf(const region::Region& region,
+                                const FrameTable& frames,
+                                const FileTable& files,
+                                const HolderProbe& is_alive);
 
 class Pool final : public region::Tenant {
  public:
@@ -73,8 +81,10 @@ class Pool final : public region::Tenant {
   // Get and PutShared are in hit.h.
   absl::StatusOr<ReadPage> Get(const OpenedFile& file, PageNo page,
                                const GetOptions& options);
+  // `keep_image`: a before-image whatever the file's own wish.
   absl::StatusOr<WritePage> GetForUpdate(const OpenedFile& file, PageNo page,
-                                         const GetOptions& options);
+                                         const GetOptions& options,
+                                         bool keep_image = false);
   absl::StatusOr<WritePage> New(const OpenedFile& file);
   void PutShared(const Pin& pin);
   void PutExclusive(const Pin& pin, bool changed);
@@ -101,6 +111,7 @@ class Pool final : public region::Tenant {
   WriteBack& write_back() { return write_back_; }
 
  private:
+  friend class Group;
   friend class PoolTester;
 
   // One get that did not find its way at once.
@@ -113,6 +124,7 @@ class Pool final : public region::Tenant {
     bool create = false;
     bool scan = false;
     bool fresh = false;  // nobody but the caller can have made this page
+    bool keep_image = false;
     mutable BufferHeader* frame = nullptr;  // taken for it, for the first load
     os::Deadline deadline{absl::InfiniteDuration()};
   };
@@ -172,6 +184,7 @@ class Pool final : public region::Tenant {
   absl::StatusOr<std::optional<Pin>> EnterExclusive(ThreadContext& self,
                                                     const Request& request,
                                                     BufferHeader& header);
+  void KeepImage(region::Image& image, const BufferHeader& header);
   absl::StatusOr<std::optional<Pin>> Overwrite(ThreadContext& self,
                                                const Request& request,
                                                BufferHeader& header);
@@ -222,6 +235,7 @@ class Pool final : public region::Tenant {
                    RepairReport* report);
   void RepairOwned(const region::Thread& self, BufferHeader& header,
                    State seen, uint32_t pid, RepairReport* report);
+  Fate FateOf(const BufferHeader& header, State seen) const;
   void DropFrame(const region::Thread& self, BufferHeader& header);
 
   absl::Status EnsureBuckets(const region::Thread& self, uint32_t page_bytes);
@@ -234,6 +248,7 @@ class Pool final : public region::Tenant {
   HashTable hash_{region_};
   Ledger ledger_{region_};
   PageLatch latch_{region_, ledger_};
+  Images images_{region_};
   FileTable files_{region_, frames_};
   WriteBack write_back_{frames_, files_, ledger_, latch_};
   std::unique_ptr<Replacement> policy_;

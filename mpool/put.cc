@@ -10,7 +10,13 @@ namespace mpool::internal {
 
 void Pool::PutExclusive(const Pin& pin, bool changed) {
   if (pin.generation != generation()) return;
+  // The thread that took the page, which has its image.
+  const State held = pin.header->Load();
+  region::ThreadSlot* owner = region_.SlotOf(held.owner());
   latch_.ReleaseExclusive(*pin.header, changed);
+  if (owner != nullptr) {
+    images_.DropOf(*owner, frames_.IndexOf(*pin.header), held.version());
+  }
   latch_.Withdraw(*pin.header, pin.entry);
 }
 

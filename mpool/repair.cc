@@ -9,8 +9,11 @@
 //   EVICTING                        undone if the slot names the frame, else
 //                                   finished
 //   XP                              off, HINT on
-//   X, page clean                   dropped: the next get reads it again
-//   X, page dirty or in flight      POISONED
+//   X, announced                    off: the page is untouched
+//   X, whole image                  the page is as at its last put; X off
+//   X, group committed              X off, DIRTY on: the put is finished
+//   X else, page clean              dropped: the next get reads it again
+//   X else, dirty or in flight      POISONED
 //   extents latch                   rings made again
 //   queue latch                     queues made again
 //   files latch, CLAIMED entry      entry FREE
@@ -73,6 +76,16 @@ void Pool::RepairOwned(const region::Thread& self, BufferHeader& header,
     });
     return;
   }
+  const Fate fate = seen.has(State::kX) ? FateOf(header, seen)
+                                        : Fate::kNoImage;
+  if (fate != Fate::kNoImage) {
+    const uint64_t dirty = fate == Fate::kCommitted ? State::kDirty : 0;
+    latch_.ChangeAndWake(header, [&](State s) {
+      return s.Without(State::kX).With(dirty).WithOwner(0).NextVersion();
+    });
+    if (fate == Fate::kRestored) ++report->restored;
+    return;
+  }
   if (seen.has(State::kX) && seen.has(State::kDirty | State::kWriting)) {
     header.poisoned_by.store(pid, std::memory_order_relaxed);
     latch_.ChangeAndWake(header, [](State s) {
@@ -110,6 +123,13 @@ void Pool::RepairOwned(const region::Thread& self, BufferHeader& header,
   });
   MPOOL_STEP("mpool.repair.dropping");
   DropFrame(self, header);
+}
+
+Fate Pool::FateOf(const BufferHeader& header, State seen) const {
+  const region::ThreadSlot* dead = region_.SlotOf(seen.owner());
+  if (dead == nullptr) return Fate::kNoImage;
+  return images_.Decide(*dead, header, frames_.IndexOf(header),
+                        frames_.bytes(header));
 }
 
 // REQUIRES: the frame is LOADING in the caller's name.

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "mpool/buffer_header.h"
+#include "os/clock.h"
 #include "region/region.h"
 
 namespace mpool::internal {
@@ -41,6 +42,11 @@ struct ThreadContext {
 
   // Where write-back copies pages to; made at the first use.
   std::unique_ptr<std::byte[]> staging;
+
+  // It holds a page for update from now on; for people.
+  void NoteExclusive() {
+    thread.slot->exclusive_ns.store(os::CoarseNs(), std::memory_order_relaxed);
+  }
 
   // Only this thread stores to its counters.
   void Count(Counter counter, uint64_t n = 1) {

@@ -18,6 +18,13 @@ uint64_t MonotonicNs() {
          static_cast<uint64_t>(now.tv_nsec);
 }
 
+uint64_t CoarseNs() {
+  timespec now = {};
+  Sys().clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<uint64_t>(now.tv_nsec) + 1;
+}
+
 void Sleep(absl::Duration time) {
   if (time <= absl::ZeroDuration()) return;
   timespec left = absl::ToTimespec(time);

@@ -13,6 +13,8 @@ namespace mpool::os {
 
 // Nanoseconds of CLOCK_MONOTONIC.
 uint64_t MonotonicNs();
+// The same to within some milliseconds, and cheaper. Never 0.
+uint64_t CoarseNs();
 
 void Sleep(absl::Duration time);
 

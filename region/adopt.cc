@@ -71,6 +71,19 @@ void Region::CutThreads(Reachable* reached, RepairReport* report) {
       link = &At<LedgerOverflow>(link->load())->next;
     }
   });
+  ForEachSlotThere([&](uint32_t, ThreadSlot& slot) {
+    std::atomic<uint64_t>* link = &slot.images;
+    while (link->load() != 0) {
+      const uint64_t at = link->load();
+      if (!reached->Add(at, sizeof(Image) + kMinPageBytes) ||
+          At<Image>(at)->room.load() > heap_.SizeOf(at) - sizeof(Image)) {
+        link->store(0, std::memory_order_relaxed);
+        ++report->damaged;
+        return;
+      }
+      link = &At<Image>(at)->next;
+    }
+  });
 }
 
 void Region::ClearAllLedgers(RepairReport* report) {
@@ -104,6 +117,7 @@ void Region::FreeAllSlots() {
   uint32_t last = 0;
   ForEachSlotThere([&](uint32_t id, ThreadSlot& slot) {
     slot.intent_chunk.store(0, std::memory_order_relaxed);
+    ClearImages(slot);
     if (slot.word.load() == 0) return;
     if (id > kMaxProcesses) last = id;
     FreeWord(slot);

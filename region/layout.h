@@ -82,6 +82,7 @@ struct alignas(kLineBytes) ProcessSlot {
   std::atomic<uint32_t> pid;
   uint32_t pad;
   std::atomic<uint64_t> command[2];
+  std::atomic<uint64_t> attached_ns;  // of the monotonic clock
 };
 
 // State of a thread slot. Leaving: its thread is gone, but guards that it got
@@ -107,6 +108,18 @@ struct ThreadWord {
 
 inline constexpr uint32_t kThreadCounters = 16;
 
+// A page as it was at its last put, kept while its thread changes it; the
+// page's bytes follow. Linked, zeroed, to its thread's slot, and kept with it.
+// SHARED
+struct alignas(kLineBytes) Image {
+  std::atomic<uint64_t> next;     // offset of the thread's next image, or 0
+  std::atomic<uint64_t> word;     // which page and how far; see images.h
+  std::atomic<uint32_t> version;  // of the page, when it was taken
+  std::atomic<uint32_t> room;     // bytes of a page that fit
+  uint64_t pad[5];
+};
+static_assert(sizeof(Image) == kLineBytes);
+
 // What a thread holds and has counted. Only its thread stores to the ledger
 // and the counters, but for a put of a guard that moved to another thread.
 // The counters belong to the slot and are never reset: a thread that takes the
@@ -123,7 +136,11 @@ struct alignas(kLineBytes) ThreadSlot {
   // it.
   std::atomic<uint64_t> intent_chunk;
   std::atomic<uint64_t> intent_place;
-  uint64_t pad1[3];
+  std::atomic<uint64_t> images;  // offset of the first Image, or 0
+  // Whether the thread's open group of updates counts already; see images.h.
+  std::atomic<uint64_t> group;
+  // When the thread last got a page for update; of the monotonic clock.
+  std::atomic<uint64_t> exclusive_ns;
   std::atomic<uint64_t> entries[kLedgerEntries];
   std::atomic<uint64_t> counters[kThreadCounters];
   uint64_t pad2[8];

@@ -137,6 +137,7 @@ void Region::WriteIdentity() {
   std::memcpy(command, me.command.data(), sizeof(command));
   place.command[0].store(command[0], std::memory_order_relaxed);
   place.command[1].store(command[1], std::memory_order_relaxed);
+  place.attached_ns.store(os::CoarseNs(), std::memory_order_relaxed);
 }
 
 void Region::MarkLive(uint32_t slot) {
@@ -345,30 +346,35 @@ void Region::UnregisterThread(const Thread& thread) {
   MPOOL_STEP("region.thread.left");
 }
 
-const ProcessSlot* Region::ProcessOf(uint32_t thread_id) const {
+uint32_t Region::ProcessSlotOf(uint32_t thread_id) const {
   const ThreadSlot* slot = SlotOf(thread_id);
-  if (slot == nullptr) return nullptr;
+  if (slot == nullptr) return 0;
   const uint32_t process =
       ThreadWord::Unpack(slot->word.load(std::memory_order_acquire)).process;
-  if (process == 0 || process > kMaxProcesses) return nullptr;
-  return &header_->processes[process - 1];
+  return process > kMaxProcesses ? 0 : process;
+}
+
+std::string Region::CommandOf(const ProcessSlot& slot) {
+  char command[17] = {};
+  const uint64_t words[2] = {slot.command[0].load(std::memory_order_relaxed),
+                             slot.command[1].load(std::memory_order_relaxed)};
+  std::memcpy(command, words, sizeof(words));
+  return command;
 }
 
 uint32_t Region::PidOf(uint32_t thread_id) const {
-  const ProcessSlot* process = ProcessOf(thread_id);
-  return process == nullptr ? 0 : process->pid.load(std::memory_order_relaxed);
+  const uint32_t process = ProcessSlotOf(thread_id);
+  return process == 0 ? 0
+                      : header_->processes[process - 1].pid.load(
+                            std::memory_order_relaxed);
 }
 
 std::string Region::Describe(uint32_t thread_id) const {
-  const ProcessSlot* process = ProcessOf(thread_id);
-  if (process == nullptr) return "a thread that left";
-  const ProcessSlot& place = *process;
-  char command[17] = {};
-  const uint64_t words[2] = {place.command[0].load(std::memory_order_relaxed),
-                             place.command[1].load(std::memory_order_relaxed)};
-  std::memcpy(command, words, sizeof(words));
-  return absl::StrCat("process ", place.pid.load(std::memory_order_relaxed),
-                      " (", command, "), thread ", thread_id);
+  const uint32_t process = ProcessSlotOf(thread_id);
+  if (process == 0) return "a thread that left";
+  return absl::StrCat("process ", PidOf(thread_id), " (",
+                      CommandOf(header_->processes[process - 1]),
+                      "), thread ", thread_id);
 }
 
 absl::StatusOr<os::ByteLock> Region::BeginLeave(bool* is_last) {

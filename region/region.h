@@ -175,8 +175,12 @@ class Region : public LifeWatch {
   void ForEachSlot(F&& visit) const;
   bool IsLedgerEmpty(const Thread& thread) const;
   // Every ledger entry of a slot that may be in use.
+  template <class Slot, class F>
+  void ForEachEntry(Slot& slot, F&& visit) const;
+
+  // Every image of a slot.
   template <class F>
-  void ForEachEntry(ThreadSlot& slot, F&& visit) const;
+  void ForEachImage(const ThreadSlot& slot, F&& visit) const;
 
   // LifeWatch.
   void Suspect(uint32_t suspect, uint32_t self) override;
@@ -190,6 +194,9 @@ class Region : public LifeWatch {
     on_repair_ = std::move(callback);
   }
 
+  // The process slot behind a thread id, or 0.
+  uint32_t ProcessSlotOf(uint32_t thread_id) const;
+  static std::string CommandOf(const ProcessSlot& slot);
   // The pid behind a thread id, or 0.
   uint32_t PidOf(uint32_t thread_id) const;
   // The process behind a thread id: "process 12 (name), thread 3".
@@ -221,7 +228,6 @@ class Region : public LifeWatch {
   absl::StatusOr<bool> TrySucceed(uint32_t slot);
   void Use(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);
   void BeginGeneration();
-  const ProcessSlot* ProcessOf(uint32_t thread_id) const;
   void MarkLive(uint32_t slot);
   void WriteIdentity();
   std::optional<uint32_t> ClaimThreadSlot();
@@ -245,6 +251,7 @@ class Region : public LifeWatch {
   DeadThreads ThreadsOf(uint32_t process) const;
   void ClearLedgers(const DeadThreads& dead, RepairReport* report);
   void FreeThread(uint32_t id);
+  void ClearImages(ThreadSlot& slot);
   void RepairRows(const Thread& self, uint32_t process,
                   const DeadThreads& dead, RepairReport* report);
   void RepairProcess(const Thread& self, uint32_t process,
@@ -309,8 +316,8 @@ void Region::ForEachThread(F&& visit) const {
   });
 }
 
-template <class F>
-void Region::ForEachEntry(ThreadSlot& slot, F&& visit) const {
+template <class Slot, class F>
+void Region::ForEachEntry(Slot& slot, F&& visit) const {
   const uint32_t used =
       std::min(slot.used.load(std::memory_order_seq_cst), kLedgerEntries);
   for (uint32_t i = 0; i < used; ++i) visit(slot.entries[i]);
@@ -325,6 +332,18 @@ void Region::ForEachEntry(ThreadSlot& slot, F&& visit) const {
 
 // A thread slot, free until now, becomes that of a process.
 bool ClaimWord(std::atomic<uint64_t>* word, uint32_t process);
+
+template <class F>
+void Region::ForEachImage(const ThreadSlot& slot, F&& visit) const {
+  uint64_t at = slot.images.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < kMaxImagesPerThread && at != 0; ++i) {
+    if (!Contains(at, sizeof(Image))) return;
+    Image* image = At<Image>(at);
+    if (!Contains(at, sizeof(Image) + image->room.load())) return;
+    visit(*image);
+    at = image->next.load(std::memory_order_acquire);
+  }
+}
 
 // Holds byte 0 of a home that nobody is attached to, so that it can be removed.
 class RegionRemover {

@@ -107,8 +107,18 @@ void Region::RepairRows(const Thread& self, uint32_t process,
        process});
 }
 
+// Last: until no page of the dead is left half changed, they are needed.
+void Region::ClearImages(ThreadSlot& slot) {
+  ForEachImage(slot, [](Image& image) {
+    image.word.store(0, std::memory_order_release);
+  });
+  slot.group.store(0, std::memory_order_release);
+  MPOOL_STEP("region.repair.images");
+}
+
 void Region::FreeThread(uint32_t id) {
   ThreadSlot* slot = SlotOf(id);
+  ClearImages(*slot);
   slot->intent_chunk.store(0, std::memory_order_relaxed);
   const ThreadWord word =
       ThreadWord::Unpack(slot->word.load(std::memory_order_relaxed));
@@ -140,6 +150,7 @@ void Region::RepairPredecessor(RepairReport* report) {
   for (uint32_t id = 1; id <= kMaxThreads; ++id) {
     if (inherited_[id] && id != self.id) FreeThread(id);
   }
+  ClearImages(*self.slot);
   self.slot->intent_chunk.store(0, std::memory_order_relaxed);
   inherited_.reset();
   header_->repairs.fetch_add(1, std::memory_order_relaxed);

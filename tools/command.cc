@@ -19,7 +19,7 @@ struct Entry {
   Verb run;
 };
 
-constexpr std::array<Entry, 4> kVerbs = {{
+constexpr std::array<Entry, 5> kVerbs = {{
     {"replay", "replay TRACE... [options]",
      R"(  Replays page reference traces through a real pool; tells what it hit.
   --cache-frames N,N,...   cache sizes in frames, from 16
@@ -57,6 +57,11 @@ constexpr std::array<Entry, 4> kVerbs = {{
      R"(  Prints the statistics of an environment without joining it.
 )",
      StatVerb},
+    {"holders", "holders HOME [--json]",
+     R"(  Prints who holds which slots, pages and latches, for how long where it is
+  noted, and which of them are dead, without joining the environment.
+)",
+     HoldersVerb},
     {"remove", "remove HOME [--force] [--json]",
      R"(  Writes back and removes an environment that nobody uses.
   --force                  give up pages that cannot be written

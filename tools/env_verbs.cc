@@ -68,6 +68,29 @@ Outcome StatVerb(std::span<const std::string> words, const VerbContext&) {
   return outcome;
 }
 
+Outcome HoldersVerb(std::span<const std::string> words, const VerbContext&) {
+  const absl::StatusOr<Args> args =
+      Args::Parse("holders", words, kStatOptions);
+  if (!args.ok()) return Outcome::Fail(ExitCode::kUsage, args.status());
+  const absl::StatusOr<std::string> home = OneHome(*args);
+  if (!home.ok()) return Outcome::Fail(ExitCode::kUsage, home.status());
+  const absl::StatusOr<std::vector<Holding>> holders = DbEnv::Holders(*home);
+  if (!holders.ok()) {
+    return Outcome::Fail(ExitCode::kCannotOpen, holders.status());
+  }
+  Outcome outcome;
+  outcome.table.columns = {{"pid"},     {"command"}, {"slot"}, {"thread"},
+                           {"seconds"}, {"dead"},    {"holds"}};
+  for (const Holding& holding : *holders) {
+    outcome.table.rows.push_back(
+        {static_cast<uint64_t>(holding.pid), holding.command,
+         uint64_t{holding.process_slot}, uint64_t{holding.thread},
+         absl::ToDoubleSeconds(holding.held), holding.dead, holding.what});
+  }
+  if (args->Has("--json")) outcome.format = Format::kJson;
+  return outcome;
+}
+
 Outcome RemoveVerb(std::span<const std::string> words, const VerbContext&) {
   const absl::StatusOr<Args> args =
       Args::Parse("remove", words, kRemoveOptions);

@@ -28,6 +28,8 @@ Outcome SimulateVerb(std::span<const std::string> words,
                      const VerbContext& context);
 Outcome StatVerb(std::span<const std::string> words,
                  const VerbContext& context);
+Outcome HoldersVerb(std::span<const std::string> words,
+                    const VerbContext& context);
 Outcome RemoveVerb(std::span<const std::string> words,
                    const VerbContext& context);
 

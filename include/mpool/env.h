@@ -29,6 +29,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -58,6 +59,10 @@ class MPOOL_EXPORT DbEnv {
   // The statistics of `home` without joining it: takes no latch and no slot,
   // works on a full or damaged environment, and changes nothing.
   static absl::StatusOr<EnvStats> Inspect(std::string_view home);
+
+  // Who holds which pages, latches and slots of `home`, and which of them are
+  // dead. Without joining it, as Inspect.
+  static absl::StatusOr<std::vector<Holding>> Holders(std::string_view home);
 
   DbEnv(const DbEnv&) = delete;
   DbEnv& operator=(const DbEnv&) = delete;
@@ -95,6 +100,7 @@ class MPOOL_EXPORT DbEnv {
   absl::Status Close();
 
  private:
+  friend class UpdateGroup;
   explicit DbEnv(std::shared_ptr<internal::Environment> env);
 
   std::shared_ptr<internal::Environment> env_;

@@ -94,6 +94,7 @@ class MPOOL_EXPORT MPoolFile {
 
  private:
   friend class DbEnv;
+  friend class UpdateGroup;
   MPoolFile(std::shared_ptr<internal::Environment> env,
             internal::OpenedFile* file);
 

@@ -19,6 +19,7 @@
 #include "mpool/page.h"     // IWYU pragma: export
 #include "mpool/stats.h"    // IWYU pragma: export
 #include "mpool/types.h"    // IWYU pragma: export
+#include "mpool/update_group.h"  // IWYU pragma: export
 #include "mpool/version.h"  // IWYU pragma: export
 
 #endif  // MPOOL_MPOOL_H_

@@ -75,7 +75,11 @@ struct FileOptions {
   int filter = 0;                      // not built yet
   int lsn_offset = -1;                 // not built yet
   int checksum_offset = -1;            // not built yet
-  std::optional<bool> atomic_update = {};  // true is not built yet
+  // A page whose writer dies goes back to its last put; unset = yes. Costs a
+  // copy when a page that is not yet on disk is got for update. Without it such
+  // a page is lost with its writer: gets answer DataLoss until it is written
+  // anew with GetOptions::create. For this process's handle alone.
+  std::optional<bool> atomic_update = {};
   bool retain_until_synced = false;    // not built yet
   uint32_t clear_bytes = 0;            // not built yet; 0 = the whole page
   Priority priority = Priority::kDefault;  // others are not built yet

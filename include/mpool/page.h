@@ -23,6 +23,7 @@ namespace mpool {
 
 namespace internal {
 
+class Group;
 class Pool;
 struct BufferHeader;
 
@@ -105,7 +106,8 @@ class WritePage {
   explicit operator bool() const { return pin_.entry != nullptr; }
 
   // Marks the page dirty and gives it back: from here on every process sees
-  // the new bytes, and they survive the death of this process.
+  // the new bytes, and they survive the death of this process. Should it die
+  // before, the page is as at its last put (FileOptions::atomic_update).
   void Put(Priority = Priority::kUnchanged) { Release(true); }
 
   // Gives the page back as it was got.
@@ -116,6 +118,7 @@ class WritePage {
   void set_lsn(Lsn) {}
 
  private:
+  friend class internal::Group;
   friend class internal::Pool;
   explicit WritePage(const internal::Pin& pin) : pin_(pin) {}
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "mpool/types.h"
 
 namespace mpool {
@@ -34,6 +35,19 @@ struct FileStats {
   uint64_t pages_written = 0;  // by all processes
 };
 
+// Something that a process holds, as DbEnv::Holders found it.
+struct Holding {
+  int pid = 0;  // as the process itself knows it
+  std::string command;
+  uint32_t process_slot = 0;
+  uint32_t thread = 0;  // its slot; 0: the process as a whole
+  // "process slot 3", "page 7 of /a/b.db for update", "the heap latch", ...
+  std::string what;
+  // For how long; zero where nobody notes it (pages that are read, latches).
+  absl::Duration held;
+  bool dead = false;
+};
+
 // What a search for dead processes found and mended.
 struct RepairReport {
   struct Process {
@@ -44,6 +58,7 @@ struct RepairReport {
   uint64_t pins = 0;               // ledger entries dropped
   uint64_t frames = 0;             // frames in the middle of something
   uint64_t latches = 0;            // latches taken back
+  uint64_t restored = 0;           // pages set back to their last put
   uint64_t poisoned = 0;           // pages lost with their writer
   uint64_t damaged = 0;            // words that no death explains, mended
 };

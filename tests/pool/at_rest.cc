@@ -71,6 +71,11 @@ std::string Ledgers(region::Region& region) {
       if (entry.load() == 0) return;
       absl::StrAppend(&wrong, "ledger entry ", absl::Hex(entry.load()), "\n");
     });
+    region.ForEachImage(slot, [&](region::Image& image) {
+      if (image.word.load() == 0) return;
+      absl::StrAppend(&wrong, "image ", absl::Hex(image.word.load()), "\n");
+    });
+    if (slot.group.load() != 0) absl::StrAppend(&wrong, "a group is open\n");
   });
   for (uint32_t i = 0; i < kMaxProcesses; ++i) {
     const auto word = region::ProcessWord::Unpack(
@@ -108,6 +113,10 @@ std::set<uint64_t> Reachable(internal::Pool& pool) {
   region.ForEachSlot([&](region::ThreadSlot& slot) {
     for (uint64_t at = slot.overflow.load(); at != 0;
          at = region.At<region::LedgerOverflow>(at)->next.load()) {
+      found.insert(at);
+    }
+    for (uint64_t at = slot.images.load(); at != 0;
+         at = region.At<region::Image>(at)->next.load()) {
       found.insert(at);
     }
   });

@@ -43,6 +43,7 @@ EnvOptions Scene::env_options() const {
 }
 
 bool Scene::MayBeLost(uint32_t file, PageNo page) const {
+  if (IsAtomic(file)) return false;
   for (const std::atomic<uint64_t>& held : held_->pages) {
     if (held.load() == HeldWord(file, page)) return true;
   }
@@ -60,8 +61,10 @@ std::string Scene::CheckFiles() const {
 void Worker::Open() {
   env_ = Must(DbEnv::Open(scene_.home(), scene_.env_options()), "open");
   for (uint32_t file = 0; file < kFileCount; ++file) {
-    files_[file] = Must(
-        env_->OpenFile(Name(file), {.page_size = kPageBytes[file]}), "file");
+    FileOptions options;
+    options.page_size = kPageBytes[file];
+    options.atomic_update = IsAtomic(file);
+    files_[file] = Must(env_->OpenFile(Name(file), options), "file");
   }
   ReadOne(kB, 0);  // so that B has its extent
 }
@@ -116,6 +119,31 @@ void Worker::Update(uint32_t file, PageNo page) {
     scene_.table().Returned(file, page, version);
   }
   scene_.held(held_).store(0);
+}
+
+// Pages of two files, in the order that all keep: nobody waits for ever.
+void Worker::UpdateTogether(bool commit) {
+  const PageNo first = Any(kPageCount[kB] - 1);
+  const std::pair<uint32_t, PageNo> pages[] = {
+      {kB, first}, {kB, first + 1}, {kC, Any(kPageCount[kC])}};
+  std::vector<uint64_t> versions;
+  UpdateGroup group(*env_);
+  for (const auto& [file, page] : pages) {
+    WritePage* got = Must(group.Add(*files_[file], page), "add to group");
+    Check(got->data(), file, page);
+    Table::Page& known = scene_.table().at(file, page);
+    versions.push_back(known.started.load() + 1);
+    known.started.store(versions.back());
+    Fill(got->data(), file, page, versions.back());
+  }
+  if (!commit) {
+    group.Rollback();
+    return;
+  }
+  Must(group.Commit(), "commit");
+  for (size_t i = 0; i < versions.size(); ++i) {
+    scene_.table().Returned(pages[i].first, pages[i].second, versions[i]);
+  }
 }
 
 void Worker::Discard(uint32_t file, PageNo page) {
@@ -206,6 +234,8 @@ void Worker::DoEverything() {
   ReadOne(kA, Any(kPageCount[kA]), Latch::kNone);
   Add(kA);
   Add(kB);
+  UpdateTogether(/*commit=*/true);
+  UpdateTogether(/*commit=*/false);
   HoldManyAndScan();
   UpdateAgainstAReader();
   WorkInThread();

@@ -28,6 +28,7 @@ inline constexpr uint32_t kFileCount = 3;
 inline constexpr uint32_t kPageBytes[kFileCount] = {4096, 512, 1024};
 inline constexpr PageNo kPageCount[kFileCount] = {64, 140, 60};
 inline constexpr uint64_t kCacheBytes = 5 * 64 << 10;
+inline constexpr bool IsAtomic(uint32_t file) { return file != kA; }
 
 // A home with its three files, and what they should hold.
 class Scene {
@@ -86,6 +87,7 @@ class Worker {
   void Update(uint32_t file, PageNo page);
   void Discard(uint32_t file, PageNo page);
   void Add(uint32_t file);
+  void UpdateTogether(bool commit);
   void Scan(uint32_t file);
 
   // A bit of everything that the library can do.

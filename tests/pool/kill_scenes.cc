@@ -132,8 +132,11 @@ void ManyRows::Run(const Scene& scene, Kind kind) {
   WritePage dirty = Must(worker.file(kA).GetForUpdate(2), "dirty");
   scene.held(4).store(Scene::HeldWord(kA, 2));
   WritePage clean = Must(worker.file(kB).GetForUpdate(3), "clean");
-  Fill(dirty.data(), kC, 3, 999);
-  Fill(clean.data(), kC, 3, 999);
+  worker.Update(kB, 4);
+  WritePage kept = Must(worker.file(kB).GetForUpdate(4), "kept");
+  for (WritePage* page : {&dirty, &clean, &kept}) {
+    Fill(page->data(), kC, 3, 999);
+  }
   std::vector<ReadPage> pins;
   for (PageNo page = 6; page < 10; ++page) {
     pins.push_back(Must(worker.file(kB).Get(page), "pin"));

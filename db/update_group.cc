@@ -1,0 +1,46 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/update_group.h"
+
+#include "db/environment.h"
+#include "mpool/env.h"
+#include "mpool/file.h"
+#include "mpool/group.h"
+
+namespace mpool {
+namespace {
+
+absl::Status Closed() {
+  return absl::FailedPreconditionError(
+      "add a page to an UpdateGroup: its environment or file was closed");
+}
+
+}  // namespace
+
+UpdateGroup::UpdateGroup(DbEnv& env)
+    : group_(env.env_ == nullptr
+                 ? nullptr
+                 : std::make_unique<internal::Group>(env.env_->pool())) {}
+
+UpdateGroup::~UpdateGroup() = default;
+
+absl::StatusOr<WritePage*> UpdateGroup::Add(MPoolFile& file, PageNo page,
+                                            const GetOptions& options) {
+  if (group_ == nullptr || file.file_ == nullptr) return Closed();
+  return group_->Add(*file.file_, page, options);
+}
+
+absl::StatusOr<WritePage*> UpdateGroup::AddNew(MPoolFile& file) {
+  if (group_ == nullptr || file.file_ == nullptr) return Closed();
+  return group_->AddNew(*file.file_);
+}
+
+absl::Status UpdateGroup::Commit() {
+  return group_ == nullptr ? absl::OkStatus() : group_->Commit();
+}
+
+void UpdateGroup::Rollback() {
+  if (group_ != nullptr) group_->Rollback();
+}
+
+}  // namespace mpool
