@@ -58,8 +58,8 @@ constexpr std::array<Entry, 5> kVerbs = {{
 )",
      StatVerb},
     {"holders", "holders HOME [--json]",
-     R"(  Prints who holds which slots, pages and latches, for how long, and which of them
-  are dead, without joining the environment.
+     R"(  Prints who holds which slots, pages and latches, for how long, and who
+  of them is dead, without joining the environment.
 )",
      HoldersVerb},
     {"remove", "remove HOME [--force] [--json]",
