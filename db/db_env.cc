@@ -78,7 +78,9 @@ absl::Status DbEnv::Resize(uint64_t) {
 }
 
 absl::Status DbEnv::ClearPanic() {
-  return internal::Unbuilt("DbEnv::ClearPanic");
+  if (env_ == nullptr) return Closed();
+  env_->pool().ClearPanic();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<RepairReport> DbEnv::FailCheck() {

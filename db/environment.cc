@@ -82,6 +82,7 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
       MPOOL_RETURN_IF_ERROR(made->Attach());
       known = std::move(made);
     }
+    MPOOL_RETURN_IF_ERROR(known->CheckPanic(options));
     ++known->handles_;
     env = known;
   }
@@ -108,12 +109,16 @@ absl::Status Environment::Attach() {
              absl::StrCat(report.damaged, " words of the tables of ", home_,
                           " were damaged, and were mended"));
     }
+    if (report.panicked) {
+      Report(Event::Kind::kPanic, std::string(pool_->PanicOfAll().message()));
+    }
     if (report.poisoned != 0) {
       Report(Event::Kind::kPoisoned,
              absl::StrCat(report.poisoned, " pages of ", home_,
                           " died with their writer; reads answer DataLoss"));
     }
   });
+  pool_->write_back().set_log_flush(options_.log_flush);
   pool_->write_back().set_on_failure([this](const absl::Status& status) {
     Report(Event::Kind::kWriteFailed, status.ToString());
   });
@@ -121,12 +126,20 @@ absl::Status Environment::Attach() {
   if (region_->attached() == region::Attached::kCreated) TellOrigin();
   absl::Status ready = pool_->Start();
   if (ready.ok()) ready = RepairAtAttach(*region_, *pool_);
+  if (ready.ok()) ready = CheckPanic(options_);
   if (ready.ok()) return ready;
   pool_->Stop();
   bool is_last = false;
   MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, region_->BeginLeave(&is_last));
   region_->Leave(std::move(gate));
   return ready;
+}
+
+// Of one handle's open: who recovers comes in, and the process goes on.
+absl::Status Environment::CheckPanic(const EnvOptions& options) {
+  if (!options.recover) return pool_->CheckPanic();
+  pool_->AllowPanicked();
+  return absl::OkStatus();
 }
 
 void Environment::TellOrigin() {
@@ -171,6 +184,13 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   // Links are followed here; a file that is not there has none.
   const std::string full = os::AbsolutePath(named).value_or(named);
   MPOOL_RETURN_IF_ERROR(CheckPath(full));
+  if (options.lsn_offset != -1 && !options.read_only &&
+      !pool_->write_back().has_log_flush()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "open file ", full, " with FileOptions::lsn_offset: its log must be "
+        "flushed before its pages; give EnvOptions::log_flush to the first "
+        "DbEnv::Open of this process"));
+  }
   absl::StatusOr<os::File> file = os::File::Open(
       full, {.mode = options.read_only ? os::File::Mode::kReadOnly
                                        : os::File::Mode::kReadWrite,
@@ -188,7 +208,9 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   MPOOL_ASSIGN_OR_RETURN(request.path, os::AbsolutePath(full));
   request.page_bytes = options.page_size;
   request.read_only = options.read_only;
-  request.atomic_update = options.atomic_update.value_or(true);
+  request.lsn_offset = options.lsn_offset;
+  request.atomic_update =
+      options.atomic_update.value_or(options.lsn_offset == -1);
   absl::StatusOr<OpenedFile> opened = pool_->OpenFile(std::move(request));
   DeliverEvents();
   MPOOL_RETURN_IF_ERROR(opened.status());

@@ -60,6 +60,7 @@ class Environment {
   Environment(std::string home, const EnvOptions& options);
 
   absl::Status Attach();
+  absl::Status CheckPanic(const EnvOptions& options);
   void TellOrigin();
   absl::Status CheckPath(const std::string& path) const;
   std::vector<std::string> Guards(std::optional<uint32_t> file) const;

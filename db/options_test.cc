@@ -109,10 +109,8 @@ TEST_F(EnvOptionsTest, WhatIsNotBuiltNamesItself) {
             [](auto& o) { o.backing = Backing::kDevZero; }},
            {"Policy::kClock2Q", [](auto& o) { o.policy = Policy::kClock2Q; }},
            {"EnvOptions::prefault", [](auto& o) { o.prefault = true; }},
-           {"EnvOptions::lock_memory", [](auto& o) { o.lock_memory = true; }},
-           {"EnvOptions::log_flush", [](auto& o) {
-              o.log_flush = [](Lsn) { return absl::OkStatus(); };
-            }}}) {
+           {"EnvOptions::lock_memory",
+            [](auto& o) { o.lock_memory = true; }}}) {
     EXPECT_THAT(Open(change), Fails(StatusCode::kUnimplemented, name,
                                     "not built yet", "default"));
   }
@@ -187,7 +185,6 @@ TEST_F(FileOptionsTest, WhatIsNotBuiltNamesItself) {
   };
   for (const auto& [name, change] : std::vector<Case>{
            {"FileOptions::filter", [](auto& o) { o.filter = 1; }},
-           {"FileOptions::lsn_offset", [](auto& o) { o.lsn_offset = 0; }},
            {"FileOptions::checksum_offset",
             [](auto& o) { o.checksum_offset = 8; }},
            {"FileOptions::retain_until_synced",
@@ -260,7 +257,6 @@ TEST_F(FileOptionsTest, CallsThatAreNotBuiltNameThemselves) {
   };
   EXPECT_THAT(both.env->Trickle(10), unbuilt("DbEnv::Trickle"));
   EXPECT_THAT(both.env->Resize(1 << 20), unbuilt("DbEnv::Resize"));
-  EXPECT_THAT(both.env->ClearPanic(), unbuilt("DbEnv::ClearPanic"));
   EXPECT_THAT(both.env->Sync(Lsn{1, 2}), unbuilt("SyncOptions::up_to"));
   EXPECT_THAT(both.file->ReadOptimistic(0, [](auto) {}),
               unbuilt("MPoolFile::ReadOptimistic"));

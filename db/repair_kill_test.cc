@@ -67,7 +67,8 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
  protected:
   // Dies holding pages 0 and 5 for update, which are dirty, the second one
   // with an image, page 1 for update, which is not, and page 2 to read, while
-  // one thread writes page 3 and another takes a page out.
+  // one thread wants that one for update, one writes page 3 and another takes a
+  // page out.
   void Victim() {
     Child victim([&](Channel& parent) -> std::string {
       auto both = *OpenBoth(home_.path(), TinyEnv());
@@ -92,6 +93,8 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
           static_cast<void>(both.file->Get(page));
         }
       });
+      StopThreadAt("mpool.latch.pending",
+                   [&] { static_cast<void>(both.file->GetForUpdate(2)); });
       parent.Say("in the middle");
       return parent.Hear();
     });

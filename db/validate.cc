@@ -106,7 +106,6 @@ absl::Status Validate(const EnvOptions& options) {
   MPOOL_RETURN_IF_ERROR(CheckPolicy(options.policy));
   if (options.prefault) return Unbuilt("EnvOptions::prefault");
   if (options.lock_memory) return Unbuilt("EnvOptions::lock_memory");
-  if (options.log_flush != nullptr) return Unbuilt("EnvOptions::log_flush");
   if ((options.mode & ~0777) != 0 || (options.mode & 0600) != 0600) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "EnvOptions::mode is %#o: it must be permission bits that let the "
@@ -143,7 +142,13 @@ absl::Status Validate(std::string_view path, const FileOptions& options) {
         os::Abs(path), static_cast<unsigned>(options.mode)));
   }
   if (options.filter != 0) return Unbuilt("FileOptions::filter");
-  if (options.lsn_offset != -1) return Unbuilt("FileOptions::lsn_offset");
+  if (options.lsn_offset < -1 ||
+      options.lsn_offset > static_cast<int>(options.page_size - sizeof(Lsn))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "open file ", os::Abs(path), ": FileOptions::lsn_offset is ",
+        options.lsn_offset, ": the ", sizeof(Lsn),
+        " bytes of an Lsn must lie within a page of ", options.page_size));
+  }
   if (options.checksum_offset != -1) {
     return Unbuilt("FileOptions::checksum_offset");
   }

@@ -13,12 +13,13 @@
 //   VALID, WRITING                    VALID, DIRTY
 //   VALID, X, image says what to do   VALID; see images.h
 //   VALID, X else, clean              FREE
-//   VALID, X else, DIRTY or WRITING   POISONED
+//   VALID, X else, DIRTY or WRITING   POISONED; panic if its file has LSNs
 //   LOADING, EVICTING, ORPHAN, FREE   FREE
 //   POISONED                          POISONED
 //   DIRTY where it cannot be          POISONED
 //
 // Crash: each part can be done again from whatever another one left.
+// quiet file: nobody else is there, and each part ends with a step.
 
 #include <algorithm>
 
@@ -35,12 +36,12 @@ State AtRest(State s, Fate fate) {
   const bool had = s.has(State::kX);
   if (s.phase() == Phase::kValid && (!had || fate != Fate::kNoImage)) {
     const State to = had ? s.NextVersion() : s;
-    return State{to.bits & ~(State::kVersionOne - 1)}
+    return to.Bare()
         .WithPhase(Phase::kValid)
         .With(s.bits & State::kUnsynced)
         .With(newer ? State::kDirty : 0);
   }
-  const State bare{s.NextVersion().bits & ~(State::kVersionOne - 1)};
+  const State bare = s.NextVersion().Bare();
   return newer || s.phase() == Phase::kPoisoned
              ? bare.WithPhase(Phase::kPoisoned)
              : bare.WithPhase(Phase::kFree);
@@ -89,11 +90,6 @@ void Pool::Adopt(const region::Thread& self, region::Reachable* reached,
   MPOOL_STEP("mpool.adopt.lost");
   frames_.LinkAnew(policy_ != nullptr && policy_->is_ordered());
   MPOOL_STEP("mpool.adopt.queues");
-  frames_.ForEachHeader([&](BufferHeader& header) {
-    if (header.Load().phase() != Phase::kPoisoned) return;
-    FileEntry* entry = files_.At(PageKey::FileIndex(header.key.load()));
-    if (entry != nullptr) entry->poisoned.fetch_add(1);
-  });
 }
 
 void Pool::RestFrame(BufferHeader& header, RepairReport* report) {
@@ -112,11 +108,13 @@ void Pool::RestFrame(BufferHeader& header, RepairReport* report) {
     if (rest.phase() == Phase::kPoisoned || rest.has(State::kDirty)) {
       ++report->poisoned;
     }
-    rest = State{rest.NextVersion().bits & ~(State::kVersionOne - 1)};
+    rest = rest.NextVersion().Bare();
   }
   if (rest.phase() == Phase::kPoisoned && seen.phase() != Phase::kPoisoned) {
     header.poisoned_by.store(region_.PidOf(seen.owner()));
     ++report->poisoned;
+    const uint64_t key = header.key.load();
+    if (HasLsn(*files_.At(PageKey::FileIndex(key)))) SetPanic(key, report);
   }
   if (rest.bits != seen.bits) header.state.store(rest.bits);
   MPOOL_STEP("mpool.adopt.frame");
@@ -126,7 +124,7 @@ void Pool::RestFrame(BufferHeader& header, RepairReport* report) {
 void Pool::LoseFrame(const region::Thread& self, BufferHeader& header,
                      region::Reachable* reached, RepairReport* report) {
   const State seen = header.Load();
-  const State bare{seen.NextVersion().bits & ~(State::kVersionOne - 1)};
+  const State bare = seen.NextVersion().Bare();
   header.state.store(bare.bits);
   if (seen.phase() == Phase::kValid && !seen.has(State::kDirty)) return;
   ++report->poisoned;
@@ -244,7 +242,6 @@ void FileTable::Adopt(region::Reachable* reached, RepairReport* report) {
         (word.state == FileState::kClaimed && word.owner != 0);
     SetState(*entry, unfilled ? FileState::kFree : FileState::kClosed);
     for (std::atomic<uint64_t>& bits : entry->open_bits) bits.store(0);
-    entry->poisoned.store(0);
     if (entry->seen_count.load() != entry->write_count.load()) {
       entry->seen_mtime_ns.store(0);
       entry->seen_count.store(entry->write_count.load());

@@ -108,6 +108,8 @@ struct State {
     return {(bits & ~kOwnerMask) | uint64_t{owner} << kOwnerShift};
   }
   State NextVersion() const { return {bits + kVersionOne}; }
+  // FREE, of the same version: no flag, no owner.
+  State Bare() const { return {bits & ~(kVersionOne - 1)}; }
 };
 
 // The page that a frame holds: file index 12 | file generation 4 | page 48.
@@ -181,6 +183,7 @@ inline bool BufferHeader::Change(State* expected, State desired) {
 #ifndef NDEBUG
   CheckTransition(*expected, desired);
 #endif
+  // quiet: its callers pass steps.
   return state.compare_exchange_strong(expected->bits, desired.bits,
                                        std::memory_order_seq_cst);
 }

@@ -14,6 +14,7 @@ namespace {
 using region::LatchGuard;
 using region::LockRank;
 
+// quiet below: its callers pass steps.
 void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
   uint64_t now = mark->load(std::memory_order_relaxed);
   while (now < value &&
@@ -54,6 +55,10 @@ struct Seen {
   }
 };
 
+uint32_t LsnPlace(const FileTable::Request& request) {
+  return static_cast<uint32_t>(request.lsn_offset + 1);
+}
+
 absl::Status CheckSize(const FileTable::Request& request,
                        const os::FileInfo& info) {
   if (info.size_bytes % request.page_bytes == 0) return absl::OkStatus();
@@ -76,6 +81,7 @@ void FileTable::NewGeneration(FileEntry& entry) {
   MPOOL_STEP("mpool.file.renewed");
 }
 
+// quiet below: its callers pass steps.
 void FileTable::SetState(FileEntry& entry, FileState state) {
   FileWord word =
       FileWord::Unpack(entry.word.load(std::memory_order_relaxed));
@@ -133,6 +139,7 @@ absl::StatusOr<uint32_t> FileTable::ClaimFree(const region::Thread& self,
   if (found == kMaxFiles && count < kMaxFiles) {
     MPOOL_RETURN_IF_ERROR(EnsureBlock(self, count / kFilesPerBlock));
     found = count;
+    // quiet: an entry of zeros is FREE.
     used.store(count + 1, std::memory_order_release);
   }
   for (uint32_t i = 0; i < count && found == kMaxFiles; ++i) {
@@ -157,6 +164,7 @@ absl::StatusOr<uint32_t> FileTable::ClaimFree(const region::Thread& self,
   return found;
 }
 
+// quiet below: nobody looks at an entry that is CLAIMED.
 absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
                              const Request& request,
                              const os::FileInfo& info) {
@@ -164,6 +172,7 @@ absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
   entry.inode.store(info.identity.inode);
   entry.birth_ns.store(info.identity.birth_ns);
   entry.page_bytes.store(request.page_bytes);
+  entry.lsn_place.store(LsnPlace(request));
   entry.page_count.store(info.size_bytes / request.page_bytes);
   entry.write_count.store(0);
   entry.seen_count.store(0);
@@ -172,7 +181,6 @@ absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
   entry.pages_written.store(0);
   entry.unsynced_evicted.store(0);
   entry.sticky_errno.store(0);
-  entry.poisoned.store(0);
   for (auto& bits : entry.open_bits) bits.store(0);
   SetSeen(entry, info);
   return SetPath(self, entry, request.path);
@@ -183,16 +191,15 @@ absl::Status FileTable::SetPath(const region::Thread& self, FileEntry& entry,
                                 const std::string& path) {
   const uint64_t old = entry.path.load();
   if (old != 0 && PathOf(entry) == path) return absl::OkStatus();
-  MPOOL_RETURN_IF_ERROR(
-      region_.heap()
-          .AllocateLinked(self, path.size() + 1, 16, &entry.path,
-                          [&](uint64_t offset) {
-                            std::memcpy(region_.base() + offset, path.c_str(),
-                                        path.size() + 1);
-                          })
-          .status());
-  if (old != 0) static_cast<void>(region_.heap().Free(self, old));
-  return absl::OkStatus();
+  return region_.heap()
+      .AllocateLinked(
+          self, path.size() + 1, 16, &entry.path,
+          [&](uint64_t offset) {
+            std::memcpy(region_.base() + offset, path.c_str(),
+                        path.size() + 1);
+          },
+          old)
+      .status();
 }
 
 // Whether the request fits the entry that the file already has.
@@ -200,15 +207,25 @@ absl::Status FileTable::Match(FileEntry& entry, const Request& request,
                               const os::FileInfo& info, uint32_t index,
                               const Drop& drop) {
   const uint32_t page_bytes = entry.page_bytes.load();
+  const bool same_lsn = entry.lsn_place.load() == LsnPlace(request);
   if (IsOpenAnywhere(entry)) {
-    if (page_bytes == request.page_bytes) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(
-        "open file ", request.path, " with pages of ", request.page_bytes,
-        " bytes: it is open with pages of ", page_bytes,
-        "; all handles must agree"));
+    if (page_bytes != request.page_bytes) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "open file ", request.path, " with pages of ", request.page_bytes,
+          " bytes: it is open with pages of ", page_bytes,
+          "; all handles must agree"));
+    }
+    if (!same_lsn) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "open file ", request.path, " with FileOptions::lsn_offset ",
+          request.lsn_offset, ": it is open with ",
+          static_cast<int>(entry.lsn_place.load()) - 1,
+          "; all handles must agree"));
+    }
+    return absl::OkStatus();
   }
   const Seen seen(entry);
-  if (!seen.Differs(info) && page_bytes == request.page_bytes) {
+  if (!seen.Differs(info) && page_bytes == request.page_bytes && same_lsn) {
     return absl::OkStatus();
   }
   // A write that its process did not finish may have left part of a page; the
@@ -216,6 +233,12 @@ absl::Status FileTable::Match(FileEntry& entry, const Request& request,
   const bool complete = !seen.is_unknown() &&
                         entry.write_count.load() == entry.seen_count.load();
   absl::Status dropped = drop(index);
+  if (!dropped.ok() && !same_lsn) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "open file ", request.path, " with another FileOptions::lsn_offset "
+        "than before: the environment holds unwritten pages of it (",
+        dropped.ToString(), "); open it as before, and Sync"));
+  }
   if (!dropped.ok() && ((complete && seen.BytesDiffer(info)) ||
                         page_bytes != request.page_bytes)) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -231,6 +254,7 @@ absl::Status FileTable::Match(FileEntry& entry, const Request& request,
     entry.page_count.store(0);
     MPOOL_STEP("mpool.file.uncounted");
     entry.page_bytes.store(request.page_bytes);
+    entry.lsn_place.store(LsnPlace(request));
     MPOOL_STEP("mpool.file.sized");
   }
   SetSeen(entry, info);
@@ -501,6 +525,7 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
   latch.Unlock(self.id, LockRank::kFiles);
 }
 
+// quiet below: repair clears the bits of the dead, however many were set.
 absl::Status FileTable::MarkOpenInChild(const region::Thread& self) {
   LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
                    LockRank::kFiles);

@@ -64,7 +64,7 @@ struct alignas(kLineBytes) FileEntry {
   std::atomic<uint64_t> page_count;
   std::atomic<uint64_t> path;  // offset of the absolute path, NUL-terminated
   std::atomic<uint32_t> page_bytes;
-  std::atomic<uint32_t> pad0;
+  std::atomic<uint32_t> lsn_place;  // offset of a page's LSN plus 1, or 0
   std::atomic<uint64_t> open_bits[kMaxProcesses / 64];
   // Raised before a write, and after the stat that follows it.
   std::atomic<uint64_t> write_count;
@@ -79,10 +79,14 @@ struct alignas(kLineBytes) FileEntry {
   // which stays.
   std::atomic<uint64_t> unsynced_evicted;
   std::atomic<uint32_t> sticky_errno;
-  std::atomic<uint32_t> poisoned;
+  uint32_t pad0;
   uint64_t pad1[11];
 };
 static_assert(sizeof(FileEntry) == 256);
+
+inline bool HasLsn(const FileEntry& entry) {
+  return entry.lsn_place.load(std::memory_order_relaxed) != 0;
+}
 
 inline constexpr uint32_t kFilesPerBlock = 64;
 
@@ -119,6 +123,7 @@ class FileTable {
     uint32_t page_bytes = 0;
     bool read_only = false;
     bool atomic_update = false;
+    int lsn_offset = -1;
   };
   using Drop = std::function<absl::Status(uint32_t index)>;
   absl::StatusOr<OpenedFile> Open(const region::Thread& self,

@@ -31,7 +31,7 @@ uint64_t FrameAlignment(uint64_t cache_bytes) {
 }
 
 State Freed(State s) {
-  return State{s.bits & ~(State::kVersionOne - 1)}.WithPhase(Phase::kFree);
+  return s.Bare().WithPhase(Phase::kFree);
 }
 
 }  // namespace
@@ -83,6 +83,7 @@ absl::Status FrameTable::Format(const region::Thread& self,
   pool_->cache_bytes = cache_bytes;
   pool_->extent_bytes = static_cast<uint32_t>(ExtentBytes(cache_bytes));
   pool_->extent_count = static_cast<uint32_t>(ExtentCount(cache_bytes));
+  // quiet: a region without magic is nobody's yet.
   pool_->frames.store(frames);
   heap.Publish(frames);
   const uint64_t extents = pool_->extent_count;
@@ -133,16 +134,19 @@ absl::Status FrameTable::MakeHeaders(const region::Thread& self,
   Extent& extent = extents_[index];
   const uint64_t page_bytes = ClassBytes(page_class);
   if (page_bytes >= kHeaderPageBytes) {
+    // quiet: the step is below.
     extent.headers.store(HeadersOfLarge(index), std::memory_order_release);
   } else {
     const uint64_t need = frames * sizeof(BufferHeader);
     const uint64_t left = extent.headers.load(std::memory_order_relaxed);
     // A cutter that died may have left headers for fewer frames, or those of
     // large pages, which are not this extent's alone.
-    if (left == HeadersOfLarge(index) || region_.heap().SizeOf(left) < need) {
+    const bool is_own = left != HeadersOfLarge(index);
+    if (!is_own || region_.heap().SizeOf(left) < need) {
       MPOOL_RETURN_IF_ERROR(
           region_.heap()
-              .AllocateLinked(self, need, kLineBytes, &extent.headers)
+              .AllocateLinked(self, need, kLineBytes, &extent.headers,
+                              /*prepare=*/nullptr, is_own ? left : 0)
               .status());
     }
   }
@@ -176,6 +180,7 @@ absl::StatusOr<bool> FrameTable::Cut(const region::Thread& self,
   const uint32_t ring = c.extents.load(std::memory_order_relaxed);
   AddToRing(index, page_class, ring);
   c.extents.store(ring + 1, std::memory_order_release);
+  MPOOL_STEP("mpool.extent.ringed");
   BufferHeader* first = region_.At<BufferHeader>(extent.headers.load());
   LatchGuard queue(c.queue_latch, self.id, region_.watch(), LockRank::kQueue);
   for (uint64_t i = 0; i < frames; ++i) {
@@ -344,6 +349,7 @@ void FrameTable::RebuildClass(uint32_t page_class, bool ordered, bool anew) {
 
 // The ring of a class is its extents in the order in which they were cut:
 // making it again changes nothing that a living thread looks at.
+// quiet below: its callers pass steps.
 void FrameTable::RebuildRings() {
   uint32_t ring[kPageClasses] = {};
   const uint32_t used = pool_->extents_used.load(std::memory_order_acquire);

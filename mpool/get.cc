@@ -69,6 +69,7 @@ absl::StatusOr<WritePage> Pool::GetForUpdate(const OpenedFile& file,
 
 absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_RETURN_IF_ERROR(CheckPanic());
   if (file.read_only) {
     return absl::PermissionDeniedError(absl::StrCat(
         "make a page of ", file.path,
@@ -105,6 +106,7 @@ absl::StatusOr<Pin> Pool::GetSlow(ThreadContext& self,
                      ": page numbers end at ", std::min(kMaxPageNo, largest)));
   }
   while (true) {
+    MPOOL_RETURN_IF_ERROR(CheckPanic());
     const FrameIndex frame = hash_.Find(request.hash, request.key);
     std::optional<Pin> pin;
     if (frame == 0) {
@@ -220,6 +222,7 @@ absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
   Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
   State seen = header.Load();
+  // quiet: a maker that dies from here on has the page lost again.
   if (seen.phase() != Phase::kPoisoned || header.key.load() != request.key ||
       !header.Change(&seen,
                      seen.WithPhase(Phase::kValid)
@@ -230,7 +233,6 @@ absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
   }
   const std::span<std::byte> bytes = frames_.bytes(header);
   std::fill(bytes.begin(), bytes.end(), std::byte{0});
-  request.file->entry->poisoned.fetch_sub(1);
   self.Count(Counter::pages_created);
   self.Count(Counter::misses);
   return MakePin(self, header, entry);

@@ -11,6 +11,7 @@
 
 namespace mpool::internal {
 
+// quiet below: its callers pass steps.
 void Group::SetState(GroupState state) {
   thread_.slot->group.store(static_cast<uint64_t>(state),
                             std::memory_order_release);

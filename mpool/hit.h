@@ -36,9 +36,12 @@ namespace mpool::internal {
   const State seen = header.Load();
   constexpr uint64_t kLook =
       State::kPhaseMask | State::kX | State::kXPending | State::kHint;
-  if ((seen.bits & kLook) !=
-          (static_cast<uint64_t>(Phase::kValid) | State::kHint) ||
-      header.key.load(std::memory_order_acquire) != key) [[unlikely]] {
+  constexpr uint64_t kFree =
+      static_cast<uint64_t>(Phase::kValid) | State::kHint;
+  const uint64_t panic = panic_.load(std::memory_order_relaxed)
+                             ->load(std::memory_order_relaxed);
+  if ((((seen.bits & kLook) ^ kFree) | panic |
+       (header.key.load(std::memory_order_acquire) ^ key)) != 0) [[unlikely]] {
     return GetOther(file, PageKey::Page(key), options, entry);
   }
   ThreadContext::Count(slot, Counter::hits);

@@ -34,6 +34,7 @@ absl::Status CheckCanHold(const OpenedFile& file, PageNo page) {
 }
 
 // Raises the page count so that it covers `page`; false if it did already.
+// quiet below: a page below the count that is nowhere reads as cleared.
 bool Extend(FileEntry& entry, PageNo page) {
   uint64_t count = entry.page_count.load(std::memory_order_acquire);
   while (count <= page) {
@@ -162,6 +163,7 @@ absl::Status Pool::Fill(ThreadContext& self, const Request& request,
 }
 
 // The read failed: slot and frame go back; who waits looks the page up again.
+// quiet below: repair does the same for one that is LOADING.
 void Pool::Unload(ThreadContext& self, const Request& request,
                   BufferHeader& header) {
   {
@@ -170,7 +172,7 @@ void Pool::Unload(ThreadContext& self, const Request& request,
     hash_.Remove(request.hash, frames_.IndexOf(header));
   }
   latch_.ChangeAndWake(header, [](State s) {
-    return State{s.bits & ~(State::kVersionOne - 1)};
+    return s.Bare();
   });
   frames_.PushFree(self.thread, header);
 }

@@ -78,6 +78,7 @@ uint32_t Pool::Signature() {
   constexpr uint64_t kSizes[] = {
       sizeof(region::RegionHeader),
       offsetof(region::RegionHeader, magic),
+      offsetof(region::RegionHeader, panic),
       offsetof(region::RegionHeader, thread_blocks),
       sizeof(region::ProcessSlot),
       sizeof(region::ThreadSlot),
@@ -133,6 +134,7 @@ absl::Status Pool::Start() {
         region_.fixed().policy, " is not known to this library"));
   }
   wants_hits_ = policy_->wants_hits();
+  panic_.store(&region_.header()->panic, std::memory_order_relaxed);
   std::lock_guard<std::mutex> lock(LivePools().mutex);
   LivePools().pools[region_.generation()] = this;
   return absl::OkStatus();
@@ -174,6 +176,11 @@ absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
   }
   if (region_.generation() == 0) MPOOL_RETURN_IF_ERROR(EnterChild());
   const uint32_t generation = region_.generation();
+  if (last_context.callback_of == generation) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "use ", region_.home().path(), ": this thread is in its "
+        "EnvOptions::log_flush; call once that has returned"));
+  }
   {
     // What this thread kept for environments that are closed.
     std::lock_guard<std::mutex> lock(LivePools().mutex);
@@ -199,8 +206,8 @@ absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
     context->thread = *thread;
     context->generation = generation;
   }
-  last_context = {
-      .generation = generation, .context = context.get(), .ended = false};
+  last_context.generation = generation;
+  last_context.context = context.get();
   return context.get();
 }
 
@@ -215,12 +222,13 @@ absl::Status Pool::EnsureBuckets(const region::Thread& self,
   if (pool.files_used.load() != 0 || pool.bucket_count.load() >= need) {
     return absl::OkStatus();
   }
-  MPOOL_RETURN_IF_ERROR(region_.heap()
-                            .AllocateLinked(self, need * sizeof(Bucket),
-                                            kLineBytes, &pool.buckets)
-                            .status());
+  MPOOL_RETURN_IF_ERROR(
+      region_.heap()
+          .AllocateLinked(self, need * sizeof(Bucket), kLineBytes,
+                          &pool.buckets, /*prepare=*/nullptr, old)
+          .status());
+  // quiet: a table that is used in part is whole.
   pool.bucket_count.store(need, std::memory_order_release);
-  if (old != 0) MPOOL_RETURN_IF_ERROR(region_.heap().Free(self, old));
   return absl::OkStatus();
 }
 

@@ -9,6 +9,7 @@
 //   victim.cc  where a frame comes from
 //   sync.cc    write-back of all, fsync, last close
 //   repair.cc  what the dead leave
+//   panic.cc   when nobody may go on
 //   stats.cc   counting
 //
 // Concurrency: every call may be made by any thread at any time.
@@ -88,6 +89,7 @@ class Pool final : public region::Tenant {
   absl::StatusOr<WritePage> New(const OpenedFile& file);
   void PutShared(const Pin& pin);
   void PutExclusive(const Pin& pin, bool changed);
+  void SetLsn(const Pin& pin, Lsn lsn) const;
 
   // Writes back and fsyncs; of one file, or of all.
   absl::Status Sync(std::optional<uint32_t> file, absl::Duration wait);
@@ -95,6 +97,15 @@ class Pool final : public region::Tenant {
   absl::Status WriteBackAll(bool durable);
 
   absl::StatusOr<RepairReport> FailCheck();
+
+  // Why every get of this process is refused; Ok if none is.
+  absl::Status CheckPanic() const;
+  // Why those of all that do not recover are.
+  absl::Status PanicOfAll() const;
+  // This process goes on in spite of it, to recover.
+  void AllowPanicked();
+  void ClearPanic();
+
   EnvStats Stats() const;
   // From a region that is only looked at.
   static EnvStats StatsOf(const region::Region& region,
@@ -224,6 +235,10 @@ class Pool final : public region::Tenant {
   absl::Status MakeDurable(uint32_t index, FileEntry& entry);
   absl::Status LostPage(const BufferHeader& header, uint64_t key) const;
 
+  // panic.cc
+  void SetPanic(uint64_t key, RepairReport* report);
+  [[gnu::noinline]] absl::Status Panicked(uint64_t word) const;
+
   // adopt.cc
   void RestFrame(BufferHeader& header, RepairReport* report);
   void LoseFrame(const region::Thread& self, BufferHeader& header,
@@ -233,14 +248,21 @@ class Pool final : public region::Tenant {
   void RepairFrame(const region::Thread& self, BufferHeader& header,
                    const std::function<bool(uint32_t)>& is_dead, uint32_t pid,
                    RepairReport* report);
-  void RepairOwned(const region::Thread& self, BufferHeader& header,
-                   State seen, uint32_t pid, RepairReport* report);
+  void RepairWriting(BufferHeader& header, uint32_t writer,
+                     RepairReport* report);
+  void RepairPending(BufferHeader& header);
+  void RepairExclusive(const region::Thread& self, BufferHeader& header,
+                       State seen, uint32_t pid, RepairReport* report);
+  void RepairEvicting(const region::Thread& self, BufferHeader& header);
   Fate FateOf(const BufferHeader& header, State seen) const;
-  void DropFrame(const region::Thread& self, BufferHeader& header);
+  void Drop(const region::Thread& self, BufferHeader& header);
+  void Poison(BufferHeader& header, uint32_t pid, RepairReport* report);
 
   absl::Status EnsureBuckets(const region::Thread& self, uint32_t page_bytes);
   void AttachBuckets();
   void MakePolicy();
+
+  static inline constinit const std::atomic<uint64_t> kNoPanic{0};
 
   region::Region& region_;
   const uint64_t cache_bytes_;
@@ -253,6 +275,8 @@ class Pool final : public region::Tenant {
   WriteBack write_back_{frames_, files_, ledger_, latch_};
   std::unique_ptr<Replacement> policy_;
   bool wants_hits_ = false;
+  // The region's panic word; of a process that recovers, one that is 0.
+  std::atomic<const std::atomic<uint64_t>*> panic_ = &kNoPanic;
   uint32_t* const generation_ = region_.generation_word();
 };
 

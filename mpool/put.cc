@@ -5,6 +5,7 @@
 // thread.
 
 #include "mpool/hit.h"
+#include "mpool/page_lsn.h"
 
 namespace mpool::internal {
 
@@ -20,11 +21,20 @@ void Pool::PutExclusive(const Pin& pin, bool changed) {
   latch_.Withdraw(*pin.header, pin.entry);
 }
 
+void Pool::SetLsn(const Pin& pin, Lsn lsn) const {
+  if (pin.generation != generation()) return;
+  const FileEntry* entry =
+      files_.At(PageKey::FileIndex(pin.header->key.load()));
+  if (entry != nullptr) StoreLsn(*entry, {pin.data, pin.size}, lsn);
+}
+
 void PutShared(const Pin& pin) { pin.pool->PutShared(pin); }
 
 void PutExclusive(const Pin& pin, bool changed) {
   pin.pool->PutExclusive(pin, changed);
 }
+
+void SetPageLsn(const Pin& pin, Lsn lsn) { pin.pool->SetLsn(pin, lsn); }
 
 PageNo PageNumber(const Pin& pin) {
   return PageKey::Page(pin.header->key.load(std::memory_order_relaxed));

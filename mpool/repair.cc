@@ -4,16 +4,16 @@
 //
 //   row (what a dead thread left)   repair
 //   bucket latch                    released; slots are always whole
-//   io_owner, WRITING               WRITING off and DIRTY on; then io_owner off
-//   LOADING                         slot off, frame FREE
-//   EVICTING                        undone if the slot names the frame, else
-//                                   finished
-//   XP                              off, HINT on
+//   io_owner, WRITING               RepairWriting: DIRTY; then io_owner off
+//   LOADING                         Drop: slot off, frame FREE
+//   EVICTING                        RepairEvicting: undone if the slot names
+//                                   the frame, else finished
+//   XP                              RepairPending: off, HINT on
 //   X, announced                    off: the page is untouched
 //   X, whole image                  the page is as at its last put; X off
 //   X, group committed              X off, DIRTY on: the put is finished
-//   X else, page clean              dropped: the next get reads it again
-//   X else, dirty or in flight      POISONED
+//   X else, page clean              Drop: the next get reads it again
+//   X else, dirty or in flight      Poison; panic if its file has LSNs
 //   extents latch                   rings made again
 //   queue latch                     queues made again
 //   files latch, CLAIMED entry      entry FREE
@@ -50,79 +50,92 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
 void Pool::RepairFrame(const region::Thread& self, BufferHeader& header,
                        const std::function<bool(uint32_t)>& is_dead,
                        uint32_t pid, RepairReport* report) {
-  uint32_t writer = header.io_owner.load(std::memory_order_acquire);
-  if (writer != 0 && is_dead(writer)) {
-    latch_.ChangeAndWake(header, [](State s) {
-      if (!s.has(State::kWriting)) return s;
-      return s.Without(State::kWriting).With(State::kDirty);
-    });
-    MPOOL_STEP("mpool.repair.unwrite");
-    header.io_owner.compare_exchange_strong(writer, 0);
-    ++report->frames;
-  }
+  const uint32_t writer = header.io_owner.load(std::memory_order_acquire);
+  if (writer != 0 && is_dead(writer)) RepairWriting(header, writer, report);
   const State seen = header.Load();
   if (!seen.is_owned() || !is_dead(seen.owner())) return;
   ++report->frames;
-  RepairOwned(self, header, seen, pid, report);
+  if (seen.has(State::kXPending)) {
+    RepairPending(header);
+  } else if (seen.has(State::kX)) {
+    RepairExclusive(self, header, seen, pid, report);
+  } else if (seen.phase() == Phase::kEvicting) {
+    RepairEvicting(self, header);
+  } else {
+    Drop(self, header);
+  }
   MPOOL_STEP("mpool.repair.frame");
 }
 
-void Pool::RepairOwned(const region::Thread& self, BufferHeader& header,
-                       State seen, uint32_t pid, RepairReport* report) {
-  if (seen.has(State::kXPending)) {
-    // The readers that the dead one waited for may still be there.
-    latch_.ChangeAndWake(header, [](State s) {
-      return s.Without(State::kXPending).With(State::kHint).WithOwner(0);
-    });
-    return;
-  }
-  const Fate fate = seen.has(State::kX) ? FateOf(header, seen)
-                                        : Fate::kNoImage;
-  if (fate != Fate::kNoImage) {
-    const uint64_t dirty = fate == Fate::kCommitted ? State::kDirty : 0;
-    latch_.ChangeAndWake(header, [&](State s) {
-      return s.Without(State::kX).With(dirty).WithOwner(0).NextVersion();
-    });
-    if (fate == Fate::kRestored) ++report->restored;
-    return;
-  }
-  if (seen.has(State::kX) && seen.has(State::kDirty | State::kWriting)) {
-    header.poisoned_by.store(pid, std::memory_order_relaxed);
-    latch_.ChangeAndWake(header, [](State s) {
-      return s.Without(State::kX | State::kDirty)
-          .WithPhase(Phase::kPoisoned)
-          .WithOwner(0)
-          .NextVersion();
-    });
-    MPOOL_STEP("mpool.repair.poisoned");
-    const uint32_t index = PageKey::FileIndex(header.key.load());
-    if (FileEntry* entry = files_.At(index)) entry->poisoned.fetch_add(1);
-    ++report->poisoned;
-    return;
-  }
-  if (seen.phase() == Phase::kEvicting) {
-    latch_.ChangeAndWake(header,
-                         [&](State s) { return s.WithOwner(self.id); });
-    MPOOL_STEP("mpool.repair.evicting");
-    const uint64_t hash = HashTable::Hash(header.key.load());
-    bool named = false;
-    {
-      region::LatchGuard guard(hash_.bucket(hash).latch, self.id,
-                               region_.watch(), region::LockRank::kBucket);
-      named = hash_.Names(hash, frames_.IndexOf(header));
-    }
-    latch_.ChangeAndWake(header, [&](State s) {
-      if (named) return s.WithPhase(Phase::kValid).WithOwner(0);
-      return State{s.NextVersion().bits & ~(State::kVersionOne - 1)};
-    });
-    return;
-  }
-  // LOADING, or X on a page that equals the file.
-  latch_.ChangeAndWake(header, [&](State s) {
-    return s.Without(State::kX).WithPhase(Phase::kLoading).WithOwner(self.id);
+void Pool::RepairWriting(BufferHeader& header, uint32_t writer,
+                         RepairReport* report) {
+  latch_.ChangeAndWake(header, [](State s) {
+    if (!s.has(State::kWriting)) return s;
+    return s.Without(State::kWriting).With(State::kDirty);
   });
-  MPOOL_STEP("mpool.repair.dropping");
-  DropFrame(self, header);
+  MPOOL_STEP("mpool.repair.unwrite");
+  header.io_owner.compare_exchange_strong(writer, 0);
+  MPOOL_STEP("mpool.repair.disowned");
+  ++report->frames;
+}
+
+// The readers that the dead one waited for may still be there.
+void Pool::RepairPending(BufferHeader& header) {
+  latch_.ChangeAndWake(header, [](State s) {
+    return s.Without(State::kXPending).With(State::kHint).WithOwner(0);
+  });
+  MPOOL_STEP("mpool.repair.unpended");
+}
+
+void Pool::RepairExclusive(const region::Thread& self, BufferHeader& header,
+                           State seen, uint32_t pid, RepairReport* report) {
+  const Fate fate = FateOf(header, seen);
+  if (fate == Fate::kNoImage) {
+    if (seen.has(State::kDirty | State::kWriting)) {
+      Poison(header, pid, report);
+    } else {
+      Drop(self, header);
+    }
+    return;
+  }
+  const uint64_t dirty = fate == Fate::kCommitted ? State::kDirty : 0;
+  latch_.ChangeAndWake(header, [&](State s) {
+    return s.Without(State::kX).With(dirty).WithOwner(0).NextVersion();
+  });
+  MPOOL_STEP("mpool.repair.settled");
+  if (fate == Fate::kRestored) ++report->restored;
+}
+
+void Pool::RepairEvicting(const region::Thread& self, BufferHeader& header) {
+  latch_.ChangeAndWake(header, [&](State s) { return s.WithOwner(self.id); });
+  MPOOL_STEP("mpool.repair.evicting");
+  const uint64_t hash = HashTable::Hash(header.key.load());
+  bool named = false;
+  {
+    region::LatchGuard guard(hash_.bucket(hash).latch, self.id,
+                             region_.watch(), region::LockRank::kBucket);
+    named = hash_.Names(hash, frames_.IndexOf(header));
+  }
+  latch_.ChangeAndWake(header, [&](State s) {
+    if (named) return s.WithPhase(Phase::kValid).WithOwner(0);
+    return s.NextVersion().Bare();
+  });
+  MPOOL_STEP("mpool.repair.unevicted");
+}
+
+void Pool::Poison(BufferHeader& header, uint32_t pid, RepairReport* report) {
+  const uint64_t key = header.key.load();
+  const FileEntry* entry = files_.At(PageKey::FileIndex(key));
+  header.poisoned_by.store(pid, std::memory_order_relaxed);
+  if (entry != nullptr && HasLsn(*entry)) SetPanic(key, report);
+  latch_.ChangeAndWake(header, [](State s) {
+    return s.Without(State::kX | State::kDirty)
+        .WithPhase(Phase::kPoisoned)
+        .WithOwner(0)
+        .NextVersion();
+  });
+  MPOOL_STEP("mpool.repair.poisoned");
+  ++report->poisoned;
 }
 
 Fate Pool::FateOf(const BufferHeader& header, State seen) const {
@@ -132,8 +145,12 @@ Fate Pool::FateOf(const BufferHeader& header, State seen) const {
                         frames_.bytes(header));
 }
 
-// REQUIRES: the frame is LOADING in the caller's name.
-void Pool::DropFrame(const region::Thread& self, BufferHeader& header) {
+// LOADING, or X of a page that equals its file.
+void Pool::Drop(const region::Thread& self, BufferHeader& header) {
+  latch_.ChangeAndWake(header, [&](State s) {
+    return s.Without(State::kX).WithPhase(Phase::kLoading).WithOwner(self.id);
+  });
+  MPOOL_STEP("mpool.repair.dropping");
   const FrameIndex frame = frames_.IndexOf(header);
   const uint64_t hash = HashTable::Hash(header.key.load());
   {
@@ -147,9 +164,10 @@ void Pool::DropFrame(const region::Thread& self, BufferHeader& header) {
   const bool kept =
       ledger_.FindOther(frame, nullptr, std::nullopt).has_value();
   latch_.ChangeAndWake(header, [&](State s) {
-    const State bare{s.NextVersion().bits & ~(State::kVersionOne - 1)};
+    const State bare = s.NextVersion().Bare();
     return kept ? bare.WithPhase(Phase::kOrphan) : bare;
   });
+  MPOOL_STEP("mpool.repair.dropped");
 }
 
 }  // namespace mpool::internal

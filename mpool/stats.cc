@@ -26,6 +26,7 @@ EnvStats Pool::StatsOf(const region::Region& region, const FrameTable& frames,
   });
   const region::RegionHeader& header = *region.header();
   stats.repairs = header.repairs.load(std::memory_order_relaxed);
+  stats.panicked = header.panic.load() != 0 ? 1 : 0;
   stats.adoptions = header.adoptions.load(std::memory_order_relaxed);
   stats.origin = static_cast<Origin>(header.origin.load());
   stats.heap_used = heap.used_bytes;

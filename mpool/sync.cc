@@ -135,6 +135,8 @@ absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
   return absl::OkStatus();
 }
 
+// quiet below: a page that is UNSYNCED for too long is only synced once more,
+// and each process's own descriptor hears of a failed write.
 absl::Status Pool::MakeDurable(uint32_t index, FileEntry& entry) {
   const std::string path = files_.PathOf(entry);
   if (entry.sticky_errno.load() != 0) return StickyError(path, entry);

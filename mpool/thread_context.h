@@ -66,10 +66,28 @@ struct LastContext {
   uint32_t generation = region::Region::kNoGeneration;
   ThreadContext* context = nullptr;
   bool ended = false;  // the thread's contexts are gone
+  // The attachment from which the thread is in a callback of its user.
+  uint32_t callback_of = region::Region::kNoGeneration;
 };
 // initial-exec: no call to find it, in any build.
 __attribute__((tls_model("initial-exec"))) extern thread_local constinit
     LastContext last_context;
+
+// While the thread is in a callback; calls into the environment are refused.
+class CallbackScope {
+ public:
+  explicit CallbackScope(uint32_t generation)
+      : before_(last_context.callback_of) {
+    last_context.callback_of = generation;
+    last_context.generation = region::Region::kNoGeneration;
+  }
+  ~CallbackScope() { last_context.callback_of = before_; }
+  CallbackScope(const CallbackScope&) = delete;
+  CallbackScope& operator=(const CallbackScope&) = delete;
+
+ private:
+  const uint32_t before_;
+};
 
 }  // namespace mpool::internal
 

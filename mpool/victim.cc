@@ -30,7 +30,7 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
                                               uint32_t page_class,
                                               const os::Deadline& deadline) {
   const os::Deadline patience(deadline.Left(kLookFor));
-  bool repaired = false;
+  bool repaired = false;  // since the last look
   while (true) {
     if (BufferHeader* header = frames_.TakeFree(self.thread, page_class)) {
       return header;
@@ -41,6 +41,9 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
     MPOOL_ASSIGN_OR_RETURN(BufferHeader * victim,
                            TakeVictim(self, page_class));
     if (victim != nullptr) return victim;
+    const bool over =
+        patience.passed() || frames_.RingSize(page_class) == 0;
+    if (repaired && over) return AllHeld(page_class);
     if (!repaired) {
       // The dead may hold what is missing.
       RepairReport report;
@@ -48,10 +51,9 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
       repaired = true;
       continue;
     }
-    if (patience.passed() || frames_.RingSize(page_class) == 0) {
-      return AllHeld(page_class);
-    }
     os::Sleep(kLookEvery);
+    // Once more at the end: who is named lived a moment ago.
+    if (patience.passed()) repaired = false;
   }
 }
 
@@ -121,13 +123,14 @@ Pool::Evicted Pool::TryEvict(ThreadContext& self, BufferHeader& header) {
   }
   MPOOL_STEP("mpool.evict.free");
   latch_.ChangeAndWake(header, [](State s) {
-    return State{s.NextVersion().bits & ~(State::kVersionOne - 1)};
+    return s.NextVersion().Bare();
   });
   MPOOL_STEP("mpool.evict.freed");
   return Evicted::kFreed;
 }
 
 // ORPHAN -> FREE once no ledger names the frame.
+// quiet below: FREE is whole, and repair links what no queue knows.
 bool Pool::TryFreeOrphan(ThreadContext& self, BufferHeader& header) {
   State seen = header.Load();
   if (seen.phase() != Phase::kOrphan ||
@@ -137,7 +140,7 @@ bool Pool::TryFreeOrphan(ThreadContext& self, BufferHeader& header) {
   }
   policy_->Removed(self, header);
   return header.Change(
-      &seen, State{seen.NextVersion().bits & ~(State::kVersionOne - 1)});
+      &seen, seen.NextVersion().Bare());
 }
 
 absl::Status Pool::WriteVictims(ThreadContext& self, BufferHeader& victim) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "absl/strings/str_cat.h"
+#include "mpool/page_lsn.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -43,6 +45,7 @@ bool WriteBack::Begin(ThreadContext& self, BufferHeader& header,
     }
   }
   latch_.Withdraw(header, *entry);
+  // quiet: nothing was begun.
   if (!begun) header.io_owner.store(0, std::memory_order_release);
   return begun;
 }
@@ -124,6 +127,7 @@ absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
   MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
                          files_.ForWriting(index));
   FileEntry& entry = *files_.At(index);
+  MPOOL_RETURN_IF_ERROR(FlushLog(self, entry, first, count));
   files_.BeforeWrite(entry);
   const os::ConstBytes bytes(first->copy, count * first->size);
   uint64_t calls = 0;
@@ -133,6 +137,34 @@ absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
   self.Count(Counter::writes, calls);
   if (status.ok()) self.Count(Counter::pages_written, count);
   return status;
+}
+
+// The rule of the write-ahead log: what the log has of a change is durable
+// before the page is.
+absl::Status WriteBack::FlushLog(const ThreadContext& self,
+                                 const FileEntry& entry, const Item* first,
+                                 size_t count) {
+  if (!HasLsn(entry)) return absl::OkStatus();
+  if (log_flush_ == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "write back pages of ", files_.PathOf(entry), ": the file has an "
+        "lsn_offset, and this process no EnvOptions::log_flush; leave it to "
+        "one that has"));
+  }
+  Lsn highest;
+  for (size_t i = 0; i < count; ++i) {
+    highest = std::max(highest,
+                       LoadLsn(entry, {first[i].copy, first[i].size}));
+  }
+  if (highest == Lsn{}) return absl::OkStatus();
+  const CallbackScope scope(self.generation);
+  const absl::Status flushed = log_flush_(highest);
+  if (flushed.ok()) return flushed;
+  return absl::Status(
+      flushed.code(),
+      absl::StrCat("write back pages of ", files_.PathOf(entry),
+                   ": EnvOptions::log_flush up to ", highest.file, "/",
+                   highest.offset, " failed: ", flushed.message()));
 }
 
 }  // namespace mpool::internal

@@ -36,6 +36,13 @@ class WriteBack {
     on_failure_ = std::move(callback);
   }
 
+  // Called before pages with an LSN are written, with the highest of them;
+  // without it such pages are not written.
+  void set_log_flush(std::function<absl::Status(Lsn)> callback) {
+    log_flush_ = std::move(callback);
+  }
+  bool has_log_flush() const { return log_flush_ != nullptr; }
+
   // Writes those of `headers` that are dirty and can be entered at once, sorted
   // by file and page, neighbours in one call. Waits for nobody. Returns the
   // first error; the pages that it struck are dirty again. `written` (may be
@@ -57,12 +64,15 @@ class WriteBack {
   absl::Status WriteBatch(ThreadContext& self, const std::vector<Item>& batch,
                           uint64_t* written);
   absl::Status WriteRun(ThreadContext& self, const Item* first, size_t count);
+  absl::Status FlushLog(const ThreadContext& self, const FileEntry& entry,
+                        const Item* first, size_t count);
 
   FrameTable& frames_;
   FileTable& files_;
   Ledger& ledger_;
   PageLatch& latch_;
   std::function<void(const absl::Status&)> on_failure_;
+  std::function<absl::Status(Lsn)> log_flush_;
 };
 
 }  // namespace mpool::internal

@@ -30,9 +30,10 @@ using ::testing::IsEmpty;
 class KillTest : public ::testing::TestWithParam<std::string> {
  protected:
   // How a process ends that does `body` and is killed at the step.
-  std::string KilledWhile(const std::function<absl::Status()>& body) {
+  std::string KilledWhile(const std::function<absl::Status()>& body,
+                          uint64_t hit = 1) {
     return test::InChild([&] {
-      os::KillAtStep(GetParam(), 1);
+      os::KillAtStep(GetParam(), hit);
       return "survived: " + body().ToString();
     });
   }
@@ -246,6 +247,42 @@ TEST_P(KilledAllocatorTest, LeavesAHeapThatIsWholeAndLosesNothing) {
     EXPECT_THAT(here->heap().Free(here->self(), linked), IsOk());
   } else {
     EXPECT_EQ(after.used_bytes, before.used_bytes);
+  }
+}
+
+using KilledReplacerTest = KillTest;
+INSTANTIATE_TEST_SUITE_P(
+    Heap, KilledReplacerTest,
+    ::testing::Values("region.heap.link", "region.heap.linked",
+                      "region.heap.tagged", "region.heap.settled"),
+    StepTestName);
+
+TEST_P(KilledReplacerTest, LeavesTheOldChunkOrTheNewOne) {
+  // The old chunk is tagged first, and the new one's tag goes last.
+  const uint64_t hits = GetParam() == "region.heap.tagged" ? 2 : 1;
+  for (uint64_t hit = 1; hit <= hits; ++hit) {
+    auto here = *Attachment::Open(home_.path());
+    std::atomic<uint64_t>& place = here->root().places[0];
+    ASSERT_THAT(
+        here->heap().AllocateLinked(here->self(), kTestBytes, 16, &place),
+        IsOk());
+    const HeapStats before = here->heap().Stats(here->self());
+    ASSERT_EQ(KilledWhile(
+                  [&]() -> absl::Status {
+                    MPOOL_ASSIGN_OR_RETURN(auto there,
+                                           Attachment::Open(home_.path()));
+                    std::atomic<uint64_t>& old = there->root().places[0];
+                    return there->heap()
+                        .AllocateLinked(there->self(), kTestBytes, 16, &old,
+                                        nullptr, old.load())
+                        .status();
+                  },
+                  hit),
+              test::kKilled);
+    here->Repair();
+    EXPECT_EQ(here->heap().SizeOf(place.load()), kTestBytes);
+    EXPECT_EQ(here->heap().Stats(here->self()).used_bytes, before.used_bytes);
+    ASSERT_THAT(here->heap().Free(here->self(), place.load()), IsOk());
   }
 }
 

@@ -54,6 +54,7 @@ class Latch {
   bool TakeOver(uint32_t dead, uint32_t self, LockRank rank);
   // Free, whatever the word says; whether it said anything.
   // REQUIRES: nobody is there who could hold it or wait for it.
+  // quiet: its callers pass steps.
   bool Reset() { return word_.exchange(0, std::memory_order_acq_rel) != 0; }
 
  private:

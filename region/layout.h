@@ -132,8 +132,8 @@ struct alignas(kLineBytes) ThreadSlot {
   uint32_t pad0;
   // Offset of the first overflow block, or 0; never given back.
   std::atomic<uint64_t> overflow;
-  // Allocation in flight (shalloc.h): the chunk, and the place that will name
-  // it.
+  // Allocation in flight (shalloc.h): the chunk (0: none), and the place that
+  // will name it.
   std::atomic<uint64_t> intent_chunk;
   std::atomic<uint64_t> intent_place;
   std::atomic<uint64_t> images;  // offset of the first Image, or 0
@@ -172,12 +172,15 @@ struct RegionHeader {
   std::atomic<uint32_t> thread_high_water;  // highest thread id ever live
   // Set where a process could not register for membarrier: puts fence.
   std::atomic<uint32_t> put_needs_fence;
-  Latch heap_latch;
-  Latch block_latch;  // who adds a block of thread slots
   std::atomic<uint32_t> origin;  // why it was made: an Origin
+  // Why every get is refused, in the words of the layer above, or 0. On a line
+  // that is hardly ever written: each get reads it.
+  std::atomic<uint64_t> panic;
   std::atomic<uint64_t> heap_begin;
   std::atomic<uint64_t> heap_end;
   std::atomic<uint64_t> heap_free;  // offset of the first free chunk, or 0
+  Latch heap_latch;
+  Latch block_latch;  // who adds a block of thread slots
   std::atomic<uint64_t> adoptions;  // times it was taken over with nobody in it
   std::atomic<uint64_t> repairs;    // dead processes repaired
   std::atomic<uint64_t> thread_blocks[kThreadBlocks];
@@ -194,6 +197,7 @@ static_assert(offsetof(ThreadSlot, entries) == 64);
 static_assert(offsetof(ThreadSlot, counters) == 320);
 static_assert(sizeof(RegionHeader) == 4096 + 256 * 64 + 256 * 512);
 static_assert(offsetof(RegionHeader, magic) == 384);
+static_assert(offsetof(RegionHeader, heap_free) == 448);
 static_assert(std::is_standard_layout_v<RegionHeader>);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 static_assert(std::endian::native == std::endian::little,

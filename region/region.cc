@@ -372,9 +372,23 @@ uint32_t Region::PidOf(uint32_t thread_id) const {
 std::string Region::Describe(uint32_t thread_id) const {
   const uint32_t process = ProcessSlotOf(thread_id);
   if (process == 0) return "a thread that left";
-  return absl::StrCat("process ", PidOf(thread_id), " (",
-                      CommandOf(header_->processes[process - 1]),
-                      "), thread ", thread_id);
+  std::string text = absl::StrCat(
+      "process ", PidOf(thread_id), " (",
+      CommandOf(header_->processes[process - 1]), "), thread ", thread_id);
+  const ThreadSlot* slot = SlotOf(thread_id);
+  const uint64_t since =
+      slot == nullptr ? 0 : slot->exclusive_ns.load(std::memory_order_relaxed);
+  const uint64_t now = os::CoarseNs();
+  if (since != 0 && since <= now) {
+    const auto ago = absl::Nanoseconds(static_cast<int64_t>(now - since));
+    absl::StrAppend(&text, ", which got a page for update ",
+                    absl::FormatDuration(absl::Trunc(
+                        ago, absl::Milliseconds(1))), " ago");
+  }
+  if (options_.shared && !IsLocked(process)) {
+    absl::StrAppend(&text, " and is dead");
+  }
+  return text;
 }
 
 absl::StatusOr<os::ByteLock> Region::BeginLeave(bool* is_last) {

@@ -140,28 +140,31 @@ absl::StatusOr<uint64_t> Shalloc::Allocate(const Thread& self, uint64_t size,
 absl::StatusOr<uint64_t> Shalloc::AllocateLinked(
     const Thread& self, uint64_t size, uint64_t alignment,
     std::atomic<uint64_t>* place,
-    const std::function<void(uint64_t)>& prepare) {
+    const std::function<void(uint64_t)>& prepare, uint64_t replaced) {
   MPOOL_ASSIGN_OR_RETURN(const uint64_t payload,
                          Allocate(self, size, alignment));
   if (prepare != nullptr) prepare(payload);
   self.slot->intent_place.store(region_.OffsetOf(place),
                                 std::memory_order_relaxed);
   self.slot->intent_chunk.store(payload, std::memory_order_release);
+  if (SizeOf(replaced) == 0) replaced = 0;
+  if (replaced != 0) SetTag(replaced, self.process);
   MPOOL_STEP("region.heap.link");
   place->store(payload, std::memory_order_release);
   MPOOL_STEP("region.heap.linked");
   Publish(payload);
+  if (replaced != 0) MPOOL_RETURN_IF_ERROR(Free(self, replaced));
   self.slot->intent_chunk.store(0, std::memory_order_release);
   MPOOL_STEP("region.heap.settled");
   return payload;
 }
 
-void Shalloc::Publish(uint64_t offset) {
+void Shalloc::SetTag(uint64_t offset, uint32_t process) {
   Chunk* chunk = At(offset - kHeader);
   uint64_t word = chunk->word.load(std::memory_order_relaxed);
-  chunk->word.store(Word(SizeOfWord(word), kStateUsed, 0),
+  chunk->word.store(Word(SizeOfWord(word), kStateUsed, process),
                     std::memory_order_release);
-  MPOOL_STEP("region.heap.published");
+  MPOOL_STEP("region.heap.tagged");
 }
 
 uint64_t Shalloc::SizeOf(uint64_t offset) const {
@@ -298,12 +301,13 @@ HeapStats Shalloc::Survey() const {
   return stats;
 }
 
-// Whether an allocation of the dead process had reached its place.
+// Whether a place names the chunk into which the dead process was linking
+// another one, or this.
 bool Shalloc::IsLinked(uint64_t payload, uint32_t process) const {
   bool linked = false;
   region_.ForEachThread([&](uint32_t, ThreadSlot& slot, ThreadWord word) {
     if (word.process != process) return;
-    if (slot.intent_chunk.load(std::memory_order_acquire) != payload) return;
+    if (slot.intent_chunk.load(std::memory_order_acquire) == 0) return;
     const uint64_t place = slot.intent_place.load(std::memory_order_relaxed);
     if (place % 8 != 0 || !region_.Contains(place, 8)) return;
     linked = linked || region_.At<std::atomic<uint64_t>>(place)->load(

@@ -13,9 +13,10 @@
 //              S5 a chunk in use has its check value; it is there before the
 //              chunk is in use, and goes after it is free.
 // Crash:       a chunk carries its process's tag until it is linked in; then
-//              the tag is 0. AllocateLinked names chunk and place in the
-//              thread's intent words before it stores the link. Repair frees a
-//              dead process's tagged chunk unless its place names it.
+//              the tag is 0. AllocateLinked names the place in the thread's
+//              intent words before it stores the link, and tags the chunk that
+//              the new one replaces. Repair frees a dead process's tagged
+//              chunks but those that such a place names.
 // Lock rank:   kHeap; no latch is taken under it. Growing the region makes
 //              system calls under it.
 
@@ -68,13 +69,15 @@ class Shalloc {
                                     uint64_t alignment);
   // The same, and stores the offset in `place`, a word of the region, so that
   // neither death loses the chunk nor frees it once it is linked. `prepare`
-  // may fill the chunk before.
+  // may fill the chunk before. `replaced`: the chunk that the place names
+  // until then, if any; it is freed.
   absl::StatusOr<uint64_t> AllocateLinked(
       const Thread& self, uint64_t size, uint64_t alignment,
       std::atomic<uint64_t>* place,
-      const std::function<void(uint64_t)>& prepare = nullptr);
+      const std::function<void(uint64_t)>& prepare = nullptr,
+      uint64_t replaced = 0);
   // The chunk is reachable now: its tag goes.
-  void Publish(uint64_t offset);
+  void Publish(uint64_t offset) { SetTag(offset, 0); }
 
   // InvalidArgument for an offset that is not a chunk in use.
   absl::Status Free(const Thread& self, uint64_t offset);
@@ -107,6 +110,7 @@ class Shalloc {
 
  private:
   Chunk* At(uint64_t offset) const;
+  void SetTag(uint64_t offset, uint32_t process);
   uint64_t TakeLocked(uint64_t size, uint64_t alignment, uint32_t tag);
   void FreeLocked(uint64_t chunk);
   void RebuildLocked();

@@ -86,11 +86,19 @@ class MPOOL_EXPORT DbEnv {
   // Not built yet.
   absl::StatusOr<int> Trickle(int percent);
   absl::Status Resize(uint64_t cache_bytes);
-  absl::Status ClearPanic();
 
   // Looks for dead processes and repairs what they left. Joins and waiters do
   // so without being asked; this is for a program that wants to know.
   absl::StatusOr<RepairReport> FailCheck();
+
+  // Ends a panic: gets are granted again, to every process. A panic begins
+  // when a process dies while it changes a page of a file with an lsn_offset
+  // that has changes which are not on disk: from then on each get of each
+  // process, and each open, answers DataLoss with kPanicPayload. To recover,
+  // the owner opens the environment with EnvOptions::recover, redoes from its
+  // log (a lost page by GetForUpdate with GetOptions::create) and calls this.
+  // Pages that were not made anew stay lost. Without a panic it does nothing.
+  absl::Status ClearPanic();
 
   EnvStats Stats() const;
 

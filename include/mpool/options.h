@@ -24,6 +24,7 @@ struct Event {
   enum class Kind {
     kRepair,          // a dead process was repaired
     kPoisoned,        // a page was lost with its writer; reads answer DataLoss
+    kPanic,           // the same of a page that has a log; every get is refused
     kWriteFailed,     // a page could not be written; it stays dirty
     kGuardsAtClose,   // a handle was destroyed while guards were out
     kMadeAnew,        // the region before was lost, with what was not on disk
@@ -55,17 +56,26 @@ struct EnvOptions {
   // The last process to close writes back every dirty page; with this it also
   // makes the files durable (fsync).
   bool sync_on_last_close = true;
+  // Opens a panicked environment too, and lets this process, with all its
+  // handles, go on in it to recover from its log; see DbEnv::ClearPanic.
+  bool recover = false;
   // Whether this process may become the environment's cleaner. No cleaner
   // runs yet: a thread that meets a dirty victim writes back a batch itself.
   bool cleaner = true;
-  std::function<absl::Status(Lsn)> log_flush = {};  // not built yet
+  // Makes the owner's log durable up to a position. Called before pages of a
+  // file with an lsn_offset are written, with the highest LSN among them, from
+  // any call that may write. It holds no latch, but maybe pages: it must not
+  // wait for what another thread holds while that one waits for a page, and
+  // calls into the environment from it are FailedPrecondition. If it fails the
+  // pages stay dirty. A process without it does not write such pages.
+  std::function<absl::Status(Lsn)> log_flush = {};
   // Called from the thread that found the event, with no latch held. It must
   // not call into the environment.
   std::function<void(const Event&)> on_event = {};
 };
 
 // How a page file is opened. Handles of one file, in all processes, must agree
-// on page_size.
+// on page_size and lsn_offset.
 struct FileOptions {
   // Bytes of a page: a power of two from 512 to 65536.
   uint32_t page_size = 4096;
@@ -73,9 +83,15 @@ struct FileOptions {
   bool read_only = false;  // GetForUpdate, New and Sync are refused
   int mode = 0600;         // permission bits of a created file, umask applied
   int filter = 0;                      // not built yet
-  int lsn_offset = -1;                 // not built yet
+  // Where each page has the log position of its last change: an Lsn, file then
+  // offset, in the machine's byte order; WritePage::set_lsn stores it. Needs
+  // EnvOptions::log_flush, unless the file is only read. Its owner has a log
+  // and recovers by it: a page that dies with its writer while it has changes
+  // that are not on disk panics the environment (DbEnv::ClearPanic). -1: none.
+  int lsn_offset = -1;
   int checksum_offset = -1;            // not built yet
-  // A page whose writer dies goes back to its last put; unset = yes. Costs a
+  // A page whose writer dies goes back to its last put; unset = yes, but for a
+  // file with an lsn_offset. Costs a
   // copy when a page that is not yet on disk is got for update. Without it such
   // a page is lost with its writer: gets answer DataLoss until it is written
   // anew with GetOptions::create. For this process's handle alone.

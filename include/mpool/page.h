@@ -41,6 +41,7 @@ struct Pin {
 MPOOL_EXPORT void PutShared(const Pin& pin);
 MPOOL_EXPORT void PutExclusive(const Pin& pin, bool changed);
 MPOOL_EXPORT PageNo PageNumber(const Pin& pin);
+MPOOL_EXPORT void SetPageLsn(const Pin& pin, Lsn lsn);
 
 }  // namespace internal
 
@@ -114,8 +115,10 @@ class WritePage {
   // REQUIRES: no byte was changed.
   void Discard() { Release(false); }
 
-  // The log position of the change. Files have no LSN yet; ignored.
-  void set_lsn(Lsn) {}
+  // Stores the log position of the change at FileOptions::lsn_offset; does
+  // nothing on a file that has none.
+  // REQUIRES: the guard holds a page, or it is one of an UpdateGroup.
+  void set_lsn(Lsn lsn) { internal::SetPageLsn(pin_, lsn); }
 
  private:
   friend class internal::Group;

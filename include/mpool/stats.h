@@ -60,6 +60,7 @@ struct RepairReport {
   uint64_t latches = 0;            // latches taken back
   uint64_t restored = 0;           // pages set back to their last put
   uint64_t poisoned = 0;           // pages lost with their writer
+  bool panicked = false;           // one of them had its owner's log
   uint64_t damaged = 0;            // words that no death explains, mended
 };
 

@@ -23,6 +23,10 @@ struct Lsn {
   auto operator<=>(const Lsn&) const = default;
 };
 
+// Payload of the error of a call that was refused because the environment
+// panicked (DbEnv::ClearPanic).
+inline constexpr char kPanicPayload[] = "mpool/panic";
+
 // Where the shared memory of an environment comes from.
 enum class Backing {
   kPosixShm,   // shm_open; any process; the default

@@ -200,7 +200,7 @@ TEST_P(DeathTest, AStoppedHolderKeepsItsPage) {
   const Scene scene(GetParam());
   os::Shared board;
   os::Child holder([&] {
-    Watchdog(60);
+    Watchdog(300);
     Worker worker(scene, Seed(), 0);
     worker.Open();
     WritePage page = Must(worker.file(kA).GetForUpdate(3), "hold");
@@ -220,7 +220,8 @@ TEST_P(DeathTest, AStoppedHolderKeepsItsPage) {
   ASSERT_EQ(::waitpid(holder.pid(), &status, WUNTRACED), holder.pid());
   Worker waiter(scene, Seed(), 1);
   waiter.Open();
-  const GetOptions patience{.wait = absl::Milliseconds(300)};
+  // MPOOL_ROUNDS=70 makes it more than a minute.
+  const GetOptions patience{.wait = absl::Milliseconds(300 * Rounds(1))};
   SyncOptions sync;
   sync.wait = patience.wait;
   for (const absl::Status& refused :
@@ -241,6 +242,86 @@ TEST_P(DeathTest, AStoppedHolderKeepsItsPage) {
   waiter.Close();
   EXPECT_EQ(scene.CheckFiles(), "");
 }
+
+// Two processes, one of which holds a page while the other is killed in the
+// middle of taking it for update.
+class HeldPageTest : public DeathTest {
+ protected:
+  static constexpr PageNo kPage = 30;  // which nobody makes dirty
+
+  // The page stays held with `latch` beside the death of one who wanted it and
+  // came as far as `reached`, while all other pages pass through the cache.
+  void ExpectItStays(Latch latch,
+                     const std::function<bool(internal::State)>& reached) {
+    const Scene scene(GetParam());
+    os::Shared board;
+    os::Child victim([&] {
+      Watchdog(60);
+      Worker worker(scene, Seed(), 0);
+      board.Await(0);
+      worker.Open();
+      const WritePage page = Must(worker.file(kA).GetForUpdate(kPage), "want");
+      Fill(page.data(), kC, 7, 999);
+      board.Set(1);
+      while (true) ::pause();
+    });
+    Worker survivor(scene, Seed(), 1);
+    survivor.Open();
+    survivor.Scan(kC);  // before A takes what is left of the cache
+    ReadPage held =
+        Must(survivor.file(kA).Get(kPage, {.latch = latch}), "hold");
+    board.Set(0);
+    while (!AnyFrame(scene, reached)) ::usleep(1000);
+    if (latch == Latch::kNone) board.Await(1);
+    victim.Kill();
+    const std::vector<std::byte> before(held.data().begin(),
+                                        held.data().end());
+    Must(survivor.env().FailCheck(), "repair");
+    for (int round = 0; round < 3; ++round) {
+      for (PageNo page = 0; page < kPageCount[kA]; ++page) {
+        if (page != kPage) survivor.ReadOne(kA, page);
+      }
+    }
+    EXPECT_TRUE(std::equal(before.begin(), before.end(), held.data().begin()))
+        << "the frame was given to another page";
+    survivor.ReadOne(kA, kPage);  // perhaps in another frame
+    held.Put();
+    EXPECT_EQ(survivor.VerifyAll(), "");
+    EXPECT_EQ(survivor.HoldEveryFrame(), "");
+    survivor.Close();
+    EXPECT_EQ(scene.CheckFiles(), "");
+  }
+
+ private:
+  static bool AnyFrame(const Scene& scene,
+                       const std::function<bool(internal::State)>& is_so) {
+    Insides insides(scene.home());
+    bool found = false;
+    insides.pool().frames().ForEachHeader([&](internal::BufferHeader& header) {
+      found = found || is_so(header.Load());
+    });
+    return found;
+  }
+};
+
+TEST_P(HeldPageTest, OfAReaderStaysWhenAWaitingWriterDies) {
+  ExpectItStays(Latch::kShared, [](internal::State s) {
+    return s.has(internal::State::kXPending);
+  });
+}
+
+TEST_P(HeldPageTest, OfAnOrphanedPinStaysUntilItIsPut) {
+  ExpectItStays(Latch::kNone, [](internal::State s) {
+    return s.has(internal::State::kX);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, HeldPageTest,
+                         ::testing::Values(Policy::kClock, Policy::kLru),
+                         [](const auto& policy) {
+                           return policy.param == Policy::kLru ? "Lru"
+                                                               : "Clock";
+                         });
 
 TEST_P(DeathTest, AllMayDieAndThePagesLiveOn) {
   const Scene scene(GetParam());

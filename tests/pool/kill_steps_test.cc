@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // kill_steps_test.cc - SIGKILL at every step that stands in the sources, at its
-// first passage and at later ones, under each policy.
+// first passage, at its last and at one in between, under each policy.
 
 #include <sys/wait.h>
 
@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kNotReached = 3;
 
-// Passages among which a later one is chosen. 1: a victim passes there once in
+// Passages among which a random one is chosen. 1: a victim passes there once in
 // its life, or once in the life of the region.
 uint64_t Passages(const std::string& step) {
   for (const char* once :
@@ -27,7 +27,9 @@ uint64_t Passages(const std::string& step) {
         "mpool.repair.buckets", "mpool.repair.frames", "mpool.repair.rings",
         "mpool.repair.dropping", "mpool.repair.unhashed",
         "mpool.repair.evicting", "mpool.repair.poisoned",
-        "mpool.repair.unwrite"}) {
+        "mpool.repair.unwrite", "mpool.repair.disowned",
+        "mpool.repair.unpended", "mpool.repair.settled",
+        "mpool.repair.unevicted", "mpool.repair.dropped"}) {
     if (absl::StrContains(step, once)) return 1;
   }
   for (const char* few : {"region.join.", "region.leave.", "mpool.file.",
@@ -44,25 +46,35 @@ class KillStepsTest : public os::SyscallTest,
   KillStepsTest() { WithoutFsync(); }
   ~KillStepsTest() override { os::ClearSteps(); }
 
+  // The passage at which the victim dies. kRehearsal: it lives, and its
+  // passages are counted.
+  static constexpr uint64_t kRehearsal = 0;
+  // How many lives a worker has. One, if its last passage is meant.
+  static constexpr int kManyLives = 12;
+
   // Kills a process that runs `body` at the step.
   void KillOneThat(const std::function<void()>& body, uint64_t hit) {
     os::Child victim([&] {
       Watchdog(60);
-      os::KillAtStep(GetParam(), hit);
+      if (hit == kRehearsal) {
+        os::CallAtStep(GetParam(), [this] { passed_->fetch_add(1); });
+      } else {
+        os::KillAtStep(GetParam(), hit);
+      }
       body();
       ::_exit(kNotReached);
     });
     const int status = victim.Wait();
-    ASSERT_FALSE(WIFEXITED(status) && WEXITSTATUS(status) == kNotReached)
-        << "the victim never came to passage " << hit << " of " << GetParam();
-    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+    reached_ = !WIFEXITED(status) || WEXITSTATUS(status) != kNotReached;
+    ASSERT_TRUE(!reached_ || (WIFSIGNALED(status) &&
+                              WTERMSIG(status) == SIGKILL))
         << "the victim ended with wait status " << status;
   }
 
   void Work(const Scene& scene, uint64_t seed) {
     const bool heap = absl::StartsWith(GetParam(), "region.heap.") ||
                       absl::StartsWith(GetParam(), "region.grow.");
-    for (int life = 0; life < 12; ++life) {
+    for (int life = 0; life < lives_; ++life) {
       Worker worker(scene, seed + static_cast<uint64_t>(life), 0);
       worker.Open();
       if (heap && (seed & 4) != 0) worker.UseHeap();
@@ -98,7 +110,9 @@ class KillStepsTest : public os::SyscallTest,
         absl::StrContains(step, ".adopt.")) {
       busy = false;
       std::unique_ptr<Survivor> survivor = join();
-      const bool evicting = (seed & 8) == 0 || step == "mpool.repair.evicting";
+      const bool evicting =
+          (seed & 8) == 0 || absl::EndsWith(step, "evicting") ||
+          absl::EndsWith(step, "unevicted");
       EXPECT_EQ(ManyRows(scene, evicting ? ManyRows::Kind::kEvicting
                                          : ManyRows::Kind::kCutting)
                     .Kill(),
@@ -113,37 +127,72 @@ class KillStepsTest : public os::SyscallTest,
     KillOneThat([&] { Work(scene, seed); }, hit);
     return survivor;
   }
+
+  // One death, and what comes after it. False if the step was not reached.
+  bool DieAndGoOn(uint64_t seed, uint64_t hit, bool lru, bool busy) {
+    SCOPED_TRACE(absl::StrCat(GetParam(), ", passage ", hit));
+    std::mt19937_64 random(seed);
+    const Scene scene(lru ? Policy::kLru : Policy::kClock);
+    std::unique_ptr<Survivor> survivor =
+        Die(scene, random(), hit, busy, (random() & 1) != 0);
+    if (HasFatalFailure()) return true;
+    if (!reached_) {
+      survivor->Kill();
+      return false;
+    }
+    const std::string wrong = GoOn(scene, std::move(survivor), random());
+    EXPECT_EQ(wrong, "");
+    return true;
+  }
+
+  // At the last passage of its life. Who waits for whom differs from run to
+  // run, so the last one may come earlier than in the rehearsal.
+  bool DieLast(uint64_t seed, bool lru, bool busy) {
+    lives_ = 1;
+    passed_->store(0);
+    DieAndGoOn(seed, kRehearsal, lru, busy);
+    bool died = false;
+    for (uint64_t hit = passed_->load(); hit != 0 && !died;
+         hit -= (hit + 9) / 10) {
+      died = DieAndGoOn(seed, hit, lru, busy);
+    }
+    lives_ = kManyLives;
+    return died;
+  }
+
+  os::SharedMemory<std::atomic<uint64_t>> passed_;
+  int lives_ = kManyLives;
+  bool reached_ = false;
 };
 
 TEST_P(KillStepsTest, OthersGoOnAndNothingIsLost) {
-  // Two rounds meet each step at its first passage and at a later one, and
-  // four under each policy; 20 take minutes.
-  const uint64_t rounds = Rounds(2);
+  // Three rounds meet each step at its first, last and another passage, and
+  // six under each policy, beside one who is idle and one who works.
+  const uint64_t rounds = Rounds(3);
   for (uint64_t round = 0; round < rounds; ++round) {
-    std::mt19937_64 random(Seed() + round);
-    const bool first = round % 2 == 0;
-    const bool turned = round / 2 % 2 != 0;
-    const uint64_t hit = first ? 1 : 1 + random() % Passages(GetParam());
-    const bool busy = first == turned;
-    SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", Seed(), " round ", round,
-                              ", passage ", hit));
-    const Scene scene(first == turned ? Policy::kLru : Policy::kClock);
-    std::unique_ptr<Survivor> survivor =
-        Die(scene, random(), hit, busy, (random() & 1) != 0);
-    ASSERT_FALSE(HasFatalFailure());
-    const std::string wrong = GoOn(scene, std::move(survivor), random());
-    ASSERT_EQ(wrong, "");
+    SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", Seed(), " round ", round));
+    const uint64_t seed = Seed() + round;
+    const bool lru = round % 2 == 0;
+    const bool busy = (round + round / 3) % 2 == 0;
+    // A step that is passed once in many lives is not in the first one.
+    if (round % 3 == 1 && DieLast(seed, lru, busy)) continue;
+    const uint64_t hit =
+        round % 3 == 0 ? 1 : 1 + seed * 31 % Passages(GetParam());
+    ASSERT_TRUE(DieAndGoOn(seed, hit, lru, busy))
+        << "the victim never came to passage " << hit << " of " << GetParam();
   }
 }
 
 // Who takes a dead process's slot, or mends a part of the heap, is killed by
 // region/kill_test.cc: the first takes as many dead as there are slots. Files
-// of other page sizes are opened by db/file_test.cc.
+// of other page sizes are opened by db/file_test.cc, and files that have a log
+// by db/panic_kill_test.cc.
 std::vector<std::string> StepsOfScenes() {
   std::vector<std::string> steps = test::StepNames("");
   std::erase_if(steps, [](const std::string& step) {
     return step.starts_with("region.succeed.") ||
            step.starts_with("region.mend.") ||
+           step.starts_with("mpool.panic.") ||
            step == "mpool.file.renewed" || step == "mpool.file.uncounted" ||
            step == "mpool.file.sized";
   });

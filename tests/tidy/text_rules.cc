@@ -95,18 +95,41 @@ Findings StepsInTestsExist(const Tree& tree) {
   return out;
 }
 
+namespace {
+
+// "quiet: why" at the store, "quiet below: why" above its function, "quiet
+// file: why" in the head of the file.
+bool IsQuiet(const Source& source, size_t first, size_t last) {
+  auto says = [&](size_t line, const char* what) {
+    return source.lines[line].find(what) != std::string::npos;
+  };
+  for (size_t i = first == 0 ? 0 : first - 1; i <= last; ++i) {
+    if (says(i, "// quiet: ")) return true;
+  }
+  for (size_t i = first; i-- > 0 && source.code[i] != "}";) {
+    if (says(i, "// quiet below: ")) return true;
+  }
+  for (size_t i = 0; i < source.lines.size(); ++i) {
+    if (!source.lines[i].starts_with("//")) break;
+    if (says(i, "// quiet file: ")) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 Findings StoresHaveSteps(const Tree& tree) {
   static const std::regex kStore(
-      "(\\.|->)(store|exchange|fetch_[a-z]+|compare_exchange_[a-z]+)\\(");
+      "(\\.|->)(store|exchange|fetch_[a-z]+|compare_exchange_[a-z]+|"
+      "Change(AndWake)?)\\(");
   static const std::regex kEnd("[;{]\\s*$");
   constexpr size_t kStatementLines = 4;
   constexpr size_t kStepWithin = 6;
   Findings out;
   for (const Source& source : tree) {
     const std::string layer(source.Folder());
-    if (layer != "region" || !source.path.ends_with(".cc") || source.IsTest()) {
-      continue;
-    }
+    const bool is_shared = layer == "region" || layer.starts_with("mpool");
+    if (!is_shared || source.IsTest()) continue;
     const std::vector<std::string>& code = source.code;
     for (size_t i = 0; i < code.size(); ++i) {
       std::smatch store;
@@ -124,11 +147,7 @@ Findings StoresHaveSteps(const Tree& tree) {
         if (code[j] == "}") break;
         covered = covered || code[j].find("MPOOL_STEP") != std::string::npos;
       }
-      for (size_t j = i == 0 ? 0 : i - 1; j <= last; ++j) {
-        covered = covered ||
-                  source.lines[j].find("// quiet: ") != std::string::npos;
-      }
-      if (covered) continue;
+      if (covered || IsQuiet(source, i, last)) continue;
       out.push_back({source.path, i + 1,
                      "a store that others act on, and no step after it"});
     }
