@@ -178,6 +178,43 @@ TEST_P(RepairKillTest, OneWhoWasThereAllTheTimeFinishes) {
   EXPECT_EQ(third.End(), "done");
 }
 
+// A latch of the one is met before that of the other in both repairs.
+TEST(TwoDeadTest, WhoHeldLatchesThatBothRepairsNeedAreRepaired) {
+  TempHome home;
+  EnvOptions options;
+  options.cache_bytes = uint64_t{256} << 10;
+  const Child::Body third = [&](Channel& parent) -> std::string {
+    auto env = *DbEnv::Open(home.path(), options);
+    parent.Say("in");
+    parent.Hear();
+    EXPECT_THAT(env->FailCheck(), IsOk());
+    EXPECT_EQ(env->Stats().processes, 1u);
+    return "done";
+  };
+  auto victim = [&](const std::string& name, uint32_t page_size) {
+    return [&home, &options, name, page_size](Channel& parent) -> std::string {
+      auto both = *OpenBoth(home.path(), options, name, page_size);
+      EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
+      StopThreadAt("mpool.queue.pop", [&] {
+        static_cast<void>(PutText(*both.file, 1, "never put"));
+      });
+      parent.Say("in the latch");
+      return parent.Hear();
+    };
+  };
+  Child survivor(third);
+  ASSERT_EQ(survivor.Hear(), "in");
+  // In this order, and so in that of their slots.
+  Child first(victim("large.db", 4096));
+  ASSERT_EQ(first.Hear(), "in the latch");
+  Child second(victim("small.db", 512));
+  ASSERT_EQ(second.Hear(), "in the latch");
+  ASSERT_EQ(first.Kill(), test::kKilled);
+  ASSERT_EQ(second.Kill(), test::kKilled);
+  survivor.Say("repair");
+  EXPECT_EQ(survivor.End(), "done");
+}
+
 using AdoptKillTest = RepairKillTest;
 INSTANTIATE_TEST_SUITE_P(Region, AdoptKillTest,
                          ::testing::ValuesIn(test::StepNames("region.adopt.")),

@@ -12,7 +12,9 @@
 //             repairer; the slot turns free last.
 //             P4 no I/O, no callback and no wait under the claim, but for
 //             bucket latches, whose dead owners are repaired in turn.
-//             P5 a process that takes a dead one's slot repairs it as the
+//             P5 a thread that repairs one process while it is in the middle
+//                of repairing another takes both for dead.
+//             P6 a process that takes a dead one's slot repairs it as the
 //             slot's owner: to others it lives, and should it die, all threads
 //             of the slot are dead alike.
 // Crash:      the claim names the repairer's slot and generation; whoever finds
@@ -23,6 +25,24 @@
 #include "region/region.h"
 
 namespace mpool::region {
+namespace {
+
+// The repairs that this thread is in the middle of, the innermost first: while
+// one waits for a latch, it may have to repair the latch's owner.
+struct Underway {
+  const DeadThreads& dead;
+  const Underway* outer;
+};
+thread_local const Underway* underway = nullptr;
+
+bool IsOfRepairUnderway(uint32_t thread) {
+  for (const Underway* one = underway; one != nullptr; one = one->outer) {
+    if (thread <= kMaxThreads && one->dead[thread]) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 bool Region::IsLocked(uint32_t process) const {
   // A probe that fails proves nothing.
@@ -91,7 +111,11 @@ void Region::ClearLedgers(const DeadThreads& dead, RepairReport* report) {
 // All that the dead threads left, but for their slots.
 void Region::RepairRows(const Thread& self, uint32_t process,
                         const DeadThreads& dead, RepairReport* report) {
-  auto is_dead = [&](uint32_t id) { return id <= kMaxThreads && dead[id]; };
+  const Underway here{dead, underway};
+  underway = &here;
+  // Those of the outer repairs too: what they held is given back by nobody but
+  // this thread, which must not wait for it. Their rows can be done again.
+  const auto is_dead = IsOfRepairUnderway;
   ClearLedgers(dead, report);
   tenant_->RepairTenant(self, process, is_dead, report);
   MPOOL_STEP("region.repair.tenant");
@@ -101,6 +125,7 @@ void Region::RepairRows(const Thread& self, uint32_t process,
   }
   heap_.Repair(self, process, is_dead);
   MPOOL_STEP("region.repair.heap");
+  underway = here.outer;
   report->processes.push_back(
       {static_cast<int>(header_->processes[process - 1].pid.load(
            std::memory_order_relaxed)),
