@@ -26,6 +26,7 @@ struct Plans {
 
 // True while there is any plan, so that a step without plans takes no lock.
 constinit std::atomic<bool> any_plan{false};
+constinit std::atomic<void (*)(const char*)> step_observer{nullptr};
 
 // Never destroyed: a step may be passed while the process exits.
 Plans& AllPlans() {
@@ -36,6 +37,9 @@ Plans& AllPlans() {
 }  // namespace
 
 void Step(const char* name) {
+  if (auto observer = step_observer.load(std::memory_order_acquire)) {
+    observer(name);
+  }
   if (!any_plan.load(std::memory_order_acquire)) return;
   std::function<void()> action;
   bool kill = false;
@@ -71,6 +75,10 @@ void ClearSteps() {
   std::lock_guard lock(plans.mutex);
   plans.by_name.clear();
   any_plan.store(false, std::memory_order_release);
+}
+
+void ObserveSteps(void (*observer)(const char* name)) {
+  step_observer.store(observer, std::memory_order_release);
 }
 
 }  // namespace mpool::os

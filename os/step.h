@@ -32,6 +32,10 @@ void KillAtStep(std::string_view name, uint64_t hit);
 // At every passage of `name`, calls `action`; an empty one removes the plan.
 void CallAtStep(std::string_view name, std::function<void()> action);
 void ClearSteps();
+// From now on `observer` is told of every passage of every step, before the
+// plan for it is looked at; null ends it. For a program that kills from
+// outside and wants to know where. Forked children inherit it.
+void ObserveSteps(void (*observer)(const char* name));
 
 }  // namespace mpool::os
 

@@ -11,7 +11,10 @@ namespace {
 
 class StepTest : public SyscallTest {
  protected:
-  ~StepTest() override { ClearSteps(); }
+  ~StepTest() override {
+    ClearSteps();
+    ObserveSteps(nullptr);
+  }
 };
 
 TEST_F(StepTest, KillsAtTheNthPassageOnly) {
@@ -86,6 +89,18 @@ TEST_F(StepTest, ClearRemovesAllPlans) {
   Step("step.a");
   Step("step.b");
   EXPECT_EQ(calls, 0);
+}
+
+TEST_F(StepTest, ObserverIsToldOfEveryStepUntilItIsRemoved) {
+  static std::string told;
+  told.clear();
+  ObserveSteps([](const char* name) { told.append(name).append(" "); });
+  CallAtStep("step.b", [] { told += "planned "; });
+  Step("step.a");
+  Step("step.b");
+  ObserveSteps(nullptr);
+  Step("step.a");
+  EXPECT_EQ(told, "step.a step.b planned ");
 }
 
 TEST_F(StepTest, MacroPassesTheStepOnlyWhereStepsAreBuilt) {

@@ -191,8 +191,11 @@ TEST_F(LatchDeathTest, ALatchOfTheSameOrALowerRankAborts) {
   EXPECT_DEATH(latches[1].Lock(1, watch, LockRank::kBucket), "latch of rank 3");
   EXPECT_DEATH(latches[1].Lock(1, watch, LockRank::kQueue), "latch of rank 4");
   latches[1].Lock(1, watch, LockRank::kHeap);
+  EXPECT_EQ(HeldRanks(), 1u << static_cast<int>(LockRank::kQueue) |
+                             1u << static_cast<int>(LockRank::kHeap));
   latches[1].Unlock(1, LockRank::kHeap);
   latches[0].Unlock(1, LockRank::kQueue);
+  EXPECT_EQ(HeldRanks(), 0u);
 }
 
 TEST_F(LatchDeathTest, ARankThatIsNotHeldCannotBeReleased) {

@@ -37,6 +37,8 @@ void RankReleased(LockRank rank) {
   held_ranks &= ~Bit(rank);
 }
 
+unsigned HeldRanks() { return held_ranks; }
+
 }  // namespace mpool::region
 
 #endif

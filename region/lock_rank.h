@@ -23,12 +23,15 @@ enum class LockRank : int {
 inline void RankTaken(LockRank) {}
 inline void RankTakenOver(LockRank) {}
 inline void RankReleased(LockRank) {}
+inline unsigned HeldRanks() { return 0; }
 #else
 // Aborts when the order is broken.
 void RankTaken(LockRank rank);
 // A latch of the dead, taken without waiting: in any order.
 void RankTakenOver(LockRank rank);
 void RankReleased(LockRank rank);
+// Those that this thread holds, bit by rank. Nothing where nothing is checked.
+unsigned HeldRanks();
 #endif
 
 }  // namespace mpool::region
