@@ -2,6 +2,7 @@
 //
 // at_rest.cc - a look at all that the region holds, while nothing moves.
 
+#include <algorithm>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -15,7 +16,7 @@ using internal::State;
 using region::ThreadState;
 using region::ThreadWord;
 
-std::string Frames(internal::Pool& pool) {
+std::string Frames(internal::Pool& pool, Leaks* leaks) {
   std::string wrong;
   pool.frames().ForEachHeader([&](BufferHeader& header) {
     const State s = header.Load();
@@ -26,6 +27,7 @@ std::string Frames(internal::Pool& pool) {
         header.io_owner.load() == 0) {
       return;
     }
+    ++leaks->frames;
     absl::StrAppend(&wrong, "frame ", pool.frames().IndexOf(header),
                     " is in state ", absl::Hex(s.bits, absl::kZeroPad16),
                     ", io_owner ", header.io_owner.load(), "\n");
@@ -129,7 +131,7 @@ std::set<uint64_t> Reachable(internal::Pool& pool) {
   return found;
 }
 
-std::string Heap(internal::Pool& pool) {
+std::string Heap(internal::Pool& pool, Leaks* leaks) {
   region::Region& region = pool.region();
   const region::Thread self = region.process_thread();
   const absl::Status sound = region.heap().Check(self);
@@ -146,6 +148,7 @@ std::string Heap(internal::Pool& pool) {
       absl::StrAppend(&wrong, "chunk ", payload, " has an owner\n");
     }
     if (!reachable.contains(payload)) {
+      leaks->bytes += region.heap().SizeOf(payload);
       absl::StrAppend(&wrong, "chunk ", payload, " of ",
                       region.heap().SizeOf(payload), " bytes is lost\n");
     }
@@ -155,9 +158,14 @@ std::string Heap(internal::Pool& pool) {
 
 }  // namespace
 
-std::string AtRest(internal::Pool& pool) {
-  return absl::StrCat(Frames(pool), Latches(pool), Ledgers(pool.region()),
-                      Heap(pool));
+std::string AtRest(internal::Pool& pool, Leaks* leaks) {
+  Leaks unasked;
+  if (leaks == nullptr) leaks = &unasked;
+  const std::string slots =
+      absl::StrCat(Latches(pool), Ledgers(pool.region()));
+  leaks->slots += static_cast<uint64_t>(
+      std::count(slots.begin(), slots.end(), '\n'));
+  return absl::StrCat(Frames(pool, leaks), slots, Heap(pool, leaks));
 }
 
 uint32_t LiveProcesses(const region::Region& region) {

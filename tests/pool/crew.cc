@@ -47,7 +47,20 @@ bool Scene::MayBeLost(uint32_t file, PageNo page) const {
   for (const std::atomic<uint64_t>& held : held_->pages) {
     if (held.load() == HeldWord(file, page)) return true;
   }
-  return false;
+  return held_->lost[file][page].load();
+}
+
+void Scene::Mourn(size_t index) const {
+  const uint64_t word = held(index).load();
+  // The mark first: MayBeLost looks at the word, then at the mark.
+  if (word != 0) held_->lost[word >> 32][(word & 0xffffffff) - 1].store(true);
+  held(index).store(0);
+}
+
+void Scene::ForgetLost() const {
+  for (auto& pages : held_->lost) {
+    for (std::atomic<bool>& lost : pages) lost.store(false);
+  }
 }
 
 std::string Scene::CheckFiles() const {

@@ -45,14 +45,19 @@ class Scene {
   const Table& table() const { return table_; }
   EnvOptions env_options() const;
 
-  // Pages that a process has for update, or is about to: such a page alone may
+  // Pages that a thread has for update, or is about to: such a page alone may
   // be lost with it.
+  static constexpr size_t kHeldWords = 64;
   std::atomic<uint64_t>& held(size_t index) const {
     return held_->pages[index];
   }
   static uint64_t HeldWord(uint32_t file, PageNo page) {
     return uint64_t{file} << 32 | (page + 1);
   }
+  // The page that a dead thread had may be lost from now on, until ForgetLost,
+  // and its word may be used by another.
+  void Mourn(size_t index) const;
+  void ForgetLost() const;
   bool MayBeLost(uint32_t file, PageNo page) const;
 
   // Reads the files without a pool.
@@ -60,7 +65,8 @@ class Scene {
 
  private:
   struct Held {
-    std::atomic<uint64_t> pages[8];
+    std::atomic<uint64_t> pages[kHeldWords];
+    std::atomic<bool> lost[Table::kFiles][Table::kPages];
   };
   Policy policy_;
   os::TempDir dir_;

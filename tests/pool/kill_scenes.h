@@ -58,6 +58,27 @@ class ManyRows {
   std::unique_ptr<os::Child> child_;
 };
 
+// One death at a step, all of which follows from a seed and a round: of three
+// in a row one is at the first passage, one at the last of a life.
+struct Death {
+  enum class Passage { kFirst, kLast, kOther };
+  Death(std::string at, uint64_t seed_of_all, uint64_t round);
+
+  std::string step;
+  Passage passage;
+  uint64_t hit;  // which passage, unless it is the last
+  Policy policy;
+  bool busy;        // the survivor works meanwhile
+  bool fail_check;  // and looks for the dead
+  uint64_t seed;
+  uint64_t after;  // the seed of who joins later
+};
+// From the beginning to the last close. Text of what is wrong.
+std::string TellDeath(const Death& death);
+
+// The steps at which TellDeath can kill.
+std::vector<std::string> StepsOfScenes();
+
 // Makes fsync free: none of these tests pulls a plug.
 void WithoutFsync();
 

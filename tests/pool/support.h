@@ -92,11 +92,17 @@ class Insides {
   std::shared_ptr<internal::Environment> env_;
 };
 
+// What is lost for good.
+struct Leaks {
+  uint64_t frames = 0;
+  uint64_t slots = 0;  // latches, ledger entries, slots of threads, processes
+  uint64_t bytes = 0;  // of the heap
+};
+
 // What is not as it must be while no thread is inside any call: a frame in the
-// middle of something, a latch that is held, a ledger entry (but in the
-// ledgers of `except`), a heap that does not agree with itself, a chunk that
-// nobody can reach. Empty if all is well.
-std::string AtRest(internal::Pool& pool);
+// middle of something, a latch that is held, a ledger entry, a heap that does
+// not agree with itself, a chunk that nobody can reach. Empty if all is well.
+std::string AtRest(internal::Pool& pool, Leaks* leaks = nullptr);
 // The number of live process slots.
 uint32_t LiveProcesses(const region::Region& region);
 

@@ -1,0 +1,203 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// kill_death.cc - one process that dies at a step, and what comes after it.
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "os/step.h"
+#include "tests/pool/kill_scenes.h"
+#include "tests/support/step_names.h"
+
+namespace mpool::pooltest {
+namespace {
+
+constexpr int kNotReached = 3;
+// Lives of a worker that dies at any passage but its last.
+constexpr uint64_t kManyLives = 12;
+
+// Passages among which one is chosen. 1: a victim passes there once in its
+// life, or once in the life of the region.
+uint64_t Passages(const std::string& step) {
+  for (const char* once :
+       {".adopt.", "mpool.extent.", "region.create.", "region.remove.",
+        "region.grow.", "region.heap.grow", "region.repair.ledgers",
+        "region.repair.tenant",
+        "region.repair.heap", "region.repair.freed", "region.repair.claim",
+        "mpool.repair.buckets", "mpool.repair.frames", "mpool.repair.rings",
+        "mpool.repair.dropping", "mpool.repair.unhashed",
+        "mpool.repair.evicting", "mpool.repair.poisoned",
+        "mpool.repair.unwrite", "mpool.repair.disowned",
+        "mpool.repair.unpended", "mpool.repair.settled",
+        "mpool.repair.unevicted", "mpool.repair.dropped"}) {
+    if (absl::StrContains(step, once)) return 1;
+  }
+  for (const char* few : {"region.join.", "region.leave.", "mpool.file.",
+                          "region.thread.", ".repair.", "mpool.sync.",
+                          "mpool.latch.g", "mpool.hash.overflow"}) {
+    if (absl::StrContains(step, few)) return 3;
+  }
+  return 12;
+}
+
+// How a victim ends.
+struct Victim {
+  uint64_t hit = 0;  // the passage at which it dies; 0: it lives, and counts
+  uint64_t lives = kManyLives;
+  os::SharedMemory<std::atomic<uint64_t>> passed{};
+  bool reached = false;
+};
+
+// Kills a process that runs `body` at the step. Text of what went otherwise,
+// unless it only never came there.
+std::string KillOneThat(const std::function<void()>& body, const Death& death,
+                        Victim& victim) {
+  os::Child child([&] {
+    Watchdog(60);
+    if (victim.hit == 0) {
+      os::CallAtStep(death.step, [&] { victim.passed->fetch_add(1); });
+    } else {
+      os::KillAtStep(death.step, victim.hit);
+    }
+    body();
+    ::_exit(kNotReached);
+  });
+  const int status = child.Wait();
+  victim.reached = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+  if (victim.reached ||
+      (WIFEXITED(status) && WEXITSTATUS(status) == kNotReached)) {
+    return "";
+  }
+  return absl::StrCat("the victim ended with wait status ", status);
+}
+
+void Work(const Scene& scene, const Death& death, uint64_t lives) {
+  const bool heap = absl::StartsWith(death.step, "region.heap.") ||
+                    absl::StartsWith(death.step, "region.grow.");
+  for (uint64_t life = 0; life < lives; ++life) {
+    Worker worker(scene, death.seed + life, 0);
+    worker.Open();
+    if (heap && (death.seed & 4) != 0) worker.UseHeap();
+    worker.DoEverything();
+    if (heap) worker.UseHeap();
+    if (absl::StartsWith(death.step, "mpool.frame.free")) {
+      worker.MissTogether();
+    }
+    worker.Close();
+  }
+}
+
+// The death, beside one who survives it.
+std::string Die(const Scene& scene, const Death& death, Victim& victim,
+                std::unique_ptr<Survivor>* survivor) {
+  auto join = [&](bool busy) {
+    *survivor = std::make_unique<Survivor>(
+        scene, busy ? Survivor::Until::kBusy : Survivor::Until::kIdle,
+        death.seed, death.fail_check);
+  };
+  auto open = [&] { Worker(scene, death.seed, 0).Open(); };
+  const bool adopting = absl::StrContains(death.step, ".adopt.");
+  std::string wrong;
+  if (absl::StartsWith(death.step, "region.create.")) {
+    wrong = KillOneThat(open, death, victim);
+    join(death.busy);
+  } else if (absl::StartsWith(death.step, "region.remove.")) {
+    // Not at work: its death must not leave a page that is lost.
+    join(/*busy=*/false);
+    (*survivor)->Kill();
+    wrong = KillOneThat(
+        [&] { Must(DbEnv::Remove(scene.home()), "remove"); }, death, victim);
+    join(/*busy=*/false);
+  } else if (adopting || absl::StrContains(death.step, ".repair.")) {
+    join(/*busy=*/false);
+    const bool evicting =
+        (death.seed & 8) == 0 || death.step.ends_with("evicting") ||
+        death.step.ends_with("unevicted");
+    wrong = ManyRows(scene, evicting ? ManyRows::Kind::kEvicting
+                                     : ManyRows::Kind::kCutting)
+                .Kill();
+    // Only a region that nobody is in is adopted.
+    if (adopting) (*survivor)->Kill();
+    if (wrong.empty()) wrong = KillOneThat(open, death, victim);
+    if (adopting) join(/*busy=*/false);
+  } else {
+    join(death.busy);
+    wrong = KillOneThat([&] { Work(scene, death, victim.lives); }, death,
+                        victim);
+  }
+  return wrong;
+}
+
+// Also when nobody died: then nothing comes after it.
+std::string DieAndGoOn(const Death& death, Victim& victim) {
+  const Scene scene(death.policy);
+  std::unique_ptr<Survivor> survivor;
+  const std::string wrong = Die(scene, death, victim, &survivor);
+  if (!wrong.empty()) return wrong;
+  if (victim.reached) return GoOn(scene, std::move(survivor), death.after);
+  survivor->Kill();
+  return "";
+}
+
+// Who waits for whom differs from run to run, so that the last passage may come
+// earlier than in the rehearsal.
+std::string DieLast(const Death& death, Victim& victim) {
+  victim.lives = 1;
+  std::string wrong = DieAndGoOn(death, victim);
+  for (uint64_t hit = victim.passed->load();
+       hit != 0 && wrong.empty() && !victim.reached; hit -= (hit + 9) / 10) {
+    victim.hit = hit;
+    wrong = DieAndGoOn(death, victim);
+  }
+  return wrong;
+}
+
+}  // namespace
+
+Death::Death(std::string at, uint64_t seed_of_all, uint64_t round)
+    : step(std::move(at)) {
+  std::mt19937_64 random(seed_of_all + round);
+  passage = static_cast<Passage>(round % 3);
+  hit = passage == Passage::kFirst ? 1 : 1 + random() % Passages(step);
+  busy = (round + round / 3) % 2 == 0;
+  policy = round % 2 == 0 ? Policy::kLru : Policy::kClock;
+  seed = random();
+  fail_check = (random() & 1) != 0;
+  after = random();
+}
+
+std::string TellDeath(const Death& death) {
+  Victim last;
+  if (death.passage == Death::Passage::kLast) {
+    const std::string wrong = DieLast(death, last);
+    if (!wrong.empty()) return absl::StrCat("passage ", last.hit, ": ", wrong);
+  }
+  // A step that is passed once in many lives may not be in the first.
+  if (last.reached) return "";
+  Victim victim{.hit = death.hit};
+  const std::string wrong = DieAndGoOn(death, victim);
+  if (!wrong.empty()) return absl::StrCat("passage ", death.hit, ": ", wrong);
+  if (victim.reached) return "";
+  return absl::StrCat("the victim never came to passage ", death.hit, " of ",
+                      death.step);
+}
+
+// Who takes a dead process's slot, or mends a part of the heap, is killed by
+// region/kill_test.cc: the first takes as many dead as there are slots. Files
+// of other page sizes are opened by db/file_test.cc, and files that have a log
+// by db/panic_kill_test.cc.
+std::vector<std::string> StepsOfScenes() {
+  std::vector<std::string> steps = test::StepNames("");
+  std::erase_if(steps, [](const std::string& step) {
+    return step.starts_with("region.succeed.") ||
+           step.starts_with("region.mend.") ||
+           step.starts_with("mpool.panic.") ||
+           step == "mpool.file.renewed" || step == "mpool.file.uncounted" ||
+           step == "mpool.file.sized";
+  });
+  return steps;
+}
+
+}  // namespace mpool::pooltest
