@@ -1,0 +1,52 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "tests/torture/board.h"
+
+#include "os/step.h"
+#include "region/lock_rank.h"
+
+namespace mpool::torture {
+namespace {
+
+thread_local Note* own_note = nullptr;
+
+// A rank goes before the step at which its latch still is held, so those of
+// the step before count where there are fewer.
+void NoteStep(const char* name) {
+  if (own_note == nullptr) return;
+  static thread_local unsigned before = 0;
+  const unsigned now = region::HeldRanks();
+  own_note->ranks.store(now < before ? before : now,
+                        std::memory_order_relaxed);
+  before = now;
+  own_note->step.store(name, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void Findings::Tell(std::string_view what) {
+  if (has_text.exchange(1) != 0) return;
+  text[what.copy(text, sizeof(text) - 1)] = '\0';
+}
+
+void TakeNote(Note& note) {
+  own_note = &note;
+  note.is_working.store(1);
+}
+
+Note& OwnNote() { return *own_note; }
+
+void NoteSteps() { os::ObserveSteps(NoteStep); }
+
+void Clear(Seat& seat) {
+  for (Note& note : seat.notes) {
+    note.is_working.store(0);
+    note.is_inside.store(0);
+    note.ranks.store(0);
+    note.step.store(nullptr);
+  }
+  seat.is_ready.store(0);
+  seat.is_standing.store(0);
+}
+
+}  // namespace mpool::torture

@@ -1,0 +1,187 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "tests/torture/worker.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "os/step.h"
+#include "tests/torture/hands.h"
+
+namespace mpool::torture {
+namespace {
+
+// Calls before the end of a life among which a late death comes.
+constexpr uint64_t kLastOps = 6;
+// Files of its own that a seat has.
+constexpr uint64_t kOwnFiles = 6;
+
+class Worker {
+ public:
+  Worker(const World& world, const Life& life, size_t seat)
+      : world_(world), life_(life), number_(seat) {}
+
+  void Run();
+
+ private:
+  Seat& seat() { return world_.board()->seats[number_]; }
+  void Arm();
+  void Open() {
+    handles_ = Call([&] { return std::make_unique<Handles>(world_); });
+  }
+  void Close() {
+    Call([&] { handles_->CloseAll(world_); });
+  }
+  void Work();
+  // One piece of work; false if the worker is to leave.
+  bool Do(Hands& hands);
+  void LeaveAndJoin(Hands& hands);
+  void OpenOwnFile(Hands& hands);
+  // As many threads as a worker may have, with a short one now and then.
+  void WorkInThreads();
+  [[noreturn]] void LookForDead();
+
+  const World& world_;
+  const Life& life_;
+  const size_t number_;
+  std::atomic<uint64_t> passages_{0};  // of the step at which it shall stand
+  std::unique_ptr<Handles> handles_;
+};
+
+void Worker::Arm() {
+  if (life_.death == Death::kAtStep) {
+    os::KillAtStep(life_.step, life_.passage);
+  }
+  if (life_.death == Death::kWithHeir) {
+    os::CallAtStep(life_.step, [this] {
+      if (passages_.fetch_add(1) + 1 != life_.passage) return;
+      seat().is_standing.store(1);
+      while (true) ::pause();
+    });
+  }
+}
+
+void Worker::Run() {
+  TakeNote(seat().notes[0]);
+  const bool is_heir = life_.role == Role::kRepairer;
+  if (!is_heir) Arm();
+  Open();
+  if (is_heir) LookForDead();
+  seat().is_ready.store(1);
+  if (life_.role == Role::kThreads) {
+    WorkInThreads();
+  } else {
+    Work();
+  }
+  OwnNote().is_working.store(1);
+  Close();
+  OwnNote().is_working.store(0);
+}
+
+void Worker::Work() {
+  Hands hands(world_, *handles_, life_.seed, number_, 0);
+  if (number_ == kElderSeat) {
+    // Each page size gets its extents before another has taken them all.
+    for (const uint32_t file : {kC, kGrouped, kA}) {
+      for (PageNo page = 0; page < PageCount(file); ++page) {
+        hands.Read(file, page);
+      }
+    }
+    seat().is_ready.store(1);
+  }
+  for (uint64_t op = 0; op < life_.ops && hands.GoesOn(); ++op) {
+    const bool is_late = op + kLastOps == life_.ops;
+    if (is_late && life_.death == Death::kAtLastStep) {
+      os::KillAtStep(life_.step, life_.passage);
+    }
+    if (life_.role == Role::kJoiner) {
+      LeaveAndJoin(hands);
+    } else if (life_.role == Role::kOpener) {
+      OpenOwnFile(hands);
+    } else {
+      hands.Do(life_.role);
+      // The oldest must not be what the others wait for.
+      if (number_ == kElderSeat) ::usleep(300);
+    }
+  }
+}
+
+void Worker::LeaveAndJoin(Hands& hands) {
+  hands.Do(Role::kReader);
+  hands.Do(Role::kWriter);
+  Call([&] { handles_->CloseAll(world_); });
+  Call([&] { handles_->OpenAll(world_); });
+}
+
+// Of another page size each time, so that what the pool knows of it changes.
+// Whoever had it open before may not be repaired yet, or its pages not be out.
+void Worker::OpenOwnFile(Hands& hands) {
+  FileOptions options;
+  options.create = true;
+  options.page_size = hands.Any(2) == 0 ? 4096 : 512;
+  const std::string name =
+      absl::StrCat("own-", number_, "-", hands.Any(kOwnFiles));
+  absl::StatusOr<std::unique_ptr<MPoolFile>> file =
+      Call([&] { return handles_->env->OpenFile(name, options); });
+  if (absl::IsInvalidArgument(file.status()) ||
+      absl::IsFailedPrecondition(file.status())) {
+    hands.Do(Role::kReader);
+    return;
+  }
+  hands.Must(file.status(), "open a file of its own");
+  if (options.page_size == 4096 && (*file)->page_count() < 4) {
+    absl::StatusOr<WritePage> page = Call([&] { return (*file)->New(); });
+    hands.Must(page.status(), "new page of its own");
+    Call([&] { page->Put(); });
+    hands.Must(Call([&] { return (*file)->Sync(); }), "sync its own");
+  }
+  hands.Must(Call([&] { return (*file)->Close(); }), "close its own");
+}
+
+void Worker::WorkInThreads() {
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < kSeatThreads; ++i) {
+    threads.emplace_back([this, i] {
+      Hands hands(world_, *handles_, life_.seed, number_, i);
+      for (uint64_t op = 0; op < life_.ops && hands.GoesOn(); ++op) {
+        hands.Do(hands.Any(3) == 0 ? Role::kScanner : Role::kThreads);
+      }
+    });
+  }
+  Hands hands(world_, *handles_, life_.seed, number_, 0);
+  if (life_.death == Death::kAtLastStep) {
+    os::KillAtStep(life_.step, life_.passage + 20);
+  }
+  // Short ones, in whose name it works on.
+  for (uint64_t op = 0; op < life_.ops && hands.GoesOn(); ++op) {
+    std::thread([&] {
+      TakeNote(seat().notes[0]);
+      hands.Do(Role::kThreads);
+    }).join();
+  }
+  OwnNote().is_working.store(0);  // the others do
+  for (std::thread& thread : threads) thread.join();
+}
+
+// Of one who stands and is about to be killed.
+void Worker::LookForDead() {
+  if (life_.death == Death::kAtStep) {
+    os::KillAtStep(life_.step, life_.passage);
+  }
+  seat().is_ready.store(1);
+  while (true) Call([&] { return handles_->env->FailCheck(); }).IgnoreError();
+}
+
+}  // namespace
+
+void Live(const World& world, const Life& life, size_t seat) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  Worker(world, life, seat).Run();
+  ::_exit(0);
+}
+
+}  // namespace mpool::torture

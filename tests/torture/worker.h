@@ -1,0 +1,22 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// worker.h - one life: a process that works on a World until it is killed or
+// has done its part.
+
+#ifndef MPOOL_TESTS_TORTURE_WORKER_H_
+#define MPOOL_TESTS_TORTURE_WORKER_H_
+
+#include "tests/torture/plan.h"
+#include "tests/torture/world.h"
+
+namespace mpool::torture {
+
+// The exit code of who found something that must not be, and has told it.
+inline constexpr int kFoundWrong = 9;
+
+// The whole of the process.
+[[noreturn]] void Live(const World& world, const Life& life, size_t seat);
+
+}  // namespace mpool::torture
+
+#endif  // MPOOL_TESTS_TORTURE_WORKER_H_

@@ -1,0 +1,80 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// world.h - one environment that is tortured: the three files of a Scene, and
+// a fourth whose pages are changed in groups of three, all with one version.
+
+#ifndef MPOOL_TESTS_TORTURE_WORLD_H_
+#define MPOOL_TESTS_TORTURE_WORLD_H_
+
+#include <memory>
+#include <string>
+
+#include "tests/pool/crew.h"
+#include "tests/torture/board.h"
+
+namespace mpool::torture {
+
+using pooltest::kA;
+using pooltest::kB;
+using pooltest::kC;
+using pooltest::Scene;
+using pooltest::Table;
+
+inline constexpr uint32_t kGrouped = pooltest::kFileCount;
+inline constexpr uint32_t kFiles = kGrouped + 1;
+inline constexpr uint32_t kGroupedBytes = 512;
+inline constexpr PageNo kGroupPages = 3;
+inline constexpr PageNo kGroups = 8;
+inline constexpr PageNo kMostPages = 200;
+
+inline uint32_t PageBytes(uint32_t file) {
+  return file == kGrouped ? kGroupedBytes : pooltest::kPageBytes[file];
+}
+inline PageNo PageCount(uint32_t file) {
+  return file == kGrouped ? kGroups * kGroupPages : pooltest::kPageCount[file];
+}
+
+class World {
+ public:
+  World(Policy policy, Board& board) : scene_(policy), board_(board) {
+    pooltest::MakeFile(Path(kGrouped), kGrouped, kGroupedBytes,
+                       kGroups * kGroupPages, scene_.table());
+  }
+
+  const Scene& scene() const { return scene_; }
+  const Table& table() const { return scene_.table(); }
+  Board& board() const { return board_; }
+  std::string Path(uint32_t file) const { return scene_.Path(file); }
+
+ private:
+  Scene scene_;
+  Board& board_;
+};
+
+// One process's handles on all of it. Ends the process when it cannot have them
+// or cannot give them back.
+struct Handles {
+  std::unique_ptr<DbEnv> env;
+  std::unique_ptr<MPoolFile> files[kFiles];
+
+  explicit Handles(const World& world) { OpenAll(world); }
+  void OpenAll(const World& world);
+  void CloseAll(const World& world);
+  Handles(const Handles&) = delete;
+  Handles& operator=(const Handles&) = delete;
+};
+
+// What a page says of itself against what was promised; tells the findings.
+// False if it is wrong.
+bool CheckPage(const World& world, std::span<const std::byte> data,
+               uint32_t file, PageNo page, uint64_t* version);
+
+// What is wrong while nobody is at work, but `live` processes are attached.
+// Opens the environment; each page that may be lost is made anew.
+void LookAtRest(const World& world, uint64_t seed, uint32_t live);
+// The last close, the removal, and what is left of it all.
+void LookAtTheEnd(const World& world, uint64_t seed);
+
+}  // namespace mpool::torture
+
+#endif  // MPOOL_TESTS_TORTURE_WORLD_H_
