@@ -23,8 +23,8 @@ constexpr uint64_t kManyLives = 12;
 uint64_t Passages(const std::string& step) {
   for (const char* once :
        {".adopt.", "mpool.extent.", "region.create.", "region.remove.",
-        "region.grow.", "region.heap.grow", "region.repair.ledgers",
-        "region.repair.tenant",
+        "region.succeed.", "region.grow.", "region.heap.grow",
+        "region.repair.ledgers", "region.repair.tenant",
         "region.repair.heap", "region.repair.freed", "region.repair.claim",
         "mpool.repair.buckets", "mpool.repair.frames", "mpool.repair.rings",
         "mpool.repair.dropping", "mpool.repair.unhashed",
@@ -89,6 +89,21 @@ void Work(const Scene& scene, const Death& death, uint64_t lives) {
   }
 }
 
+// Leaves so many dead processes, each in a slot of its own.
+void LeaveDead(const Scene& scene, uint32_t count) {
+  std::vector<std::unique_ptr<os::Child>> all;
+  for (uint32_t i = 0; i < count; ++i) {
+    const os::Shared board;
+    all.push_back(std::make_unique<os::Child>([&] {
+      Watchdog(60);
+      const auto env = Must(DbEnv::Open(scene.home()), "open");
+      board.Set(0);
+      while (true) ::pause();
+    }));
+    AwaitOrDeath(board, 0, all.back()->pid());
+  }
+}
+
 // The death, beside one who survives it.
 std::string Die(const Scene& scene, const Death& death, Victim& victim,
                 std::unique_ptr<Survivor>* survivor) {
@@ -122,6 +137,10 @@ std::string Die(const Scene& scene, const Death& death, Victim& victim,
     if (adopting) (*survivor)->Kill();
     if (wrong.empty()) wrong = KillOneThat(open, death, victim);
     if (adopting) join(/*busy=*/false);
+  } else if (absl::StartsWith(death.step, "region.succeed.")) {
+    join(/*busy=*/false);
+    LeaveDead(scene, kMaxProcesses - 1);
+    wrong = KillOneThat(open, death, victim);
   } else {
     join(death.busy);
     wrong = KillOneThat([&] { Work(scene, death, victim.lives); }, death,
@@ -184,18 +203,20 @@ std::string TellDeath(const Death& death) {
                       death.step);
 }
 
-// Who takes a dead process's slot, or mends a part of the heap, is killed by
-// region/kill_test.cc: the first takes as many dead as there are slots. Files
-// of other page sizes are opened by db/file_test.cc, and files that have a log
-// by db/panic_kill_test.cc.
+// Who mends a part of the heap is killed by region/kill_test.cc. Files of other
+// page sizes are opened by db/file_test.cc, and files that have a log by
+// db/panic_kill_test.cc.
+bool HasScene(const std::string& step) {
+  return !step.starts_with("region.mend.") &&
+         !step.starts_with("mpool.panic.") && step != "mpool.file.renewed" &&
+         step != "mpool.file.uncounted" && step != "mpool.file.sized";
+}
+
+// Who takes a dead process's slot finds as many dead as there are slots.
 std::vector<std::string> StepsOfScenes() {
   std::vector<std::string> steps = test::StepNames("");
   std::erase_if(steps, [](const std::string& step) {
-    return step.starts_with("region.succeed.") ||
-           step.starts_with("region.mend.") ||
-           step.starts_with("mpool.panic.") ||
-           step == "mpool.file.renewed" || step == "mpool.file.uncounted" ||
-           step == "mpool.file.sized";
+    return !HasScene(step) || step.starts_with("region.succeed.");
   });
   return steps;
 }

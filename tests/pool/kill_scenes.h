@@ -76,7 +76,9 @@ struct Death {
 // From the beginning to the last close. Text of what is wrong.
 std::string TellDeath(const Death& death);
 
-// The steps at which TellDeath can kill.
+// Whether TellDeath can kill there.
+bool HasScene(const std::string& step);
+// Where it can in less than a second.
 std::vector<std::string> StepsOfScenes();
 
 // Makes fsync free: none of these tests pulls a plug.

@@ -2,6 +2,9 @@
 
 #include "tests/torture/board.h"
 
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
 #include "os/step.h"
 #include "region/lock_rank.h"
 
@@ -27,6 +30,14 @@ void NoteStep(const char* name) {
 void Findings::Tell(std::string_view what) {
   if (has_text.exchange(1) != 0) return;
   text[what.copy(text, sizeof(text) - 1)] = '\0';
+}
+
+void TellAndEnd(Board& board, const absl::Status& status,
+                std::string_view doing) {
+  board->findings.Tell(absl::StrCat("process ", ::getpid(), ", ",
+                                    std::string(doing), ": ",
+                                    status.ToString(), "\n"));
+  ::_exit(kFoundWrong);
 }
 
 void TakeNote(Note& note) {

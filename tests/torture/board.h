@@ -49,7 +49,7 @@ struct Findings {
   std::atomic<uint64_t> bytes;
   std::atomic<uint64_t> fds;
   std::atomic<uint32_t> has_text;
-  char text[2048];  // of the first finding
+  char text[4096];  // of the first finding
 
   void Tell(std::string_view what);
 };
@@ -61,6 +61,15 @@ struct BoardMemory {
   Findings findings;
 };
 using Board = os::SharedMemory<BoardMemory>;
+
+// The exit code of who found something that must not be, and has told it.
+inline constexpr int kFoundWrong = 9;
+[[noreturn]] void TellAndEnd(Board& board, const absl::Status& status,
+                             std::string_view doing);
+inline void MustTell(Board& board, const absl::Status& status,
+                     std::string_view doing) {
+  if (!status.ok()) TellAndEnd(board, status, doing);
+}
 
 // From here on the calling thread is the one of `note`.
 void TakeNote(Note& note);

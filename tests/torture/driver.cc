@@ -32,6 +32,18 @@ bool IsHeir(size_t index) {
   return index >= kFirstRepairer && index < kLookerSeat;
 }
 
+// One line for each thing that somebody holds.
+std::string HoldersOf(const std::string& home) {
+  std::string text;
+  const auto holders = DbEnv::Holders(home);
+  if (!holders.ok()) return text;
+  for (const Holding& one : *holders) {
+    absl::StrAppend(&text, "  process ", one.pid, one.dead ? " (dead)" : "",
+                    ", thread ", one.thread, ": ", one.what, "\n");
+  }
+  return text;
+}
+
 // How many descriptors of the process lead to what.
 std::map<std::string, uint64_t> FdsOf(pid_t pid) {
   std::map<std::string, uint64_t> fds;
@@ -241,7 +253,8 @@ void Driver::WatchThread(size_t index, size_t thread) {
       "thread ", thread, " of seat ", index, ", process ", posts_[index].pid,
       ", role ", static_cast<int>(posts_[index].life.role), ", stands for ",
       stood / 1000, " ms, ", note.is_inside.load() != 0 ? "inside" : "outside",
-      " the library, after step ", step == nullptr ? "none" : step, "\n"));
+      " the library, after step ", step == nullptr ? "none" : step, "\n",
+      HoldersOf(world_.scene().home())));
 }
 
 bool Driver::Await(const std::function<bool()>& done, std::string_view what) {

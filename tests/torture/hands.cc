@@ -8,7 +8,6 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
-#include "tests/torture/worker.h"
 
 namespace mpool::torture {
 namespace {
@@ -46,13 +45,6 @@ bool Hands::GoesOn() {
   return board.leave.load() == 0;
 }
 
-void Hands::Fail(const absl::Status& status, std::string_view doing) {
-  world_.board()->findings.Tell(absl::StrCat(
-      "process ", ::getpid(), ", ", std::string(doing), ": ",
-      status.ToString(), "\n"));
-  ::_exit(kFoundWrong);
-}
-
 // A page of A that died with its writer is no fault.
 bool Hands::Passes(const absl::Status& status, uint32_t file, PageNo page) {
   if (status.ok()) return true;
@@ -61,7 +53,8 @@ bool Hands::Passes(const absl::Status& status, uint32_t file, PageNo page) {
       world_.scene().MayBeLost(file, page)) {
     return false;
   }
-  Fail(status, absl::StrCat("page ", page, " of file ", file));
+  TellAndEnd(world_.board(), status,
+             absl::StrCat("page ", page, " of file ", file));
 }
 
 void Hands::Check(std::span<const std::byte> data, uint32_t file,
@@ -84,6 +77,14 @@ void Hands::Read(uint32_t file, PageNo page) {
 
 uint64_t Hands::NextVersion(uint32_t file, PageNo page) const {
   return world_.table().at(file, page).started.load() + 1;
+}
+
+// They have not become others, nor have they changed.
+void Hands::GiveBack(Held& pages, uint32_t file) {
+  for (auto& [number, page] : pages) {
+    Check(page.data(), file, number);
+    Call([&] { page.Put(); });
+  }
 }
 
 void Hands::Change(WritePage& page, uint32_t file, PageNo number,
@@ -150,7 +151,7 @@ void Hands::ReadSome() {
 // them back in the order in which a reader gets them.
 void Hands::ReadGroup() {
   const PageNo first = Any(kGroups) * kGroupPages;
-  std::vector<ReadPage> pages;
+  Held pages;
   uint64_t versions[kGroupPages] = {};
   for (PageNo i = 0; i < kGroupPages; ++i) {
     absl::StatusOr<ReadPage> got =
@@ -161,13 +162,13 @@ void Hands::ReadGroup() {
     }
     if (versions[i] != versions[0]) {
       world_.board()->findings.wrong_pages.fetch_add(1);
-      Fail(absl::DataLossError(absl::StrCat("versions ", versions[0], " and ",
+      Must(absl::DataLossError(absl::StrCat("versions ", versions[0], " and ",
                                             versions[i])),
            absl::StrCat("group of page ", first));
     }
-    pages.push_back(*std::move(got));
+    pages[first + i] = *std::move(got);
   }
-  for (ReadPage& page : pages) Call([&] { page.Put(); });
+  GiveBack(pages, kGrouped);
 }
 
 WritePage& Hands::Add(UpdateGroup& group, uint32_t index, PageNo page) {
@@ -221,7 +222,7 @@ uint64_t Hands::UpdateOtherIn(UpdateGroup& group, PageNo page) {
 
 void Hands::HoldAndScan() {
   const uint32_t index = Any(4) == 0 ? kB : kA;
-  std::vector<ReadPage> held;
+  Held held;
   const PageNo count = file(index).page_count();
   for (PageNo page = 0; page < count; ++page) {
     if (page >= kHeldByScanner || Any(2) == 0) {
@@ -230,9 +231,9 @@ void Hands::HoldAndScan() {
     }
     absl::StatusOr<ReadPage> got =
         Call([&] { return file(index).Get(page); });
-    if (Passes(got.status(), index, page)) held.push_back(*std::move(got));
+    if (Passes(got.status(), index, page)) held[page] = *std::move(got);
   }
-  for (ReadPage& page : held) Call([&] { page.Put(); });
+  GiveBack(held, index);
   if (Any(4) == 0) {
     for (PageNo page = 0; page < PageCount(kC); ++page) Read(kC, page);
   }
@@ -242,15 +243,27 @@ void Hands::PinSome() {
   GetOptions pin;
   pin.latch = Latch::kNone;
   std::vector<ReadPage> pins;
+  std::vector<PageNo> pinned;
   const auto index = static_cast<uint32_t>(Any(pooltest::kFileCount));
   for (int i = 0; i < 3; ++i) {
     const PageNo page = AnyPage(index);
     absl::StatusOr<ReadPage> got =
         Call([&] { return file(index).Get(page, pin); });
-    if (Passes(got.status(), index, page)) pins.push_back(*std::move(got));
+    if (!Passes(got.status(), index, page)) continue;
+    pins.push_back(*std::move(got));
+    pinned.push_back(page);
   }
   if (Any(4) == 0) ::usleep(static_cast<useconds_t>(Any(500)));
-  for (ReadPage& page : pins) Call([&] { page.Put(); });
+  // A writer may be at work; but the page stays.
+  for (size_t i = 0; i < pins.size(); ++i) {
+    const PageNo now = Call([&] { return pins[i].number(); });
+    if (now != pinned[i]) {
+      world_.board()->findings.wrong_pages.fetch_add(1);
+      Must(absl::DataLossError(absl::StrCat("page ", now)),
+           absl::StrCat("pinned page ", pinned[i], " of file ", index));
+    }
+    Call([&] { pins[i].Put(); });
+  }
 }
 
 void Hands::SyncSome() {

@@ -7,6 +7,7 @@
 #ifndef MPOOL_TESTS_TORTURE_HANDS_H_
 #define MPOOL_TESTS_TORTURE_HANDS_H_
 
+#include <map>
 #include <random>
 #include <string>
 #include <string_view>
@@ -32,10 +33,8 @@ class Hands {
   // Rests while all are told to. False if they are told to leave.
   bool GoesOn();
   uint64_t Any(uint64_t below) { return random_() % below; }
-  // Ends the process.
-  [[noreturn]] void Fail(const absl::Status& status, std::string_view doing);
   void Must(const absl::Status& status, std::string_view doing) {
-    if (!status.ok()) Fail(status, doing);
+    MustTell(world_.board(), status, doing);
   }
 
   void Read(uint32_t file, PageNo page);
@@ -46,6 +45,8 @@ class Hands {
   PageNo AnyPage(uint32_t file);
   bool Passes(const absl::Status& status, uint32_t file, PageNo page);
   void Check(std::span<const std::byte> data, uint32_t file, PageNo page);
+  using Held = std::map<PageNo, ReadPage>;
+  void GiveBack(Held& pages, uint32_t file);
   uint64_t NextVersion(uint32_t file, PageNo page) const;
   void Change(WritePage& page, uint32_t file, PageNo number,
               uint64_t version);

@@ -67,8 +67,7 @@ double Tally::inside_share() const {
 std::vector<std::string> Tally::StepsWithoutKill() const {
   std::vector<std::string> steps = test::StepNames("");
   std::erase_if(steps, [this](const std::string& step) {
-    const bool counts = step.starts_with("mpool.") || step.starts_with("db.");
-    return !counts || at(step) != 0;
+    return at(step) != 0;
   });
   return steps;
 }
@@ -84,11 +83,13 @@ void Tally::Print(const Findings& findings, double seconds) const {
     std::printf(" %s %llu,", latches.c_str(), Count{count});
   }
   std::printf("\nkills by the last step passed:\n");
+  size_t column = 0;
   for (const std::string& step : test::StepNames("")) {
-    std::printf("%6llu %s\n", Count{at(step)}, step.c_str());
+    std::printf("%5llu %-30s%s", Count{at(step)}, step.c_str(),
+                ++column % 2 == 0 ? "\n" : "");
   }
   std::printf(
-      "worst standstill %.3f s (%.3f s of it when the driver was kept waiting "
+      "\nworst standstill %.3f s (%.3f s of it when the driver was kept waiting "
       "too; worst oversleep of the driver %.3f s)\n"
       "wrong pages %llu, lost puts %llu; leaked frames %llu, slots %llu, bytes "
       "%llu, fds %llu\n",

@@ -32,7 +32,6 @@ class Tally {
   uint64_t kills() const { return kills_; }
   uint64_t at(const std::string& step) const;
   double inside_share() const;
-  // Of the pool and of what lies above it.
   std::vector<std::string> StepsWithoutKill() const;
   void Print(const Findings& findings, double seconds) const;
 

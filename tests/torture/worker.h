@@ -11,9 +11,6 @@
 
 namespace mpool::torture {
 
-// The exit code of who found something that must not be, and has told it.
-inline constexpr int kFoundWrong = 9;
-
 // The whole of the process.
 [[noreturn]] void Live(const World& world, const Life& life, size_t seat);
 

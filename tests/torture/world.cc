@@ -2,28 +2,16 @@
 
 #include "tests/torture/world.h"
 
-#include <unistd.h>
-
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "tests/support/temp_home.h"
-#include "tests/torture/worker.h"
 
 namespace mpool::torture {
 namespace {
 
 constexpr absl::Duration kTakable = absl::Seconds(2);
 constexpr unsigned kPatienceSeconds = 120;
-
-void MustTell(const World& world, const absl::Status& status,
-              std::string_view doing) {
-  if (status.ok()) return;
-  world.board()->findings.Tell(absl::StrCat(
-      "process ", ::getpid(), ", ", std::string(doing), ": ",
-      status.ToString(), "\n"));
-  ::_exit(kFoundWrong);
-}
 
 // Looks at every page; those that may be lost may say so.
 void LookAtPages(const World& world, const Handles& handles) {
@@ -35,7 +23,7 @@ void LookAtPages(const World& world, const Handles& handles) {
           world.scene().MayBeLost(file, page)) {
         continue;
       }
-      MustTell(world, got.status(),
+      MustTell(world.board(), got.status(),
                absl::StrCat("get page ", page, " of file ", file));
       uint64_t version = 0;
       CheckPage(world, got->data(), file, page, &version);
@@ -66,7 +54,7 @@ void TakeEachPage(const World& world, const Handles& handles) {
     for (PageNo page = 0; page < count; ++page) {
       absl::StatusOr<WritePage> got =
           handles.files[file]->GetForUpdate(page, options);
-      MustTell(world, got.status(),
+      MustTell(world.board(), got.status(),
                absl::StrCat("take page ", page, " of file ", file));
       got->Discard();
     }
@@ -119,7 +107,7 @@ void LookAtRegion(const World& world, uint32_t live) {
 
 void Handles::OpenAll(const World& world) {
   auto opened = DbEnv::Open(world.scene().home(), world.scene().env_options());
-  MustTell(world, opened.status(), "open the environment");
+  MustTell(world.board(), opened.status(), "open the environment");
   env = *std::move(opened);
   for (uint32_t file = 0; file < kFiles; ++file) {
     FileOptions options;
@@ -127,17 +115,17 @@ void Handles::OpenAll(const World& world) {
     options.atomic_update = file != kA;
     auto handle = env->OpenFile(std::string(1, static_cast<char>('a' + file)),
                                 options);
-    MustTell(world, handle.status(), absl::StrCat("open file ", file));
+    MustTell(world.board(), handle.status(), absl::StrCat("open file ", file));
     files[file] = *std::move(handle);
   }
 }
 
 void Handles::CloseAll(const World& world) {
   for (auto& file : files) {
-    MustTell(world, file->Close(), "close a file");
+    MustTell(world.board(), file->Close(), "close a file");
     file = nullptr;
   }
-  MustTell(world, env->Close(), "close the environment");
+  MustTell(world.board(), env->Close(), "close the environment");
   env = nullptr;
 }
 
@@ -164,7 +152,7 @@ bool CheckPage(const World& world, std::span<const std::byte> data,
 void LookAtRest(const World& world, uint64_t seed, uint32_t live) {
   pooltest::Watchdog(kPatienceSeconds);
   Handles handles(world);
-  MustTell(world, handles.env->FailCheck().status(), "fail check");
+  MustTell(world.board(), handles.env->FailCheck().status(), "fail check");
   LookAtPages(world, handles);
   LookAtGroups(world);
   pooltest::Worker looker(world.scene(), seed, kLookerSeat * kSeatThreads);
@@ -182,7 +170,7 @@ void LookAtRest(const World& world, uint64_t seed, uint32_t live) {
 void LookAtTheEnd(const World& world, uint64_t seed) {
   LookAtRest(world, seed, 0);
   const std::string& home = world.scene().home();
-  MustTell(world, DbEnv::Remove(home), "remove");
+  MustTell(world.board(), DbEnv::Remove(home), "remove");
   std::string wrong = world.scene().CheckFiles();
   wrong += pooltest::CheckFile(world.Path(kGrouped), kGrouped, kGroupedBytes,
                                world.table());
