@@ -33,8 +33,6 @@ Hands::Hands(const World& world, const Handles& handles, uint64_t seed,
   TakeNote(world.board()->seats[seat].notes[index]);
 }
 
-Hands::~Hands() { OwnNote().is_working.store(0); }
-
 bool Hands::GoesOn() {
   BoardMemory& board = *world_.board().operator->();
   while (board.pause.load() != 0 && board.leave.load() == 0) {

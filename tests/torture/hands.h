@@ -23,7 +23,6 @@ class Hands {
   // The calling thread becomes thread `index` of the seat.
   Hands(const World& world, const Handles& handles, uint64_t seed, size_t seat,
         size_t index);
-  ~Hands();
   Hands(const Hands&) = delete;
   Hands& operator=(const Hands&) = delete;
 

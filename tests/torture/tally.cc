@@ -89,8 +89,8 @@ void Tally::Print(const Findings& findings, double seconds) const {
                 ++column % 2 == 0 ? "\n" : "");
   }
   std::printf(
-      "\nworst standstill %.3f s (%.3f s of it when the driver was kept waiting "
-      "too; worst oversleep of the driver %.3f s)\n"
+      "\nworst standstill %.3f s (%.3f s of it when the driver was kept "
+      "waiting too; worst oversleep of the driver %.3f s)\n"
       "wrong pages %llu, lost puts %llu; leaked frames %llu, slots %llu, bytes "
       "%llu, fds %llu\n",
       static_cast<double>(longest_stand_us_) / 1e6,

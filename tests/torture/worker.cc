@@ -77,9 +77,8 @@ void Worker::Run() {
   } else {
     Work();
   }
-  OwnNote().is_working.store(1);
+  // Until its end it is on its way, and nobody looks at anything.
   Close();
-  OwnNote().is_working.store(0);
 }
 
 void Worker::Work() {
@@ -144,12 +143,15 @@ void Worker::OpenOwnFile(Hands& hands) {
 
 void Worker::WorkInThreads() {
   std::vector<std::thread> threads;
+  std::atomic<size_t> at_work{kSeatThreads - 1};
   for (size_t i = 1; i < kSeatThreads; ++i) {
-    threads.emplace_back([this, i] {
+    threads.emplace_back([this, i, &at_work] {
       Hands hands(world_, *handles_, life_.seed, number_, i);
       for (uint64_t op = 0; op < life_.ops && hands.GoesOn(); ++op) {
         hands.Do(hands.Any(3) == 0 ? Role::kScanner : Role::kThreads);
       }
+      OwnNote().is_working.store(0);
+      at_work.fetch_sub(1);
     });
   }
   Hands hands(world_, *handles_, life_.seed, number_, 0);
@@ -163,7 +165,11 @@ void Worker::WorkInThreads() {
       hands.Do(Role::kThreads);
     }).join();
   }
-  OwnNote().is_working.store(0);  // the others do
+  while (at_work.load() != 0) {
+    hands.GoesOn();
+    OwnNote().progress.fetch_add(1);
+    ::usleep(200);
+  }
   for (std::thread& thread : threads) thread.join();
 }
 
