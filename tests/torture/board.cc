@@ -19,8 +19,7 @@ void NoteStep(const char* name) {
   if (own_note == nullptr) return;
   static thread_local unsigned before = 0;
   const unsigned now = region::HeldRanks();
-  own_note->ranks.store(now < before ? before : now,
-                        std::memory_order_relaxed);
+  own_note->ranks.store(now < before ? before : now, std::memory_order_relaxed);
   before = now;
   own_note->step.store(name, std::memory_order_relaxed);
 }
@@ -35,8 +34,8 @@ void Findings::Tell(std::string_view what) {
 void TellAndEnd(Board& board, const absl::Status& status,
                 std::string_view doing) {
   board->findings.Tell(absl::StrCat("process ", ::getpid(), ", ",
-                                    std::string(doing), ": ",
-                                    status.ToString(), "\n"));
+                                    std::string(doing), ": ", status.ToString(),
+                                    "\n"));
   ::_exit(kFoundWrong);
 }
 

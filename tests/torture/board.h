@@ -26,11 +26,11 @@ inline constexpr size_t kSeatThreads = 3;  // of one worker, at most
 
 // Of one thread; only it stores to it while it lives.
 struct Note {
-  std::atomic<uint64_t> progress;   // calls that have returned
-  std::atomic<const char*> step;    // passed last; the same text in all, who
-                                    // were forked and run no other program
-  std::atomic<uint32_t> ranks;      // latches of the region that it held there
-  std::atomic<uint32_t> is_inside;  // of a call of the library
+  std::atomic<uint64_t> progress;    // calls that have returned
+  std::atomic<const char*> step;     // passed last; the same text in all, who
+                                     // were forked and run no other program
+  std::atomic<uint32_t> ranks;       // latches of the region that it held there
+  std::atomic<uint32_t> is_inside;   // of a call of the library
   std::atomic<uint32_t> is_working;  // and does not rest
 };
 

@@ -149,8 +149,7 @@ void Driver::Judge(size_t index) {
   if (seat(index).is_standing.load() != 0 && post.due_us == 0) {
     post.due_us = now + kHeirTimeUs;
     if (is_filling_) {
-      Spawn(kFirstRepairer + index - 1,
-            plan_.HeirOf(index, post.nth - 1));
+      Spawn(kFirstRepairer + index - 1, plan_.HeirOf(index, post.nth - 1));
     } else {
       post.due_us = now;
     }
@@ -167,8 +166,8 @@ void Driver::JudgeHeir(size_t index) {
   Post& post = posts_[index];
   const size_t dead = index - kFirstRepairer + 1;
   const uint64_t now = NowUs();
-  if (post.due_us == 0 && (seat(index).is_ready.load() != 0 ||
-                           now > post.begun_us + kHeirTimeUs)) {
+  if (post.due_us == 0 &&
+      (seat(index).is_ready.load() != 0 || now > post.begun_us + kHeirTimeUs)) {
     if (posts_[dead].pid > 0) Condemn(dead, Kill::By::kHeir);
     const bool by_timer = post.life.death == Death::kByTimer;
     post.due_us = now + (by_timer ? post.life.timer_us : kHeirTimeUs);
@@ -297,8 +296,7 @@ bool Driver::LookWhileAllRest() {
   if (!Await([this] { return AllRest(); }, "rest")) return false;
   CountFds();
   const uint32_t alive = Alive();
-  RunApart(world_.board(),
-           [&] { LookAtRest(world_, plan_.seed(), alive); });
+  RunApart(world_.board(), [&] { LookAtRest(world_, plan_.seed(), alive); });
   world_.board()->pause.store(0);
   return !Found();
 }
@@ -314,9 +312,9 @@ void Driver::CountFds() {
       const uint64_t before = std::max<uint64_t>(1, post.fds[path]);
       if (count <= before) continue;
       world_.board()->findings.fds.fetch_add(count - before);
-      world_.board()->findings.Tell(absl::StrCat(
-          "process ", post.pid, " has ", count, " descriptors of ", path,
-          ", before it had ", before, "\n"));
+      world_.board()->findings.Tell(
+          absl::StrCat("process ", post.pid, " has ", count, " descriptors of ",
+                       path, ", before it had ", before, "\n"));
     }
   }
 }

@@ -53,17 +53,15 @@ class Driver {
     Life life;
     uint64_t nth = 0;
     uint64_t begun_us = 0;
-    uint64_t due_us = 0;         // when it is to be killed; 0 = not yet known
-    bool is_condemned = false;   // was sent the signal
+    uint64_t due_us = 0;        // when it is to be killed; 0 = not yet known
+    bool is_condemned = false;  // was sent the signal
     Kill::By by = Kill::By::kTimer;
     Stand stands[kSeatThreads];
     std::map<std::string, uint64_t> fds;  // by what they lead to
   };
 
   Seat& seat(size_t index) { return world_.board()->seats[index]; }
-  bool Found() const {
-    return world_.board()->findings.has_text.load() != 0;
-  }
+  bool Found() const { return world_.board()->findings.has_text.load() != 0; }
   bool Tick();
   void Nap();
   void Spawn(size_t index, const Life& life);

@@ -55,8 +55,7 @@ bool Hands::Passes(const absl::Status& status, uint32_t file, PageNo page) {
              absl::StrCat("page ", page, " of file ", file));
 }
 
-void Hands::Check(std::span<const std::byte> data, uint32_t file,
-                  PageNo page) {
+void Hands::Check(std::span<const std::byte> data, uint32_t file, PageNo page) {
   uint64_t version = 0;
   if (!CheckPage(world_, data, file, page, &version)) ::_exit(kFoundWrong);
 }
@@ -160,8 +159,8 @@ void Hands::ReadGroup() {
     }
     if (versions[i] != versions[0]) {
       world_.board()->findings.wrong_pages.fetch_add(1);
-      Must(absl::DataLossError(absl::StrCat("versions ", versions[0], " and ",
-                                            versions[i])),
+      Must(absl::DataLossError(
+               absl::StrCat("versions ", versions[0], " and ", versions[i])),
            absl::StrCat("group of page ", first));
     }
     pages[first + i] = *std::move(got);
@@ -227,8 +226,7 @@ void Hands::HoldAndScan() {
       Read(index, page);
       continue;
     }
-    absl::StatusOr<ReadPage> got =
-        Call([&] { return file(index).Get(page); });
+    absl::StatusOr<ReadPage> got = Call([&] { return file(index).Get(page); });
     if (Passes(got.status(), index, page)) held[page] = *std::move(got);
   }
   GiveBack(held, index);

@@ -47,8 +47,7 @@ class Hands {
   using Held = std::map<PageNo, ReadPage>;
   void GiveBack(Held& pages, uint32_t file);
   uint64_t NextVersion(uint32_t file, PageNo page) const;
-  void Change(WritePage& page, uint32_t file, PageNo number,
-              uint64_t version);
+  void Change(WritePage& page, uint32_t file, PageNo number, uint64_t version);
   void Put(WritePage& page, uint32_t file);
 
   void WriteSome();

@@ -78,10 +78,10 @@ const char* VictimStepFor(const std::string& repair_step) {
 }
 
 bool NeedsScene(const std::string& step) {
-  for (const char* prefix : {"region.create.", "region.remove.",
-                             "region.succeed.", "region.adopt.",
-                             "mpool.adopt.", "mpool.extent.",
-                             "mpool.repair.rings", "region.grow."}) {
+  for (const char* prefix :
+       {"region.create.", "region.remove.", "region.succeed.", "region.adopt.",
+        "mpool.adopt.", "mpool.extent.", "mpool.repair.rings",
+        "region.grow."}) {
     if (step.starts_with(prefix)) return true;
   }
   return false;
@@ -112,8 +112,8 @@ Plan::Plan(uint64_t seed, uint64_t round)
       policy_(seed_ % 2 == 0 ? Policy::kLru : Policy::kClock),
       ends_in_death_(seed_ / 2 % 3 == 0),
       steps_(StepsUnderLoad()) {
-  std::copy_if(steps_.begin(), steps_.end(),
-               std::back_inserter(repair_steps_), IsOfRepair);
+  std::copy_if(steps_.begin(), steps_.end(), std::back_inserter(repair_steps_),
+               IsOfRepair);
 }
 
 Life Plan::LifeOf(size_t seat, uint64_t nth) const {

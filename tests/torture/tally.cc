@@ -14,14 +14,14 @@ namespace {
 using Count = unsigned long long;  // NOLINT: what %llu takes
 
 const char* NameOf(Kill::By by) {
-  static constexpr const char* kNames[] = {
-      "at a step", "by timer", "of a repairer or its dead", "of all at once",
-      "in a scene"};
+  static constexpr const char* kNames[] = {"at a step", "by timer",
+                                           "of a repairer or its dead",
+                                           "of all at once", "in a scene"};
   return kNames[static_cast<size_t>(by)];
 }
 
 std::string LatchesOf(uint32_t ranks) {
-  static constexpr const char* kNames[] = {"",      "files", "extents",
+  static constexpr const char* kNames[] = {"",       "files", "extents",
                                            "bucket", "queue", "heap"};
   std::string text;
   for (size_t rank = 1; rank < std::size(kNames); ++rank) {
@@ -59,16 +59,15 @@ uint64_t Tally::at(const std::string& step) const {
 }
 
 double Tally::inside_share() const {
-  return kills_ == 0 ? 1
-                     : static_cast<double>(inside_) /
-                           static_cast<double>(kills_);
+  return kills_ == 0
+             ? 1
+             : static_cast<double>(inside_) / static_cast<double>(kills_);
 }
 
 std::vector<std::string> Tally::StepsWithoutKill() const {
   std::vector<std::string> steps = test::StepNames("");
-  std::erase_if(steps, [this](const std::string& step) {
-    return at(step) != 0;
-  });
+  std::erase_if(steps,
+                [this](const std::string& step) { return at(step) != 0; });
   return steps;
 }
 

@@ -67,15 +67,14 @@ void LookAtFrames(const World& world, internal::Pool& pool) {
   uint64_t twice = 0;
   pool.frames().ForEachHeader([&](internal::BufferHeader& header) {
     const internal::Phase phase = header.Load().phase();
-    if (phase == internal::Phase::kFree ||
-        phase == internal::Phase::kOrphan) {
+    if (phase == internal::Phase::kFree || phase == internal::Phase::kOrphan) {
       return;
     }
     if (!keys.insert(header.key.load()).second) ++twice;
   });
   const EnvStats stats = pool.Stats();
-  const uint64_t held = stats.frames_clean + stats.frames_dirty +
-                        stats.frames_poisoned;
+  const uint64_t held =
+      stats.frames_clean + stats.frames_dirty + stats.frames_poisoned;
   if (twice == 0 && held == keys.size() &&
       held + stats.frames_free == stats.frames) {
     return;
@@ -113,8 +112,8 @@ void Handles::OpenAll(const World& world) {
     FileOptions options;
     options.page_size = PageBytes(file);
     options.atomic_update = file != kA;
-    auto handle = env->OpenFile(std::string(1, static_cast<char>('a' + file)),
-                                options);
+    auto handle =
+        env->OpenFile(std::string(1, static_cast<char>('a' + file)), options);
     MustTell(world.board(), handle.status(), absl::StrCat("open file ", file));
     files[file] = *std::move(handle);
   }
