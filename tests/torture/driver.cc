@@ -269,6 +269,7 @@ bool Driver::Await(const std::function<bool()>& done, std::string_view what) {
 }
 
 bool Driver::Torture(uint64_t kills) {
+  world_.board()->pause.store(0);
   if (posts_[kElderSeat].pid <= 0) {
     Spawn(kElderSeat, plan_.LifeOf(kElderSeat, posts_[kElderSeat].nth));
     const auto is_ready = [&] { return seat(kElderSeat).is_ready.load() != 0; };
@@ -297,7 +298,6 @@ bool Driver::LookWhileAllRest() {
   CountFds();
   const uint32_t alive = Alive();
   RunApart(world_.board(), [&] { LookAtRest(world_, plan_.seed(), alive); });
-  world_.board()->pause.store(0);
   return !Found();
 }
 
@@ -333,6 +333,7 @@ bool Driver::End() {
   if (!Await([this] { return Alive() == 0; }, "the end of all")) return false;
   RunApart(world_.board(), [&] { LookAtTheEnd(world_, plan_.seed()); });
   world_.board()->leave.store(0);
+  world_.board()->pause.store(0);
   return !Found();
 }
 

@@ -34,7 +34,7 @@ class Driver {
   //
   // Until so many more are killed.
   bool Torture(uint64_t kills);
-  // All rest, and everything is looked at; then they may go on.
+  // All rest, and everything is looked at. They rest until the next call.
   bool LookWhileAllRest();
   // All are killed at once, and everything is looked at.
   bool KillAll();
