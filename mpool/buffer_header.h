@@ -133,6 +133,18 @@ struct PageKey {
 // Which queue a frame is linked into; guarded by that queue's latch.
 enum class Queue : uint32_t { kNone = 0, kReplacement = 1, kFree = 2 };
 
+// The accesses to a state word, of whatever platform.
+template <class Word>
+[[gnu::always_inline]] inline State LoadState(const Word& word) {
+  return {word.load(std::memory_order_seq_cst)};
+}
+template <class Word>
+[[gnu::always_inline]] inline bool ChangeState(Word& word, State* expected,
+                                               State desired) {
+  return word.compare_exchange_strong(expected->bits, desired.bits,
+                                      std::memory_order_seq_cst);
+}
+
 // SHARED
 struct alignas(kLineBytes) BufferHeader {
   std::atomic<uint64_t> state;
@@ -149,7 +161,7 @@ struct alignas(kLineBytes) BufferHeader {
   std::atomic<uint32_t> reference;    // the policy's; all that a hit may touch
   uint32_t pad;
 
-  State Load() const { return {state.load(std::memory_order_seq_cst)}; }
+  State Load() const { return LoadState(state); }
   // CAS; on failure `*expected` is what is there. Checks the transition in
   // debug builds.
   bool Change(State* expected, State desired);
@@ -183,9 +195,7 @@ inline bool BufferHeader::Change(State* expected, State desired) {
 #ifndef NDEBUG
   CheckTransition(*expected, desired);
 #endif
-  // quiet: its callers pass steps.
-  return state.compare_exchange_strong(expected->bits, desired.bits,
-                                       std::memory_order_seq_cst);
+  return ChangeState(state, expected, desired);
 }
 
 }  // namespace mpool::internal

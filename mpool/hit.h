@@ -32,16 +32,9 @@ namespace mpool::internal {
   MPOOL_STEP("mpool.get.publish");
   Ledger::Publish(entry, frame, ModeOf(options));
   MPOOL_STEP("mpool.get.published");
-  // Pairs with the taker's CAS and scan; see ledger.h.
-  const State seen = header.Load();
-  constexpr uint64_t kLook =
-      State::kPhaseMask | State::kX | State::kXPending | State::kHint;
-  constexpr uint64_t kFree =
-      static_cast<uint64_t>(Phase::kValid) | State::kHint;
   const uint64_t panic = panic_.load(std::memory_order_relaxed)
                              ->load(std::memory_order_relaxed);
-  if ((((seen.bits & kLook) ^ kFree) | panic |
-       (header.key.load(std::memory_order_acquire) ^ key)) != 0) [[unlikely]] {
+  if (IsHindered(header, key) || panic != 0) [[unlikely]] {
     return GetOther(file, PageKey::Page(key), options, entry);
   }
   ThreadContext::Count(slot, Counter::hits);

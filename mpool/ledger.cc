@@ -41,9 +41,8 @@ std::optional<Holder> Ledger::FindOther(FrameIndex frame, const EntryWord* own,
       [&](uint32_t id, region::ThreadSlot& slot, region::ThreadWord) {
         if (found.has_value()) return;
         region_.ForEachEntry(slot, [&](EntryWord& entry) {
-          const Entry seen{entry.load(std::memory_order_seq_cst)};
-          if (seen.word == 0 || seen.frame() != frame || &entry == own) return;
-          if (only.has_value() && seen.mode() != *only) return;
+          Entry seen;
+          if (!EntryNames(entry, frame, only, &seen) || &entry == own) return;
           found = Holder{&entry, seen, id};
         });
       });

@@ -38,11 +38,31 @@ struct Entry {
 using EntryWord = std::atomic<uint64_t>;
 
 // An entry that a scan met.
-struct Holder {
-  EntryWord* entry = nullptr;
+template <class Word>
+struct BasicHolder {
+  Word* entry = nullptr;
   Entry seen;
   uint32_t thread = 0;
 };
+using Holder = BasicHolder<EntryWord>;
+
+// The two sides of the ledger, on words of any platform.
+template <class Word>
+[[gnu::always_inline]] inline void PublishEntry(Word* entry, FrameIndex frame,
+                                                Mode mode) {
+  entry->exchange(Entry::Make(frame, mode).word, std::memory_order_seq_cst);
+}
+// Whether the entry names `frame`; with `only`, in that mode. `*seen` is what
+// it says.
+template <class Word>
+[[gnu::always_inline]] inline bool EntryNames(const Word& entry,
+                                              FrameIndex frame,
+                                              std::optional<Mode> only,
+                                              Entry* seen) {
+  *seen = {entry.load(std::memory_order_seq_cst)};
+  return seen->word != 0 && seen->frame() == frame &&
+         (!only.has_value() || seen->mode() == *only);
+}
 
 class Ledger {
  public:
@@ -79,7 +99,7 @@ class Ledger {
   }
 
   static void Publish(EntryWord* entry, FrameIndex frame, Mode mode) {
-    entry->exchange(Entry::Make(frame, mode).word, std::memory_order_seq_cst);
+    PublishEntry(entry, frame, mode);
   }
 
   // The first entry, other than `own`, that names `frame`; with `only`, in that

@@ -6,7 +6,8 @@
 // A reader is a ledger entry plus the HINT bit, which tells takers that
 // somebody may be in the ledgers. A writer takes HINT away with the CAS that
 // sets XP, waits until no ledger names the page shared, and turns XP into X
-// only if HINT is still off. The checked models are docs/models/latch.pml and
+// only if HINT is still off. The steps stand in basic_page_latch.h, where a checker of
+// memory orders runs them too; the checked models are docs/models/latch.pml and
 // docs/models/pool.pml.
 //
 // Waiting: on the state word, whose changer wakes whenever it finds WAITERS;
@@ -25,6 +26,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "mpool/basic_page_latch.h"
 #include "mpool/buffer_header.h"
 #include "mpool/ledger.h"
 #include "os/clock.h"
@@ -33,21 +35,39 @@
 
 namespace mpool::internal {
 
-enum class Enter {
-  kGranted,
-  kMismatch,  // the frame holds another page now; look it up again
-  kBusy,      // owned by somebody: wait for the state word
-  kPoisoned,
-};
-
 class PageLatch {
  public:
-  PageLatch(region::Region& region, Ledger& ledger)
-      : region_(region), ledger_(ledger) {}
+  // The machine itself; see basic_page_latch.h.
+  struct Machine {
+    using Word = EntryWord;
+    using Header = BufferHeader;
+    using Deadline = os::Deadline;
 
-  FrameIndex IndexOf(const BufferHeader& header) const {
-    return static_cast<FrameIndex>(region_.OffsetOf(&header) / kLineBytes);
-  }
+    FrameIndex IndexOf(const BufferHeader& header) const {
+      return static_cast<FrameIndex>(region.OffsetOf(&header) / kLineBytes);
+    }
+    std::optional<Holder> FindOther(FrameIndex frame, const EntryWord* own,
+                                    std::optional<Mode> only) const {
+      return ledger.FindOther(frame, own, only);
+    }
+    bool PutNeedsFence() const {
+      return region.header()->put_needs_fence.load(
+                 std::memory_order_relaxed) != 0;
+    }
+    void Barrier() const { os::GlobalBarrier(); }
+    void Sleep(EntryWord* word, uint64_t expected,
+               const os::Deadline& deadline) const;
+    void WakeAll(EntryWord* word) const { os::FutexWakeAll(os::LowHalf(word)); }
+    void Suspect(uint32_t thread, uint32_t self) const {
+      region.Suspect(thread, self);
+    }
+
+    region::Region& region;
+    Ledger& ledger;
+  };
+
+  PageLatch(region::Region& region, Ledger& ledger)
+      : steps_(Machine{region, ledger}) {}
 
   // Shared or pin-only, once `entry` names the frame. `reentrant`: the thread
   // holds the page already, so XP does not stop it.
@@ -66,7 +86,9 @@ class PageLatch {
   void ReleaseExclusive(BufferHeader& header, bool changed);
 
   // Gives an entry back and wakes the writer that sleeps on it.
-  void Withdraw(BufferHeader& header, EntryWord* entry);
+  void Withdraw(BufferHeader& header, EntryWord* entry) {
+    steps_.Withdraw(header, entry);
+  }
 
   // Sleeps until the state word is no longer `seen`, or for a bound; then looks
   // whether `suspect` (0 = the owner in `seen`) lives. DeadlineExceeded names
@@ -78,42 +100,17 @@ class PageLatch {
   // A change of the state word by its owner that also wakes all sleepers:
   // `make` turns the value that is there into the new one.
   template <class F>
-  State ChangeAndWake(BufferHeader& header, F&& make);
+  State ChangeAndWake(BufferHeader& header, F&& make) {
+    return steps_.ChangeAndWake(header, make);
+  }
 
  private:
-  absl::Status WaitForReader(const region::Thread& self, BufferHeader& header,
-                             const Holder& holder,
-                             const os::Deadline& deadline);
-  void GiveUpPending(BufferHeader& header);
-  absl::Status TimedOut(const BufferHeader& header, uint32_t holder) const;
-  static void Wake(BufferHeader& header);
+  // Whose page it is, if the deadline passed.
+  absl::Status TimedOut(const BufferHeader& header,
+                        std::optional<uint32_t> holder) const;
 
-  region::Region& region_;
-  Ledger& ledger_;
+  BasicPageLatch<Machine> steps_;
 };
-
-inline void PageLatch::Withdraw(BufferHeader& header, EntryWord* entry) {
-  // Where membarrier is refused the store is a fence by itself.
-  if (region_.header()->put_needs_fence.load(std::memory_order_relaxed) != 0)
-      [[unlikely]] {
-    entry->exchange(0, std::memory_order_seq_cst);
-  } else {
-    entry->store(0, std::memory_order_release);
-  }
-  if ((header.state.load(std::memory_order_relaxed) & State::kWaiters) != 0)
-      [[unlikely]] {
-    os::FutexWakeAll(os::LowHalf(entry));
-  }
-}
-
-template <class F>
-State PageLatch::ChangeAndWake(BufferHeader& header, F&& make) {
-  State seen = header.Load();
-  while (!header.Change(&seen, make(seen).Without(State::kWaiters))) {
-  }
-  if (seen.has(State::kWaiters)) Wake(header);
-  return seen;
-}
 
 }  // namespace mpool::internal
 

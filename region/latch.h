@@ -22,6 +22,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "region/basic_latch.h"
 #include "region/lock_rank.h"
 
 namespace mpool::region {
@@ -44,9 +45,7 @@ class Latch {
   void Unlock(uint32_t self, LockRank rank);
 
   // The thread that holds it, or 0.
-  uint32_t owner() const {
-    return word_.load(std::memory_order_relaxed) & kOwnerMask;
-  }
+  uint32_t owner() const { return steps_.owner(); }
   // Repair only: the latch of a dead owner becomes free, or the repairer's.
   // False if `dead` does not hold it.
   // REQUIRES: the caller holds the repair claim on the dead thread's process.
@@ -55,15 +54,19 @@ class Latch {
   // Free, whatever the word says; whether it said anything.
   // REQUIRES: nobody is there who could hold it or wait for it.
   // quiet: its callers pass steps.
-  bool Reset() { return word_.exchange(0, std::memory_order_acq_rel) != 0; }
+  bool Reset() { return steps_.Reset(); }
 
  private:
-  static constexpr uint32_t kOwnerMask = 0xfff;
-  static constexpr uint32_t kWaiters = 0x1000;
+  // The machine itself; see basic_latch.h.
+  struct Machine {
+    using Word = std::atomic<uint32_t>;
+    // The latches here guard a few dozen instructions.
+    static constexpr int kSpins = 100;
+    static void Sleep(const Word* word, uint32_t expected);
+    static void WakeAll(const Word* word);
+  };
 
-  void LockSlow(uint32_t self, LifeWatch& watch);
-
-  std::atomic<uint32_t> word_;
+  BasicLatch<Machine> steps_;
 };
 
 // Holds a latch for a scope.
