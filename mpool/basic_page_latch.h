@@ -12,7 +12,7 @@
 //   FindOther   as Ledger's: the scan of all entries
 //   PutNeedsFence, Barrier    which side of a put and its waiter has the fence
 //   Sleep, WakeAll            on a word, while it has a value
-//   Suspect     a look whether a thread lives
+//   Suspect     a look whether a thread is dead; true if it was repaired
 
 #ifndef MPOOL_MPOOL_BASIC_PAGE_LATCH_H_
 #define MPOOL_MPOOL_BASIC_PAGE_LATCH_H_
@@ -190,7 +190,7 @@ std::optional<uint32_t> BasicPageLatch<Platform>::DrainReaders(
   while (true) {
     if (scan) {
       while (auto reader = platform_.FindOther(frame, entry, Mode::kShared)) {
-        if (deadline.passed()) {
+        if (deadline.passed() && !platform_.Suspect(reader->thread, self)) {
           GiveUpPending(header);
           return reader->thread;
         }
@@ -248,7 +248,11 @@ std::optional<uint32_t> BasicPageLatch<Platform>::WaitForChange(
     uint32_t self, Header& header, State seen, uint32_t suspect,
     const Deadline& deadline) {
   if (suspect == 0) suspect = seen.owner();
-  if (deadline.passed()) return suspect;
+  // Who is named at the deadline lives, or cannot be repaired yet.
+  if (deadline.passed()) {
+    if (platform_.Suspect(suspect, self)) return std::nullopt;
+    return suspect;
+  }
   if (!seen.has(State::kWaiters)) {
     State expected = seen;
     seen = seen.With(State::kWaiters);

@@ -6,9 +6,9 @@
 // A reader is a ledger entry plus the HINT bit, which tells takers that
 // somebody may be in the ledgers. A writer takes HINT away with the CAS that
 // sets XP, waits until no ledger names the page shared, and turns XP into X
-// only if HINT is still off. The steps stand in basic_page_latch.h, where a checker of
-// memory orders runs them too; the checked models are docs/models/latch.pml and
-// docs/models/pool.pml.
+// only if HINT is still off. The steps stand in basic_page_latch.h, where a
+// checker of memory orders runs them too; the checked models are
+// docs/models/latch.pml and docs/models/pool.pml.
 //
 // Waiting: on the state word, whose changer wakes whenever it finds WAITERS;
 // or, for a writer, on the ledger entry that blocks it, whose put wakes the
@@ -58,8 +58,8 @@ class PageLatch {
     void Sleep(EntryWord* word, uint64_t expected,
                const os::Deadline& deadline) const;
     void WakeAll(EntryWord* word) const { os::FutexWakeAll(os::LowHalf(word)); }
-    void Suspect(uint32_t thread, uint32_t self) const {
-      region.Suspect(thread, self);
+    bool Suspect(uint32_t thread, uint32_t self) const {
+      return region.Suspect(thread, self);
     }
 
     region::Region& region;

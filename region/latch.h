@@ -33,8 +33,8 @@ class LifeWatch {
   virtual ~LifeWatch() = default;
   // Looks whether the process of thread `suspect` is dead and repairs it in
   // the name of thread `self`. Returns once the repair, if one was needed and
-  // could be claimed, is over.
-  virtual void Suspect(uint32_t suspect, uint32_t self) = 0;
+  // could be claimed, is over; whether there was one.
+  virtual bool Suspect(uint32_t suspect, uint32_t self) = 0;
 };
 
 class Latch {

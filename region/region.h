@@ -183,7 +183,7 @@ class Region : public LifeWatch {
   void ForEachImage(const ThreadSlot& slot, F&& visit) const;
 
   // LifeWatch.
-  void Suspect(uint32_t suspect, uint32_t self) override;
+  bool Suspect(uint32_t suspect, uint32_t self) override;
   // Repairs the dead process whose slot this one took, if it did.
   // REQUIRES: the tenant can repair, and no thread has registered.
   void RepairPredecessor(RepairReport* report);

@@ -183,15 +183,17 @@ void Region::RepairPredecessor(RepairReport* report) {
   if (on_repair_ != nullptr) on_repair_(*report);
 }
 
-void Region::Suspect(uint32_t suspect, uint32_t self) {
+bool Region::Suspect(uint32_t suspect, uint32_t self) {
   const ThreadSlot* slot = SlotOf(suspect);
-  if (slot == nullptr) return;
+  if (slot == nullptr) return false;
   const uint32_t process =
       ThreadWord::Unpack(slot->word.load(std::memory_order_acquire)).process;
-  if (process == 0 || process > kMaxProcesses) return;
+  if (process == 0 || process > kMaxProcesses) return false;
   RepairReport report;
   RepairProcess({self, process_, SlotOf(self)}, process, &report);
-  if (!report.processes.empty() && on_repair_ != nullptr) on_repair_(report);
+  if (report.processes.empty()) return false;
+  if (on_repair_ != nullptr) on_repair_(report);
+  return true;
 }
 
 void Region::RepairAll(const Thread& self, RepairReport* report) {

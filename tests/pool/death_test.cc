@@ -196,6 +196,38 @@ TEST_P(DeathTest, SyncMeetsTheDeathItself) {
   EXPECT_EQ(GoOn(scene, std::move(survivor), Seed()), "");
 }
 
+TEST_P(DeathTest, WhoDoesNotWaitGetsThePagesOfTheDeadAtOnce) {
+  const Scene scene(GetParam());
+  os::Shared board;
+  os::Child holder([&] {
+    Watchdog(60);
+    board.Await(0);
+    Worker worker(scene, Seed(), 0);
+    worker.Open();
+    const ReadPage read = Must(worker.file(kB).Get(3), "read");
+    const WritePage changed = Must(worker.file(kB).GetForUpdate(4), "change");
+    board.Set(1);
+    while (true) ::pause();
+  });
+  Worker survivor(scene, Seed(), 1);
+  survivor.Open();
+  board.Set(0);
+  board.Await(1);
+  const GetOptions at_once{.wait = absl::ZeroDuration()};
+  for (const PageNo page : {PageNo{3}, PageNo{4}}) {
+    const absl::Status held =
+        survivor.file(kB).GetForUpdate(page, at_once).status();
+    EXPECT_TRUE(absl::IsDeadlineExceeded(held)) << held;
+    EXPECT_THAT(os::Message(held), HasSubstr("got a page for update"));
+  }
+  holder.Kill();
+  for (const PageNo page : {PageNo{3}, PageNo{4}}) {
+    Must(survivor.file(kB).GetForUpdate(page, at_once), "get").Discard();
+  }
+  EXPECT_EQ(survivor.VerifyAll(), "");
+  survivor.Close();
+}
+
 TEST_P(DeathTest, AStoppedHolderKeepsItsPage) {
   const Scene scene(GetParam());
   os::Shared board;

@@ -230,7 +230,7 @@ struct PagePlatform {
   void WakeAll(W* word) const {
     word->WakeAll();
   }
-  void Suspect(uint32_t, uint32_t) const {}
+  bool Suspect(uint32_t, uint32_t) const { return false; }
 
   Word* entries;
   bool fence_at_put;

@@ -213,7 +213,7 @@ struct Lockers : rl::test_suite<Lockers<bug>, 3> {
     guarded(RL_INFO) = static_cast<int>(self);
     RL_ASSERT(latch.Unlock() == self);
   }
-  void Suspect(uint32_t, uint32_t) {}
+  bool Suspect(uint32_t, uint32_t) { return false; }
 
   region::BasicLatch<LatchPlatform<bug>> latch;
   rl::var<int> guarded;
@@ -233,7 +233,7 @@ struct Heirs : rl::test_suite<Heirs<bug>, 2> {
     guarded(RL_INFO) = static_cast<int>(self);
     RL_ASSERT(latch.Unlock() == self);
   }
-  void Suspect(uint32_t, uint32_t) {}
+  bool Suspect(uint32_t, uint32_t) { return false; }
 
   region::BasicLatch<LatchPlatform<bug>> latch;
   rl::var<int> guarded;
