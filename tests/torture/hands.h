@@ -37,7 +37,6 @@ class Hands {
   }
 
   void Read(uint32_t file, PageNo page);
-  void Update(uint32_t file, PageNo page);
 
  private:
   MPoolFile& file(uint32_t index) { return *handles_.files[index]; }
@@ -50,6 +49,7 @@ class Hands {
   void Change(WritePage& page, uint32_t file, PageNo number, uint64_t version);
   void Put(WritePage& page, uint32_t file);
 
+  void Update(uint32_t file, PageNo page);
   void WriteSome();
   void ReadSome();
   void ReadGroup();

@@ -3,9 +3,9 @@
 // main.cc - mpool_torture: processes that work on one environment and are
 // killed at any place, for minutes or for a number of kills; see usage.
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
 #include "os/clock.h"

@@ -3,6 +3,7 @@
 #include "tests/torture/plan.h"
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 
 #include "tests/support/step_names.h"

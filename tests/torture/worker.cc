@@ -17,6 +17,7 @@ namespace {
 
 // Calls before the end of a life among which a late death comes.
 constexpr uint64_t kLastOps = 6;
+constexpr PageNo kPagesOfTwoExtents = 20;
 // Files of its own that a seat has.
 constexpr uint64_t kOwnFiles = 6;
 
@@ -71,7 +72,7 @@ void Worker::Run() {
   if (!is_heir) Arm();
   Open();
   if (is_heir) LookForDead();
-  seat().is_ready.store(1);
+  if (number_ != kElderSeat) seat().is_ready.store(1);
   if (life_.role == Role::kThreads) {
     WorkInThreads();
   } else {
@@ -84,11 +85,11 @@ void Worker::Run() {
 void Worker::Work() {
   Hands hands(world_, *handles_, life_.seed, number_, 0);
   if (number_ == kElderSeat) {
-    // Each page size gets its extents before another has taken them all.
-    for (const uint32_t file : {kC, kGrouped, kA}) {
-      for (PageNo page = 0; page < PageCount(file); ++page) {
-        hands.Read(file, page);
-      }
+    // Each page size gets an extent, and that of A two, before another has
+    // taken them all; the last one is left to whoever comes.
+    for (const uint32_t file : {kC, kGrouped}) hands.Read(file, 0);
+    for (PageNo page = 0; page < kPagesOfTwoExtents; ++page) {
+      hands.Read(kA, page);
     }
     seat().is_ready.store(1);
   }
