@@ -273,9 +273,9 @@ bool Holds(rl::scheduler_type_e scheduler, unsigned iterations,
 template <template <Bug> class Suite>
 void ExpectHolds() {
   std::string report;
-  EXPECT_TRUE(Holds<Suite<Bug::kNone>>(rl::sched_random, 2000, &report))
+  EXPECT_TRUE(Holds<Suite<Bug::kNone>>(rl::sched_random, 1000, &report))
       << report;
-  EXPECT_TRUE(Holds<Suite<Bug::kNone>>(rl::sched_bound, 2000, &report))
+  EXPECT_TRUE(Holds<Suite<Bug::kNone>>(rl::sched_bound, 1000, &report))
       << report;
 }
 
