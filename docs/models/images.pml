@@ -425,6 +425,8 @@ proctype Repairer(byte me) { byte p, im, at;
 end:
   atomic { UNREPAIRED -> claim = me }
   {
+    /* The threads of the dead are those whose slots are not free yet. */
+    if :: slotfree -> goto freed :: else fi;
 #ifdef EARLYSLOT
     slotfree = 1;
 #endif
@@ -449,6 +451,7 @@ next:  skip
     :: else -> break
     od;
     clearimages();
+freed:
     slotfree = 1;
     atomic { repaired = 1; claim = 0; p = 0 }
   } unless { rdead && me == FIRST }
