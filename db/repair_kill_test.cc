@@ -240,5 +240,26 @@ TEST_P(AdoptKillTest, ARemoverAdoptsTooAndCountsWhatIsNotOnDisk) {
   EXPECT_THAT(DbEnv::Remove(home_.path(), true), IsOk());
 }
 
+TEST(NewPageTest, ThatAnotherHasFilledMeanwhileIsAsThatOneHasPutIt) {
+  const TempHome home;
+  Child maker([&](Channel& parent) -> std::string {
+    auto both = *OpenBoth(home.path(), TinyEnv());
+    os::CallAtStep("mpool.new.numbered", [&] {
+      os::ClearSteps();
+      std::thread([&] {
+        EXPECT_THAT(PutText(*both.file, 0, "of another"), IsOk());
+      }).join();
+    });
+    const WritePage page = *both.file->New();
+    page.data()[17] = std::byte{'X'};
+    parent.Say("in the middle");
+    return parent.Hear();
+  });
+  ASSERT_EQ(maker.Hear(), "in the middle");
+  ASSERT_EQ(maker.Kill(), test::kKilled);
+  auto both = *OpenBoth(home.path(), TinyEnv());
+  EXPECT_EQ(GetText(*both.file, 0), "of another");
+}
+
 }  // namespace
 }  // namespace mpool

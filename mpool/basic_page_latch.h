@@ -94,9 +94,11 @@ inline void BasicPageLatch<Platform>::Withdraw(Header& header, Word* entry) {
   if (platform_.PutNeedsFence()) [[unlikely]] {
     // Where membarrier is refused: pairs with the waiter's CAS of WAITERS and
     // its look at the entry, all four in the single order.
+    // quiet: its callers pass steps.
     entry->exchange(0, std::memory_order_seq_cst);
     seen = header.state.load(std::memory_order_seq_cst);
   } else {
+    // quiet: its callers pass steps.
     entry->store(0, std::memory_order_release);
     seen = header.state.load(std::memory_order_relaxed);
   }
@@ -115,6 +117,7 @@ State BasicPageLatch<Platform>::ChangeAndWake(Header& header, F&& make) {
     return next.has(State::kXPending) ? next : next.Without(State::kWaiters);
   };
   State seen = header.Load();
+  // quiet: its callers pass steps.
   while (!header.Change(&seen, changed(seen))) {
   }
   if (seen.has(State::kWaiters)) platform_.WakeAll(&header.state);
@@ -221,6 +224,7 @@ void BasicPageLatch<Platform>::WaitForReader(uint32_t self, Header& header,
                                              const Deadline& deadline) {
   State seen = header.Load();
   while (!seen.has(State::kWaiters) &&
+         // quiet: who dies asleep is only woken in vain.
          !header.Change(&seen, seen.With(State::kWaiters))) {
   }
   platform_.Barrier();
@@ -256,6 +260,7 @@ std::optional<uint32_t> BasicPageLatch<Platform>::WaitForChange(
   if (!seen.has(State::kWaiters)) {
     State expected = seen;
     seen = seen.With(State::kWaiters);
+    // quiet: who dies asleep is only woken in vain.
     if (!header.Change(&expected, seen)) return std::nullopt;
   }
   platform_.Sleep(&header.state, seen.bits, deadline);

@@ -141,6 +141,7 @@ template <class Word>
 template <class Word>
 [[gnu::always_inline]] inline bool ChangeState(Word& word, State* expected,
                                                State desired) {
+  // quiet: its callers pass steps.
   return word.compare_exchange_strong(expected->bits, desired.bits,
                                       std::memory_order_seq_cst);
 }

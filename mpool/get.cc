@@ -88,6 +88,7 @@ absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
   Request request = MakeRequest(file, page, Mode::kExclusive, {});
   request.create = true;
   request.fresh = true;
+  request.keep_image = file.atomic_update;  // somebody may have brought it in
   request.frame = header;
   const absl::StatusOr<Pin> pin = GetSlow(*self, request);
   // Somebody who knew the number has brought the page in already.
@@ -222,8 +223,8 @@ absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
   Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
   State seen = header.Load();
-  // quiet: a maker that dies from here on has the page lost again.
   if (seen.phase() != Phase::kPoisoned || header.key.load() != request.key ||
+      // quiet: a maker that dies from here on has the page lost again.
       !header.Change(&seen,
                      seen.WithPhase(Phase::kValid)
                          .With(State::kX | State::kHint | State::kDirty)

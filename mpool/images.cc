@@ -63,8 +63,9 @@ void Images::Keep(Image& image, const BufferHeader& header, FrameIndex frame,
   MPOOL_STEP("mpool.image.copied");
   image.word.store(frame | kWhole | (in_group ? kInGroup : 0),
                    std::memory_order_release);
-  // The page's bytes must not be seen changed before the image is whole.
-  std::atomic_thread_fence(std::memory_order_release);
+  // A death leaves a prefix of the thread's stores: only the compiler could
+  // change a byte of the page before the image is whole.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   MPOOL_STEP("mpool.image.whole");
 }
 

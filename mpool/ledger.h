@@ -50,6 +50,7 @@ using Holder = BasicHolder<EntryWord>;
 template <class Word>
 [[gnu::always_inline]] inline void PublishEntry(Word* entry, FrameIndex frame,
                                                 Mode mode) {
+  // quiet: its callers pass steps.
   entry->exchange(Entry::Make(frame, mode).word, std::memory_order_seq_cst);
 }
 // Whether the entry names `frame`; with `only`, in that mode. `*seen` is what
@@ -75,6 +76,7 @@ class Ledger {
     for (uint32_t i = 0; i < kLedgerEntries; ++i) {
       if (slot.entries[i].load(std::memory_order_relaxed) != 0) continue;
       if (i >= slot.used.load(std::memory_order_relaxed)) {
+        // quiet: an entry of zeros holds nothing.
         slot.used.store(i + 1, std::memory_order_seq_cst);
       }
       return &slot.entries[i];

@@ -101,6 +101,7 @@ class PageLatch {
   // `make` turns the value that is there into the new one.
   template <class F>
   State ChangeAndWake(BufferHeader& header, F&& make) {
+    // quiet: its callers pass steps.
     return steps_.ChangeAndWake(header, make);
   }
 

@@ -25,6 +25,7 @@ class BasicLatch {
   template <class Watch>
   void Lock(uint32_t self, Watch& watch) {
     uint32_t expected = 0;
+    // quiet: Latch::Lock goes on to the step.
     if (!word_.compare_exchange_strong(expected, self,
                                        std::memory_order_acquire,
                                        std::memory_order_relaxed)) {
@@ -70,6 +71,7 @@ class BasicLatch {
     }
     return false;
   }
+  // quiet: its callers pass steps.
   bool Reset() { return word_.exchange(0, std::memory_order_acq_rel) != 0; }
 
  private:

@@ -115,7 +115,7 @@ void Region::RepairRows(const Thread& self, uint32_t process,
   underway = &here;
   // Those of the outer repairs too: what they held is given back by nobody but
   // this thread, which must not wait for it. Their rows can be done again.
-  const auto is_dead = IsOfRepairUnderway;
+  const auto is_dead = [](uint32_t id) { return IsOfRepairUnderway(id); };
   ClearLedgers(dead, report);
   tenant_->RepairTenant(self, process, is_dead, report);
   MPOOL_STEP("region.repair.tenant");
