@@ -46,8 +46,9 @@ std::set<std::string> AllSteps() {
 }  // namespace
 
 std::vector<std::string> StepNames(std::string_view prefix) {
+  static const std::set<std::string> all = AllSteps();
   std::vector<std::string> names;
-  for (const std::string& name : AllSteps()) {
+  for (const std::string& name : all) {
     if (name.starts_with(prefix)) names.push_back(name);
   }
   if (names.empty()) {
