@@ -92,7 +92,8 @@ constexpr std::string_view kDamaged = "its header is damaged";
 constexpr absl::Duration kDying = absl::Seconds(2);
 
 // Why nobody can use the region; empty if it is whole. It may be growing: its
-// memory is there before its header says so, and is measured after that.
+// memory is there first, then size_bytes says so, then heap_end. They are read
+// in the other order, so that each is at least what the one before was.
 absl::StatusOr<std::string_view> WhyUnsound(const RegionHeader& header,
                                             const os::File& home,
                                             const FixedHeader& descriptor) {
@@ -104,12 +105,12 @@ absl::StatusOr<std::string_view> WhyUnsound(const RegionHeader& header,
                   sizeof(fixed->creation_id)) != 0) {
     return "its memory belongs to another creation";
   }
+  const uint64_t heap_end = header.heap_end.load(std::memory_order_acquire);
   const uint64_t end = header.size_bytes.load(std::memory_order_acquire);
   MPOOL_ASSIGN_OR_RETURN(
       const uint64_t size,
       os::MappingSize(static_cast<Backing>(descriptor.backing), home,
                       descriptor.segment));
-  const uint64_t heap_end = header.heap_end.load(std::memory_order_acquire);
   if (heap_end <= end && heap_end > size) return kCutShort;
   const uint64_t root = header.root.load(std::memory_order_acquire);
   if (end < sizeof(RegionHeader) || end > fixed->reserved_bytes ||

@@ -65,30 +65,40 @@ TEST_F(AttachTest, TheFirstCreatesTheSecondJoinsAndTheNextAdopts) {
   ExpectOneEnvironment();
 }
 
-// Grows its region once somebody has measured it.
+// Grows its region's heap once somebody has measured it so many times.
 Attachment* grower = nullptr;
+int measured = 0;
 int MeasureThenGrow(int dir, const char* path, int flags, unsigned mask,
                     struct statx* info) {
   const int result = os::RealSyscalls().statx(dir, path, flags, mask, info);
   if (grower == nullptr) return result;
   const uint64_t size = grower->region().header()->size_bytes.load();
-  if (info->stx_size != size) return result;
-  EXPECT_THAT(std::exchange(grower, nullptr)->region().Grow(size + 65536),
-              IsOk());
+  if (info->stx_size != size || --measured > 0) return result;
+  Attachment& here = *std::exchange(grower, nullptr);
+  const uint64_t more = here.heap().Stats(here.self()).largest_free_bytes;
+  EXPECT_THAT(here.heap().Allocate(here.self(), more + 65536, 16), IsOk());
+  EXPECT_GT(here.region().header()->size_bytes.load(), size);
   return result;
 }
 
 TEST_F(AttachTest, ARegionThatGrowsMeanwhileIsJoined) {
   auto first = *Attachment::Open(home_.path());
   os::Sys().statx = MeasureThenGrow;
-  grower = first.get();
-  auto second = *Attachment::Open(home_.path());
-  EXPECT_EQ(grower, nullptr);
-  EXPECT_EQ(second->region().attached(), Attached::kJoined);
-  grower = first.get();
-  EXPECT_THAT(InspectRegion(home_.path(), first->region().fixed().signature),
-              IsOk());
-  EXPECT_EQ(grower, nullptr);
+  for (const int times : {1, 2}) {
+    measured = times;
+    grower = first.get();
+    auto second = Attachment::Open(home_.path());
+    ASSERT_THAT(second, IsOk()) << "grown when it was measured " << times;
+    EXPECT_EQ(grower, nullptr);
+    EXPECT_EQ((*second)->region().attached(), Attached::kJoined);
+    ASSERT_THAT((*second)->Leave(), IsOk());
+    measured = times;
+    grower = first.get();
+    EXPECT_THAT(
+        InspectRegion(home_.path(), first->region().fixed().signature),
+        IsOk());
+    EXPECT_EQ(grower, nullptr);
+  }
 }
 
 TEST_F(AttachTest, OnlyTheLastOneIsTheLast) {
