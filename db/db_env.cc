@@ -79,8 +79,7 @@ absl::Status DbEnv::Resize(uint64_t) {
 
 absl::Status DbEnv::ClearPanic() {
   if (env_ == nullptr) return Closed();
-  env_->pool().ClearPanic();
-  return absl::OkStatus();
+  return env_->pool().ClearPanic();
 }
 
 absl::StatusOr<RepairReport> DbEnv::FailCheck() {

@@ -221,7 +221,7 @@ TEST_F(FileTest, AWaitThatIsOverNamesTheHoldersPid) {
       options.wait = wait;
       EXPECT_THAT(both_.file->GetForUpdate(7, options),
                   Fails(StatusCode::kDeadlineExceeded, "page 7", pid,
-                        "must put the page"));
+                        "wait longer"));
       if (!for_update) continue;
       EXPECT_THAT(both_.file->Get(7, options),
                   Fails(StatusCode::kDeadlineExceeded, "page 7", pid));

@@ -2,6 +2,9 @@
 //
 // holders_test.cc - who holds what, as one sees it who does not join.
 
+#include <fcntl.h>
+#include <sys/resource.h>
+
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -78,6 +81,31 @@ TEST_F(HoldersTest, AreNamedWhileTheyLiveAndAfterTheyDied) {
                                    "dead " + PageOf(2) + " pinned"));
   EXPECT_THAT(both.env->FailCheck(), IsOk());
   EXPECT_THAT(HeldBy(pid), ElementsAre());
+}
+
+TEST_F(HoldersTest, AreRepairedByAProcessThatHasNoFdLeft) {
+  Child holder([&](Channel& parent) -> std::string {
+    auto there = *OpenBoth(home_.path());
+    EXPECT_THAT(PutText(*there.file, 0, "put"), IsOk());
+    const auto changed = *there.file->GetForUpdate(0);
+    parent.Say("held");
+    return parent.Hear();
+  });
+  Child survivor([&](Channel& parent) -> std::string {
+    auto here = *OpenBoth(home_.path());
+    const rlimit few{64, 64};
+    ::setrlimit(RLIMIT_NOFILE, &few);
+    while (::open("/dev/null", O_RDONLY) >= 0) {
+    }
+    parent.Say("none left");
+    parent.Hear();
+    return test::GetText(*here.file, 0);
+  });
+  ASSERT_EQ(holder.Hear(), "held");
+  ASSERT_EQ(survivor.Hear(), "none left");
+  ASSERT_EQ(holder.Kill(), test::kKilled);
+  survivor.Say("go");
+  EXPECT_EQ(survivor.End(), "put");
 }
 
 TEST_F(HoldersTest, OfAHomeWithoutAnEnvironmentIsNotFound) {

@@ -120,12 +120,25 @@ TEST_F(PanicTest, ASurvivorRecoversByOpeningItsHomeOnceMore) {
   EXPECT_EQ(GetLetter(*both.file, 1), 'b');
 }
 
-TEST_F(PanicTest, APageThatIsNotMadeAnewStaysLost) {
+TEST_F(PanicTest, IsNotClearedWhileAPageIsLost) {
   Die();
   Opened both = OpenLogged(home_.path(), Options(/*recover=*/true));
-  EXPECT_THAT(both.env->ClearPanic(), IsOk());
-  EXPECT_THAT(both.file->Get(1), Fails(StatusCode::kDataLoss, "page 1 of"));
+  EXPECT_THAT(both.env->ClearPanic(),
+              Fails(StatusCode::kFailedPrecondition, "page 1 of", "lost"));
+  EXPECT_EQ(both.env->Stats().panicked, 1u);
   EXPECT_EQ(GetLetter(*both.file, 0), 'a');
+  EXPECT_THAT(both.file->Get(1), Fails(StatusCode::kDataLoss, "page 1 of"));
+}
+
+TEST_F(PanicTest, WhoRecoveredOnceIsStoppedByTheNext) {
+  Opened both = OpenLogged(home_.path(), Options(/*recover=*/true));
+  Die();
+  ASSERT_THAT(both.env->FailCheck(), IsOk());
+  EXPECT_THAT(both.file->Get(0), IsPanic());
+  Recover();
+  Die();
+  ASSERT_THAT(both.env->FailCheck(), IsOk());
+  EXPECT_THAT(both.file->Get(0), IsPanic());
 }
 
 TEST_F(PanicTest, APageThatEqualsItsFileIsReadAgain) {

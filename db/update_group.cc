@@ -2,6 +2,7 @@
 
 #include "mpool/update_group.h"
 
+#include "absl/strings/str_cat.h"
 #include "db/environment.h"
 #include "mpool/env.h"
 #include "mpool/file.h"
@@ -13,6 +14,12 @@ namespace {
 absl::Status Closed() {
   return absl::FailedPreconditionError(
       "add a page to an UpdateGroup: its environment or file was closed");
+}
+
+absl::Status OfAnother(const std::string& path) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "add a page of ", path, " to an UpdateGroup: the file was opened in "
+      "another environment; use one group for each"));
 }
 
 }  // namespace
@@ -27,11 +34,13 @@ UpdateGroup::~UpdateGroup() = default;
 absl::StatusOr<WritePage*> UpdateGroup::Add(MPoolFile& file, PageNo page,
                                             const GetOptions& options) {
   if (group_ == nullptr || file.file_ == nullptr) return Closed();
+  if (!group_->IsOf(file.env_->pool())) return OfAnother(file.file_->path);
   return group_->Add(*file.file_, page, options);
 }
 
 absl::StatusOr<WritePage*> UpdateGroup::AddNew(MPoolFile& file) {
   if (group_ == nullptr || file.file_ == nullptr) return Closed();
+  if (!group_->IsOf(file.env_->pool())) return OfAnother(file.file_->path);
   return group_->AddNew(*file.file_);
 }
 

@@ -233,14 +233,17 @@ absl::Status FileTable::Match(FileEntry& entry, const Request& request,
   const bool complete = !seen.is_unknown() &&
                         entry.write_count.load() == entry.seen_count.load();
   absl::Status dropped = drop(index);
-  if (!dropped.ok() && !same_lsn) {
+  const bool changed = complete && seen.BytesDiffer(info);
+  if (!dropped.ok() && !changed &&
+      (page_bytes != request.page_bytes || !same_lsn)) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "open file ", request.path, " with another FileOptions::lsn_offset "
-        "than before: the environment holds unwritten pages of it (",
-        dropped.ToString(), "); open it as before, and Sync"));
+        "open file ", request.path, " with pages of ", request.page_bytes,
+        " bytes and lsn_offset ", request.lsn_offset, ": the environment "
+        "holds unwritten pages of ", page_bytes, " bytes and lsn_offset ",
+        static_cast<int>(entry.lsn_place.load()) - 1, " of it (",
+        dropped.message(), "); open it as before, and Sync"));
   }
-  if (!dropped.ok() && ((complete && seen.BytesDiffer(info)) ||
-                        page_bytes != request.page_bytes)) {
+  if (!dropped.ok() && changed) {
     return absl::FailedPreconditionError(absl::StrCat(
         "open file ", request.path, ": it was changed by others while the "
         "environment holds unwritten pages of it (", dropped.ToString(),

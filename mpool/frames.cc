@@ -134,8 +134,11 @@ absl::Status FrameTable::MakeHeaders(const region::Thread& self,
   Extent& extent = extents_[index];
   const uint64_t page_bytes = ClassBytes(page_class);
   if (page_bytes >= kHeaderPageBytes) {
-    // quiet: the step is below.
-    extent.headers.store(HeadersOfLarge(index), std::memory_order_release);
+    const uint64_t own = HeadersOfLarge(index);
+    // A cutter that died may have left some for small pages.
+    if (extent.headers.load(std::memory_order_relaxed) != own) {
+      region_.heap().FreeLinked(self, &extent.headers, own);
+    }
   } else {
     const uint64_t need = frames * sizeof(BufferHeader);
     const uint64_t left = extent.headers.load(std::memory_order_relaxed);

@@ -54,7 +54,7 @@ ReadPage Pool::FlushHits(ThreadContext& self, BufferHeader& header,
 absl::StatusOr<WritePage> Pool::GetForUpdate(const OpenedFile& file,
                                              PageNo page,
                                              const GetOptions& options,
-                                             bool keep_image) {
+                                             bool in_group) {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
   if (file.read_only) {
     return absl::PermissionDeniedError(absl::StrCat(
@@ -62,7 +62,8 @@ absl::StatusOr<WritePage> Pool::GetForUpdate(const OpenedFile& file,
         " for update: the file was opened with FileOptions::read_only"));
   }
   Request request = MakeRequest(file, page, Mode::kExclusive, options);
-  request.keep_image = keep_image || file.atomic_update;
+  request.keep_image = in_group || file.atomic_update;
+  request.in_group = in_group;
   MPOOL_ASSIGN_OR_RETURN(const Pin pin, GetSlow(*self, request));
   return WritePage(pin);
 }
@@ -185,7 +186,7 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
   }
   if (entered == Enter::kGranted && drained.ok()) {
     if (image != nullptr) KeepImage(*image, header);
-    self.NoteExclusive();
+    Ledger::NoteTime(entry);
     if (!request.scan && Touch(self, header)) policy_->ApplyHits(self);
     self.Count(Counter::hits);
     return MakePin(self, header, entry);
@@ -194,7 +195,7 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
   if (image != nullptr) Images::Drop(*image);
   MPOOL_RETURN_IF_ERROR(drained);
   if (entered == Enter::kPoisoned) {
-    if (!request.create) return Poisoned(request, header);
+    if (!request.create || request.in_group) return Poisoned(request, header);
     return Overwrite(self, request, header);
   }
   if (entered == Enter::kBusy) {
@@ -203,10 +204,12 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
   return std::nullopt;
 }
 
-// A page that equals its file needs none: repair reads it again.
+// A page that equals its file needs none: repair reads it again. One that is
+// UNSYNCED may turn dirty under X, by an fsync that fails.
 // REQUIRES: the caller has X.
 void Pool::KeepImage(region::Image& image, const BufferHeader& header) {
-  if (header.Load().has(State::kDirty | State::kWriting)) {
+  if (header.Load().has(State::kDirty | State::kWriting |
+                        State::kUnsynced)) {
     Images::Keep(image, header, frames_.IndexOf(header), frames_.bytes(header),
                  /*in_group=*/false);
   } else {

@@ -35,24 +35,29 @@ absl::Status Group::Begin() {
   }
   thread_ = self->thread;
   generation_ = self->generation;
-  SetState(GroupState::kOpen);
-  MPOOL_STEP("mpool.group.open");
   return absl::OkStatus();
 }
 
 void Group::End() {
   members_.clear();
+  const absl::StatusOr<ThreadContext*> self = pool_.Self();
+  if (!IsInherited() && self.ok() && (*self)->thread.id == thread_.id) {
+    pool_.images_.Trim(thread_);
+  }
   thread_ = {};
 }
 
 absl::StatusOr<WritePage*> Group::Add(const OpenedFile& file, PageNo page,
                                       const GetOptions& options) {
   MPOOL_RETURN_IF_ERROR(Begin());
+  if (page > kMaxPageNo) {  // the error says so
+    return Take(pool_.GetForUpdate(file, page, options, /*in_group=*/true));
+  }
   for (Member& member : members_) {
     const uint64_t key = member.pin.header->key.load();
     if (key == PageKey::Make(file.file_key, page)) return &member.view;
   }
-  return Take(pool_.GetForUpdate(file, page, options, /*keep_image=*/true));
+  return Take(pool_.GetForUpdate(file, page, options, /*in_group=*/true));
 }
 
 absl::StatusOr<WritePage*> Group::AddNew(const OpenedFile& file) {
@@ -67,6 +72,10 @@ absl::StatusOr<WritePage*> Group::Take(absl::StatusOr<WritePage> got) {
   if (!image.ok()) {
     pool_.PutExclusive(pin, /*changed=*/false);
     return image.status();
+  }
+  if (members_.empty()) {
+    SetState(GroupState::kOpen);
+    MPOOL_STEP("mpool.group.open");
   }
   Pin view = pin;
   view.entry = nullptr;

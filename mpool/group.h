@@ -26,6 +26,7 @@ class Group {
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
 
+  bool IsOf(const Pool& pool) const { return &pool_ == &pool; }
   absl::StatusOr<WritePage*> Add(const OpenedFile& file, PageNo page,
                                  const GetOptions& options);
   absl::StatusOr<WritePage*> AddNew(const OpenedFile& file);
@@ -40,7 +41,7 @@ class Group {
   };
 
   absl::Status Begin();
-  bool IsOpen() const { return thread_.slot != nullptr; }
+  bool IsOpen() const { return !members_.empty(); }
   bool IsInherited() const { return generation_ != pool_.generation(); }
   absl::StatusOr<WritePage*> Take(absl::StatusOr<WritePage> got);
   absl::StatusOr<region::Image*> ImageOf(const Pin& pin);
@@ -48,7 +49,7 @@ class Group {
   void End();
 
   Pool& pool_;
-  region::Thread thread_;  // whose group it is; none before the first page
+  region::Thread thread_;  // whose group it is, once it has a page
   uint32_t generation_ = 0;
   std::deque<Member> members_;
 };

@@ -32,9 +32,8 @@ namespace mpool::internal {
   MPOOL_STEP("mpool.get.publish");
   Ledger::Publish(entry, frame, ModeOf(options));
   MPOOL_STEP("mpool.get.published");
-  const uint64_t panic = panic_.load(std::memory_order_relaxed)
-                             ->load(std::memory_order_relaxed);
-  if (IsHindered(header, key) || panic != 0) [[unlikely]] {
+  if (IsHindered(header, key) ||
+      panic_->load(std::memory_order_relaxed) != 0) [[unlikely]] {
     return GetOther(file, PageKey::Page(key), options, entry);
   }
   ThreadContext::Count(slot, Counter::hits);

@@ -42,7 +42,7 @@ class Collector {
 
  private:
   void Add(uint32_t thread, uint32_t process, std::string what,
-           uint64_t since) {
+           absl::Duration held) {
     if (process == 0 || process > kMaxProcesses) return;
     const ProcessSlot& slot = region_.header()->processes[process - 1];
     Holding holding;
@@ -51,12 +51,13 @@ class Collector {
     holding.process_slot = process;
     holding.thread = thread;
     holding.what = std::move(what);
-    holding.held = Since(since, now_);
+    holding.held = held;
     holding.dead = !is_alive_(process);
     holdings_.push_back(std::move(holding));
   }
-  void AddOf(uint32_t thread, std::string what, uint64_t since = 0) {
-    Add(thread, region_.ProcessSlotOf(thread), std::move(what), since);
+  void AddOf(uint32_t thread, std::string what,
+             absl::Duration held = absl::ZeroDuration()) {
+    Add(thread, region_.ProcessSlotOf(thread), std::move(what), held);
   }
 
   void Processes() {
@@ -68,7 +69,7 @@ class Collector {
           word.state == SlotState::kRepairing
               ? absl::StrCat("process slot ", i, ", which is being repaired")
               : absl::StrCat("process slot ", i),
-          slot.attached_ns.load());
+          Since(slot.attached_ns.load(), now_));
     }
   }
 
@@ -90,7 +91,7 @@ class Collector {
                          exclusive                      ? " for update"
                          : entry.mode() == Mode::kPin ? " pinned"
                                                         : " to read"),
-            exclusive ? slot.exclusive_ns.load() : 0);
+            entry.Age());
     });
   }
 

@@ -18,17 +18,30 @@ constexpr uint64_t kAnnounced = uint64_t{1} << 32;
 constexpr uint64_t kWhole = uint64_t{2} << 32;
 constexpr uint64_t kInGroup = uint64_t{4} << 32;
 
+// Images that a thread keeps for its next pages.
+constexpr uint32_t kKeptImages = 8;
+
 bool Names(uint64_t word, FrameIndex frame, uint64_t step) {
   return static_cast<FrameIndex>(word) == frame && (word & step) != 0;
 }
 
 }  // namespace
 
+void Images::Trim(const region::Thread& self) {
+  // A guard that moved to another thread looks at the images as it is put;
+  // its ledger entry goes after that.
+  if (!region_.IsLedgerEmpty(self)) return;
+  region_.FreeImages(self, *self.slot, kKeptImages);
+}
+
 absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
                                         FrameIndex frame, uint32_t bytes) {
   Image* image = nullptr;
   std::atomic<uint64_t>* link = &self.slot->images;
   uint32_t count = 0;
+  region_.ForEachImage(*self.slot, [&](Image&) { ++count; });
+  if (count > kKeptImages) Trim(self);
+  count = 0;
   region_.ForEachImage(*self.slot, [&](Image& kept) {
     link = &kept.next;
     ++count;

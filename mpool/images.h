@@ -55,6 +55,8 @@ class Images {
                    FrameIndex frame, std::span<const std::byte> page,
                    bool in_group);
   static void Drop(region::Image& image);
+  // Gives back what the thread will hardly need again, unless it holds pages.
+  void Trim(const region::Thread& self);
   // Drops the image that the thread has of the frame at that version, if any.
   void DropOf(region::ThreadSlot& slot, FrameIndex frame, uint32_t version);
   // The whole image that the thread has of the frame as it is; or nullptr.

@@ -13,26 +13,38 @@
 #ifndef MPOOL_MPOOL_LEDGER_H_
 #define MPOOL_MPOOL_LEDGER_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "mpool/buffer_header.h"
+#include "os/clock.h"
 #include "region/region.h"
 
 namespace mpool::internal {
 
 enum class Mode : uint64_t { kNone = 0, kShared = 1, kPin = 2, kExclusive = 3 };
 
-// An entry: frame 32 (low) | mode 32.
+// An entry: frame 32 (low) | mode 8 | since when 24, of those for update.
 struct Entry {
   uint64_t word = 0;
   static Entry Make(FrameIndex frame, Mode mode) {
     return {static_cast<uint64_t>(mode) << 32 | frame};
   }
   FrameIndex frame() const { return static_cast<FrameIndex>(word); }
-  Mode mode() const { return static_cast<Mode>(word >> 32); }
+  Mode mode() const { return static_cast<Mode>(word >> 32 & 0xff); }
+  // For how long, modulo three days; zero where nobody noted it.
+  absl::Duration Age() const {
+    constexpr uint64_t kUnits = (uint64_t{1} << 24) - 1;
+    if (word >> 40 == 0) return absl::ZeroDuration();
+    return absl::Nanoseconds(static_cast<int64_t>(
+        ((Now() - (word >> 40)) & kUnits) << kUnitShift));
+  }
+  static constexpr int kUnitShift = 24;  // 17 ms
+  static uint64_t Now() { return os::CoarseNs() >> kUnitShift; }
 };
 
 using EntryWord = std::atomic<uint64_t>;
@@ -102,6 +114,15 @@ class Ledger {
 
   static void Publish(EntryWord* entry, FrameIndex frame, Mode mode) {
     PublishEntry(entry, frame, mode);
+  }
+
+  // When the entry's page was got for update; for people.
+  // REQUIRES: X of the page, so that nobody waits for this word.
+  static void NoteTime(EntryWord* entry) {
+    const uint64_t now = std::max<uint64_t>(Entry::Now() & 0xffffff, 1);
+    // quiet: nothing is decided by it.
+    entry->store(entry->load(std::memory_order_relaxed) | now << 40,
+                 std::memory_order_relaxed);
   }
 
   // The first entry, other than `own`, that names `frame`; with `only`, in that

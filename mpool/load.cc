@@ -89,7 +89,7 @@ absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
   MPOOL_STEP("mpool.load.entered");
   header->reference.store(0, std::memory_order_relaxed);
   const bool exclusive = request.mode == Mode::kExclusive;
-  if (exclusive) self.NoteExclusive();
+  if (exclusive) Ledger::NoteTime(*ledger_entry);
   const bool dirty = !exists && !exclusive;
   latch_.ChangeAndWake(*header, [&](State s) {
     const State valid = s.WithPhase(Phase::kValid);

@@ -51,11 +51,22 @@ absl::Status PageLatch::WaitForChange(const region::Thread& self,
 absl::Status PageLatch::TimedOut(const BufferHeader& header,
                                  std::optional<uint32_t> holder) const {
   if (!holder.has_value()) return absl::OkStatus();
+  const region::Region& region = steps_.platform().region;
+  std::string since;
+  if (const region::ThreadSlot* slot = region.SlotOf(*holder)) {
+    region.ForEachEntry(*slot, [&](const EntryWord& word) {
+      const Entry entry{word.load(std::memory_order_relaxed)};
+      if (entry.frame() != steps_.platform().IndexOf(header)) return;
+      if (entry.mode() != Mode::kExclusive) return;
+      since = absl::StrCat(", for update for ",
+                           absl::FormatDuration(entry.Age()));
+    });
+  }
   const uint64_t key = header.key.load(std::memory_order_relaxed);
-  return absl::DeadlineExceededError(
-      absl::StrCat("wait for page ", PageKey::Page(key), ": held by ",
-                   steps_.platform().region.Describe(*holder),
-                   "; it must put the page, or the call must wait longer"));
+  return absl::DeadlineExceededError(absl::StrCat(
+      "wait for page ", PageKey::Page(key), ": held by ",
+      region.Describe(*holder), since,
+      "; wait longer, or see what else it holds with 'mpool holders'"));
 }
 
 }  // namespace mpool::internal

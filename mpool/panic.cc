@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
+#include "os/status.h"
 #include "os/step.h"
 
 namespace mpool::internal {
@@ -27,9 +28,10 @@ void Pool::SetPanic(uint64_t key, RepairReport* report) {
 }
 
 absl::Status Pool::CheckPanic() const {
-  const uint64_t word = panic_.load(std::memory_order_relaxed)
-                            ->load(std::memory_order_acquire);
-  return word == 0 ? absl::OkStatus() : Panicked(word);
+  const uint64_t word = panic_->load(std::memory_order_acquire);
+  return word == 0 || word == recovered_.load(std::memory_order_relaxed)
+             ? absl::OkStatus()
+             : Panicked(word);
 }
 
 absl::Status Pool::PanicOfAll() const {
@@ -60,14 +62,43 @@ absl::Status Pool::Panicked(uint64_t word) const {
 }
 
 void Pool::AllowPanicked() {
-  panic_.store(&kNoPanic, std::memory_order_relaxed);
+  recovered_.store(region_.header()->panic.load(std::memory_order_acquire),
+                   std::memory_order_relaxed);
 }
 
-void Pool::ClearPanic() {
-  MPOOL_STEP("mpool.panic.clear");
-  region_.header()->panic.store(0, std::memory_order_release);
-  MPOOL_STEP("mpool.panic.cleared");
-  panic_.store(&region_.header()->panic, std::memory_order_relaxed);
+std::optional<uint64_t> Pool::LostLoggedPage() const {
+  std::optional<uint64_t> lost;
+  frames_.ForEachHeader([&](const BufferHeader& header) {
+    const uint64_t key = header.key.load();
+    const FileEntry* file = files_.At(PageKey::FileIndex(key));
+    if (header.Load().phase() == Phase::kPoisoned && file != nullptr &&
+        HasLsn(*file)) {
+      lost = key;
+    }
+  });
+  return lost;
+}
+
+// The word goes before the last look: a page that is lost meanwhile sets it
+// again, or is seen here.
+absl::Status Pool::ClearPanic() {
+  MPOOL_RETURN_IF_ERROR(Self().status());
+  std::optional<uint64_t> lost = LostLoggedPage();
+  if (!lost.has_value()) {
+    MPOOL_STEP("mpool.panic.clear");
+    region_.header()->panic.store(0, std::memory_order_seq_cst);
+    MPOOL_STEP("mpool.panic.cleared");
+    recovered_.store(0, std::memory_order_relaxed);
+    lost = LostLoggedPage();
+    RepairReport report;
+    if (lost.has_value()) SetPanic(*lost, &report);
+  }
+  if (!lost.has_value()) return absl::OkStatus();
+  const FileEntry* file = files_.At(PageKey::FileIndex(*lost));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "clear the panic of ", region_.home().path(), ": page ",
+      PageKey::Page(*lost), " of ", files_.PathOf(*file), " is still lost; "
+      "make it anew from the log, with GetForUpdate and GetOptions::create"));
 }
 
 }  // namespace mpool::internal

@@ -134,7 +134,7 @@ absl::Status Pool::Start() {
         region_.fixed().policy, " is not known to this library"));
   }
   wants_hits_ = policy_->wants_hits();
-  panic_.store(&region_.header()->panic, std::memory_order_relaxed);
+  panic_ = &region_.header()->panic;
   std::lock_guard<std::mutex> lock(LivePools().mutex);
   LivePools().pools[region_.generation()] = this;
   return absl::OkStatus();

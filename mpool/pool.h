@@ -82,10 +82,11 @@ class Pool final : public region::Tenant {
   // Get and PutShared are in hit.h.
   absl::StatusOr<ReadPage> Get(const OpenedFile& file, PageNo page,
                                const GetOptions& options);
-  // `keep_image`: a before-image whatever the file's own wish.
+  // `in_group`: a before-image whatever the file's own wish; and a page that
+  // was lost has none, so that it must be made anew by itself.
   absl::StatusOr<WritePage> GetForUpdate(const OpenedFile& file, PageNo page,
                                          const GetOptions& options,
-                                         bool keep_image = false);
+                                         bool in_group = false);
   absl::StatusOr<WritePage> New(const OpenedFile& file);
   void PutShared(const Pin& pin);
   void PutExclusive(const Pin& pin, bool changed);
@@ -104,7 +105,7 @@ class Pool final : public region::Tenant {
   absl::Status PanicOfAll() const;
   // This process goes on in spite of it, to recover.
   void AllowPanicked();
-  void ClearPanic();
+  absl::Status ClearPanic();
 
   EnvStats Stats() const;
   // From a region that is only looked at.
@@ -136,6 +137,7 @@ class Pool final : public region::Tenant {
     bool scan = false;
     bool fresh = false;  // nobody but the caller can have made this page
     bool keep_image = false;
+    bool in_group = false;
     mutable BufferHeader* frame = nullptr;  // taken for it, for the first load
     os::Deadline deadline{absl::InfiniteDuration()};
   };
@@ -237,6 +239,7 @@ class Pool final : public region::Tenant {
 
   // panic.cc
   void SetPanic(uint64_t key, RepairReport* report);
+  std::optional<uint64_t> LostLoggedPage() const;
   [[gnu::noinline]] absl::Status Panicked(uint64_t word) const;
 
   // adopt.cc
@@ -275,8 +278,9 @@ class Pool final : public region::Tenant {
   WriteBack write_back_{frames_, files_, ledger_, latch_};
   std::unique_ptr<Replacement> policy_;
   bool wants_hits_ = false;
-  // The region's panic word; of a process that recovers, one that is 0.
-  std::atomic<const std::atomic<uint64_t>*> panic_ = &kNoPanic;
+  const std::atomic<uint64_t>* panic_ = &kNoPanic;  // the region's word
+  // The panic that this process recovers from.
+  std::atomic<uint64_t> recovered_{0};
   uint32_t* const generation_ = region_.generation_word();
 };
 

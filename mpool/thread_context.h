@@ -43,11 +43,6 @@ struct ThreadContext {
   // Where write-back copies pages to; made at the first use.
   std::unique_ptr<std::byte[]> staging;
 
-  // It holds a page for update from now on; for people.
-  void NoteExclusive() {
-    thread.slot->exclusive_ns.store(os::CoarseNs(), std::memory_order_relaxed);
-  }
-
   // Only this thread stores to its counters.
   void Count(Counter counter, uint64_t n = 1) {
     Count(*thread.slot, counter, n);

@@ -8,6 +8,7 @@
 // once for many, and the hit rate is the policy's own.
 
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
@@ -62,14 +63,16 @@ absl::StatusOr<BufferHeader*> Pool::TakeVictim(ThreadContext& self,
                                                uint32_t page_class) {
   Replacement::Search search{.page_class = page_class};
   absl::Status failure;
+  std::set<uint64_t> unwritable;  // files
   while (BufferHeader* header = policy_->NextVictim(self, search)) {
     if (frames_.TryTake(self.thread, *header)) return header;
     Evicted evicted = TryEvict(self, *header);
-    // Once a write has failed, only clean pages are of use.
-    if (evicted == Evicted::kDirty && failure.ok()) {
-      failure = WriteVictims(self, *header);
+    const uint64_t file = PageKey::FilePart(header->key.load());
+    if (evicted == Evicted::kDirty && !unwritable.contains(file)) {
+      failure.Update(WriteVictims(self, *header));
       self.Count(Counter::dirty_evictions);
       evicted = TryEvict(self, *header);
+      if (evicted == Evicted::kDirty && !failure.ok()) unwritable.insert(file);
     }
     if (evicted == Evicted::kFreed && frames_.TryTake(self.thread, *header)) {
       self.Count(Counter::evictions);

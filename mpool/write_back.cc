@@ -64,6 +64,8 @@ void WriteBack::End(BufferHeader& header, bool written) {
 absl::Status WriteBack::Write(ThreadContext& self,
                               std::vector<BufferHeader*> headers,
                               uint64_t* written) {
+  // Pages are entered one at a time.
+  MPOOL_RETURN_IF_ERROR(ledger_.FreeEntry(self.thread).status());
   // The keys may change under the sort; a page out of order costs a call.
   std::vector<std::pair<uint64_t, BufferHeader*>> sorted;
   sorted.reserve(headers.size());

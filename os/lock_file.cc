@@ -184,7 +184,7 @@ absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
                                         bool create, int permissions) {
   MPOOL_ASSIGN_OR_RETURN(const FileInfo info, dir.Info());
   LockFile file(&dir, info.identity, name, create, permissions);
-  MPOOL_RETURN_IF_ERROR(file.OpenBelow(dir).status());
+  MPOOL_ASSIGN_OR_RETURN(file.probe_, file.OpenBelow(dir));
   return file;
 }
 
@@ -255,18 +255,31 @@ absl::StatusOr<ByteLock> LockFile::TryLock(uint64_t byte) const {
   return Acquire(byte, false);
 }
 
+absl::StatusOr<std::optional<LockFile::Found>> LockFile::Look(
+    const File& dir, const File& file, uint64_t first, uint64_t count) const {
+  MPOOL_ASSIGN_OR_RETURN(const Found held, Probe(file, first, count));
+  // After the look: the program may have closed the fd before.
+  MPOOL_ASSIGN_OR_RETURN(const bool has_name, HasName(dir, file));
+  if (!has_name) return std::optional<Found>();
+  return std::optional<Found>(held);
+}
+
 absl::StatusOr<std::optional<uint64_t>> LockFile::FindHeld(
     uint64_t first, uint64_t count) const {
   while (true) {
     MPOOL_ASSIGN_OR_RETURN(const File reopened, ReopenDirectory());
     const File& dir = reopened.is_open() ? reopened : *dir_;
+    const absl::StatusOr<bool> is_ours = HasName(dir, probe_);
+    if (is_ours.ok() && *is_ours) {
+      const auto found = Look(dir, probe_, first, count);
+      if (found.ok() && found->has_value()) return **found;
+    }
     MPOOL_ASSIGN_OR_RETURN(
         const File file,
         File::OpenAt(dir, name_,
                      {.mode = File::Mode::kReadOnly, .no_follow = true}));
-    MPOOL_ASSIGN_OR_RETURN(const auto held, Probe(file, first, count));
-    MPOOL_ASSIGN_OR_RETURN(const bool has_name, HasName(dir, file));
-    if (has_name) return held;
+    MPOOL_ASSIGN_OR_RETURN(const auto found, Look(dir, file, first, count));
+    if (found.has_value()) return *found;
   }
 }
 

@@ -61,7 +61,9 @@ class ByteLock {
 absl::StatusOr<ByteLock> ClaimFile(const File& file, uint64_t owner,
                                    bool for_writing);
 
-// A file of byte locks, known by directory and name; no fd stays open.
+// A file of byte locks, known by directory and name. The locks need no fd; one
+// stays open to look at them, so that a process which has no fd left still
+// knows who lives.
 class LockFile {
  public:
   // Makes sure that forks are watched. The first lock does so too; who has
@@ -99,7 +101,15 @@ class LockFile {
                                                   bool wait) const;
   absl::StatusOr<ByteLock> Acquire(uint64_t byte, bool wait) const;
 
+  // The first lock that another description holds there; nothing if `file` has
+  // lost the name.
+  using Found = std::optional<uint64_t>;
+  absl::StatusOr<std::optional<Found>> Look(const File& dir, const File& file,
+                                            uint64_t first,
+                                            uint64_t count) const;
+
   const File* dir_;
+  File probe_;  // never has a lock; may be another file's by now
   FileIdentity dir_identity_;
   std::string name_;
   bool create_;

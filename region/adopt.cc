@@ -71,11 +71,14 @@ void Region::CutThreads(Reachable* reached, RepairReport* report) {
       link = &At<LedgerOverflow>(link->load())->next;
     }
   });
+  // Images are looked at once more, and then swept.
+  Reachable images(heap_);
   ForEachSlotThere([&](uint32_t, ThreadSlot& slot) {
     std::atomic<uint64_t>* link = &slot.images;
     while (link->load() != 0) {
       const uint64_t at = link->load();
-      if (!reached->Add(at, sizeof(Image) + kMinPageBytes) ||
+      if (reached->Has(at) ||
+          !images.Add(at, sizeof(Image) + kMinPageBytes) ||
           At<Image>(at)->room.load() > heap_.SizeOf(at) - sizeof(Image)) {
         link->store(0, std::memory_order_relaxed);
         ++report->damaged;
@@ -152,6 +155,8 @@ void Region::AdoptIdle(Reachable* reached) {
   MPOOL_STEP("region.adopt.ledgers");
   tenant_->Adopt(self, reached, &report);
   MPOOL_STEP("region.adopt.tenant");
+  ForEachSlotThere([](uint32_t, ThreadSlot& slot) { slot.images.store(0); });
+  MPOOL_STEP("region.adopt.images");
   heap_.Sweep(*reached);
   MPOOL_STEP("region.adopt.heap");
   FreeAllSlots();

@@ -234,9 +234,11 @@ TEST_P(KilledAllocatorTest, LeavesAHeapThatIsWholeAndLosesNothing) {
         MPOOL_RETURN_IF_ERROR(heap.Free(self, low));
         const uint64_t all = heap.Stats(self).largest_free_bytes - 16;
         MPOOL_RETURN_IF_ERROR(heap.Allocate(self, all, 16).status());
-        return heap
-            .AllocateLinked(self, kTestBytes, 16, &there->root().places[0])
-            .status();
+        std::atomic<uint64_t>& place = there->root().places[0];
+        MPOOL_RETURN_IF_ERROR(
+            heap.AllocateLinked(self, kTestBytes, 16, &place).status());
+        heap.FreeLinked(self, &place, 0);
+        return absl::OkStatus();
       }),
       test::kKilled);
   here->Repair();

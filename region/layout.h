@@ -139,8 +139,7 @@ struct alignas(kLineBytes) ThreadSlot {
   std::atomic<uint64_t> images;  // offset of the first Image, or 0
   // Whether the thread's open group of updates counts already; see images.h.
   std::atomic<uint64_t> group;
-  // When the thread last got a page for update; of the monotonic clock.
-  std::atomic<uint64_t> exclusive_ns;
+  uint64_t pad1;
   std::atomic<uint64_t> entries[kLedgerEntries];
   std::atomic<uint64_t> counters[kThreadCounters];
   uint64_t pad2[8];

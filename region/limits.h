@@ -26,7 +26,7 @@ inline constexpr uint32_t kMaxOverflows =
     kMaxPinsPerThread / kLedgerOverflowEntries + 1;
 
 // Pages that one thread may change at a time under atomic update.
-inline constexpr uint32_t kMaxImagesPerThread = 65536;
+inline constexpr uint32_t kMaxImagesPerThread = 1024;
 
 inline constexpr uint32_t kMaxFiles = 4096;
 inline constexpr uint32_t kMaxPathBytes = 4096;

@@ -88,7 +88,8 @@ absl::Status Region::Grow(uint64_t size_bytes) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "grow region of ", home_.path(), ": ", size_bytes,
         " bytes are more than the ", mapping_->reserved_bytes(),
-        " reserved at its creation; use fewer page sizes or a larger cache"));
+        " reserved at its creation; put pages, use fewer page sizes, or a "
+        "larger cache"));
   }
   MPOOL_RETURN_IF_ERROR(mapping_->Grow(size_bytes));
   MPOOL_STEP("region.grow.backed");
@@ -284,8 +285,9 @@ void Region::ReapLeaving() {
         word.state != ThreadState::kLeaving) {
       return;
     }
-    const Thread thread{id, process_, &slot};
-    if (IsLedgerEmpty(thread)) SetThreadState(&slot, ThreadState::kFree);
+    if (!IsLedgerEmpty({id, process_, &slot})) return;
+    FreeImages(process_thread(), slot, 0);
+    SetThreadState(&slot, ThreadState::kFree);
   });
 }
 
@@ -341,9 +343,24 @@ bool Region::IsLedgerEmpty(const Thread& thread) const {
 void Region::UnregisterThread(const Thread& thread) {
   std::lock_guard<std::mutex> lock(*process_mutex_);
   MPOOL_STEP("region.thread.leave");
-  SetThreadState(thread.slot, IsLedgerEmpty(thread) ? ThreadState::kFree
-                                                    : ThreadState::kLeaving);
+  const bool empty = IsLedgerEmpty(thread);
+  if (empty) FreeImages(thread, *thread.slot, 0);
+  SetThreadState(thread.slot,
+                 empty ? ThreadState::kFree : ThreadState::kLeaving);
   MPOOL_STEP("region.thread.left");
+}
+
+void Region::FreeImages(const Thread& self, ThreadSlot& slot, uint32_t kept) {
+  uint32_t count = 0;
+  ForEachImage(slot, [&](Image&) { ++count; });
+  for (; count > kept; --count) {
+    const uint64_t first = slot.images.load(std::memory_order_relaxed);
+    heap_.FreeLinked(self, &slot.images, At<Image>(first)->next.load());
+  }
+  if (kept != 0) return;
+  // quiet: nobody asks whether a group without pages was committed.
+  slot.images.store(0, std::memory_order_relaxed);
+  slot.group.store(0, std::memory_order_relaxed);
 }
 
 uint32_t Region::ProcessSlotOf(uint32_t thread_id) const {
@@ -375,16 +392,6 @@ std::string Region::Describe(uint32_t thread_id) const {
   std::string text = absl::StrCat(
       "process ", PidOf(thread_id), " (",
       CommandOf(header_->processes[process - 1]), "), thread ", thread_id);
-  const ThreadSlot* slot = SlotOf(thread_id);
-  const uint64_t since =
-      slot == nullptr ? 0 : slot->exclusive_ns.load(std::memory_order_relaxed);
-  const uint64_t now = os::CoarseNs();
-  if (since != 0 && since <= now) {
-    const auto ago = absl::Nanoseconds(static_cast<int64_t>(now - since));
-    absl::StrAppend(&text, ", which got a page for update ",
-                    absl::FormatDuration(absl::Trunc(
-                        ago, absl::Milliseconds(1))), " ago");
-  }
   if (options_.shared && !IsLocked(process)) {
     absl::StrAppend(&text, " and is dead");
   }
@@ -410,6 +417,9 @@ void Region::Leave(os::ByteLock gate) {
     life_.Drop();
     return;
   }
+  ForEachThread([&](uint32_t, ThreadSlot& slot, ThreadWord word) {
+    if (word.process == process_) FreeImages(process_thread(), slot, 0);
+  });
   ForEachThread([&](uint32_t, ThreadSlot& slot, ThreadWord word) {
     if (word.process == process_) SetThreadState(&slot, ThreadState::kFree);
   });

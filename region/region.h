@@ -174,6 +174,9 @@ class Region : public LifeWatch {
   template <class F>
   void ForEachSlot(F&& visit) const;
   bool IsLedgerEmpty(const Thread& thread) const;
+  // Gives back the images of a slot but for the last `kept`.
+  // REQUIRES: nobody has a page of the slot for update.
+  void FreeImages(const Thread& self, ThreadSlot& slot, uint32_t kept);
   // Every ledger entry of a slot that may be in use.
   template <class Slot, class F>
   void ForEachEntry(Slot& slot, F&& visit) const;
@@ -250,7 +253,7 @@ class Region : public LifeWatch {
   bool ClaimRepair(uint32_t process);
   DeadThreads ThreadsOf(uint32_t process) const;
   void ClearLedgers(const DeadThreads& dead, RepairReport* report);
-  void FreeThread(uint32_t id);
+  void FreeThread(const Thread& self, uint32_t id);
   void ClearImages(ThreadSlot& slot);
   void RepairRows(const Thread& self, uint32_t process,
                   const DeadThreads& dead, RepairReport* report);

@@ -141,9 +141,10 @@ void Region::ClearImages(ThreadSlot& slot) {
   MPOOL_STEP("region.repair.images");
 }
 
-void Region::FreeThread(uint32_t id) {
+void Region::FreeThread(const Thread& self, uint32_t id) {
   ThreadSlot* slot = SlotOf(id);
   ClearImages(*slot);
+  FreeImages(self, *slot, 0);
   slot->intent_chunk.store(0, std::memory_order_relaxed);
   const ThreadWord word =
       ThreadWord::Unpack(slot->word.load(std::memory_order_relaxed));
@@ -158,7 +159,7 @@ void Region::RepairProcess(const Thread& self, uint32_t process,
   const DeadThreads dead = ThreadsOf(process);
   RepairRows(self, process, dead, report);
   for (uint32_t id = 1; id <= kMaxThreads; ++id) {
-    if (dead[id]) FreeThread(id);
+    if (dead[id]) FreeThread(self, id);
   }
   header_->repairs.fetch_add(1, std::memory_order_relaxed);
   std::atomic<uint64_t>& place = header_->processes[process - 1].word;
@@ -173,9 +174,10 @@ void Region::RepairPredecessor(RepairReport* report) {
   const Thread self = process_thread();
   RepairRows(self, process_, inherited_, report);
   for (uint32_t id = 1; id <= kMaxThreads; ++id) {
-    if (inherited_[id] && id != self.id) FreeThread(id);
+    if (inherited_[id] && id != self.id) FreeThread(self, id);
   }
   ClearImages(*self.slot);
+  FreeImages(self, *self.slot, 0);
   self.slot->intent_chunk.store(0, std::memory_order_relaxed);
   inherited_.reset();
   header_->repairs.fetch_add(1, std::memory_order_relaxed);

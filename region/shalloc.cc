@@ -159,6 +159,22 @@ absl::StatusOr<uint64_t> Shalloc::AllocateLinked(
   return payload;
 }
 
+void Shalloc::FreeLinked(const Thread& self, std::atomic<uint64_t>* place,
+                         uint64_t next) {
+  const uint64_t payload = place->load(std::memory_order_relaxed);
+  const bool is_chunk = SizeOf(payload) != 0;
+  self.slot->intent_place.store(region_.OffsetOf(place),
+                                std::memory_order_relaxed);
+  self.slot->intent_chunk.store(payload, std::memory_order_release);
+  if (is_chunk) SetTag(payload, self.process);
+  MPOOL_STEP("region.heap.drop");
+  place->store(next, std::memory_order_release);
+  MPOOL_STEP("region.heap.dropped");
+  if (is_chunk) static_cast<void>(Free(self, payload));
+  self.slot->intent_chunk.store(0, std::memory_order_release);
+  MPOOL_STEP("region.heap.forgotten");
+}
+
 void Shalloc::SetTag(uint64_t offset, uint32_t process) {
   Chunk* chunk = At(offset - kHeader);
   uint64_t word = chunk->word.load(std::memory_order_relaxed);

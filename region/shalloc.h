@@ -79,6 +79,11 @@ class Shalloc {
   // The chunk is reachable now: its tag goes.
   void Publish(uint64_t offset) { SetTag(offset, 0); }
 
+  // Takes the chunk that `place` names out of it, and frees it: `place` has
+  // `next` from then on. No death loses the chunk.
+  void FreeLinked(const Thread& self, std::atomic<uint64_t>* place,
+                  uint64_t next);
+
   // InvalidArgument for an offset that is not a chunk in use.
   absl::Status Free(const Thread& self, uint64_t offset);
 

@@ -97,7 +97,8 @@ class MPOOL_EXPORT DbEnv {
   // process, and each open, answers DataLoss with kPanicPayload. To recover,
   // the owner opens the environment with EnvOptions::recover, redoes from its
   // log (a lost page by GetForUpdate with GetOptions::create) and calls this.
-  // Pages that were not made anew stay lost. Without a panic it does nothing.
+  // FailedPrecondition, naming it, while such a page is still lost: more may
+  // have died. Without a panic it does nothing.
   absl::Status ClearPanic();
 
   EnvStats Stats() const;

@@ -66,11 +66,12 @@ struct EnvOptions {
   // file with an lsn_offset are written, with the highest LSN among them, from
   // any call that may write. It holds no latch, but maybe pages: it must not
   // wait for what another thread holds while that one waits for a page, and
-  // calls into the environment from it are FailedPrecondition. If it fails the
-  // pages stay dirty. A process without it does not write such pages.
+  // calls into the environment from it are FailedPrecondition. It must not
+  // throw. If it fails the pages stay dirty. A process without it does not
+  // write such pages.
   std::function<absl::Status(Lsn)> log_flush = {};
   // Called from the thread that found the event, with no latch held. It must
-  // not call into the environment.
+  // not call into the environment, nor throw.
   std::function<void(const Event&)> on_event = {};
 };
 
@@ -87,7 +88,8 @@ struct FileOptions {
   // offset, in the machine's byte order; WritePage::set_lsn stores it. Needs
   // EnvOptions::log_flush, unless the file is only read. Its owner has a log
   // and recovers by it: a page that dies with its writer while it has changes
-  // that are not on disk panics the environment (DbEnv::ClearPanic). -1: none.
+  // that are not on disk panics the environment (DbEnv::ClearPanic); one that
+  // had none is read again, and those of an UpdateGroup are set back. -1: none.
   int lsn_offset = -1;
   int checksum_offset = -1;            // not built yet
   // A page whose writer dies goes back to its last put; unset = yes, but for a

@@ -53,7 +53,9 @@ class MPOOL_EXPORT UpdateGroup {
   // the same guard. The group puts it: the guard's own Put and Discard do
   // nothing. Valid until Commit, Rollback or the destructor.
   // Errors: those of GetForUpdate; FailedPrecondition for a second open group
-  // of the thread, or another thread. The pages added before stay.
+  // of the thread, or another thread; InvalidArgument for a file of another
+  // environment; ResourceExhausted past 1024 pages. A page that was lost must
+  // be made anew outside of a group. The pages added before stay.
   absl::StatusOr<WritePage*> Add(MPoolFile& file, PageNo page,
                                  const GetOptions& options = {});
   // A new page of the file. Its number stays in use after a rollback; the page
