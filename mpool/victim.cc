@@ -164,12 +164,14 @@ absl::Status Pool::AllHeld(uint32_t page_class) const {
   uint64_t frames = 0;
   uint64_t dirty = 0;
   uint64_t in_flight = 0;
+  uint64_t lost = 0;
   frames_.ForEachHeader([&](BufferHeader& header) {
     if (header.page_class() != page_class) return;
     const State s = header.Load();
     ++frames;
     if (s.has(State::kDirty)) ++dirty;
     if (s.is_owned() || s.has(State::kWriting)) ++in_flight;
+    if (s.phase() == Phase::kPoisoned) ++lost;
   });
   std::map<std::string, uint64_t> pins;
   region_.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
@@ -188,7 +190,8 @@ absl::Status Pool::AllHeld(uint32_t page_class) const {
   return absl::ResourceExhaustedError(absl::StrCat(
       "find a frame for a page of ", page_bytes, " bytes: of ", frames,
       " frames none can be taken (", holders, "; ", dirty, " dirty, ",
-      in_flight, " in flight); put pages, or use a larger cache"));
+      in_flight, " in flight, ", lost, " lost with their writers); put pages, "
+      "or use a larger cache"));
 }
 
 // Takes all pages of a file that nobody has open out of the pool.
