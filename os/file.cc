@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -203,6 +204,14 @@ absl::StatusOr<File> File::OpenDirectory(std::string_view path) {
   });
   if (fd < 0) return OpenError(errno, name);
   return File(fd, std::move(name));
+}
+
+absl::StatusOr<File> File::Unnamed() {
+  constexpr unsigned kNoExecSeal = 8;  // MFD_NOEXEC_SEAL, Linux 6.3 or newer
+  int fd = Sys().memfd_create("mpool", MFD_CLOEXEC | kNoExecSeal);
+  if (fd < 0 && errno == EINVAL) fd = Sys().memfd_create("mpool", MFD_CLOEXEC);
+  if (fd < 0) return ErrnoToStatus(errno, "make a file without a name", "");
+  return File(fd, absl::StrCat("/proc/self/fd/", fd));
 }
 
 absl::StatusOr<File> File::OpenAt(const File& dir, std::string_view name,

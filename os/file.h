@@ -71,6 +71,8 @@ class File {
   static absl::StatusOr<File> OpenShm(std::string_view name,
                                       const OpenOptions& options);
   static absl::Status UnlinkShm(std::string_view name);
+  // A file in memory that has no name in any directory.
+  static absl::StatusOr<File> Unnamed();
 
   File() = default;
   File(File&& other) noexcept;

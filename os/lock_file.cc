@@ -188,11 +188,35 @@ absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
   return file;
 }
 
+absl::StatusOr<LockFile> LockFile::Unnamed() {
+  MPOOL_ASSIGN_OR_RETURN(File unnamed, File::Unnamed());
+  auto kept = std::make_shared<const File>(std::move(unnamed));
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, kept->Info());
+  LockFile file(kept.get(), info.identity, "", false, 0);
+  file.unnamed_ = std::move(kept);
+  MPOOL_RETURN_IF_ERROR(file.OpenUnnamed(File::Mode::kReadOnly).status());
+  return file;
+}
+
+absl::StatusOr<File> LockFile::OpenUnnamed(File::Mode mode) const {
+  absl::StatusOr<File> again = File::Open(unnamed_->path(), {.mode = mode});
+  if (again.ok()) return again;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "prove that forked processes live: ", again.status().message(),
+      "; mount /proc, or use kPosixShm, kFile or kSysV"));
+}
+
 absl::StatusOr<File> LockFile::ReopenDirectory() const {
   // A program may close every fd it does not know, and the number may be
   // another directory's by now: there, every lock would look free.
   const absl::StatusOr<FileInfo> open = dir_->Info();
   if (open.ok() && open->identity == dir_identity_) return File();
+  if (unnamed_ != nullptr) {
+    return absl::FailedPreconditionError(
+        "prove that forked processes live: the program closed the fd of their "
+        "lock file, which has no name; close only fds that are its own, or use "
+        "kPosixShm, kFile or kSysV");
+  }
   MPOOL_ASSIGN_OR_RETURN(File again, File::OpenDirectory(dir_->path()));
   MPOOL_ASSIGN_OR_RETURN(const FileInfo info, again.Info());
   if (info.identity == dir_identity_) return again;
@@ -203,6 +227,7 @@ absl::StatusOr<File> LockFile::ReopenDirectory() const {
 }
 
 absl::StatusOr<File> LockFile::OpenBelow(const File& dir) const {
+  if (unnamed_ != nullptr) return OpenUnnamed(File::Mode::kReadWrite);
   while (true) {
     absl::StatusOr<File> file = File::OpenAt(dir, name_, {.no_follow = true});
     if (!absl::IsNotFound(file.status()) || !create_) return file;
@@ -219,6 +244,7 @@ absl::StatusOr<File> LockFile::OpenBelow(const File& dir) const {
 absl::StatusOr<bool> LockFile::HasName(const File& dir,
                                        const File& file) const {
   MPOOL_ASSIGN_OR_RETURN(const FileInfo opened, file.Info());
+  if (unnamed_ != nullptr) return opened.identity == dir_identity_;
   const absl::StatusOr<FileInfo> named = InfoAt(dir, name_);
   if (absl::IsNotFound(named.status())) return false;
   if (!named.ok()) return named.status();
@@ -274,10 +300,12 @@ absl::StatusOr<std::optional<uint64_t>> LockFile::FindHeld(
       const auto found = Look(dir, probe_, first, count);
       if (found.ok() && found->has_value()) return **found;
     }
+    constexpr auto kMode = File::Mode::kReadOnly;
     MPOOL_ASSIGN_OR_RETURN(
         const File file,
-        File::OpenAt(dir, name_,
-                     {.mode = File::Mode::kReadOnly, .no_follow = true}));
+        unnamed_ != nullptr
+            ? OpenUnnamed(kMode)
+            : File::OpenAt(dir, name_, {.mode = kMode, .no_follow = true}));
     MPOOL_ASSIGN_OR_RETURN(const auto found, Look(dir, file, first, count));
     if (found.has_value()) return *found;
   }
@@ -319,6 +347,32 @@ absl::StatusOr<ByteLock> ClaimFile(const File& file, uint64_t owner,
   }
   MPOOL_ASSIGN_OR_RETURN(void* page, half_made.ToPage());
   return ByteLock(page);
+}
+
+absl::StatusOr<bool> ClaimDirectory(const File& dir) {
+  // A directory is never open for writing: a read lock, and two that come
+  // together may both be refused.
+  struct flock own = WriteLock(0, 1);
+  own.l_type = F_RDLCK;
+  if (RetryEintr([&] {
+        return Sys().fcntl_lock(dir.fd(), F_OFD_SETLK, &own);
+      }) != 0) {
+    return ErrnoToStatus(errno, "lock directory", dir.path(), kNoLocksAdvice);
+  }
+  MPOOL_ASSIGN_OR_RETURN(const bool taken, IsDirectoryClaimed(dir));
+  if (taken) UnclaimDirectory(dir);
+  return !taken;
+}
+
+void UnclaimDirectory(const File& dir) {
+  struct flock own = WriteLock(0, 1);
+  own.l_type = F_UNLCK;
+  Sys().fcntl_lock(dir.fd(), F_OFD_SETLK, &own);
+}
+
+absl::StatusOr<bool> IsDirectoryClaimed(const File& dir) {
+  MPOOL_ASSIGN_OR_RETURN(const auto held, Probe(dir, 0, 1));
+  return held.has_value();
 }
 
 }  // namespace mpool::os

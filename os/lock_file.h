@@ -20,6 +20,7 @@
 #define MPOOL_OS_LOCK_FILE_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,6 +62,15 @@ class ByteLock {
 absl::StatusOr<ByteLock> ClaimFile(const File& file, uint64_t owner,
                                    bool for_writing);
 
+// Says that the processes which have this open of `dir`, forked children
+// included, use it with what no other process can find. It lasts until one of
+// them takes it back, or none has the open any more. False if another open
+// says so.
+absl::StatusOr<bool> ClaimDirectory(const File& dir);
+void UnclaimDirectory(const File& dir);
+// Whether another open says so.
+absl::StatusOr<bool> IsDirectoryClaimed(const File& dir);
+
 // A file of byte locks, known by directory and name. The locks need no fd; one
 // stays open to look at them, so that a process which has no fd left still
 // knows who lives.
@@ -74,6 +84,9 @@ class LockFile {
   // `permissions`; NotFound if it is not there and must not be created.
   static absl::StatusOr<LockFile> Open(const File& dir, std::string_view name,
                                        bool create, int permissions);
+  // One without a name, for this process and its forked children. Its fd stays
+  // open; /proc leads each lock and each probe to an open of its own.
+  static absl::StatusOr<LockFile> Unnamed();
 
   // Waits for the lock on `byte`. Starts over if the file was replaced
   // meanwhile (the locked one must still have the name); makes it again if it
@@ -90,6 +103,7 @@ class LockFile {
   LockFile(const File* dir, FileIdentity dir_identity, std::string_view name,
            bool create, int permissions);
 
+  absl::StatusOr<File> OpenUnnamed(File::Mode mode) const;
   // The directory again, by its path, if the program closed our fd under us;
   // a closed File if the fd is still good.
   absl::StatusOr<File> ReopenDirectory() const;
@@ -108,6 +122,7 @@ class LockFile {
                                             uint64_t first,
                                             uint64_t count) const;
 
+  std::shared_ptr<const File> unnamed_;  // stands for the directory too
   const File* dir_;
   File probe_;  // never has a lock; may be another file's by now
   FileIdentity dir_identity_;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,7 +31,18 @@ MappingOr CreateFileMapping(const File& dir, std::string_view name,
 MappingOr JoinFileMapping(const File& dir, std::string_view name,
                           const MappingOptions& options);
 
+MappingOr CreateSysV(std::string_view name, const MappingOptions& options);
+MappingOr JoinSysV(std::string_view name, const MappingOptions& options);
+absl::Status RemoveSysV(std::string_view name);
+absl::StatusOr<uint64_t> SysVSize(std::string_view name);
+// `prefix` is what the names of a home have in common.
+std::string SysVName(std::string_view prefix, uint64_t creation);
+// Those of a home; removes them if told so.
+std::vector<std::string> SysVSegmentsOf(std::string_view prefix, bool remove);
+
 MappingOr CreateHeap(const MappingOptions& options);
+MappingOr CreateAnonymous(const MappingOptions& options);
+MappingOr CreateDevZero(const MappingOptions& options);
 
 // How a mapped segment is found again, and what to say when it has no room.
 struct SegmentName {
@@ -50,6 +62,13 @@ MappingOr MapNewSegment(const File& file, SegmentName name,
                         const MappingOptions& options);
 MappingOr MapSegment(const File& file, SegmentName name,
                      const MappingOptions& options);
+
+// A process that dumps a cache of gigabytes keeps its locks all that time.
+void LeaveOutOfDumps(std::byte* base, uint64_t size_bytes);
+// The whole text of a file whose size the kernel does not tell.
+absl::StatusOr<std::string> ReadToEnd(std::string_view path);
+// The error of a lock on memory, with what to do about it.
+absl::Status CannotLock(int error, uint64_t size_bytes);
 
 // Address space with `protection`; `fd` is -1 for private memory.
 absl::StatusOr<std::byte*> MapBytes(uint64_t size_bytes, int protection,

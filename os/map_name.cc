@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "os/map_backings.h"
 #include "os/mapping.h"
 #include "os/status.h"
 
@@ -35,13 +36,16 @@ std::vector<std::string> SegmentsOf(const FileIdentity& home) {
 std::string MappingName(Backing backing, const FileIdentity& home,
                         uint64_t creation) {
   if (backing == Backing::kFile) return kFileName;
+  if (backing == Backing::kSysV) return SysVName(ShmPrefix(home), creation);
   return absl::StrFormat("/%s%016x", ShmPrefix(home), creation);
 }
 
 bool HasStrayMappings(const File& dir) {
   const absl::StatusOr<FileInfo> info = dir.Info();
   return info.ok() && (InfoAt(dir, kFileName).ok() ||
-                       !SegmentsOf(info->identity).empty());
+                       !SegmentsOf(info->identity).empty() ||
+                       !SysVSegmentsOf(ShmPrefix(info->identity), false)
+                            .empty());
 }
 
 absl::StatusOr<uint32_t> RemoveStrayMappings(const File& dir) {
@@ -52,7 +56,8 @@ absl::StatusOr<uint32_t> RemoveStrayMappings(const File& dir) {
     MPOOL_RETURN_IF_ERROR(File::UnlinkShm("/" + name));
     ++count;
   }
-  return count;
+  const auto removed = SysVSegmentsOf(ShmPrefix(info.identity), true);
+  return count + static_cast<uint32_t>(removed.size());
 }
 
 }  // namespace mpool::os

@@ -35,10 +35,11 @@ absl::Status ReserveSegment(const File& file, const SegmentName& name,
 class SharedMapping : public Mapping {
  public:
   SharedMapping(std::byte* base, const MappingOptions& options,
-                FileIdentity identity, SegmentName name)
+                const FileInfo& info, SegmentName name)
       : read_only_(options.read_only),
-        identity_(identity),
+        identity_(info.identity),
         name_(std::move(name)) {
+    permissions_ = info.mode & 0777;
     base_ = base;
     reserved_bytes_ = options.reserved_bytes;
   }
@@ -112,8 +113,7 @@ MappingOr MapSegment(const File& file, SegmentName name,
   MPOOL_ASSIGN_OR_RETURN(
       std::byte * base, MapBytes(options.reserved_bytes, protection, MAP_SHARED,
                                  file.fd(), file.path()));
-  return std::make_unique<SharedMapping>(base, options, info.identity,
-                                         std::move(name));
+  return std::make_unique<SharedMapping>(base, options, info, std::move(name));
 }
 
 }  // namespace mpool::os

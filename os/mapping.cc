@@ -37,10 +37,17 @@ std::string_view BackingName(Backing backing) {
   return "this backing";
 }
 
-absl::Status NotBuilt(Backing backing) {
-  return absl::UnimplementedError(
-      absl::StrCat(Abs(BackingName(backing)),
-                   " is not built yet; use kPosixShm, kFile or kHeap"));
+absl::Status NoName(std::string_view verb, Backing backing) {
+  const bool shared = ReachOf(backing) == Reach::kForkedChildren;
+  return absl::FailedPreconditionError(absl::StrCat(
+      Abs(verb), " region: ", Abs(BackingName(backing)), " is memory of one ",
+      shared ? "process and its forked children" : "process",
+      "; use kPosixShm, kFile or kSysV to share it with others"));
+}
+
+absl::Status NoBacking(Backing backing) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "map region: there is no backing ", static_cast<int>(backing)));
 }
 
 absl::Status CheckOptions(std::string_view name, const MappingOptions& options,
@@ -58,8 +65,20 @@ absl::Status CheckOptions(std::string_view name, const MappingOptions& options,
 
 }  // namespace
 
-void Mapping::AdviseHugePages() {
-  Sys().madvise(base_, reserved_bytes_, MADV_HUGEPAGE);
+Reach ReachOf(Backing backing) {
+  switch (backing) {
+    case Backing::kHeap:
+      return Reach::kOneProcess;
+    case Backing::kAnonymous:
+    case Backing::kDevZero:
+      return Reach::kForkedChildren;
+    default:
+      return Reach::kAnyProcess;
+  }
+}
+
+void LeaveOutOfDumps(std::byte* base, uint64_t size_bytes) {
+  Sys().madvise(base, size_bytes, MADV_DONTDUMP);
 }
 
 absl::StatusOr<std::byte*> MapBytes(uint64_t size_bytes, int protection,
@@ -76,9 +95,9 @@ absl::StatusOr<std::byte*> MapBytes(uint64_t size_bytes, int protection,
     }
     return ErrnoToStatus(error, "map region", what, advice);
   }
-  // A process that dumps a cache of gigabytes keeps its locks all that time.
-  Sys().madvise(address, size_bytes, MADV_DONTDUMP);
-  return static_cast<std::byte*>(address);
+  std::byte* base = static_cast<std::byte*>(address);
+  LeaveOutOfDumps(base, size_bytes);
+  return base;
 }
 
 absl::StatusOr<std::unique_ptr<Mapping>> CreateMapping(
@@ -92,11 +111,16 @@ absl::StatusOr<std::unique_ptr<Mapping>> CreateMapping(
       return CreatePosixShm(name, writable);
     case Backing::kFile:
       return CreateFileMapping(dir, name, writable);
+    case Backing::kSysV:
+      return CreateSysV(name, writable);
+    case Backing::kAnonymous:
+      return CreateAnonymous(writable);
+    case Backing::kDevZero:
+      return CreateDevZero(writable);
     case Backing::kHeap:
       return CreateHeap(writable);
-    default:
-      return NotBuilt(backing);
   }
+  return NoBacking(backing);
 }
 
 absl::StatusOr<std::unique_ptr<Mapping>> JoinMapping(
@@ -108,13 +132,14 @@ absl::StatusOr<std::unique_ptr<Mapping>> JoinMapping(
       return JoinPosixShm(name, options);
     case Backing::kFile:
       return JoinFileMapping(dir, name, options);
+    case Backing::kSysV:
+      return JoinSysV(name, options);
+    case Backing::kAnonymous:
+    case Backing::kDevZero:
     case Backing::kHeap:
-      return absl::FailedPreconditionError(
-          "join region: Backing::kHeap is memory of one process; use "
-          "kPosixShm or kFile to share it");
-    default:
-      return NotBuilt(backing);
+      return NoName("join", backing);
   }
+  return NoBacking(backing);
 }
 
 absl::Status RemoveMapping(Backing backing, const File& dir,
@@ -124,11 +149,14 @@ absl::Status RemoveMapping(Backing backing, const File& dir,
       return File::UnlinkShm(name);
     case Backing::kFile:
       return UnlinkAt(dir, name);
+    case Backing::kSysV:
+      return RemoveSysV(name);
+    case Backing::kAnonymous:
+    case Backing::kDevZero:
     case Backing::kHeap:
       return absl::OkStatus();
-    default:
-      return NotBuilt(backing);
   }
+  return NoBacking(backing);
 }
 
 absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
@@ -140,13 +168,14 @@ absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
       MPOOL_ASSIGN_OR_RETURN(const FileInfo info, InfoAt(dir, name));
       return info.size_bytes;
     }
+    case Backing::kSysV:
+      return SysVSize(name);
+    case Backing::kAnonymous:
+    case Backing::kDevZero:
     case Backing::kHeap:
-      return absl::NotFoundError(
-          "find region: Backing::kHeap is memory of one process; it has no "
-          "name");
-    default:
-      return NotBuilt(backing);
+      return absl::NotFoundError(NoName("find", backing).message());
   }
+  return NoBacking(backing);
 }
 
 ForkMarker::ForkMarker() {

@@ -23,6 +23,10 @@
 
 namespace mpool::os {
 
+// Who can come to a mapping.
+enum class Reach { kOneProcess, kForkedChildren, kAnyProcess };
+Reach ReachOf(Backing backing);
+
 class Mapping {
  public:
   virtual ~Mapping() = default;
@@ -38,13 +42,23 @@ class Mapping {
   virtual absl::Status Grow(uint64_t size_bytes) = 0;
   // Bytes that are backed, as the kernel knows it.
   virtual absl::StatusOr<uint64_t> BackedBytes() const = 0;
+  // Makes the memory of [0, size_bytes) be there now, and not when it is first
+  // touched; bytes stay. ResourceExhausted if the machine has no room.
+  absl::Status Populate(uint64_t size_bytes);
+  // Keeps that memory from being swapped.
+  virtual absl::Status LockMemory(uint64_t size_bytes);
   // Asks for transparent huge pages; what the kernel does is its own business.
   void AdviseHugePages();
+  // What it did: bytes that this process maps by huge pages.
+  uint64_t HugeBytes() const;
+  // Permission bits of the segment when it was mapped; 0 if it has none.
+  uint32_t permissions() const { return permissions_; }
 
  protected:
   Mapping() = default;
   std::byte* base_ = nullptr;
   uint64_t reserved_bytes_ = 0;
+  uint32_t permissions_ = 0;
 };
 
 struct MappingOptions {
@@ -59,9 +73,9 @@ std::string MappingName(Backing backing, const FileIdentity& home,
                         uint64_t creation);
 
 // The segment `name`: a shm object's name ("/mpool-...") for kPosixShm, a file
-// name below `dir` for kFile, ignored for kHeap. Create fails with
-// AlreadyExists if the name is taken, and removes it again if it fails later.
-// Backings that are not built are Unimplemented and say so.
+// name below `dir` for kFile, ignored by those that have no names. Create fails
+// with AlreadyExists if the name is taken, and removes it again if it fails
+// later.
 // This is the one factory that names backings.
 absl::StatusOr<std::unique_ptr<Mapping>> CreateMapping(
     Backing backing, const File& dir, std::string_view name,

@@ -11,29 +11,17 @@
 #include <fstream>
 
 #include "os/status.h"
-#include "os/test_support.h"
+#include "os/test_backings.h"
 
 namespace mpool::os {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr uint64_t kSizeBytes = 64 * 1024;
 constexpr uint64_t kReservedBytes = uint64_t{1} << 30;
 constexpr MappingOptions kOptions = {.size_bytes = kSizeBytes,
                                      .reserved_bytes = kReservedBytes};
-
-std::string BackingText(const ::testing::TestParamInfo<Backing>& param) {
-  switch (param.param) {
-    case Backing::kPosixShm:
-      return "PosixShm";
-    case Backing::kFile:
-      return "File";
-    default:
-      return "Heap";
-  }
-}
 
 // Every backing.
 class MappingTest : public SyscallTest,
@@ -60,20 +48,20 @@ class MappingTest : public SyscallTest,
   }
 
   TempDir temp_;
-  std::string name_ = absl::StrCat(GetParam() == Backing::kFile ? "" : "/",
-                                   "mpool-os-test-", ::getpid());
+  std::string name_ = TestSegment(GetParam(), temp_.dir());
 };
 
 // Those with a name that other processes know.
 class SharedMappingTest : public MappingTest {};
+// Those of them that are files, and found again by name.
+class NamedFileTest : public SharedMappingTest {};
 
-constexpr auto kAll =
-    std::to_array({Backing::kPosixShm, Backing::kFile, Backing::kHeap});
-constexpr auto kShared = std::to_array({Backing::kPosixShm, Backing::kFile});
-
-INSTANTIATE_TEST_SUITE_P(All, MappingTest, ::testing::ValuesIn(kAll),
+INSTANTIATE_TEST_SUITE_P(All, MappingTest, ::testing::ValuesIn(kAllBackings),
                          BackingText);
-INSTANTIATE_TEST_SUITE_P(All, SharedMappingTest, ::testing::ValuesIn(kShared),
+INSTANTIATE_TEST_SUITE_P(All, SharedMappingTest,
+                         ::testing::ValuesIn(kSharedBackings), BackingText);
+INSTANTIATE_TEST_SUITE_P(All, NamedFileTest,
+                         ::testing::Values(Backing::kPosixShm, Backing::kFile),
                          BackingText);
 
 TEST_P(MappingTest, CreateGivesZeroedMemoryOfTheSizeAskedFor) {
@@ -147,6 +135,10 @@ TEST_P(MappingTest, IsLeftOutOfCoreDumpsAndUnmappedAtTheEnd) {
     if (size == kReservedBytes) unmapped = address;
     return RealSyscalls().munmap(address, size);
   };
+  Sys().shmdt = [](const void* address) {
+    unmapped = const_cast<void*>(address);
+    return RealSyscalls().shmdt(address);
+  };
   auto mapping = *Create();
   const void* base = mapping->base();
   EXPECT_EQ(left_out, base);
@@ -160,6 +152,10 @@ TEST_P(MappingTest, NoRoomInTheAddressSpaceIsAnErrorThatLeavesNothing) {
     errno = ENOMEM;
     return MAP_FAILED;
   };
+  Sys().shmat = [](int, const void*, int) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  };
   const absl::Status status = Create().status();
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_THAT(Message(status), HasSubstr("1073741824 bytes of address space"));
@@ -170,7 +166,7 @@ TEST_P(SharedMappingTest, NameThatIsTakenIsRefusedAndLeftAlone) {
   const auto first = *Create();
   first->base()[0] = std::byte{7};
   EXPECT_TRUE(absl::IsAlreadyExists(Create().status()));
-  EXPECT_EQ(*Size(), kSizeBytes);
+  EXPECT_EQ(*(*Join())->BackedBytes(), kSizeBytes);
   EXPECT_EQ((*Join())->base()[0], std::byte{7});
 }
 
@@ -229,19 +225,6 @@ TEST_P(SharedMappingTest, JoinAndSizeOfNothingAreNotFound) {
   EXPECT_TRUE(absl::IsNotFound(Size().status()));
 }
 
-TEST_P(SharedMappingTest, BlocksAreReservedAtCreateAndAtGrow) {
-  const auto allocated = [&] {
-    const auto file = GetParam() == Backing::kFile
-                          ? File::OpenAt(temp_.dir(), name_, {})
-                          : File::OpenShm(name_, {});
-    return file->Info()->allocated_bytes;
-  };
-  const auto mapping = *Create();
-  EXPECT_GE(allocated(), kSizeBytes);
-  ASSERT_TRUE(mapping->Grow(4 * kSizeBytes).ok());
-  EXPECT_GE(allocated(), 4 * kSizeBytes);
-}
-
 TEST_P(SharedMappingTest, NoFdStaysOpen) {
   const auto open_fds = [] {
     return std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
@@ -254,7 +237,7 @@ TEST_P(SharedMappingTest, NoFdStaysOpen) {
   EXPECT_EQ(open_fds(), before);
 }
 
-TEST_P(SharedMappingTest, GrowRefusesAnotherSegmentOfTheSameName) {
+TEST_P(NamedFileTest, GrowRefusesAnotherSegmentOfTheSameName) {
   const auto old = *Create();
   ASSERT_TRUE(Remove().ok());
   const auto fresh = *Create();
@@ -265,21 +248,7 @@ TEST_P(SharedMappingTest, GrowRefusesAnotherSegmentOfTheSameName) {
   EXPECT_TRUE(absl::IsNotFound(old->Grow(2 * kSizeBytes)));
 }
 
-TEST_P(SharedMappingTest, PermissionsAreExactWhateverTheUmask) {
-  for (const mode_t mask : {0077u, 0000u}) {
-    const ScopedUmask umask(mask);
-    MappingOptions options = kOptions;
-    options.permissions = 0660;
-    ASSERT_TRUE(Create(options).ok());
-    const auto file = GetParam() == Backing::kFile
-                          ? File::OpenAt(temp_.dir(), name_, {})
-                          : File::OpenShm(name_, {});
-    EXPECT_EQ(file->Info()->mode & 07777, 0660u);
-    ASSERT_TRUE(Remove().ok());
-  }
-}
-
-TEST_P(SharedMappingTest, FilesystemThatCannotReserveIsRefusedByName) {
+TEST_P(NamedFileTest, FilesystemThatCannotReserveIsRefusedByName) {
   Sys().fallocate = [](int, int, off_t, off_t) {
     errno = EOPNOTSUPP;
     return -1;
@@ -314,7 +283,7 @@ std::string EnterMountNamespace() {
   return "";
 }
 
-TEST_P(SharedMappingTest, FullFilesystemIsAnErrorThatLeavesNothing) {
+TEST_P(NamedFileTest, FullFilesystemIsAnErrorThatLeavesNothing) {
   const std::string room =
       GetParam() == Backing::kFile ? temp_.path() : "/dev/shm";
   EXPECT_EQ(
@@ -351,7 +320,7 @@ TEST_P(SharedMappingTest, FullFilesystemIsAnErrorThatLeavesNothing) {
       }()));
 }
 
-TEST_P(SharedMappingTest, FullFilesystemAtGrowKeepsWhatIsThere) {
+TEST_P(NamedFileTest, FullFilesystemAtGrowKeepsWhatIsThere) {
   const std::string room =
       GetParam() == Backing::kFile ? temp_.path() : "/dev/shm";
   EXPECT_EQ(InChild([&]() -> std::string {
@@ -403,44 +372,6 @@ TEST_F(FileMappingTest, GrowsAfterTheDirectoryIsClosed) {
   const auto mapping = *CreateMapping(Backing::kFile, *dir, "r", kOptions);
   dir->Close();
   EXPECT_TRUE(mapping->Grow(2 * kSizeBytes).ok());
-}
-
-class HeapTest : public ::testing::Test {};
-
-TEST_F(HeapTest, CannotBeJoinedAndSaysWhatCan) {
-  const absl::Status status =
-      JoinMapping(Backing::kHeap, File(), "", kOptions).status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(status));
-  EXPECT_THAT(Message(status),
-              AllOf(HasSubstr("Backing::kHeap"), HasSubstr("kPosixShm")));
-}
-
-TEST_F(HeapTest, ChangesOfAChildStayItsOwn) {
-  const auto mapping = *CreateMapping(Backing::kHeap, File(), "", kOptions);
-  EXPECT_EQ(InChild([&] {
-              mapping->base()[0] = std::byte{7};
-              return std::string();
-            }),
-            "");
-  EXPECT_EQ(mapping->base()[0], std::byte{0});
-}
-
-TEST(UnbuiltBackingTest, SaysSoByName) {
-  const File dir;
-  for (const auto& [backing, name] :
-       {std::pair(Backing::kSysV, "Backing::kSysV"),
-        std::pair(Backing::kAnonymous, "Backing::kAnonymous"),
-        std::pair(Backing::kDevZero, "Backing::kDevZero")}) {
-    for (const absl::Status& status :
-         {CreateMapping(backing, dir, "x", kOptions).status(),
-          JoinMapping(backing, dir, "x", kOptions).status(),
-          RemoveMapping(backing, dir, "x"),
-          MappingSize(backing, dir, "x").status()}) {
-      EXPECT_TRUE(absl::IsUnimplemented(status));
-      EXPECT_THAT(Message(status),
-                  HasSubstr(absl::StrCat(name, " is not built yet")));
-    }
-  }
 }
 
 class ForkMarkerTest : public SyscallTest {};

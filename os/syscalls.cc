@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +29,11 @@ int OpenAt(int dir, const char* path, int flags, mode_t mode) {
 
 int FcntlLock(int fd, int command, struct flock* lock) {
   return ::fcntl(fd, command, lock);
+}
+
+// Its first argument is an enum in C++.
+int GetLimit(int resource, rlimit* out) {
+  return ::getrlimit(static_cast<__rlimit_resource>(resource), out);
 }
 
 long Futex(uint32_t* word, int op, uint32_t value, const timespec* timeout) {
@@ -59,15 +66,23 @@ constexpr Syscalls kReal = {
     .unlinkat = ::unlinkat,
     .shm_open = ::shm_open,
     .shm_unlink = ::shm_unlink,
+    .memfd_create = ::memfd_create,
     .mmap = ::mmap,
     .munmap = ::munmap,
     .madvise = ::madvise,
+    .mlock = ::mlock,
+    .shmget = ::shmget,
+    .shmat = ::shmat,
+    .shmdt = ::shmdt,
+    .shmctl = ::shmctl,
+    .getrlimit = GetLimit,
     .fcntl_lock = FcntlLock,
     .futex = Futex,
     .membarrier = Membarrier,
     .clock_gettime = ::clock_gettime,
     .nanosleep = ::nanosleep,
     .getpid = ::getpid,
+    .geteuid = ::geteuid,
     .kill = ::kill,
     .getrandom = ::getrandom,
     .realpath = ::realpath,

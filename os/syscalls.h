@@ -20,6 +20,8 @@
 #include <cstdint>
 
 struct flock;
+struct rlimit;
+struct shmid_ds;
 struct timespec;
 
 namespace mpool::os {
@@ -49,10 +51,17 @@ struct Syscalls {
   int (*unlinkat)(int dir, const char* path, int flags);
   int (*shm_open)(const char* name, int flags, mode_t mode);
   int (*shm_unlink)(const char* name);
+  int (*memfd_create)(const char* name, unsigned flags);
   void* (*mmap)(void* hint, size_t size, int protection, int flags, int fd,
                 off_t offset);
   int (*munmap)(void* address, size_t size);
   int (*madvise)(void* address, size_t size, int advice);
+  int (*mlock)(const void* address, size_t size);
+  int (*shmget)(key_t key, size_t size, int flags);
+  void* (*shmat)(int id, const void* address, int flags);
+  int (*shmdt)(const void* address);
+  int (*shmctl)(int id, int command, struct shmid_ds* state);
+  int (*getrlimit)(int resource, struct rlimit* out);
   int (*fcntl_lock)(int fd, int command, struct flock* lock);
   long (*futex)(uint32_t* word, int op, uint32_t value,
                 const timespec* timeout);
@@ -60,6 +69,7 @@ struct Syscalls {
   int (*clock_gettime)(int clock, timespec* out);
   int (*nanosleep)(const timespec* time, timespec* rest);
   int (*getpid)();
+  uid_t (*geteuid)();
   int (*kill)(pid_t pid, int signal);
   ssize_t (*getrandom)(void* data, size_t size, unsigned flags);
   char* (*realpath)(const char* path, char* resolved);

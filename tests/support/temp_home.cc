@@ -55,9 +55,8 @@ TempHome::TempHome() : path_(::testing::TempDir() + "/mpool-home-XXXXXX") {
 }
 
 TempHome::~TempHome() {
-  for (const std::string& segment : SegmentsOf(path_)) {
-    ::shm_unlink(("/" + segment).c_str());
-  }
+  const auto dir = os::File::OpenDirectory(path_);
+  if (dir.ok()) os::RemoveStrayMappings(*dir).IgnoreError();
   std::error_code ignored;
   fs::remove_all(path_, ignored);
 }

@@ -1,0 +1,114 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// map_memory.cc - what is done to the memory of a mapping, whatever its
+// backing: there at once, locked, in huge pages.
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <cinttypes>
+#include <cstdio>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "os/map_backings.h"
+#include "os/retry.h"
+#include "os/status.h"
+#include "os/syscalls.h"
+
+namespace mpool::os {
+namespace {
+
+// The smallest that there is: a larger one is touched more than once.
+constexpr uint64_t kPageBytes = 4096;
+constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14 or newer
+
+}  // namespace
+
+absl::Status Mapping::Populate(uint64_t size_bytes) {
+  const int done = RetryEintr(
+      [&] { return Sys().madvise(base_, size_bytes, kPopulateWrite); });
+  if (done == 0) return absl::OkStatus();
+  if (errno == EINVAL) {
+    // An older kernel, which answers a page that it has not by killing us.
+    for (uint64_t at = 0; at < size_bytes; at += kPageBytes) {
+      std::atomic_ref<char>(reinterpret_cast<char&>(base_[at])).fetch_or(0);
+    }
+    return absl::OkStatus();
+  }
+  // EFAULT is what would be SIGBUS at a touch.
+  return ErrnoToStatus(errno == EFAULT ? ENOMEM : errno, "reserve memory",
+                       "region",
+                       absl::StrCat("it needs ", size_bytes,
+                                    " bytes; free memory, raise the limit of "
+                                    "the control group, or ask for a smaller "
+                                    "cache"));
+}
+
+absl::Status Mapping::LockMemory(uint64_t size_bytes) {
+  if (Sys().mlock(base_, size_bytes) == 0) return absl::OkStatus();
+  return CannotLock(errno, size_bytes);
+}
+
+absl::Status CannotLock(int error, uint64_t size_bytes) {
+  rlimit limit = {};
+  Sys().getrlimit(RLIMIT_MEMLOCK, &limit);
+  return ErrnoToStatus(
+      error, "lock memory", "region",
+      absl::StrCat("EnvOptions::lock_memory needs ", size_bytes,
+                   " bytes, and RLIMIT_MEMLOCK lets this process lock ",
+                   static_cast<uint64_t>(limit.rlim_cur),
+                   "; raise it (ulimit -l, LimitMEMLOCK= of a service), give "
+                   "CAP_IPC_LOCK, or ask for a smaller cache"));
+}
+
+void Mapping::AdviseHugePages() {
+  Sys().madvise(base_, reserved_bytes_, MADV_HUGEPAGE);
+}
+
+absl::StatusOr<std::string> ReadToEnd(std::string_view path) {
+  constexpr size_t kPiece = 64 * 1024;
+  MPOOL_ASSIGN_OR_RETURN(
+      const File file, File::Open(path, {.mode = File::Mode::kReadOnly}));
+  std::string text;
+  while (true) {
+    const size_t before = text.size();
+    text.resize(before + kPiece);
+    MPOOL_ASSIGN_OR_RETURN(
+        const size_t got,
+        file.ReadAt(before, std::as_writable_bytes(std::span(text).subspan(
+                                before))));
+    text.resize(before + got);
+    if (got < kPiece) return text;
+  }
+}
+
+uint64_t Mapping::HugeBytes() const {
+  const absl::StatusOr<std::string> text = ReadToEnd("/proc/self/smaps");
+  if (!text.ok()) return 0;
+  const auto begin = reinterpret_cast<uintptr_t>(base_);
+  uint64_t kilobytes = 0;
+  bool inside = false;
+  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
+    uintptr_t first = 0;
+    uintptr_t last = 0;
+    uint64_t amount = 0;
+    const std::string copy(line);
+    if (std::sscanf(copy.c_str(), "%" SCNxPTR "-%" SCNxPTR " ", &first,
+                    &last) == 2) {
+      inside = first >= begin && first < begin + reserved_bytes_;
+    } else if (inside &&
+               (absl::StartsWith(line, "AnonHugePages:") ||
+                absl::StartsWith(line, "ShmemPmdMapped:") ||
+                absl::StartsWith(line, "FilePmdMapped:")) &&
+               std::sscanf(copy.c_str(), "%*s %" SCNu64, &amount) == 1) {
+      kilobytes += amount;
+    }
+  }
+  return kilobytes * 1024;
+}
+
+}  // namespace mpool::os

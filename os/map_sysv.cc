@@ -1,0 +1,331 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// map_sysv.cc - Backing::kSysV, System V shared memory.
+//
+// A segment is found by its key, which follows from its name. Keys have 32 bits
+// and belong to nobody: another program may have taken ours. So the segment
+// carries its name behind its last byte, and what does not is not ours: it is
+// neither joined nor removed. A creator that dies before it wrote the name
+// leaves a segment that is told by half of its key and by its size, whose odd
+// bytes follow from the home too.
+//
+// Such a segment cannot grow: it has its largest size from the start, of which
+// no more is backed than was asked for.
+
+#include <errno.h>
+#include <sys/shm.h>
+
+#include <atomic>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "os/crc32.h"
+#include "os/map_backings.h"
+#include "os/status.h"
+#include "os/syscalls.h"
+
+namespace mpool::os {
+namespace {
+
+constexpr uint64_t kPageBytes = 4096;
+// Of the part behind the memory, which holds the name.
+constexpr uint64_t kLeastOddBytes = 512;
+constexpr size_t kKeyDigits = 11;  // "0x01234567/"
+constexpr size_t kCreationDigits = 16;
+
+uint32_t Hash(std::string_view text) {
+  return Crc32(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+uint32_t KeyOf(std::string_view prefix, uint64_t creation) {
+  const uint32_t low =
+      Hash(absl::StrFormat("%s%016x", prefix, creation)) & 0xffff;
+  const uint32_t key = (Hash(prefix) & 0xffff0000) | low;
+  return key == IPC_PRIVATE ? 1 : key;
+}
+
+key_t KeyIn(std::string_view name) {
+  uint32_t key = 0;
+  std::sscanf(std::string(name).c_str(), "%" SCNx32, &key);
+  return static_cast<key_t>(key);
+}
+
+std::string_view PrefixIn(std::string_view name) {
+  if (name.size() <= kKeyDigits + kCreationDigits) return "";
+  return name.substr(kKeyDigits, name.size() - kKeyDigits - kCreationDigits);
+}
+
+uint64_t OddBytes(std::string_view prefix) {
+  return kLeastOddBytes + Hash(prefix) % (kPageBytes - kLeastOddBytes);
+}
+
+uint64_t RoundUp(uint64_t bytes) {
+  return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+}
+
+struct Segment {
+  int id = -1;
+  shmid_ds state = {};
+  std::string name;  // that it carries; empty if its creator died before
+
+  uint64_t memory_bytes() const {
+    return state.shm_segsz / kPageBytes * kPageBytes;
+  }
+  // Made for a home by a creator that got no further.
+  bool IsHalfMade(std::string_view prefix) const {
+    return name.empty() && state.shm_nattch == 0 &&
+           state.shm_perm.cuid == Sys().geteuid() &&
+           static_cast<uint32_t>(state.shm_perm.__key) >> 16 ==
+               Hash(prefix) >> 16 &&
+           state.shm_segsz % kPageBytes == OddBytes(prefix);
+  }
+};
+
+absl::Status Failed(int error, std::string_view what, std::string_view name,
+                    std::string_view advice = "") {
+  return ErrnoToStatus(error, what, absl::StrCat("System V ", Abs(name)),
+                       advice);
+}
+
+absl::StatusOr<std::byte*> Attach(int id, int flags, uint64_t bytes,
+                                  std::string_view name) {
+  void* base = Sys().shmat(id, nullptr, flags);
+  if (reinterpret_cast<intptr_t>(base) != -1) {
+    return static_cast<std::byte*>(base);
+  }
+  return Failed(errno, "map region", name,
+                errno != ENOMEM
+                    ? ""
+                    : absl::StrCat(bytes,
+                                   " bytes of address space are needed; raise "
+                                   "the limit (ulimit -v), or ask for a "
+                                   "smaller largest cache"));
+}
+
+// State and name of a segment. `what` names it in errors.
+absl::StatusOr<Segment> Look(int id, std::string_view what) {
+  Segment segment;
+  segment.id = id;
+  if (Sys().shmctl(id, IPC_STAT, &segment.state) != 0) {
+    return Failed(errno, "look at segment", what,
+                  "use the environment as the user who made it");
+  }
+  const uint64_t room = segment.state.shm_segsz % kPageBytes;
+  if (room < kLeastOddBytes) {
+    segment.name = "another's";
+    return segment;
+  }
+  MPOOL_ASSIGN_OR_RETURN(
+      std::byte* const base,
+      Attach(id, SHM_RDONLY, segment.memory_bytes(), what));
+  const char* text =
+      reinterpret_cast<const char*>(base) + segment.memory_bytes();
+  segment.name = std::string(text, ::strnlen(text, kLeastOddBytes));
+  Sys().shmdt(base);
+  return segment;
+}
+
+absl::Status IsNotThere(std::string_view name) {
+  return Failed(ENOENT, "find segment", name);
+}
+
+// Whoever's has the key of `name`.
+absl::StatusOr<Segment> FindByKey(std::string_view name) {
+  const int id = Sys().shmget(KeyIn(name), 0, 0);
+  if (id >= 0) return Look(id, name);
+  if (errno == ENOENT) return IsNotThere(name);
+  return Failed(errno, "find segment", name);
+}
+
+absl::StatusOr<Segment> Find(std::string_view name) {
+  absl::StatusOr<Segment> segment = FindByKey(name);
+  if (segment.ok() && segment->name != name) return IsNotThere(name);
+  return segment;
+}
+
+absl::Status Discard(const Segment& segment) {
+  if (Sys().shmctl(segment.id, IPC_RMID, nullptr) == 0 || errno == EIDRM ||
+      errno == EINVAL) {
+    return absl::OkStatus();
+  }
+  return Failed(errno, "remove segment", segment.name,
+                "remove it as the user who made it, or with ipcrm -m");
+}
+
+// A line of /proc/sysvipc/shm.
+struct Listed {
+  int32_t key = 0;
+  int id = 0;
+  uint64_t size = 0;
+  uint64_t resident = 0;  // in memory or in swap
+};
+
+std::vector<Listed> AllSegments() {
+  std::vector<Listed> all;
+  const absl::StatusOr<std::string> text = ReadToEnd("/proc/sysvipc/shm");
+  if (!text.ok()) return all;
+  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
+    Listed one;
+    uint64_t swap = 0;
+    if (std::sscanf(std::string(line).c_str(),
+                    "%" SCNd32 " %d %*s %" SCNu64
+                    " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64
+                    " %" SCNu64,
+                    &one.key, &one.id, &one.size, &one.resident, &swap) == 5) {
+      one.resident += swap;
+      all.push_back(one);
+    }
+  }
+  return all;
+}
+
+class SysVMapping : public Mapping {
+ public:
+  SysVMapping(std::byte* base, const MappingOptions& options,
+              const Segment& segment)
+      : id_(segment.id), read_only_(options.read_only) {
+    base_ = base;
+    reserved_bytes_ = options.reserved_bytes;
+    permissions_ = segment.state.shm_perm.mode & 0777;
+  }
+  ~SysVMapping() override { Sys().shmdt(base_); }
+
+  absl::Status Grow(uint64_t size_bytes) override {
+    if (read_only_ || size_bytes > reserved_bytes_) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("grow region to ", size_bytes, " bytes: it is mapped ",
+                       read_only_ ? "read-only" : "writable", " with room for ",
+                       reserved_bytes_));
+    }
+    return Populate(size_bytes);
+  }
+
+  absl::StatusOr<uint64_t> BackedBytes() const override {
+    for (const Listed& one : AllSegments()) {
+      if (one.id == id_) return one.resident - kPageBytes;  // of the name
+    }
+    return absl::NotFoundError("measure region: its segment is gone");
+  }
+
+  // Of the segment and not of the process: once is enough.
+  absl::Status LockMemory(uint64_t) override {
+    shmid_ds state = {};
+    if (Sys().shmctl(id_, IPC_STAT, &state) == 0 &&
+        (state.shm_perm.mode & SHM_LOCKED) != 0) {
+      return absl::OkStatus();
+    }
+    if (Sys().shmctl(id_, SHM_LOCK, nullptr) == 0) return absl::OkStatus();
+    return CannotLock(errno, state.shm_segsz);
+  }
+
+ private:
+  const int id_;
+  const bool read_only_;
+};
+
+absl::StatusOr<std::unique_ptr<Mapping>> MapSysV(
+    const Segment& segment, std::string_view name,
+    const MappingOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(
+      std::byte* const base,
+      Attach(segment.id, options.read_only ? SHM_RDONLY : 0,
+             options.reserved_bytes, name));
+  LeaveOutOfDumps(base, options.reserved_bytes);
+  return std::make_unique<SysVMapping>(base, options, segment);
+}
+
+absl::Status FillNew(Mapping& mapping, std::string_view name,
+                     const MappingOptions& options) {
+  char* place = reinterpret_cast<char*>(mapping.base()) +
+                RoundUp(options.reserved_bytes);
+  std::memcpy(place + 1, name.data() + 1, name.size() - 1);
+  // Last, so that there is no name before there is all of it.
+  std::atomic_ref<char>(*place).store(name.front(), std::memory_order_release);
+  return mapping.Grow(options.size_bytes);
+}
+
+}  // namespace
+
+std::string SysVName(std::string_view prefix, uint64_t creation) {
+  return absl::StrFormat("0x%08x/%s%016x", KeyOf(prefix, creation), prefix,
+                         creation);
+}
+
+MappingOr CreateSysV(std::string_view name, const MappingOptions& options) {
+  const uint64_t bytes =
+      RoundUp(options.reserved_bytes) + OddBytes(PrefixIn(name));
+  Segment segment;
+  segment.id = Sys().shmget(
+      KeyIn(name), bytes,
+      IPC_CREAT | IPC_EXCL | SHM_NORESERVE | (options.permissions & 0777));
+  if (segment.id < 0) {
+    return Failed(errno, "create segment", name,
+                  errno == EEXIST
+                      ? "another segment has that key; open again for another"
+                      : absl::StrCat("it has room for ", bytes,
+                                     " bytes; raise kernel.shmmax, shmall or "
+                                     "shmmni, ask for a smaller cache, or use "
+                                     "kPosixShm"));
+  }
+  segment.state.shm_perm.mode =
+      static_cast<decltype(segment.state.shm_perm.mode)>(options.permissions);
+  MappingOr mapping = MapSysV(segment, name, options);
+  absl::Status status = mapping.status();
+  if (status.ok()) status = FillNew(**mapping, name, options);
+  if (status.ok()) return mapping;
+  // The first error says more than one of the removal could.
+  Discard(segment).IgnoreError();
+  return status;
+}
+
+MappingOr JoinSysV(std::string_view name, const MappingOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(const Segment segment, Find(name));
+  if (segment.memory_bytes() != RoundUp(options.reserved_bytes)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "join region: System V ", Abs(name), " has ", segment.memory_bytes(),
+        " bytes and not ", options.reserved_bytes,
+        "; discard it with 'mpool remove --force'"));
+  }
+  if ((segment.state.shm_perm.mode & SHM_DEST) != 0) return IsNotThere(name);
+  return MapSysV(segment, name, options);
+}
+
+absl::Status RemoveSysV(std::string_view name) {
+  const absl::StatusOr<Segment> segment = FindByKey(name);
+  if (absl::IsNotFound(segment.status())) return absl::OkStatus();
+  MPOOL_RETURN_IF_ERROR(segment.status());
+  const bool ours =
+      segment->name == name || segment->IsHalfMade(PrefixIn(name));
+  return ours ? Discard(*segment) : absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> SysVSize(std::string_view name) {
+  MPOOL_ASSIGN_OR_RETURN(const Segment segment, Find(name));
+  return segment.memory_bytes();
+}
+
+std::vector<std::string> SysVSegmentsOf(std::string_view prefix, bool remove) {
+  std::vector<std::string> names;
+  for (const Listed& one : AllSegments()) {
+    if (static_cast<uint32_t>(one.key) >> 16 != Hash(prefix) >> 16 ||
+        one.size % kPageBytes != OddBytes(prefix)) {
+      continue;
+    }
+    const absl::StatusOr<Segment> segment = Look(one.id, prefix);
+    if (!segment.ok()) continue;
+    const bool ours = PrefixIn(segment->name) == prefix;
+    if (!ours && !segment->IsHalfMade(prefix)) continue;
+    if (remove && !Discard(*segment).ok()) continue;
+    names.push_back(ours ? segment->name : "half made");
+  }
+  return names;
+}
+
+}  // namespace mpool::os

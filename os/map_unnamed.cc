@@ -1,0 +1,81 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// map_unnamed.cc - memory that has no name: Backing::kHeap, private to one
+// process, and Backing::kAnonymous and kDevZero, which forked children inherit.
+//
+// Pages of kHeap come when they are first touched. Where several processes
+// would die of a page that is not there, all of them come at once.
+
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "os/map_backings.h"
+#include "os/status.h"
+#include "os/syscalls.h"
+
+namespace mpool::os {
+namespace {
+
+constexpr int kProtection = PROT_READ | PROT_WRITE;
+
+class UnnamedMapping : public Mapping {
+ public:
+  UnnamedMapping(std::byte* base, uint64_t reserved_bytes, bool at_once)
+      : at_once_(at_once) {
+    base_ = base;
+    reserved_bytes_ = reserved_bytes;
+  }
+  ~UnnamedMapping() override { Sys().munmap(base_, reserved_bytes_); }
+
+  absl::Status Grow(uint64_t size_bytes) override {
+    if (size_bytes > reserved_bytes_) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("grow region to ", size_bytes,
+                       " bytes: it is mapped with room for ", reserved_bytes_));
+    }
+    if (at_once_) MPOOL_RETURN_IF_ERROR(Populate(size_bytes));
+    backed_bytes_ = std::max(backed_bytes_, size_bytes);
+    return absl::OkStatus();
+  }
+
+  // As far as this process has seen it grow.
+  absl::StatusOr<uint64_t> BackedBytes() const override {
+    return backed_bytes_;
+  }
+
+ private:
+  const bool at_once_;
+  uint64_t backed_bytes_ = 0;
+};
+
+MappingOr Map(const MappingOptions& options, int flags, int fd,
+              std::string_view what, bool at_once) {
+  MPOOL_ASSIGN_OR_RETURN(std::byte * base,
+                         MapBytes(options.reserved_bytes, kProtection,
+                                  flags | MAP_NORESERVE, fd, what));
+  auto mapping = std::make_unique<UnnamedMapping>(base, options.reserved_bytes,
+                                                  at_once);
+  MPOOL_RETURN_IF_ERROR(mapping->Grow(options.size_bytes));
+  return mapping;
+}
+
+}  // namespace
+
+MappingOr CreateHeap(const MappingOptions& options) {
+  return Map(options, MAP_PRIVATE | MAP_ANONYMOUS, -1, "heap", false);
+}
+
+MappingOr CreateAnonymous(const MappingOptions& options) {
+  return Map(options, MAP_SHARED | MAP_ANONYMOUS, -1, "anonymous memory", true);
+}
+
+// Every mapping of the device is memory of its own.
+MappingOr CreateDevZero(const MappingOptions& options) {
+  constexpr char kDevice[] = "/dev/zero";
+  MPOOL_ASSIGN_OR_RETURN(const File file, File::Open(kDevice, {}));
+  return Map(options, MAP_SHARED, file.fd(), kDevice, true);
+}
+
+}  // namespace mpool::os
