@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
 #include "tests/support/campaign.h"
+#include "os/test_backings.h"
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
 #include "tests/support/status_matchers.h"
@@ -77,7 +78,7 @@ void AfterAPut(MPoolFile& file) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, CrashAgainTest,
-    ::testing::Combine(::testing::Values(Backing::kPosixShm, Backing::kFile),
+    ::testing::Combine(::testing::ValuesIn(os::kSharedBackings),
                        ::testing::Values(HoldingAPage,
                                          HoldingMoreThanTheLedgerHas,
                                          ChangingACleanPage, AfterAPut)));

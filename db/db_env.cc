@@ -35,8 +35,11 @@ absl::Status DbEnv::Remove(std::string_view home, bool force) {
 
 absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) {
   MPOOL_ASSIGN_OR_RETURN(const internal::Look look, internal::LookAt(home));
-  return internal::Pool::StatsOf(*look.region, *look.frames, *look.files,
-                                 look.region->heap().Survey());
+  EnvStats stats =
+      internal::Pool::StatsOf(*look.region, *look.frames, *look.files,
+                              look.region->heap().Survey());
+  stats.huge_bytes = look.region->HugeBytes();
+  return stats;
 }
 
 absl::StatusOr<std::vector<Holding>> DbEnv::Holders(std::string_view home) {
@@ -90,7 +93,10 @@ absl::StatusOr<RepairReport> DbEnv::FailCheck() {
 }
 
 EnvStats DbEnv::Stats() const {
-  return env_ == nullptr ? EnvStats{} : env_->pool().Stats();
+  if (env_ == nullptr) return {};
+  EnvStats stats = env_->pool().Stats();
+  stats.huge_bytes = env_->region().HugeBytes();
+  return stats;
 }
 
 absl::Status DbEnv::Close() {

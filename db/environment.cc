@@ -73,9 +73,14 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
     std::shared_ptr<Environment>& known =
         homes.envs[{info.identity.device, info.identity.inode}];
     // What a forked child inherited is of use if it can come in.
-    if (known != nullptr && known->region_->generation() == 0 &&
-        !known->pool_->FailCheck().ok()) {
-      homes.abandoned.push_back(std::move(known));
+    if (known != nullptr && known->region_->generation() == 0) {
+      const absl::Status entered = known->pool_->FailCheck().status();
+      if (!entered.ok() && known->region_->IsInheritedOnly()) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            entered.message(), " (its memory has no name: first close, in the "
+            "child, the handles of files that the parent closed)"));
+      }
+      if (!entered.ok()) homes.abandoned.push_back(std::move(known));
     }
     if (known == nullptr) {
       std::shared_ptr<Environment> made(new Environment(dir.path(), options));

@@ -34,6 +34,7 @@ class Environment {
   ~Environment();
 
   Pool& pool() { return *pool_; }
+  const region::Region& region() const { return *region_; }
   const std::string& home() const { return home_; }
 
   absl::StatusOr<OpenedFile*> OpenFile(std::string_view path,

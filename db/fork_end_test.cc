@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
 #include "os/step.h"
+#include "os/test_backings.h"
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
 #include "tests/support/status_matchers.h"
@@ -68,7 +69,13 @@ class ForkEndTest : public ::testing::TestWithParam<Backing> {
   TempHome home_;
 };
 INSTANTIATE_TEST_SUITE_P(Shared, ForkEndTest,
-                         ::testing::Values(Backing::kPosixShm, Backing::kFile));
+                         ::testing::ValuesIn(os::kForkedBackings),
+                         os::BackingText);
+
+class NamedForkEndTest : public ForkEndTest {};
+INSTANTIATE_TEST_SUITE_P(Shared, NamedForkEndTest,
+                         ::testing::ValuesIn(os::kSharedBackings),
+                         os::BackingText);
 
 // The grandchild talks over its parent's line, which outlives the parent.
 TEST_P(ForkEndTest, AChildGoesOnAfterItsParentWasKilled) {
@@ -236,7 +243,7 @@ pid_t VforkCat(int input) {
   ::_exit(127);
 }
 
-TEST_P(ForkEndTest, AnotherProgramThatTheParentStartsHoldsNothing) {
+TEST_P(NamedForkEndTest, AnotherProgramThatTheParentStartsHoldsNothing) {
   for (pid_t (*start)(int) : {SpawnCat, VforkCat}) {
     Child third([&](Channel& parent) -> std::string {
       parent.Hear();

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
 #include "os/step.h"
+#include "os/test_backings.h"
 #include "region/limits.h"
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
@@ -38,7 +39,8 @@ class ForkTest : public ::testing::TestWithParam<Backing> {
   TempHome home_;
 };
 INSTANTIATE_TEST_SUITE_P(Shared, ForkTest,
-                         ::testing::Values(Backing::kPosixShm, Backing::kFile));
+                         ::testing::ValuesIn(os::kForkedBackings),
+                         os::BackingText);
 
 TEST_P(ForkTest, AChildIsAProcessOfItsOwnAndItsInheritedGuardDoesNothing) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
@@ -232,6 +234,12 @@ TEST_P(ForkTest, AChildWhoseParentClosedTheFileMeanwhileIsRefusedEveryTime) {
                   Fails(StatusCode::kFailedPrecondition, "forked child"));
       EXPECT_EQ(both.env->Stats().processes, 1u);
     }
+    if (os::ReachOf(GetParam()) == os::Reach::kForkedChildren) {
+      // There is no other way in than the one that it inherited.
+      EXPECT_THAT(OpenBoth(home_.path(), SmallEnv(GetParam())),
+                  Fails(StatusCode::kFailedPrecondition, "forked child"));
+      EXPECT_THAT(both.file->Close(), IsOk());
+    }
     auto own = *OpenBoth(home_.path(), SmallEnv(GetParam()));
     EXPECT_EQ(GetText(*own.file, 0), "first");
     return own.Close().ToString();
@@ -332,11 +340,10 @@ INSTANTIATE_TEST_SUITE_P(
                                          "mpool.get.published",
                                          "mpool.load.entered",
                                          "mpool.load.read"),
-                       ::testing::Values(Backing::kPosixShm, Backing::kFile)),
+                       ::testing::ValuesIn(os::kForkedBackings)),
     [](const auto& test) {
-      const bool in_file = std::get<1>(test.param) == Backing::kFile;
       return test::StepTestName({std::get<0>(test.param), test.index}) +
-             (in_file ? "InFile" : "InShm");
+             os::BackingText({std::get<1>(test.param), 0});
     });
 
 TEST_P(ForkInsideGetTest, TheThreadGetsItsPageAndTheChildWhatIsFree) {

@@ -102,15 +102,8 @@ TEST_F(EnvOptionsTest, WhatIsNotBuiltNamesItself) {
   for (const auto& [name, change] : std::vector<Case>{
            {"EnvOptions::max_cache_bytes",
             [](auto& o) { o.max_cache_bytes = 2 * o.cache_bytes; }},
-           {"Backing::kSysV", [](auto& o) { o.backing = Backing::kSysV; }},
-           {"Backing::kAnonymous",
-            [](auto& o) { o.backing = Backing::kAnonymous; }},
-           {"Backing::kDevZero",
-            [](auto& o) { o.backing = Backing::kDevZero; }},
-           {"Policy::kClock2Q", [](auto& o) { o.policy = Policy::kClock2Q; }},
-           {"EnvOptions::prefault", [](auto& o) { o.prefault = true; }},
-           {"EnvOptions::lock_memory",
-            [](auto& o) { o.lock_memory = true; }}}) {
+           {"Policy::kClock2Q",
+            [](auto& o) { o.policy = Policy::kClock2Q; }}}) {
     EXPECT_THAT(Open(change), Fails(StatusCode::kUnimplemented, name,
                                     "not built yet", "default"));
   }

@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
+#include "os/test_backings.h"
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
 #include "tests/support/status_matchers.h"
@@ -70,7 +71,8 @@ class RemoveTest : public ::testing::TestWithParam<Backing> {
   const std::string path_;
 };
 INSTANTIATE_TEST_SUITE_P(Shared, RemoveTest,
-                         ::testing::Values(Backing::kPosixShm, Backing::kFile));
+                         ::testing::ValuesIn(os::kSharedBackings),
+                         os::BackingText);
 
 TEST_P(RemoveTest, AHomeWithoutARegionIsOk) {
   EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());

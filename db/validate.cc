@@ -46,14 +46,11 @@ absl::Status CheckBacking(Backing backing) {
   switch (backing) {
     case Backing::kPosixShm:
     case Backing::kFile:
+    case Backing::kSysV:
+    case Backing::kAnonymous:
+    case Backing::kDevZero:
     case Backing::kHeap:
       return absl::OkStatus();
-    case Backing::kSysV:
-      return Unbuilt("Backing::kSysV");
-    case Backing::kAnonymous:
-      return Unbuilt("Backing::kAnonymous");
-    case Backing::kDevZero:
-      return Unbuilt("Backing::kDevZero");
   }
   return absl::InvalidArgumentError(
       absl::StrCat("EnvOptions::backing is ", static_cast<int>(backing),
@@ -104,8 +101,6 @@ absl::Status Validate(const EnvOptions& options) {
   MPOOL_RETURN_IF_ERROR(CheckCacheBytes(options));
   MPOOL_RETURN_IF_ERROR(CheckBacking(options.backing));
   MPOOL_RETURN_IF_ERROR(CheckPolicy(options.policy));
-  if (options.prefault) return Unbuilt("EnvOptions::prefault");
-  if (options.lock_memory) return Unbuilt("EnvOptions::lock_memory");
   if ((options.mode & ~0777) != 0 || (options.mode & 0600) != 0600) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "EnvOptions::mode is %#o: it must be permission bits that let the "
@@ -172,9 +167,13 @@ region::RegionOptions RegionOptionsFor(const EnvOptions& options) {
   out.size_bytes = size.region_bytes;
   out.reserved_bytes = size.reserved_bytes;
   out.mode = options.mode;
-  out.shared = options.backing != Backing::kHeap;
+  const os::Reach reach = os::ReachOf(options.backing);
+  out.shared = reach != os::Reach::kOneProcess;
+  out.named = reach == os::Reach::kAnyProcess;
   out.create = options.create;
   out.huge_pages = options.huge_pages;
+  out.prefault = options.prefault;
+  out.lock_memory = options.lock_memory;
   out.signature = Pool::Signature();
   return out;
 }

@@ -68,12 +68,17 @@ absl::StatusOr<bool> RemoveMemory(
   return descriptor.has_value() || strays != 0;
 }
 
-absl::Status NotTheSame(const os::File& home, std::string_view why) {
+absl::Status NotTheSame(const os::File& home, const os::LockFile& locks,
+                        std::string_view why) {
+  const auto held = locks.FindHeld(1, kMaxProcesses);
+  const bool known = held.ok() && held->has_value();
   return absl::FailedPreconditionError(absl::StrCat(
-      "join region of ", home.path(), ": another process uses it, but ",
-      os::Abs(why),
-      "; /dev/shm is probably not shared (another container, or a logout that "
-      "cleaned it up): let those processes close, or use Backing::kFile"));
+      "join region of ", home.path(), ": another process uses it (",
+      known ? absl::StrCat("process slot ", **held) : "it left just now",
+      "), but ", os::Abs(why),
+      "; /dev/shm or System V memory is probably not shared (another "
+      "container, ipcrm, or a logout that cleaned it up): let those processes "
+      "close, or use Backing::kFile"));
 }
 
 absl::Status NoRegion(const os::File& home) {
@@ -176,7 +181,7 @@ absl::Status CheckLayout(const FixedHeader& fixed, uint32_t signature,
 
 absl::Status Region::Attach(Tenant& tenant, const os::ByteLock* gate) {
   tenant_ = &tenant;
-  if (!options_.shared) return AttachPrivate();
+  if (!options_.shared || !options_.named) return AttachUnnamed();
   MPOOL_ASSIGN_OR_RETURN(const std::string remote, home_.RemoteFilesystem());
   if (!remote.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -197,27 +202,6 @@ absl::Status Region::Attach(Tenant& tenant, const os::ByteLock* gate) {
   return AttachShared();
 }
 
-absl::Status Region::AttachPrivate() {
-  FixedHeader fixed;
-  fixed.version = kLayoutVersion;
-  fixed.signature = options_.signature;
-  fixed.reserved_bytes = options_.reserved_bytes;
-  fixed.cache_bytes = options_.cache_bytes;
-  fixed.backing = static_cast<uint32_t>(options_.backing);
-  fixed.policy = static_cast<uint32_t>(options_.policy);
-  const auto creation_id = os::RandomId();
-  std::memcpy(fixed.creation_id, creation_id.data(), creation_id.size());
-  Seal(&fixed);
-  MPOOL_ASSIGN_OR_RETURN(
-      std::unique_ptr<os::Mapping> mapping,
-      os::CreateMapping(options_.backing, home_, "",
-                        {.size_bytes = options_.size_bytes,
-                         .reserved_bytes = options_.reserved_bytes}));
-  Use(std::move(mapping), fixed);
-  attached_ = Attached::kCreated;
-  return FormatRegion(fixed);
-}
-
 absl::Status Region::AttachShared() {
   MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> holder,
                          lock_file_->FindHeld(1, kMaxProcesses));
@@ -229,10 +213,12 @@ absl::Status Region::AttachShared() {
       std::memcmp(descriptor->boot_id, boot_id.data(), boot_id.size()) == 0;
   if (holder.has_value()) {
     if (!descriptor.has_value()) {
-      return NotTheSame(home_, "its descriptor __db.001 is gone or damaged");
+      return NotTheSame(home_, *lock_file_,
+                        "its descriptor __db.001 is gone or damaged");
     }
     if (!same_boot) {
-      return NotTheSame(home_, "its region was made under another boot");
+      return NotTheSame(home_, *lock_file_,
+                        "its region was made under another boot");
     }
     return Join(*descriptor, nullptr);
   }
@@ -292,6 +278,10 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
     }
   });
   MPOOL_RETURN_IF_ERROR(WriteDescriptor(home_, fixed));
+  // After it, as ClaimHome looks for it after the claim: of two that come
+  // together one at least sees the other.
+  MPOOL_ASSIGN_OR_RETURN(const bool claimed, os::IsDirectoryClaimed(home_));
+  if (claimed) return InUseUnnamed("open", home_);
   MPOOL_ASSIGN_OR_RETURN(
       std::unique_ptr<os::Mapping> mapping,
       os::CreateMapping(options_.backing, home_, segment,
@@ -312,6 +302,7 @@ absl::Status Region::FormatRegion(const FixedHeader& fixed) {
   header_->fixed[0] = fixed;
   header_->fixed[1] = fixed;
   header_->size_bytes.store(options_.size_bytes, std::memory_order_relaxed);
+  MPOOL_RETURN_IF_ERROR(PrepareMemory(options_.size_bytes));
   heap_.Format(sizeof(RegionHeader), options_.size_bytes);
   BeginGeneration();
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/false));
@@ -333,7 +324,7 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   const Backing backing = static_cast<Backing>(descriptor.backing);
   auto refuse = [&](std::string_view why) {
     if (alone) *unsound = true;
-    return NotTheSame(home_, why);
+    return NotTheSame(home_, *lock_file_, why);
   };
   MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOf(home_, descriptor));
   if (!ours) return refuse(kCopied);
@@ -358,6 +349,8 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   MPOOL_RETURN_IF_ERROR(CheckLayout(fixed, options_.signature, home_.path()));
   Use(std::move(mapping), fixed);
   attached_ = alone ? Attached::kAdopted : Attached::kJoined;
+  MPOOL_RETURN_IF_ERROR(CheckPermissions());
+  MPOOL_RETURN_IF_ERROR(PrepareMemory(header_->size_bytes.load()));
   Reachable reached(heap_);
   MPOOL_RETURN_IF_ERROR(CheckTables(alone, &reached));
   const bool needs_fence = !os::RegisterGlobalBarrier();
@@ -373,6 +366,16 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/true));
   if (alone) AdoptIdle(&reached);
   return absl::OkStatus();
+}
+
+// Who may write to it now must have been let from the start.
+absl::Status Region::CheckPermissions() const {
+  if ((mapping_->permissions() & ~fixed_.mode) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "join region of %s: its memory %s has permission bits %#o, and was made "
+      "with %#o: others may have written to it; take the bits away again, or "
+      "discard it with 'mpool remove --force'",
+      home_.path(), fixed_.segment, mapping_->permissions(), fixed_.mode));
 }
 
 // Whether every slot's lock goes within kDying.
@@ -391,6 +394,9 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(std::string_view home) {
   RegionRemover remover;
   MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
   remover.home_ = std::make_unique<os::File>(std::move(dir));
+  MPOOL_ASSIGN_OR_RETURN(const bool claimed,
+                         os::IsDirectoryClaimed(*remover.home_));
+  if (claimed) return InUseUnnamed("remove", *remover.home_);
   // A region whose lock file was lost still has pages.
   const bool described = os::InfoAt(*remover.home_, kDescriptorName).ok() ||
                          os::HasStrayMappings(*remover.home_);

@@ -16,7 +16,7 @@
 #include "gtest/gtest.h"
 #include "os/clock.h"
 #include "os/futex.h"
-#include "os/test_support.h"
+#include "os/test_backings.h"
 #include "region/test_region.h"
 #include "tests/support/campaign.h"
 #include "tests/support/child.h"
@@ -145,11 +145,8 @@ class RaceTest : public os::SyscallTest,
   std::vector<std::unique_ptr<test::Child>> racers_;
 };
 INSTANTIATE_TEST_SUITE_P(Shared, RaceTest,
-                         ::testing::Values(Backing::kPosixShm, Backing::kFile),
-                         [](const auto& backing) {
-                           return backing.param == Backing::kFile ? "File"
-                                                                  : "PosixShm";
-                         });
+                         ::testing::ValuesIn(os::kSharedBackings),
+                         os::BackingText);
 
 TEST_P(RaceTest, OfSixteenOneCreatesAndAllJoinWithoutSleepOrRetry) {
   uint64_t longest = 0;

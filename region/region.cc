@@ -92,10 +92,18 @@ absl::Status Region::Grow(uint64_t size_bytes) {
         "larger cache"));
   }
   MPOOL_RETURN_IF_ERROR(mapping_->Grow(size_bytes));
+  MPOOL_RETURN_IF_ERROR(PrepareMemory(size_bytes));
   MPOOL_STEP("region.grow.backed");
   header_->size_bytes.store(size_bytes, std::memory_order_release);
   MPOOL_STEP("region.grow.published");
   return absl::OkStatus();
+}
+
+// What each process does for itself: page tables and locks are its own.
+absl::Status Region::PrepareMemory(uint64_t size_bytes) const {
+  if (options_.prefault) MPOOL_RETURN_IF_ERROR(mapping_->Populate(size_bytes));
+  if (!options_.lock_memory) return absl::OkStatus();
+  return mapping_->LockMemory(size_bytes);
 }
 
 void Region::BeginGeneration() {
@@ -249,24 +257,35 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   life_.Forget();
   // Of a register that is there: a child makes none in a home that was removed.
   const absl::StatusOr<os::LockFile> there =
-      os::LockFile::Open(home_, kRegisterName, /*create=*/false, 0600);
+      options_.named
+          ? os::LockFile::Open(home_, kRegisterName, /*create=*/false, 0600)
+          : *lock_file_;
   absl::StatusOr<os::ByteLock> gate =
       there.ok() ? there->Lock(0) : there.status();
   if (!absl::IsNotFound(gate.status())) MPOOL_RETURN_IF_ERROR(gate.status());
   MPOOL_RETURN_IF_ERROR(CheckStillThere());
   MPOOL_RETURN_IF_ERROR(gate.status());
+  MPOOL_RETURN_IF_ERROR(PrepareMemory(header_->size_bytes.load()));
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/true));
   os::RegisterGlobalBarrier();
   const uint32_t generation = NextGeneration();
   const absl::Status status = ready(generation);
   if (status.ok()) return generation;
-  Leave(*std::move(gate));
+  Leave(*std::move(gate), /*closes=*/false);
   return status;
 }
 
 // The parent may have left before its child came in, and the region may have
 // been removed or made anew since.
 absl::Status Region::CheckStillThere() const {
+  if (!options_.named) {
+    if (header_->magic.load(std::memory_order_acquire) == kMagic) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "use ", home_.path(), " in a forked child: all others have closed it, "
+        "and its memory went with them; open it again in the child"));
+  }
   MPOOL_ASSIGN_OR_RETURN(const std::optional<FixedHeader> descriptor,
                          ReadDescriptor(home_));
   if (descriptor.has_value() &&
@@ -398,20 +417,24 @@ std::string Region::Describe(uint32_t thread_id) const {
   return text;
 }
 
+absl::StatusOr<bool> Region::IsAlone() const {
+  MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> lower,
+                         lock_file_->FindHeld(1, process_ - 1));
+  MPOOL_ASSIGN_OR_RETURN(
+      const std::optional<uint64_t> higher,
+      lock_file_->FindHeld(process_ + 1, kMaxProcesses - process_));
+  return !lower.has_value() && !higher.has_value();
+}
+
 absl::StatusOr<os::ByteLock> Region::BeginLeave(bool* is_last) {
   *is_last = true;
   if (!options_.shared) return os::ByteLock();
   MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, lock_file_->Lock(0));
-  MPOOL_ASSIGN_OR_RETURN(std::optional<uint64_t> lower,
-                         lock_file_->FindHeld(1, process_ - 1));
-  MPOOL_ASSIGN_OR_RETURN(
-      std::optional<uint64_t> higher,
-      lock_file_->FindHeld(process_ + 1, kMaxProcesses - process_));
-  *is_last = !lower.has_value() && !higher.has_value();
+  MPOOL_ASSIGN_OR_RETURN(*is_last, IsAlone());
   return gate;
 }
 
-void Region::Leave(os::ByteLock gate) {
+void Region::Leave(os::ByteLock gate, bool closes) {
   if (inherited_.any()) {
     // Nobody has repaired the predecessor: the next one must find it dead.
     life_.Drop();
@@ -429,6 +452,13 @@ void Region::Leave(os::ByteLock gate) {
   place.store(ProcessWord{.generation = word.generation}.Pack(),
               std::memory_order_release);
   MPOOL_STEP("region.leave.freed");
+  const bool unnamed = options_.shared && !options_.named;
+  if (closes && unnamed && IsAlone().value_or(false)) {
+    // Children that never came in would find pages that others may change in
+    // their files from now on.
+    header_->magic.store(0);  // quiet: nobody comes in any more
+    os::UnclaimDirectory(home_);
+  }
   life_.Drop();
   MPOOL_STEP("region.leave.unlocked");
   gate.Drop();

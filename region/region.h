@@ -63,8 +63,12 @@ struct RegionOptions {
   uint64_t reserved_bytes = 0;  // of address space
   int mode = 0600;
   bool shared = true;  // false: memory of this process alone, no files
+  // False: forked children alone share it; no files either.
+  bool named = true;
   bool create = true;
   bool huge_pages = true;
+  bool prefault = false;
+  bool lock_memory = false;
   uint32_t signature = 0;
 };
 
@@ -108,10 +112,17 @@ class Region : public LifeWatch {
   std::byte* base() const { return base_; }
   RegionHeader* header() const { return header_; }
   uint64_t mapping_bytes() const { return mapping_->reserved_bytes(); }
+  // Of it, what this process has in huge pages.
+  uint64_t HugeBytes() const { return mapping_->HugeBytes(); }
   Shalloc& heap() { return heap_; }
   LifeWatch& watch() { return *this; }
   const os::File& home() const { return home_; }
   Attached attached() const { return attached_; }
+  // Whether a forked child finds the region only by what it inherited.
+  bool IsInheritedOnly() const {
+    return options_.shared && !options_.named &&
+           header_->magic.load(std::memory_order_acquire) == kMagic;
+  }
   const FixedHeader& fixed() const { return fixed_; }
   // A number that no other region has.
   uint64_t creation() const { return creation_; }
@@ -208,9 +219,10 @@ class Region : public LifeWatch {
   // Leaving, in two steps, so that the last one can write back in between.
   // Begin takes byte 0; is_last tells whether no other process is attached.
   absl::StatusOr<os::ByteLock> BeginLeave(bool* is_last);
-  // Frees the slots; the gate goes last. REQUIRES: no thread of the process is
-  // inside, nor comes.
-  void Leave(os::ByteLock gate);
+  // Frees the slots; the gate goes last. With `closes`, the last one ends a
+  // region without a name. REQUIRES: no thread of the process is inside, nor
+  // comes.
+  void Leave(os::ByteLock gate, bool closes = true);
 
  private:
   Region(os::File home, const RegionOptions& options);
@@ -218,7 +230,8 @@ class Region : public LifeWatch {
   template <class F>
   void ForEachSlotWithId(F&& visit) const;
   absl::Status AttachShared();
-  absl::Status AttachPrivate();
+  absl::Status AttachUnnamed();
+  absl::Status ClaimHome() const;
   absl::Status Create(const std::optional<FixedHeader>& old, Origin origin);
   absl::Status Join(const FixedHeader& descriptor, bool* unsound);
   absl::Status FormatRegion(const FixedHeader& fixed);
@@ -226,6 +239,9 @@ class Region : public LifeWatch {
   absl::StatusOr<uint32_t> JoinAsChild(
       const std::function<absl::Status(uint32_t)>& ready);
   absl::Status CheckStillThere() const;
+  absl::StatusOr<bool> IsAlone() const;
+  absl::Status PrepareMemory(uint64_t size_bytes) const;
+  absl::Status CheckPermissions() const;
   absl::Status ClaimProcessSlot(bool may_succeed);
   absl::StatusOr<bool> TryClaimFree(uint32_t slot);
   absl::StatusOr<bool> TrySucceed(uint32_t slot);
@@ -386,6 +402,9 @@ void Seal(FixedHeader* fixed);
 bool IsSealed(const FixedHeader& fixed);
 // The copy of a region's header that is whole; nullptr if none is.
 const FixedHeader* SoundCopy(const RegionHeader& header);
+
+// The error of who comes to a home that is in use without a name.
+absl::Status InUseUnnamed(std::string_view verb, const os::File& home);
 
 // Names below the home.
 inline constexpr char kRegisterName[] = "__db.register";

@@ -29,7 +29,9 @@ inline RegionOptions TestOptions(Backing backing = Backing::kPosixShm) {
   options.cache_bytes = 4096;
   options.size_bytes = kTestBytes;
   options.reserved_bytes = 64 * kTestBytes;
-  options.shared = backing != Backing::kHeap;
+  const os::Reach reach = os::ReachOf(backing);
+  options.shared = reach != os::Reach::kOneProcess;
+  options.named = reach == os::Reach::kAnyProcess;
   options.signature = kTestSignature;
   return options;
 }

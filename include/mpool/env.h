@@ -5,7 +5,8 @@
 //
 // Caveats, in the order in which people meet them:
 // - The home must be a local directory that all its users see as the same
-//   one; /dev/shm must be shared too (or use Backing::kFile).
+//   one; /dev/shm must be shared too (or use Backing::kFile), for
+//   kSysV the IPC namespace.
 // - One environment caches a file at a time: a file that a process has open in
 //   another one is refused, unless all of them only read it.
 // - A process that is stopped (SIGSTOP, a debugger) while it holds a page
@@ -18,6 +19,10 @@
 // - After fork, the child may use the environment: it registers itself at its
 //   first call. Guards that it inherited do nothing. Backing::kHeap cannot be
 //   used in a child.
+// - Backing::kAnonymous and kDevZero have no name: other processes are refused
+//   the home as long as one that could come in is there. They keep fds open: a
+//   program that closes every fd it does not know cannot use them. If all
+//   processes die, pages that no Sync had written are lost.
 // - A process that writes wild bytes into the region is not defended against.
 //
 // Thread safety: every call may be made by any thread at any time, except

@@ -47,11 +47,16 @@ struct EnvOptions {
   // Create the region if the home has none. Without it such an open is
   // NotFound.
   bool create = true;
-  // Permission bits of the region's files, applied whatever the umask.
+  // Permission bits of the region's files, applied whatever the umask. Memory
+  // that lets others in whom they do not is refused.
   int mode = 0600;
-  bool prefault = false;     // not built yet
-  bool lock_memory = false;  // not built yet
-  // Ask for transparent huge pages; the kernel may not have any.
+  // Map every page of the region at open, and not when it is first touched.
+  bool prefault = false;
+  // Keep the region out of swap: mlock, by each process that asks for it, or
+  // SHM_LOCK. The open fails, naming RLIMIT_MEMLOCK, where that is too low.
+  bool lock_memory = false;
+  // Ask for transparent huge pages; the kernel may not have any. What it gave
+  // is EnvStats::huge_bytes.
   bool huge_pages = true;
   // The last process to close writes back every dirty page; with this it also
   // makes the files durable (fsync).

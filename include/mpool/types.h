@@ -31,9 +31,9 @@ inline constexpr char kPanicPayload[] = "mpool/panic";
 enum class Backing {
   kPosixShm,   // shm_open; any process; the default
   kFile,       // a regular file in the environment directory; any process
-  kSysV,       // System V shared memory (not built yet)
-  kAnonymous,  // inherited by forked children only (not built yet)
-  kDevZero,    // inherited by forked children only (not built yet)
+  kSysV,       // System V shared memory; any process
+  kAnonymous,  // mmap without a file; the process and its forked children
+  kDevZero,    // mmap of /dev/zero; the process and its forked children
   kHeap,       // memory of one process
 };
 
