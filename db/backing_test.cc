@@ -15,67 +15,24 @@
 #include <fstream>
 
 #include "absl/time/clock.h"
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
-#include "mpool/mpool.h"
+#include "db/test_backing.h"
 #include "os/step.h"
-#include "os/test_backings.h"
-#include "region/region.h"
-#include "tests/support/child.h"
 #include "tests/support/mounts.h"
-#include "tests/support/pages.h"
-#include "tests/support/status_matchers.h"
 #include "tests/support/step_names.h"
-#include "tests/support/temp_home.h"
 
 namespace mpool {
 namespace {
 
 using absl::StatusCode;
 using os::BackingText;
-using test::AllOf;
 using test::Channel;
 using test::Child;
 using test::DiskText;
 using test::Fails;
 using test::GetText;
 using test::IsOk;
-using test::OpenBoth;
 using test::PutText;
-using test::SmallEnv;
-using test::TempHome;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-// A program that was executed, with its output.
-class Stranger {
- public:
-  Stranger(const std::string& home, const char* verb)
-      : child_([&](Channel&) -> std::string {
-          ::dup2(ends_.fds[1], STDOUT_FILENO);
-          ::execl(MPOOL_STRANGER, "stranger", home.c_str(), verb,
-                  static_cast<char*>(nullptr));
-          return "not executed";
-        }) {
-    ::close(ends_.fds[1]);
-  }
-  ~Stranger() { ::close(ends_.fds[0]); }
-  // What it wrote, without the end of the line.
-  std::string Output() {
-    char text[1024];
-    const ssize_t got = ::read(ends_.fds[0], text, sizeof(text));
-    return got <= 0 ? "" : std::string(text, static_cast<size_t>(got) - 1);
-  }
-  Child& child() { return child_; }
-
- private:
-  struct Ends {
-    Ends() { EXPECT_EQ(::pipe(fds), 0); }
-    int fds[2] = {-1, -1};
-  };
-  Ends ends_;
-  Child child_;
-};
 
 uint64_t Of(const char* file, const std::string& key) {
   std::ifstream lines(file);
@@ -87,33 +44,8 @@ uint64_t Of(const char* file, const std::string& key) {
   return kilobytes * 1024;
 }
 
-class BackingTest : public ::testing::TestWithParam<Backing> {
+class LimitTest : public BackingTest {
  protected:
-  // Whatever was done, no memory is left.
-  ~BackingTest() override {
-    const std::string segment = Segment();
-    EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
-    if (GetParam() == Backing::kSysV && !segment.empty()) {
-      EXPECT_EQ(os::IpcsOf(segment).key, 0u);
-    }
-    EXPECT_FALSE(os::HasStrayMappings(*os::File::OpenDirectory(home_.path())));
-    EXPECT_THAT(AllOf(home_.path()), ::testing::Each("pages.db"));
-  }
-  // The memory's name, as the descriptor has it; empty if there is none.
-  std::string Segment() const {
-    const auto descriptor =
-        region::ReadDescriptor(*os::File::OpenDirectory(home_.path()));
-    return descriptor->has_value() ? (*descriptor)->segment : "";
-  }
-  absl::StatusOr<test::Opened> Open() const {
-    return OpenBoth(home_.path(), SmallEnv(GetParam()));
-  }
-  absl::StatusOr<std::unique_ptr<DbEnv>> OpenWith(
-      const std::function<void(EnvOptions&)>& change) const {
-    EnvOptions options = SmallEnv(GetParam());
-    change(options);
-    return DbEnv::Open(home_.path(), options);
-  }
   // A child without rights that may lock 64 KiB opens the environment.
   absl::Status OpenWithoutRights(
       const std::function<void(EnvOptions&)>& change) const {
@@ -126,12 +58,9 @@ class BackingTest : public ::testing::TestWithParam<Backing> {
     });
     return absl::UnknownError(text);
   }
-
-  TempHome home_;
 };
 class ForkedTest : public BackingTest {};
 class SharedTest : public BackingTest {};
-class UnnamedTest : public BackingTest {};
 class SysVTest : public BackingTest {
  protected:
   // As ipcrm does.
@@ -142,13 +71,12 @@ class SysVTest : public BackingTest {
 
 INSTANTIATE_TEST_SUITE_P(All, BackingTest,
                          ::testing::ValuesIn(os::kAllBackings), BackingText);
+INSTANTIATE_TEST_SUITE_P(All, LimitTest,
+                         ::testing::ValuesIn(os::kAllBackings), BackingText);
 INSTANTIATE_TEST_SUITE_P(All, ForkedTest,
                          ::testing::ValuesIn(os::kForkedBackings), BackingText);
 INSTANTIATE_TEST_SUITE_P(All, SharedTest,
                          ::testing::ValuesIn(os::kSharedBackings), BackingText);
-INSTANTIATE_TEST_SUITE_P(All, UnnamedTest,
-                         ::testing::ValuesIn(os::kUnnamedBackings),
-                         BackingText);
 INSTANTIATE_TEST_SUITE_P(All, SysVTest, ::testing::Values(Backing::kSysV),
                          BackingText);
 
@@ -193,7 +121,7 @@ TEST_P(BackingTest, LockedMemoryIsLocked) {
   }
 }
 
-TEST_P(BackingTest, ALockBeyondTheLimitIsRefusedAndSaysWhatToDo) {
+TEST_P(LimitTest, ALockBeyondTheLimitIsRefusedAndSaysWhatToDo) {
   const auto change = [](EnvOptions& options) { options.lock_memory = true; };
   EXPECT_THAT(
       OpenWithoutRights(change),
@@ -361,92 +289,26 @@ TEST_P(SharedTest, TheModeIsExactAndMemoryThatIsOpenToMoreIsRefused) {
   EXPECT_THAT(Open(), IsOk());
 }
 
-TEST_P(UnnamedTest, AnotherProgramIsToldWhyItCannotJoin) {
+TEST_P(SharedTest, ARegionOfAnotherBootIsRefusedInUseAndMadeAnewWhenIdle) {
   auto both = *Open();
-  ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
+  const std::string old = Segment();
+  auto fixed =
+      **region::ReadDescriptor(*os::File::OpenDirectory(home_.path()));
+  fixed.boot_id[0] ^= 1;
+  region::Seal(&fixed);
+  const std::string_view bytes(reinterpret_cast<const char*>(&fixed),
+                               sizeof(fixed));
+  test::Overwrite(home_.Below("__db.001"), 0, bytes);
+  test::Overwrite(home_.Below("__db.001"), sizeof(fixed), bytes);
   Stranger stranger(home_.path(), "exchange");
-  EXPECT_THAT(stranger.Output(),
-              ::testing::AllOf(HasSubstr("FAILED_PRECONDITION"),
-                               HasSubstr(home_.path()), HasSubstr("forked"),
-                               HasSubstr("use kPosixShm, kFile or kSysV")));
-  EXPECT_THAT(DbEnv::Remove(home_.path()),
-              Fails(StatusCode::kFailedPrecondition, "in use"));
-  EXPECT_THAT(test::FilesIn(home_.path()), ElementsAre("pages.db"));
-  ASSERT_THAT(both.Close(), IsOk());
-  Stranger later(home_.path(), "exchange");
-  EXPECT_EQ(later.Output(), "put");
-  EXPECT_EQ(later.child().End(), "");
-}
-
-TEST_P(UnnamedTest, AHomeThatOthersCanJoinIsRefused) {
-  auto named = *OpenBoth(home_.path(), SmallEnv());
-  ASSERT_THAT(named.Close(), IsOk());
-  EXPECT_THAT(Open(), Fails(StatusCode::kFailedPrecondition, home_.path(),
-                            "other processes can join", "mpool remove"));
-  ASSERT_THAT(DbEnv::Remove(home_.path()), IsOk());
-  EXPECT_THAT(Open(), IsOk());
-}
-
-TEST_P(UnnamedTest, AChildThatComesAfterTheLastCloseOpensAgain) {
-  auto both = *Open();
-  ASSERT_THAT(PutText(*both.file, 0, "old"), IsOk());
-  Child child([&](Channel& parent) -> std::string {
-    parent.Hear();
-    EXPECT_THAT(both.file->Get(0), Fails(StatusCode::kFailedPrecondition,
-                                         "open it again in the child"));
-    auto own = *Open();
-    EXPECT_EQ(GetText(*own.file, 0), "new");
-    return own.Close().ToString();
-  });
+  EXPECT_THAT(stranger.Output(), ::testing::AllOf(HasSubstr("another boot"),
+                                                  HasSubstr("process slot 1")));
   ASSERT_THAT(both.Close(), IsOk());
   both = *Open();
-  ASSERT_THAT(PutText(*both.file, 0, "new"), IsOk());
-  ASSERT_THAT(both.Close(), IsOk());
-  child.Say("go");
-  EXPECT_EQ(child.End(), "OK");
-}
-
-// Until it ends, it could come in.
-TEST_P(UnnamedTest, AnIdleChildOfAKilledParentKeepsOthersOut) {
-  Child parent([&](Channel& line) -> std::string {
-    auto both = *Open();
-    Child child([&](Channel&) -> std::string {
-      ::prctl(PR_SET_PDEATHSIG, 0);
-      line.Say("ready");
-      line.Hear();
-      return "";
-    });
-    return child.End();
-  });
-  ASSERT_EQ(parent.Hear(), "ready");
-  ASSERT_EQ(::kill(parent.pid(), SIGKILL), 0);
-  siginfo_t dead = {};
-  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(parent.pid()), &dead,
-                     WEXITED | WNOWAIT),
-            0);
-  EXPECT_THAT(Open(), Fails(StatusCode::kFailedPrecondition, "in use"));
-  parent.Say("go");
-  EXPECT_EQ(parent.End(), test::kKilled);
-  absl::StatusOr<test::Opened> both = Open();
-  for (int i = 0; i < 100 && !both.ok(); ++i) {
-    absl::SleepFor(absl::Milliseconds(10));
-    both = Open();
+  EXPECT_EQ(both.env->Stats().origin, Origin::kReboot);
+  if (GetParam() == Backing::kSysV) {
+    EXPECT_EQ(os::IpcsOf(old).key, 0u);
   }
-  EXPECT_THAT(both, IsOk());
-}
-
-TEST_P(UnnamedTest, WhatNoSyncWroteIsLostWithAllProcesses) {
-  EXPECT_EQ(test::InChild([&]() -> std::string {
-              auto both = *Open();
-              EXPECT_THAT(PutText(*both.file, 0, "synced"), IsOk());
-              EXPECT_THAT(both.file->Sync(), IsOk());
-              EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
-              ::raise(SIGKILL);
-              return "";
-            }),
-            test::kKilled);
-  auto both = *Open();
-  EXPECT_EQ(GetText(*both.file, 0), "synced");
 }
 
 TEST_P(SysVTest, ASegmentThatIsGoneWhileInUseRefusesJoinersByHolder) {
