@@ -132,18 +132,17 @@ Pool::Evicted Pool::TryEvict(ThreadContext& self, BufferHeader& header) {
   return Evicted::kFreed;
 }
 
-// ORPHAN -> FREE once no ledger names the frame.
-// quiet below: FREE is whole, and repair links what no queue knows.
-bool Pool::TryFreeOrphan(ThreadContext& self, BufferHeader& header) {
+// ORPHAN -> FREE once no ledger names the frame. It stays where it is in the
+// policy's order, for nobody owns it: another may free and fill it meanwhile.
+// quiet below: FREE is whole.
+bool Pool::TryFreeOrphan(ThreadContext&, BufferHeader& header) {
   State seen = header.Load();
   if (seen.phase() != Phase::kOrphan ||
       ledger_.FindOther(frames_.IndexOf(header), nullptr, std::nullopt)
           .has_value()) {
     return false;
   }
-  policy_->Removed(self, header);
-  return header.Change(
-      &seen, seen.NextVersion().Bare());
+  return header.Change(&seen, seen.NextVersion().Bare());
 }
 
 absl::Status Pool::WriteVictims(ThreadContext& self, BufferHeader& victim) {

@@ -256,12 +256,14 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   new (process_mutex_.get()) std::mutex;
   life_.Forget();
   // Of a register that is there: a child makes none in a home that was removed.
-  const absl::StatusOr<os::LockFile> there =
-      options_.named
-          ? os::LockFile::Open(home_, kRegisterName, /*create=*/false, 0600)
-          : *lock_file_;
-  absl::StatusOr<os::ByteLock> gate =
-      there.ok() ? there->Lock(0) : there.status();
+  auto lock_gate = [&]() -> absl::StatusOr<os::ByteLock> {
+    if (!options_.named) return lock_file_->Lock(0);
+    MPOOL_ASSIGN_OR_RETURN(
+        const os::LockFile there,
+        os::LockFile::Open(home_, kRegisterName, /*create=*/false, 0600));
+    return there.Lock(0);
+  };
+  absl::StatusOr<os::ByteLock> gate = lock_gate();
   if (!absl::IsNotFound(gate.status())) MPOOL_RETURN_IF_ERROR(gate.status());
   MPOOL_RETURN_IF_ERROR(CheckStillThere());
   MPOOL_RETURN_IF_ERROR(gate.status());
