@@ -44,6 +44,11 @@ int Membarrier(int command, unsigned flags) {
   return static_cast<int>(::syscall(SYS_membarrier, command, flags, 0));
 }
 
+// AddressSanitizer's own mlock does nothing.
+int Mlock(const void* address, size_t size) {
+  return static_cast<int>(::syscall(SYS_mlock, address, size));
+}
+
 constexpr Syscalls kReal = {
     .open = Open,
     .openat = OpenAt,
@@ -70,7 +75,7 @@ constexpr Syscalls kReal = {
     .mmap = ::mmap,
     .munmap = ::munmap,
     .madvise = ::madvise,
-    .mlock = ::mlock,
+    .mlock = Mlock,
     .shmget = ::shmget,
     .shmat = ::shmat,
     .shmdt = ::shmdt,
