@@ -76,8 +76,11 @@ absl::StatusOr<int> DbEnv::Trickle(int) {
   return internal::Unbuilt("DbEnv::Trickle");
 }
 
-absl::Status DbEnv::Resize(uint64_t) {
-  return internal::Unbuilt("DbEnv::Resize");
+absl::Status DbEnv::Resize(uint64_t cache_bytes) {
+  if (env_ == nullptr) return Closed();
+  const absl::Status status = env_->pool().Resize(cache_bytes);
+  env_->DeliverEvents();
+  return status;
 }
 
 absl::Status DbEnv::ClearPanic() {

@@ -98,7 +98,7 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
 absl::Status Environment::Attach() {
   MPOOL_ASSIGN_OR_RETURN(
       region_, region::Region::Prepare(home_, RegionOptionsFor(options_)));
-  pool_ = std::make_unique<Pool>(*region_, options_.cache_bytes);
+  pool_ = std::make_unique<Pool>(*region_);
   region_->set_on_repair([this](const RepairReport& report) {
     for (const RepairReport::Process& process : report.processes) {
       Report(Event::Kind::kRepair,
@@ -363,7 +363,7 @@ absl::StatusOr<Look> LookAt(std::string_view home) {
       std::move(inspection.mapping), inspection.fixed);
   look.frames = std::make_unique<FrameTable>(*look.region);
   region::Reachable reached(look.region->heap());
-  const absl::Status sound = look.frames->Check(/*alone=*/false, &reached);
+  const absl::Status sound = look.frames->Check(&reached);
   if (!sound.ok()) {
     return absl::DataLossError(absl::StrCat(
         "inspect ", look.dir.path(), ": ", sound.message(),
@@ -383,7 +383,7 @@ absl::Status RemoveHome(std::string_view home, bool force) {
     options.create = false;
     MPOOL_ASSIGN_OR_RETURN(std::unique_ptr<region::Region> region,
                            region::Region::Prepare(path, options));
-    Pool pool(*region, 0);
+    Pool pool(*region);
     const absl::Status attached = region->Attach(pool, &remover.gate());
     // A region that is not whole has nothing that could be written back.
     if (!absl::IsNotFound(attached)) {

@@ -100,8 +100,6 @@ TEST_F(EnvOptionsTest, WhatIsNotBuiltNamesItself) {
     std::function<void(EnvOptions&)> change;
   };
   for (const auto& [name, change] : std::vector<Case>{
-           {"EnvOptions::max_cache_bytes",
-            [](auto& o) { o.max_cache_bytes = 2 * o.cache_bytes; }},
            {"Policy::kClock2Q",
             [](auto& o) { o.policy = Policy::kClock2Q; }}}) {
     EXPECT_THAT(Open(change), Fails(StatusCode::kUnimplemented, name,
@@ -249,7 +247,6 @@ TEST_F(FileOptionsTest, CallsThatAreNotBuiltNameThemselves) {
     return Fails(StatusCode::kUnimplemented, name, "not built yet");
   };
   EXPECT_THAT(both.env->Trickle(10), unbuilt("DbEnv::Trickle"));
-  EXPECT_THAT(both.env->Resize(1 << 20), unbuilt("DbEnv::Resize"));
   EXPECT_THAT(both.env->Sync(Lsn{1, 2}), unbuilt("SyncOptions::up_to"));
   EXPECT_THAT(both.file->ReadOptimistic(0, [](auto) {}),
               unbuilt("MPoolFile::ReadOptimistic"));

@@ -174,10 +174,10 @@ void Image::FindAreas() {
   areas_.push_back({"Rings", pool.rings,
                     uint64_t{pool.extent_count} * kPageClasses * 4});
   constexpr uint64_t kStateAndKey = offsetof(BufferHeader, place);
-  Add<BufferHeader>("Headers", pool.headers, Env().cache_bytes / 4096,
-                    kStateAndKey);
-  Add<BufferHeader>("SmallHeaders",
-                    At<internal::Extent>(pool.extents + 32).headers, kPages,
+  const auto* extents = &At<internal::Extent>(pool.extents);
+  Add<BufferHeader>("Headers", extents[0].headers[3],
+                    pool.extent_bytes / 4096, kStateAndKey);
+  Add<BufferHeader>("SmallHeaders", extents[1].headers[0], kPages,
                     kStateAndKey);
   Add<internal::Bucket>("Buckets", pool.buckets, pool.bucket_count);
   constexpr uint64_t kWhichFile = offsetof(FileEntry, path);
@@ -187,7 +187,7 @@ void Image::FindAreas() {
   areas_.push_back({"Path", path, std::strlen(&At<char>(path)) + 1});
   // Chunk headers and free memory, too; without the pages.
   areas_.push_back({"BehindTheHeader", sizeof(RegionHeader),
-                    pool.frames.load() - sizeof(RegionHeader)});
+                    header.heap_end.load() - sizeof(RegionHeader)});
 }
 
 // What is on the pages.

@@ -36,8 +36,14 @@ absl::Status CheckCacheBytes(const EnvOptions& options) {
         ": this machine has ", most, " bytes of memory; ask for less"));
   }
   if (options.max_cache_bytes != 0 &&
-      options.max_cache_bytes != options.cache_bytes) {
-    return Unbuilt("EnvOptions::max_cache_bytes");
+      (options.max_cache_bytes < options.cache_bytes ||
+       options.max_cache_bytes % kMinPageBytes != 0 ||
+       (most != 0 && options.max_cache_bytes > most))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "EnvOptions::max_cache_bytes is ", options.max_cache_bytes,
+        ": it must be 0, or a multiple of ", kMinPageBytes, " from "
+        "EnvOptions::cache_bytes, ", options.cache_bytes,
+        ", up to the memory of this machine, ", most));
   }
   return absl::OkStatus();
 }
@@ -159,13 +165,13 @@ absl::Status Validate(std::string_view path, const FileOptions& options) {
 }
 
 region::RegionOptions RegionOptionsFor(const EnvOptions& options) {
-  const PoolSize size = SizeOfPool(options.cache_bytes);
   region::RegionOptions out;
+  SizeRegion(options.cache_bytes,
+             options.max_cache_bytes != 0 ? options.max_cache_bytes
+                                          : options.cache_bytes,
+             &out);
   out.backing = options.backing;
   out.policy = options.policy;
-  out.cache_bytes = options.cache_bytes;
-  out.size_bytes = size.region_bytes;
-  out.reserved_bytes = size.reserved_bytes;
   out.mode = options.mode;
   const os::Reach reach = os::ReachOf(options.backing);
   out.shared = reach != os::Reach::kOneProcess;

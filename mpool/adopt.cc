@@ -72,7 +72,9 @@ void Pool::Adopt(const region::Thread& self, region::Reachable* reached,
   MakePolicy();
   files_.Adopt(reached, report);
   MPOOL_STEP("mpool.adopt.files");
-  frames_.PlaceAnew();
+  pool.resizer.store(0);
+  pool.balancer.store(0);
+  frames_.RebuildRings();
   MPOOL_STEP("mpool.adopt.places");
   FrameSet unnamed;
   frames_.ForEachHeader([&](BufferHeader& header) {
@@ -181,18 +183,6 @@ bool HashTable::TakesOut(uint32_t bucket, uint64_t word,
   }
   unnamed->Remove(frame);
   return true;
-}
-
-void FrameTable::PlaceAnew() {
-  ForEachExtent([&](Extent& extent, BufferHeader* first) {
-    const uint32_t page_class = extent.page_class.load() - 1;
-    const uint64_t frames = extent.frames.load();
-    for (uint64_t i = 0; i < frames; ++i) {
-      first[i].place.store((extent.offset + i * ClassBytes(page_class)) << 8 |
-                           page_class);
-    }
-  });
-  RebuildRings();
 }
 
 // The policy's order is kept as far as its links can be followed.

@@ -15,7 +15,10 @@ bool PhaseMayFollow(Phase from, Phase to) {
     case Phase::kFree:
       return to == Phase::kLoading;
     case Phase::kLoading:
-      return to == Phase::kValid || to == Phase::kFree || to == Phase::kOrphan;
+      return to == Phase::kValid || to == Phase::kFree ||
+             to == Phase::kOrphan || to == Phase::kRetired;
+    case Phase::kRetired:
+      return to == Phase::kFree;
     case Phase::kValid:
       return to == Phase::kEvicting || to == Phase::kPoisoned ||
              to == Phase::kLoading;
@@ -39,7 +42,7 @@ bool IsLegal(State s) {
   if (s.has(State::kDirty | State::kWriting)) {
     return s.phase() == Phase::kValid || s.phase() == Phase::kPoisoned;
   }
-  return s.phase() <= Phase::kPoisoned;
+  return s.phase() <= Phase::kRetired;
 }
 
 }  // namespace

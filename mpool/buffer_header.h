@@ -19,6 +19,7 @@
 //   EVICTING  owner is taking the page out of the hash, or looks whether it may
 //   ORPHAN    out of the hash, not free while a ledger names it
 //   POISONED  its page died with a writer; reads answer DataLoss
+//   RETIRED   no memory is behind it: its extent has no such frame
 // Owner is valid in LOADING and EVICTING and with X or XP. Who writes the page
 // out stands in io_owner.
 //
@@ -41,6 +42,9 @@
 //   T16 VALID|X -> POISONED, VALID|X -> LOADING+repairer   repair
 //   T17 LOADING -> ORPHAN -> FREE                  repair; the victim search
 //   T18 POISONED -> VALID|X+owner, DIRTY           overwritten with create
+//   T19 LOADING -> RETIRED, version+1  who resizes, or gives an extent to
+//                                      another page size
+//   T20 RETIRED -> FREE                who cuts the extent again; repair
 //   any -> WAITERS                                 whoever sleeps on the word
 
 #ifndef MPOOL_MPOOL_BUFFER_HEADER_H_
@@ -65,6 +69,7 @@ enum class Phase : uint64_t {
   kEvicting = 3,
   kOrphan = 4,
   kPoisoned = 5,
+  kRetired = 6,
 };
 
 // One value of the state word.
@@ -150,7 +155,7 @@ template <class Word>
 struct alignas(kLineBytes) BufferHeader {
   std::atomic<uint64_t> state;
   std::atomic<uint64_t> key;
-  // Region offset of the frame's bytes 56 | page class 8.
+  // Region offset of the frame's bytes 56 | left its class 1 | page class 3.
   std::atomic<uint64_t> place;
   std::atomic<uint64_t> rec_lsn;
   std::atomic<uint32_t> next;  // queue links, by frame index
@@ -171,6 +176,17 @@ struct alignas(kLineBytes) BufferHeader {
   }
   uint64_t data_offset() const {
     return place.load(std::memory_order_relaxed) >> 8;
+  }
+  // Exact under the class's queue latch, and for who owns the frame. Who asks
+  // this after he saw the frame's phase under that latch, saw the phase of a
+  // frame of the class: a place is stored before the phase that follows it.
+  bool IsOfClass(uint32_t page_class) const {
+    return (place.load(std::memory_order_acquire) & 0xf) == page_class;
+  }
+  // REQUIRES: the queue latch, and that the frame is the caller's.
+  void LeaveClass() {
+    // quiet: its callers pass steps.
+    place.fetch_or(0x8, std::memory_order_release);
   }
 };
 

@@ -8,6 +8,8 @@
 // offset, size or index is told from a right one without trusting any of them.
 // Reads only.
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
 
@@ -27,92 +29,98 @@ absl::Status FrameTable::CheckPlaces(region::Reachable* reached) const {
       region_.header()->root.load(std::memory_order_acquire);
   if (!reached->Add(root, sizeof(PoolHeader))) return Damaged("root");
   const auto& pool = *region_.At<PoolHeader>(root);
-  const uint64_t cache = region_.fixed().cache_bytes;
-  if (pool.cache_bytes != cache || pool.extent_bytes != ExtentBytes(cache) ||
-      pool.extent_count != ExtentCount(cache)) {
+  const region::FixedHeader& fixed = region_.fixed();
+  const uint64_t extent_bytes = ExtentBytes(fixed.cache_bytes);
+  const uint64_t count =
+      (fixed.max_cache_bytes + extent_bytes - 1) / extent_bytes;
+  // In the other order than that in which a resize raises them.
+  const uint64_t cache = pool.cache.load(std::memory_order_acquire);
+  const uint64_t backed = pool.backed.load(std::memory_order_acquire);
+  if (fixed.reserved_bytes - fixed.heap_limit < fixed.max_cache_bytes ||
+      pool.extent_bytes != extent_bytes || pool.extent_count != count ||
+      cache != SealSize(SizeIn(cache)) || SizeIn(cache) == 0 ||
+      backed != SealSize(SizeIn(backed)) ||
+      std::max(SizeIn(cache), SizeIn(backed)) > fixed.max_cache_bytes) {
     return Damaged("pool header");
   }
-  const uint64_t count = pool.extent_count;
   if (!reached->Add(pool.extents.load(), count * sizeof(Extent))) {
     return Damaged("table of extents");
   }
   if (!reached->Add(pool.rings.load(), count * kPageClasses * 4)) {
     return Damaged("table of rings");
   }
-  if (!reached->Add(pool.headers.load(),
-                    LargePageHeaders(cache) * sizeof(BufferHeader))) {
-    return Damaged("table of buffer headers");
-  }
-  if (!reached->Add(pool.frames.load(), cache)) return Damaged("page memory");
   return absl::OkStatus();
+}
+
+// Whether the word is one that a cutter stores.
+bool FrameTable::IsCutRight(uint32_t extent) const {
+  const uint64_t word = extents_[extent].word.load(std::memory_order_acquire);
+  const CutWord now = CutWord::Unpack(word);
+  if (!now.is_cut()) return word == 0;
+  if (word != now.Pack() || now.frames == 0) return false;
+  const bool resizing =
+      IsResizing() || pool_->resizer.load(std::memory_order_acquire) != 0;
+  const uint64_t most = resizing ? PerExtent(now.page_class)
+                                 : FramesOf(extent, now.page_class,
+                                            cache_bytes());
+  return resizing ? now.frames <= most : now.frames == most;
+}
+
+// Whether no header of an extent that is not cut has a page.
+bool FrameTable::IsEmpty(uint32_t extent) const {
+  for (uint32_t block = 0; block < kHeaderBlocks; ++block) {
+    if (extents_[extent].headers[block].load() == 0) continue;
+    const BufferHeader* first = HeadersOf(extent, block);
+    const uint64_t count = HeadersIn(block);
+    const bool empty =
+        std::all_of(first, first + count, [](const BufferHeader& header) {
+          const Phase phase = header.Load().phase();
+          return phase == Phase::kFree || phase == Phase::kRetired;
+        });
+    if (!empty) return false;
+  }
+  return true;
 }
 
 absl::Status FrameTable::CheckExtent(uint32_t index,
                                      region::Reachable* reached) const {
   const Extent& extent = extents_[index];
-  const uint64_t begin = uint64_t{index} * pool_->extent_bytes;
-  const uint64_t size = std::min<uint64_t>(pool_->extent_bytes,
-                                           pool_->cache_bytes - begin);
-  if (extent.offset != pool_->frames.load() + begin ||
-      extent.size_bytes != size) {
-    return Damaged("table of extents");
+  const CutWord now = cut(index);
+  for (uint32_t block = 0; block < kHeaderBlocks; ++block) {
+    const uint64_t headers = extent.headers[block].load();
+    const bool needed = now.is_cut() && BlockOf(now.page_class) == block;
+    if (headers == 0 && !needed) continue;
+    if (!reached->Add(headers, HeadersIn(block) * sizeof(BufferHeader))) {
+      return Damaged("table of extents");
+    }
   }
-  const uint64_t headers = extent.headers.load(std::memory_order_acquire);
-  const bool cut = index < pool_->extents_used.load(std::memory_order_acquire);
-  if (!cut) {
-    // What a cutter that died had made is used by the next.
-    const bool own = headers != 0 && headers != HeadersOfLarge(index);
-    return own && !reached->Add(headers, 1) ? Damaged("table of extents")
-                                            : absl::OkStatus();
+  // What is being cut or resized meanwhile is right a moment later.
+  for (int looks = 0; looks < 3; ++looks) {
+    if (IsCutRight(index) && (cut(index).is_cut() || IsEmpty(index))) {
+      return absl::OkStatus();
+    }
   }
-  const uint32_t page_class = extent.page_class.load() - 1;
-  if (page_class >= kPageClasses) return Damaged("table of extents");
-  const uint64_t frames = size / ClassBytes(page_class);
-  const bool found =
-      ClassBytes(page_class) >= kHeaderPageBytes
-          ? headers == HeadersOfLarge(index)
-          : reached->Add(headers, frames * sizeof(BufferHeader));
-  if (!found || extent.frames.load() != frames) {
-    return Damaged("table of extents");
-  }
-  return absl::OkStatus();
+  return Damaged("table of extents");
 }
 
-bool FrameTable::HoldsPages(uint32_t index) const {
-  const uint32_t page_class = extents_[index].page_class.load() - 1;
-  const uint64_t headers = extents_[index].headers.load();
-  const uint64_t frames = extents_[index].frames.load();
-  if (page_class >= kPageClasses ||
-      frames > extents_[index].size_bytes / kMinPageBytes ||
-      !region_.Contains(headers, frames * sizeof(BufferHeader))) {
-    return true;
-  }
-  const BufferHeader* first = region_.At<BufferHeader>(headers);
-  return std::any_of(first, first + frames, [](const BufferHeader& header) {
-    return header.Load().phase() != Phase::kFree;
-  });
-}
-
-absl::Status FrameTable::Check(bool alone, region::Reachable* reached) {
+absl::Status FrameTable::Check(region::Reachable* reached) {
   MPOOL_RETURN_IF_ERROR(CheckPlaces(reached));
   Attach();
-  const uint32_t used = pool_->extents_used.load(std::memory_order_acquire);
-  if (used > pool_->extent_count) return Damaged("pool header");
-  // A cutter at work changes the first that is not in use.
-  const uint32_t end = alone ? pool_->extent_count : used;
-  for (uint32_t i = 0; i < end; ++i) {
+  if (pool_->extents_used.load(std::memory_order_acquire) >
+      pool_->extent_count) {
+    return Damaged("pool header");
+  }
+  for (uint32_t i = 0; i < pool_->extent_count; ++i) {
     MPOOL_RETURN_IF_ERROR(CheckExtent(i, reached));
-    // Those behind were never touched, and of the first a cutter that died may
-    // have made the headers.
-    const bool begun = extents_[i].page_class.load() != 0;
-    if (i > used && begun) return Damaged("pool header");
-    if (i == used && begun && HoldsPages(i)) return Damaged("pool header");
+    if (i >= pool_->extents_used.load() && cut(i).is_cut()) {
+      return Damaged("pool header");
+    }
   }
   return absl::OkStatus();
 }
 
 absl::Status Pool::Check(bool alone, region::Reachable* reached) {
-  MPOOL_RETURN_IF_ERROR(frames_.Check(alone, reached));
+  MPOOL_RETURN_IF_ERROR(frames_.Check(reached));
   const PoolHeader& pool = frames_.pool();
   // Until the first file is known the table may be replaced. Its size follows
   // from the chunk's when nobody is there; see Adopt.

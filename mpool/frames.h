@@ -3,14 +3,27 @@
 // frames.h - the cache's memory: extents, cut into frames of one page size,
 // their buffer headers, and the queues of free frames.
 //
-// Concurrency: Cut takes the extents latch; the queues take the queue latch of
-//              their page class.
-// Invariants:  F1 an extent is cut once; its headers are never anything else.
+// The page memory is the tail of the region's address space, as long as the
+// largest cache; of it, [0, cache) is used. Extent i is its i-th piece. The
+// tables of extents and rings are made for the largest cache at once.
+//
+// Concurrency: whoever cuts or retires takes the extents latch; the queues take
+//              the queue latch of their page class.
+// Invariants:  F1 a header is never anything else and its version never falls,
+//              also while its extent is cut for another page size, whose
+//              frames have other headers or the same.
 //              F2 the free queue is a hint: the CAS FREE -> LOADING is the
 //              allocation. A frame that is FREE and in no queue is found again
 //              by the next rebuild.
-// Crash:       an extent counts as cut once extents_used covers it; before,
-//              the next one cuts it again. Rings and queues are derived.
+//              F3 an extent's class and number of frames are one word. A frame
+//              leaves it RETIRED: first LOADING in the name of who retires it,
+//              so that nobody holds it or its page.
+//              F4 a header is linked, and its class changes, under the queue
+//              latch of the class that it has.
+//              F5 no frame beyond `cache` is cut; `backed` is never below what
+//              may have memory.
+// Crash:       an extent is as its word says; frames in it that are RETIRED
+//              become FREE. Rings and queues are derived.
 // Lock rank:   kExtents, then kQueue; the heap latch may be taken under the
 //              first.
 
@@ -43,55 +56,72 @@ struct alignas(kLineBytes) ClassHeader {
   FrameQueue free;
   FrameQueue order;  // the policy's
   std::atomic<uint64_t> hand;
+  std::atomic<uint64_t> turned;  // victims since the sizes were balanced
 };
 static_assert(sizeof(ClassHeader) == 64);
 
+// Headers of pages of 4 KiB or more are the same ones, each size smaller has
+// its own: made when they are first needed, and kept.
+inline constexpr uint32_t kHeaderBlocks = 4;
+
 // SHARED
 struct Extent {
-  uint64_t offset;
-  uint32_t size_bytes;
-  std::atomic<uint32_t> page_class;  // + 1; 0 = not cut
-  std::atomic<uint64_t> headers;     // region offset
-  std::atomic<uint64_t> frames;
+  std::atomic<uint64_t> word;  // frames 32 | page class + 1; 0 = not cut
+  std::atomic<uint64_t> headers[kHeaderBlocks];  // region offsets
 };
-static_assert(sizeof(Extent) == 32);
+static_assert(sizeof(Extent) == 40);
+
+// How an extent is cut.
+struct CutWord {
+  uint32_t page_class = 0;
+  uint64_t frames = 0;
+
+  static CutWord Unpack(uint64_t word) {
+    return {static_cast<uint32_t>(word & 0xff) - 1, word >> 32};
+  }
+  uint64_t Pack() const { return frames << 32 | (page_class + 1); }
+  bool is_cut() const { return page_class < kPageClasses; }
+};
+
+// A number of bytes, in units of 512, and a check of them: such a word cannot
+// be told from the rest of the region.
+inline uint64_t SealSize(uint64_t bytes) {
+  const uint64_t units = bytes / kMinPageBytes;
+  return units << 24 | (units * 0x9e3779b97f4a7c15 >> 40 ^ 0x5a5a5a);
+}
+inline uint64_t SizeIn(uint64_t word) { return (word >> 24) * kMinPageBytes; }
 
 // What the pool puts first into a region. SHARED
 struct PoolHeader {
-  uint64_t cache_bytes;
-  uint32_t extent_bytes;
-  uint32_t extent_count;
+  std::atomic<uint64_t> cache;   // sealed: page bytes in use
+  std::atomic<uint64_t> backed;  // sealed: page bytes with memory, at most
   std::atomic<uint64_t> extents;   // Extent[extent_count]
   std::atomic<uint64_t> rings;     // uint32[kPageClasses][extent_count]
-  std::atomic<uint64_t> headers;   // for pages of 4 KiB or more
-  std::atomic<uint64_t> frames;    // cache_bytes of page memory
+  uint32_t extent_bytes;
+  uint32_t extent_count;           // of the largest cache
   std::atomic<uint64_t> buckets;
   std::atomic<uint32_t> bucket_count;
-  std::atomic<uint32_t> extents_used;
+  std::atomic<uint32_t> extents_used;  // those behind were never cut
   region::Latch extents_latch;
   region::Latch files_latch;
   std::atomic<uint32_t> files_used;  // entries ever in use
-  uint32_t pad;
+  // Threads that change which extents there are, or 0: to another size of the
+  // cache, and to another page size.
+  std::atomic<uint32_t> resizer;
+  std::atomic<uint32_t> balancer;
+  uint32_t pad0;
+  uint64_t pad1[6];
   ClassHeader classes[kPageClasses];
   std::atomic<uint64_t> file_blocks[kMaxFiles / 64];
 };
 static_assert(sizeof(PoolHeader) == 128 + 512 + 512);
 
-// Pages of this size or more have their headers from the region's creation on.
-inline constexpr uint64_t kHeaderPageBytes = 4096;
-// How a cache is cut.
+// How a cache that has this size at its creation is cut.
 uint64_t ExtentBytes(uint64_t cache_bytes);
-uint64_t ExtentCount(uint64_t cache_bytes);
-inline uint64_t LargePageHeaders(uint64_t cache_bytes) {
-  return (cache_bytes + kHeaderPageBytes - 1) / kHeaderPageBytes;
-}
 
-// Bytes that a region for such a cache needs at its creation, and at most.
-struct PoolSize {
-  uint64_t region_bytes = 0;
-  uint64_t reserved_bytes = 0;
-};
-PoolSize SizeOfPool(uint64_t cache_bytes);
+// Sets the sizes of a region for such a cache.
+void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
+                region::RegionOptions* options);
 
 class FrameTable {
  public:
@@ -99,16 +129,50 @@ class FrameTable {
 
   // Whether extents and headers are where and what they must be, and attaches
   // to them; see region::Tenant::Check.
-  absl::Status Check(bool alone, region::Reachable* reached);
+  absl::Status Check(region::Reachable* reached);
   // Makes extents, headers and frames in a new region and leads its root to
   // them.
-  absl::Status Format(const region::Thread& self, uint64_t cache_bytes);
+  absl::Status Format(const region::Thread& self);
   // Finds them in a region that has them.
   void Attach();
   bool IsAttached() const { return pool_ != nullptr; }
+  // What this process does for itself with the page memory that is there.
+  absl::Status PrepareMemory() const;
 
   PoolHeader& pool() const { return *pool_; }
   ClassHeader& page_class(uint32_t c) const { return pool_->classes[c]; }
+  // Page bytes, and those at most that have memory: more while a resize is
+  // under way, or was left so.
+  uint64_t cache_bytes() const {
+    return SizeIn(pool_->cache.load(std::memory_order_acquire));
+  }
+  uint64_t backed_bytes() const {
+    return SizeIn(pool_->backed.load(std::memory_order_acquire));
+  }
+  bool IsResizing() const {
+    return pool_->cache.load(std::memory_order_relaxed) !=
+           pool_->backed.load(std::memory_order_relaxed);
+  }
+  // Region offset of the page memory.
+  uint64_t memory() const { return region_.fixed().heap_limit; }
+  // Extents that such a cache has, the last one perhaps in part.
+  uint32_t ExtentsOf(uint64_t cache_bytes) const {
+    return static_cast<uint32_t>(
+        (cache_bytes + pool_->extent_bytes - 1) / pool_->extent_bytes);
+  }
+  // Frames of the class that an extent has in such a cache.
+  uint64_t FramesOf(uint32_t extent, uint32_t page_class,
+                    uint64_t cache_bytes) const;
+  CutWord cut(uint32_t extent) const {
+    return CutWord::Unpack(
+        extents_[extent].word.load(std::memory_order_acquire));
+  }
+  // Of an extent that is cut for the class, or was.
+  BufferHeader* HeadersOf(uint32_t extent, uint32_t page_class) const {
+    return region_.At<BufferHeader>(
+        extents_[extent].headers[BlockOf(page_class)].load(
+            std::memory_order_acquire));
+  }
 
   BufferHeader& header(FrameIndex frame) const {
     return *region_.At<BufferHeader>(uint64_t{frame} * kLineBytes);
@@ -125,21 +189,44 @@ class FrameTable {
     return {data(header), ClassBytes(header.page_class())};
   }
 
-  // Cuts the next extent for pages of the class. False if there is none.
+  // Cuts an extent for pages of the class. False if there is none left.
   absl::StatusOr<bool> Cut(const region::Thread& self, uint32_t page_class);
+  // Takes the frames from `keep` on out of an extent, all of it if that is 0.
+  // REQUIRES: they are LOADING in the caller's name, and in no slot.
+  void Retire(const region::Thread& self, uint32_t extent, uint64_t keep);
+  // Gives an extent that is cut the frames that it has in such a cache.
+  void Extend(const region::Thread& self, uint32_t extent,
+              uint64_t cache_bytes);
+  // Makes headers for the extents of such a cache, as far as they have none.
+  absl::Status MakeHeaders(const region::Thread& self, uint64_t cache_bytes);
 
   // A free frame, LOADING in the caller's name; nullptr if none is known.
   BufferHeader* TakeFree(const region::Thread& self, uint32_t page_class);
-  // FREE -> LOADING; this CAS is the allocation.
-  bool TryTake(const region::Thread& self, BufferHeader& header);
+  // FREE -> LOADING; this CAS is the allocation. False also if the frame has
+  // another page size by now.
+  bool TryTake(const region::Thread& self, BufferHeader& header,
+               uint32_t page_class);
   // LOADING -> FREE, and into the queue.
   void GiveBack(const region::Thread& self, BufferHeader& header);
   // Puts a frame that is FREE into the queue.
   void PushFree(const region::Thread& self, BufferHeader& header);
 
-  // Frames in the ring of a class, and the one at a position; nullptr where
-  // the last extent is short.
-  uint64_t RingSize(uint32_t page_class) const;
+  // Extents in the ring of a class, positions in it, and the frame at one;
+  // nullptr where an extent is short, or was given to another class just now.
+  uint32_t RingExtents(uint32_t page_class) const {
+    return std::min(pool_->classes[page_class].extents.load(
+                        std::memory_order_acquire),
+                    pool_->extent_count);
+  }
+  uint64_t RingSize(uint32_t page_class) const {
+    return RingExtents(page_class) * PerExtent(page_class);
+  }
+  uint64_t PerExtent(uint32_t page_class) const {
+    return pool_->extent_bytes / ClassBytes(page_class);
+  }
+  uint32_t ExtentAt(uint32_t page_class, uint32_t place) const {
+    return RingSlot(page_class, place).load(std::memory_order_relaxed);
+  }
   BufferHeader* AtPosition(uint32_t page_class, uint64_t position) const;
 
   template <class F>
@@ -152,7 +239,7 @@ class FrameTable {
 
   // Nobody else is attached: what is derived from the extents and from the
   // phases of the headers.
-  void PlaceAnew();
+  void RebuildRings();
   void LinkAnew(bool ordered);
 
   // Repair: rings from the extents if a dead thread was cutting, queues from
@@ -163,19 +250,24 @@ class FrameTable {
                bool ordered, uint64_t* latches);
 
  private:
-  absl::Status CheckPlaces(region::Reachable* reached) const;
-  bool HoldsPages(uint32_t extent) const;
-  absl::Status CheckExtent(uint32_t index, region::Reachable* reached) const;
-  // Where an extent has its headers if they are from the region's creation.
-  uint64_t HeadersOfLarge(uint32_t extent) const {
-    return pool_->headers.load() + extent * (pool_->extent_bytes /
-                                             kHeaderPageBytes) *
-                                       sizeof(BufferHeader);
+  static uint32_t BlockOf(uint32_t page_class) {
+    return std::min(page_class, kHeaderBlocks - 1);
   }
-  absl::Status MakeHeaders(const region::Thread& self, uint32_t extent,
-                           uint32_t page_class, uint64_t frames);
+  // Headers in a block of an extent: those of its smallest pages.
+  uint64_t HeadersIn(uint32_t block) const { return PerExtent(block); }
+  absl::Status CheckPlaces(region::Reachable* reached) const;
+  absl::Status CheckExtent(uint32_t extent, region::Reachable* reached) const;
+  bool IsCutRight(uint32_t extent) const;
+  bool IsEmpty(uint32_t extent) const;
+  absl::Status MakeBlock(const region::Thread& self, uint32_t extent,
+                         uint32_t page_class);
+  uint32_t FindUncut(uint32_t page_class, uint64_t* frames) const;
+  void Place(uint32_t extent, uint32_t page_class, uint64_t from,
+             uint64_t to);
+  void Open(const region::Thread& self, uint32_t extent, uint64_t from);
+  void TakeOut(const region::Thread& self, uint32_t extent, uint64_t keep);
   void AddToRing(uint32_t extent, uint32_t page_class, uint32_t n);
-  void RebuildRings();
+  void RemoveFromRing(uint32_t extent, uint32_t page_class);
   void LinkAtRest(BufferHeader& header, bool ordered);
   template <class F>
   void ForEachExtent(F&& visit) const;
@@ -196,17 +288,15 @@ void FrameTable::ForEachExtent(F&& visit) const {
       pool_->extents_used.load(std::memory_order_acquire),
       pool_->extent_count);
   for (uint32_t i = 0; i < used; ++i) {
-    visit(extents_[i],
-          region_.At<BufferHeader>(
-              extents_[i].headers.load(std::memory_order_acquire)));
+    const CutWord now = cut(i);
+    if (now.is_cut()) visit(i, now, HeadersOf(i, now.page_class));
   }
 }
 
 template <class F>
 void FrameTable::ForEachHeader(F&& visit) const {
-  ForEachExtent([&](const Extent& extent, BufferHeader* first) {
-    const uint64_t frames = extent.frames.load(std::memory_order_acquire);
-    for (uint64_t i = 0; i < frames; ++i) visit(first[i]);
+  ForEachExtent([&](uint32_t, CutWord now, BufferHeader* first) {
+    for (uint64_t i = 0; i < now.frames; ++i) visit(first[i]);
   });
 }
 

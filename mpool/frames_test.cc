@@ -22,14 +22,14 @@ class FramesTest : public ::testing::TestWithParam<uint32_t> {
 void ExpectApart(TestPool& pool, uint64_t frames) {
   std::map<uint64_t, uint64_t> ends;
   std::set<BufferHeader*> headers;
-  const PoolHeader& header = pool.pool().frames().pool();
-  const uint64_t begin = header.frames.load();
-  pool.pool().frames().ForEachHeader([&](BufferHeader& frame) {
+  const FrameTable& table = pool.pool().frames();
+  const uint64_t begin = table.memory();
+  table.ForEachHeader([&](BufferHeader& frame) {
     headers.insert(&frame);
     const uint64_t at = frame.data_offset();
     const uint64_t size = ClassBytes(frame.page_class());
     EXPECT_GE(at, begin);
-    EXPECT_LE(at + size, begin + header.cache_bytes);
+    EXPECT_LE(at + size, begin + table.cache_bytes());
     EXPECT_EQ((at - begin) % std::min<uint64_t>(size, 4096), 0u);
     ends[at] = at + size;
   });

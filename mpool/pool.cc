@@ -109,13 +109,12 @@ uint32_t Pool::Signature() {
   return hash;
 }
 
-Pool::Pool(region::Region& region, uint64_t cache_bytes)
-    : region_(region), cache_bytes_(cache_bytes) {}
+Pool::Pool(region::Region& region) : region_(region) {}
 
 Pool::~Pool() = default;
 
 absl::Status Pool::Format(const region::Thread& self) {
-  MPOOL_RETURN_IF_ERROR(frames_.Format(self, cache_bytes_));
+  MPOOL_RETURN_IF_ERROR(frames_.Format(self));
   return EnsureBuckets(self, 4096);
 }
 
@@ -133,6 +132,7 @@ absl::Status Pool::Start() {
         "join region of ", region_.home().path(), ": its policy ",
         region_.fixed().policy, " is not known to this library"));
   }
+  MPOOL_RETURN_IF_ERROR(frames_.PrepareMemory());
   wants_hits_ = policy_->wants_hits();
   panic_ = &region_.header()->panic;
   std::lock_guard<std::mutex> lock(LivePools().mutex);
@@ -149,6 +149,7 @@ void Pool::Stop() {
 
 absl::Status Pool::EnterChild() {
   return region_.EnterChild([this](uint32_t generation) {
+    MPOOL_RETURN_IF_ERROR(frames_.PrepareMemory());
     {
       std::lock_guard<std::mutex> lock(region_.process_mutex());
       // As at any join: children that die one after another would fill it.
@@ -211,13 +212,14 @@ absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
   return context.get();
 }
 
-// The table is made for pages of 4 KiB; before the first file is known it can
-// still be replaced by one that fits smaller pages. Under the files latch, but
-// at creation.
+// The table is made for the largest cache and pages of 4 KiB; before the first
+// file is known it can still be replaced by one that fits smaller pages. Under
+// the files latch, but at creation.
 absl::Status Pool::EnsureBuckets(const region::Thread& self,
                                  uint32_t page_bytes) {
   PoolHeader& pool = frames_.pool();
-  const uint32_t need = HashTable::BucketsFor(pool.cache_bytes / page_bytes);
+  const uint32_t need =
+      HashTable::BucketsFor(region_.fixed().max_cache_bytes / page_bytes);
   const uint64_t old = pool.buckets.load(std::memory_order_relaxed);
   if (pool.files_used.load() != 0 || pool.bucket_count.load() >= need) {
     return absl::OkStatus();
@@ -240,18 +242,14 @@ void Pool::AttachBuckets() {
 
 absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
-  const uint64_t frames = frames_.pool().cache_bytes / request.page_bytes;
-  if (frames < kMinFrames) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "open file ", request.path, ": a cache of ",
-        frames_.pool().cache_bytes, " bytes has room for ", frames,
-        " pages of ", request.page_bytes, ", and needs ", kMinFrames,
-        "; use a larger cache or smaller pages"));
-  }
   region::Latch& latch = frames_.pool().files_latch;
   {
     region::LatchGuard guard(latch, self->thread.id, region_.watch(),
                              region::LockRank::kFiles);
+    MPOOL_RETURN_IF_ERROR(
+        CheckSize(absl::StrCat("open file ", request.path),
+                  frames_.cache_bytes(),
+                  OpenClasses() | 1u << ClassOf(request.page_bytes)));
     MPOOL_RETURN_IF_ERROR(EnsureBuckets(self->thread, request.page_bytes));
   }
   absl::StatusOr<OpenedFile> opened =

@@ -7,6 +7,8 @@
 //   put.cc     giving a page back
 //   load.cc    a page that is not there: frame, slot, read
 //   victim.cc  where a frame comes from
+//   balance.cc which page size has how much
+//   resize.cc  a larger or a smaller cache
 //   sync.cc    write-back of all, fsync, last close
 //   repair.cc  what the dead leave
 //   panic.cc   when nobody may go on
@@ -57,7 +59,7 @@ class Pool final : public region::Tenant {
   static void WatchForks();
 
   // `region` must outlive the pool and is not attached yet.
-  Pool(region::Region& region, uint64_t cache_bytes);
+  explicit Pool(region::Region& region);
   ~Pool() override;
 
   // Finds its tables in the region, which is attached now, and makes itself
@@ -98,6 +100,7 @@ class Pool final : public region::Tenant {
   absl::Status WriteBackAll(bool durable);
 
   absl::StatusOr<RepairReport> FailCheck();
+  absl::Status Resize(uint64_t bytes);
 
   // Why every get of this process is refused; Ok if none is.
   absl::Status CheckPanic() const;
@@ -229,6 +232,34 @@ class Pool final : public region::Tenant {
   absl::Status AllHeld(uint32_t page_class) const;
   absl::Status DropFile(ThreadContext& self, uint32_t index);
 
+  std::string TellHolders() const;
+
+  // balance.cc
+  bool Balance(ThreadContext& self, uint32_t page_class, bool at_once);
+  std::optional<uint32_t> FindDonor(uint32_t page_class, bool at_once) const;
+  bool GiveUpExtent(ThreadContext& self, uint32_t page_class);
+  std::optional<uint32_t> ColdestExtent(uint32_t page_class) const;
+
+  // resize.cc
+  uint32_t OpenClasses() const;
+  absl::Status CheckSize(std::string_view what, uint64_t bytes,
+                         uint32_t classes) const;
+  absl::Status CheckResize(const ThreadContext& self, uint64_t bytes) const;
+  static bool TryClaim(const ThreadContext& self,
+                       std::atomic<uint32_t>& place);
+  void SetCacheBytes(const ThreadContext& self, uint64_t bytes);
+  absl::Status Grow(ThreadContext& self, uint64_t bytes);
+  bool Drain(ThreadContext& self, uint32_t extent, uint64_t keep,
+             absl::Status* failure);
+  void Undrain(const ThreadContext& self, uint32_t extent);
+  static bool IsTakenBy(const ThreadContext& self, const BufferHeader& header);
+  uint64_t RetireBeyond(ThreadContext& self, bool* progress,
+                        absl::Status* failure);
+  absl::Status Settle(ThreadContext& self, bool wait);
+  absl::Status NotSettled(uint64_t frames, const absl::Status& failure) const;
+  void HelpResize(ThreadContext& self);
+  void HelpResizeNowAndThen(ThreadContext& self);
+
   // sync.cc
   absl::Status WriteOut(ThreadContext& self, std::optional<uint32_t> file,
                         const os::Deadline& deadline);
@@ -268,7 +299,6 @@ class Pool final : public region::Tenant {
   static inline constinit const std::atomic<uint64_t> kNoPanic{0};
 
   region::Region& region_;
-  const uint64_t cache_bytes_;
   FrameTable frames_{region_};
   HashTable hash_{region_};
   Ledger ledger_{region_};

@@ -14,7 +14,9 @@
 //   X, group committed              X off, DIRTY on: the put is finished
 //   X else, page clean              Drop: the next get reads it again
 //   X else, dirty or in flight      Poison; panic if its file has LSNs
-//   extents latch                   rings made again
+//   extents latch                   rings made again; RETIRED in an extent:
+//                                   FREE
+//   resizer, balancer               off; see resize.cc
 //   queue latch                     queues made again
 //   files latch, CLAIMED entry      entry FREE
 //   open bits                       off
@@ -41,6 +43,12 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
       RepairFrame(self, header, is_dead, pid, report);
     });
     MPOOL_STEP("mpool.repair.frames");
+    PoolHeader& pool = frames_.pool();
+    for (std::atomic<uint32_t>* claim : {&pool.resizer, &pool.balancer}) {
+      uint32_t owner = claim->load(std::memory_order_acquire);
+      // quiet: what it was about is settled by whoever comes next.
+      if (is_dead(owner)) claim->compare_exchange_strong(owner, 0);
+    }
     const bool ordered = policy_ != nullptr && policy_->is_ordered();
     frames_.Rebuild(self, is_dead, ordered, &report->latches);
     files_.Repair(self, dead_process, is_dead, &report->latches);

@@ -33,8 +33,11 @@ EnvStats Pool::StatsOf(const region::Region& region, const FrameTable& frames,
   stats.heap_free = heap.free_bytes;
   stats.heap_largest_free = heap.largest_free_bytes;
   stats.heap_fragments = heap.free_chunks;
-  stats.cache_bytes = frames.pool().cache_bytes;
-  stats.region_bytes = header.size_bytes.load(std::memory_order_relaxed);
+  stats.cache_bytes = frames.cache_bytes();
+  stats.max_cache_bytes = region.fixed().max_cache_bytes;
+  stats.backed_bytes = frames.backed_bytes();
+  stats.region_bytes = header.size_bytes.load(std::memory_order_relaxed) +
+                       stats.backed_bytes;
   frames.ForEachHeader([&](const BufferHeader& frame) {
     const State s = frame.Load();
     ++stats.frames;
@@ -69,6 +72,7 @@ absl::StatusOr<RepairReport> Pool::FailCheck() {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
   RepairReport report;
   region_.RepairAll(self->thread, &report);
+  HelpResize(*self);
   return report;
 }
 

@@ -17,17 +17,14 @@ namespace mpool::internal {
 class TestPool {
  public:
   explicit TestPool(uint64_t cache_bytes, Policy policy = Policy::kClock) {
-    const PoolSize size = SizeOfPool(cache_bytes);
     region::RegionOptions options;
     options.backing = Backing::kHeap;
     options.shared = false;
     options.policy = policy;
-    options.cache_bytes = cache_bytes;
-    options.size_bytes = size.region_bytes;
-    options.reserved_bytes = size.reserved_bytes;
+    SizeRegion(cache_bytes, cache_bytes, &options);
     options.signature = Pool::Signature();
     region_ = *region::Region::Prepare(dir_.path(), options);
-    pool_ = std::make_unique<Pool>(*region_, cache_bytes);
+    pool_ = std::make_unique<Pool>(*region_);
     if (!region_->Attach(*pool_).ok() || !pool_->Start().ok()) std::abort();
     self_ = *region_->RegisterThread();
   }

@@ -39,6 +39,7 @@ struct ThreadContext {
   // Hits that the LRU order has not seen yet.
   std::array<FrameIndex, 64> hits;
   uint32_t hit_count = 0;
+  uint32_t helped = 0;  // misses while a resize was under way
 
   // Where write-back copies pages to; made at the first use.
   std::unique_ptr<std::byte[]> staging;

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// victim.cc - where a frame comes from: a free one, an extent not cut yet, or
-// the page that the policy gives up.
+// victim.cc - where a frame comes from: a free one, an extent not cut yet, one
+// of another page size, or the page that the policy gives up.
 //
 // The policy alone decides the order. A victim that is dirty is written first,
 // together with those that would be victims soon after it: the write is paid
@@ -32,19 +32,20 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
                                               const os::Deadline& deadline) {
   const os::Deadline patience(deadline.Left(kLookFor));
   bool repaired = false;  // since the last look
+  bool all_held = false;
+  HelpResizeNowAndThen(self);
   while (true) {
     if (BufferHeader* header = frames_.TakeFree(self.thread, page_class)) {
       return header;
     }
     MPOOL_ASSIGN_OR_RETURN(const bool cut,
                            frames_.Cut(self.thread, page_class));
-    if (cut) continue;
+    if (cut || Balance(self, page_class, all_held)) continue;
     MPOOL_ASSIGN_OR_RETURN(BufferHeader * victim,
                            TakeVictim(self, page_class));
     if (victim != nullptr) return victim;
-    const bool over =
-        patience.passed() || frames_.RingSize(page_class) == 0;
-    if (repaired && over) return AllHeld(page_class);
+    all_held = true;
+    if (repaired && patience.passed()) return AllHeld(page_class);
     if (!repaired) {
       // The dead may hold what is missing.
       RepairReport report;
@@ -65,7 +66,7 @@ absl::StatusOr<BufferHeader*> Pool::TakeVictim(ThreadContext& self,
   absl::Status failure;
   std::set<uint64_t> unwritable;  // files
   while (BufferHeader* header = policy_->NextVictim(self, search)) {
-    if (frames_.TryTake(self.thread, *header)) return header;
+    if (frames_.TryTake(self.thread, *header, page_class)) return header;
     Evicted evicted = TryEvict(self, *header);
     const uint64_t file = PageKey::FilePart(header->key.load());
     if (evicted == Evicted::kDirty && !unwritable.contains(file)) {
@@ -74,8 +75,11 @@ absl::StatusOr<BufferHeader*> Pool::TakeVictim(ThreadContext& self,
       evicted = TryEvict(self, *header);
       if (evicted == Evicted::kDirty && !failure.ok()) unwritable.insert(file);
     }
-    if (evicted == Evicted::kFreed && frames_.TryTake(self.thread, *header)) {
+    if (evicted == Evicted::kFreed &&
+        frames_.TryTake(self.thread, *header, page_class)) {
       self.Count(Counter::evictions);
+      frames_.page_class(page_class).turned.fetch_add(
+          1, std::memory_order_relaxed);
       return header;
     }
   }
@@ -153,13 +157,6 @@ absl::Status Pool::WriteVictims(ThreadContext& self, BufferHeader& victim) {
 
 absl::Status Pool::AllHeld(uint32_t page_class) const {
   const uint32_t page_bytes = ClassBytes(page_class);
-  if (frames_.RingSize(page_class) == 0) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "find a frame for a page of ", page_bytes,
-        " bytes: the whole cache of ", frames_.pool().cache_bytes,
-        " bytes is cut for other page sizes, and reuse across sizes is not "
-        "built yet; use a larger cache"));
-  }
   uint64_t frames = 0;
   uint64_t dirty = 0;
   uint64_t in_flight = 0;
@@ -172,6 +169,15 @@ absl::Status Pool::AllHeld(uint32_t page_class) const {
     if (s.is_owned() || s.has(State::kWriting)) ++in_flight;
     if (s.phase() == Phase::kPoisoned) ++lost;
   });
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "find a frame for a page of ", page_bytes, " bytes: of ", frames,
+      " frames none can be taken (", TellHolders(), "; ", dirty, " dirty, ",
+      in_flight, " in flight, ", lost, " lost with their writers); put pages, "
+      "or use a larger cache"));
+}
+
+// Who holds how many pages.
+std::string Pool::TellHolders() const {
   std::map<std::string, uint64_t> pins;
   region_.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
                             region::ThreadWord) {
@@ -186,11 +192,7 @@ absl::Status Pool::AllHeld(uint32_t page_class) const {
     absl::StrAppend(&holders, holders.empty() ? "" : ", ", who, " holds ",
                     held);
   }
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "find a frame for a page of ", page_bytes, " bytes: of ", frames,
-      " frames none can be taken (", holders, "; ", dirty, " dirty, ",
-      in_flight, " in flight, ", lost, " lost with their writers); put pages, "
-      "or use a larger cache"));
+  return holders.empty() ? "nobody holds one" : holders;
 }
 
 // Takes all pages of a file that nobody has open out of the pool.

@@ -76,7 +76,7 @@ TEST_P(BackingTest, TheKernelMapsWhatTheBackingIsCalled) {
 TEST_P(BackingTest, PopulateKeepsBytesAndHasEveryPageThere) {
   const auto mapping = *Create();
   mapping->base()[5] = std::byte{7};
-  EXPECT_TRUE(mapping->Populate(kSizeBytes).ok());
+  EXPECT_TRUE(mapping->Populate(0, kSizeBytes).ok());
   EXPECT_EQ(mapping->base()[5], std::byte{7});
   unsigned char there[kSizeBytes / 4096] = {};
   ASSERT_EQ(::mincore(mapping->base(), kSizeBytes, there), 0);
@@ -93,7 +93,7 @@ TEST_P(BackingTest, AKernelThatCannotPopulateHasItsPagesTouched) {
     return -1;
   };
   const auto mapping = *Create();
-  EXPECT_TRUE(mapping->Populate(kSizeBytes).ok());
+  EXPECT_TRUE(mapping->Populate(0, kSizeBytes).ok());
   unsigned char there[kSizeBytes / 4096] = {};
   ASSERT_EQ(::mincore(mapping->base(), kSizeBytes, there), 0);
   for (const unsigned char page : there) EXPECT_EQ(page & 1, 1);
@@ -105,15 +105,15 @@ TEST_P(BackingTest, NoMemoryIsAnErrorThatSaysHowMuch) {
     errno = EFAULT;
     return -1;
   };
-  const absl::Status status = mapping->Populate(kSizeBytes);
+  const absl::Status status = mapping->Populate(0, kSizeBytes);
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_THAT(Message(status), HasSubstr("65536 bytes; free memory"));
 }
 
 TEST_P(BackingTest, LockedMemoryIsLockedInTheKernel) {
   const auto mapping = *Create();
-  ASSERT_TRUE(mapping->Populate(kSizeBytes).ok());
-  ASSERT_TRUE(mapping->LockMemory(kSizeBytes).ok());
+  ASSERT_TRUE(mapping->Populate(0, kSizeBytes).ok());
+  ASSERT_TRUE(mapping->LockMemory(0, kSizeBytes).ok());
   if (GetParam() == Backing::kSysV) {
     EXPECT_NE(IpcsOf(name_).permissions & SHM_LOCKED, 0u);
   } else {
@@ -121,7 +121,7 @@ TEST_P(BackingTest, LockedMemoryIsLockedInTheKernel) {
     std::string text{std::istreambuf_iterator<char>(status), {}};
     EXPECT_THAT(text, ::testing::ContainsRegex("VmLck:\\s+64 kB"));
   }
-  EXPECT_TRUE(mapping->LockMemory(kSizeBytes).ok());
+  EXPECT_TRUE(mapping->LockMemory(0, kSizeBytes).ok());
 }
 
 TEST_P(BackingTest, ALockThatIsNotAllowedNamesTheLimit) {
@@ -139,7 +139,7 @@ TEST_P(BackingTest, ALockThatIsNotAllowedNamesTheLimit) {
     out->rlim_cur = 12345;
     return 0;
   };
-  const absl::Status status = mapping->LockMemory(kSizeBytes);
+  const absl::Status status = mapping->LockMemory(0, kSizeBytes);
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_THAT(Message(status),
               AllOf(HasSubstr("RLIMIT_MEMLOCK"), HasSubstr("12345"),
@@ -236,7 +236,7 @@ TEST(HugePagesTest, AreToldWhereTheKernelGaveThem) {
       *CreateMapping(Backing::kHeap, File(), "",
                      {.size_bytes = kHuge, .reserved_bytes = kHuge});
   mapping->AdviseHugePages();
-  ASSERT_TRUE(mapping->Populate(kHuge).ok());
+  ASSERT_TRUE(mapping->Populate(0, kHuge).ok());
   const uint64_t huge = mapping->HugeBytes();
   EXPECT_EQ(huge % (uint64_t{2} << 20), 0u);
   EXPECT_LE(huge, kHuge);

@@ -28,14 +28,47 @@ constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14 or newer
 
 }  // namespace
 
-absl::Status Mapping::Populate(uint64_t size_bytes) {
+absl::Status Mapping::CheckRange(uint64_t offset, uint64_t bytes,
+                                 bool read_only) const {
+  if (!read_only && bytes <= reserved_bytes_ &&
+      offset <= reserved_bytes_ - bytes) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "back region from ", offset, " with ", bytes, " bytes: it is mapped ",
+      read_only ? "read-only" : "writable", " with room for ",
+      reserved_bytes_));
+}
+
+int Mapping::release_advice() const { return MADV_REMOVE; }
+
+absl::Status Mapping::Release(uint64_t offset, uint64_t bytes) {
+  MPOOL_RETURN_IF_ERROR(CheckRange(offset, bytes, /*read_only=*/false));
+  if (bytes == 0) return absl::OkStatus();
+  std::byte* const begin = base_ + offset;
+  auto give = [&] {
+    return RetryEintr(
+        [&] { return Sys().madvise(begin, bytes, release_advice()); });
+  };
+  // What this process has locked must be unlocked first.
+  if (give() == 0 || (errno == EINVAL && Sys().munlock(begin, bytes) == 0 &&
+                      give() == 0)) {
+    return absl::OkStatus();
+  }
+  return ErrnoToStatus(errno, "give back memory", "region",
+                       absl::StrCat("its file system cannot give back ", bytes,
+                                    " bytes inside a file; use kPosixShm"));
+}
+
+absl::Status Mapping::Populate(uint64_t offset, uint64_t size_bytes) {
+  std::byte* const begin = base_ + offset;
   const int done = RetryEintr(
-      [&] { return Sys().madvise(base_, size_bytes, kPopulateWrite); });
+      [&] { return Sys().madvise(begin, size_bytes, kPopulateWrite); });
   if (done == 0) return absl::OkStatus();
   if (errno == EINVAL) {
     // An older kernel, which answers a page that it has not by killing us.
     for (uint64_t at = 0; at < size_bytes; at += kPageBytes) {
-      std::atomic_ref<char>(reinterpret_cast<char&>(base_[at])).fetch_or(0);
+      std::atomic_ref<char>(reinterpret_cast<char&>(begin[at])).fetch_or(0);
     }
     return absl::OkStatus();
   }
@@ -48,8 +81,8 @@ absl::Status Mapping::Populate(uint64_t size_bytes) {
                                     "cache"));
 }
 
-absl::Status Mapping::LockMemory(uint64_t size_bytes) {
-  if (Sys().mlock(base_, size_bytes) == 0) return absl::OkStatus();
+absl::Status Mapping::LockMemory(uint64_t offset, uint64_t size_bytes) {
+  if (Sys().mlock(base_ + offset, size_bytes) == 0) return absl::OkStatus();
   return CannotLock(errno, size_bytes);
 }
 

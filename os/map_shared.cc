@@ -4,8 +4,8 @@
 // mapped MAP_SHARED over the whole of its address space at once.
 //
 // Invariants: no fd stays open, so that a program that closes all of them does
-// no harm; Grow finds the file again by name and makes sure that it is the one
-// that is mapped. Pages past the end of the file are never touched.
+// no harm; Back finds the file again by name and makes sure that it is the one
+// that is mapped. Holes of the file are never touched.
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -23,8 +23,8 @@ namespace {
 
 // ReserveError of file.cc in the words of a region.
 absl::Status ReserveSegment(const File& file, const SegmentName& name,
-                            uint64_t size_bytes) {
-  const absl::Status reserved = file.Reserve(0, size_bytes);
+                            uint64_t offset, uint64_t size_bytes) {
+  const absl::Status reserved = file.Reserve(offset, size_bytes);
   const int error = StatusErrno(reserved);
   if (error != ENOSPC && error != EDQUOT && error != ENOMEM) return reserved;
   return ErrnoToStatus(error, "reserve memory", file.path(),
@@ -45,23 +45,16 @@ class SharedMapping : public Mapping {
   }
   ~SharedMapping() override { Sys().munmap(base_, reserved_bytes_); }
 
-  absl::Status Grow(uint64_t size_bytes) override {
-    if (read_only_ || size_bytes > reserved_bytes_) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("grow region to ", size_bytes, " bytes: it is mapped ",
-                       read_only_ ? "read-only" : "writable", " with room for ",
-                       reserved_bytes_));
-    }
+  absl::Status Back(uint64_t offset, uint64_t bytes) override {
+    MPOOL_RETURN_IF_ERROR(CheckRange(offset, bytes, read_only_));
     MPOOL_ASSIGN_OR_RETURN(const File file, Reopen());
-    // From 0 on, for blocks below the old end may have been given back.
-    return ReserveSegment(file, name_, size_bytes);
+    return ReserveSegment(file, name_, offset, bytes);
   }
 
-  // The file's size: Grow and create reserve all blocks below it.
   absl::StatusOr<uint64_t> BackedBytes() const override {
     MPOOL_ASSIGN_OR_RETURN(const File file, Reopen());
     MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
-    return info.size_bytes;
+    return info.allocated_bytes;
   }
 
  private:
@@ -97,8 +90,10 @@ File::OpenOptions ExistingSegment(bool read_only) {
 
 MappingOr MapNewSegment(const File& file, SegmentName name,
                         const MappingOptions& options) {
-  MPOOL_RETURN_IF_ERROR(file.Resize(options.size_bytes));
-  MPOOL_RETURN_IF_ERROR(ReserveSegment(file, name, options.size_bytes));
+  // In this order: a file that has its first pages has memory behind them. All
+  // of the address space has the file behind it; what is not backed is a hole.
+  MPOOL_RETURN_IF_ERROR(ReserveSegment(file, name, 0, options.size_bytes));
+  MPOOL_RETURN_IF_ERROR(file.Resize(options.reserved_bytes));
   return MapSegment(file, std::move(name), options);
 }
 

@@ -197,14 +197,9 @@ class SysVMapping : public Mapping {
   }
   ~SysVMapping() override { Sys().shmdt(base_); }
 
-  absl::Status Grow(uint64_t size_bytes) override {
-    if (read_only_ || size_bytes > reserved_bytes_) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("grow region to ", size_bytes, " bytes: it is mapped ",
-                       read_only_ ? "read-only" : "writable", " with room for ",
-                       reserved_bytes_));
-    }
-    return Populate(size_bytes);
+  absl::Status Back(uint64_t offset, uint64_t bytes) override {
+    MPOOL_RETURN_IF_ERROR(CheckRange(offset, bytes, read_only_));
+    return Populate(offset, bytes);
   }
 
   absl::StatusOr<uint64_t> BackedBytes() const override {
@@ -215,7 +210,7 @@ class SysVMapping : public Mapping {
   }
 
   // Of the segment and not of the process: once is enough.
-  absl::Status LockMemory(uint64_t) override {
+  absl::Status LockMemory(uint64_t, uint64_t) override {
     shmid_ds state = {};
     if (Sys().shmctl(id_, IPC_STAT, &state) == 0 &&
         (state.shm_perm.mode & SHM_LOCKED) != 0) {

@@ -29,20 +29,21 @@ class UnnamedMapping : public Mapping {
   }
   ~UnnamedMapping() override { Sys().munmap(base_, reserved_bytes_); }
 
-  absl::Status Grow(uint64_t size_bytes) override {
-    if (size_bytes > reserved_bytes_) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("grow region to ", size_bytes,
-                       " bytes: it is mapped with room for ", reserved_bytes_));
-    }
-    if (at_once_) MPOOL_RETURN_IF_ERROR(Populate(size_bytes));
-    backed_bytes_ = std::max(backed_bytes_, size_bytes);
+  absl::Status Back(uint64_t offset, uint64_t bytes) override {
+    MPOOL_RETURN_IF_ERROR(CheckRange(offset, bytes, /*read_only=*/false));
+    if (at_once_) MPOOL_RETURN_IF_ERROR(Populate(offset, bytes));
+    backed_bytes_ = std::max(backed_bytes_, offset + bytes);
     return absl::OkStatus();
   }
 
   // As far as this process has seen it grow.
   absl::StatusOr<uint64_t> BackedBytes() const override {
     return backed_bytes_;
+  }
+
+ protected:
+  int release_advice() const override {
+    return at_once_ ? MADV_REMOVE : MADV_DONTNEED;
   }
 
  private:

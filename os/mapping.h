@@ -37,16 +37,21 @@ class Mapping {
   // Bytes of address space, not all of which need be backed yet.
   uint64_t reserved_bytes() const { return reserved_bytes_; }
 
-  // Backs [0, size_bytes) with memory; blocks that are there stay.
-  // REQUIRES: size_bytes <= reserved_bytes().
-  virtual absl::Status Grow(uint64_t size_bytes) = 0;
+  // Backs [offset, offset + bytes) with memory; blocks that are there stay.
+  // InvalidArgument beyond reserved_bytes().
+  virtual absl::Status Back(uint64_t offset, uint64_t bytes) = 0;
+  absl::Status Grow(uint64_t size_bytes) { return Back(0, size_bytes); }
+  // Gives the memory of [offset, offset + bytes) back to the system, for every
+  // process that maps it; it reads zero from then on, and must be backed again
+  // before it is touched. REQUIRES: both are multiples of 4096.
+  absl::Status Release(uint64_t offset, uint64_t bytes);
   // Bytes that are backed, as the kernel knows it.
   virtual absl::StatusOr<uint64_t> BackedBytes() const = 0;
-  // Makes the memory of [0, size_bytes) be there now, and not when it is first
-  // touched; bytes stay. ResourceExhausted if the machine has no room.
-  absl::Status Populate(uint64_t size_bytes);
+  // Makes the memory of [offset, offset + bytes) be there now, and not when it
+  // is first touched; bytes stay. ResourceExhausted if the machine has no room.
+  absl::Status Populate(uint64_t offset, uint64_t bytes);
   // Keeps that memory from being swapped.
-  virtual absl::Status LockMemory(uint64_t size_bytes);
+  virtual absl::Status LockMemory(uint64_t offset, uint64_t bytes);
   // Asks for transparent huge pages; what the kernel does is its own business.
   void AdviseHugePages();
   // What it did: bytes that this process maps by huge pages.
@@ -56,6 +61,11 @@ class Mapping {
 
  protected:
   Mapping() = default;
+  // What Back refuses.
+  absl::Status CheckRange(uint64_t offset, uint64_t bytes,
+                          bool read_only) const;
+  // The advice that gives memory back: MADV_REMOVE where it is shared.
+  virtual int release_advice() const;
   std::byte* base_ = nullptr;
   uint64_t reserved_bytes_ = 0;
   uint32_t permissions_ = 0;

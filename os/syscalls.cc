@@ -49,6 +49,10 @@ int Mlock(const void* address, size_t size) {
   return static_cast<int>(::syscall(SYS_mlock, address, size));
 }
 
+int Munlock(const void* address, size_t size) {
+  return static_cast<int>(::syscall(SYS_munlock, address, size));
+}
+
 constexpr Syscalls kReal = {
     .open = Open,
     .openat = OpenAt,
@@ -76,6 +80,7 @@ constexpr Syscalls kReal = {
     .munmap = ::munmap,
     .madvise = ::madvise,
     .mlock = Mlock,
+    .munlock = Munlock,
     .shmget = ::shmget,
     .shmat = ::shmat,
     .shmdt = ::shmdt,

@@ -57,6 +57,7 @@ struct Syscalls {
   int (*munmap)(void* address, size_t size);
   int (*madvise)(void* address, size_t size, int advice);
   int (*mlock)(const void* address, size_t size);
+  int (*munlock)(const void* address, size_t size);
   int (*shmget)(key_t key, size_t size, int flags);
   void* (*shmat)(int id, const void* address, int flags);
   int (*shmdt)(const void* address);

@@ -116,11 +116,11 @@ absl::StatusOr<std::string_view> WhyUnsound(const RegionHeader& header,
       const uint64_t size,
       os::MappingSize(static_cast<Backing>(descriptor.backing), home,
                       descriptor.segment));
-  if (heap_end <= end && heap_end > size) return kCutShort;
+  if (size < fixed->reserved_bytes) return kCutShort;
   const uint64_t root = header.root.load(std::memory_order_acquire);
-  if (end < sizeof(RegionHeader) || end > fixed->reserved_bytes ||
-      end > size || heap_end > end || root < sizeof(RegionHeader) ||
-      root >= end) {
+  if (end < sizeof(RegionHeader) || end > fixed->heap_limit ||
+      fixed->heap_limit > fixed->reserved_bytes || heap_end > end ||
+      root < sizeof(RegionHeader) || root >= end) {
     return kDamaged;
   }
   return "";
@@ -253,8 +253,7 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
   fixed.signature = options_.signature;
   std::memcpy(fixed.creation_id, creation_id.data(), creation_id.size());
   std::memcpy(fixed.boot_id, boot_id.data(), boot_id.size());
-  fixed.reserved_bytes = options_.reserved_bytes;
-  fixed.cache_bytes = options_.cache_bytes;
+  FillSizes(&fixed);
   fixed.backing = static_cast<uint32_t>(options_.backing);
   fixed.policy = static_cast<uint32_t>(options_.policy);
   fixed.mode = static_cast<uint32_t>(options_.mode);
@@ -302,7 +301,7 @@ absl::Status Region::FormatRegion(const FixedHeader& fixed) {
   header_->fixed[0] = fixed;
   header_->fixed[1] = fixed;
   header_->size_bytes.store(options_.size_bytes, std::memory_order_relaxed);
-  MPOOL_RETURN_IF_ERROR(PrepareMemory(options_.size_bytes));
+  MPOOL_RETURN_IF_ERROR(PrepareMemory(0, options_.size_bytes));
   heap_.Format(sizeof(RegionHeader), options_.size_bytes);
   BeginGeneration();
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/false));
@@ -350,7 +349,7 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   Use(std::move(mapping), fixed);
   attached_ = alone ? Attached::kAdopted : Attached::kJoined;
   MPOOL_RETURN_IF_ERROR(CheckPermissions());
-  MPOOL_RETURN_IF_ERROR(PrepareMemory(header_->size_bytes.load()));
+  MPOOL_RETURN_IF_ERROR(PrepareMemory(0, header_->size_bytes.load()));
   Reachable reached(heap_);
   MPOOL_RETURN_IF_ERROR(CheckTables(alone, &reached));
   const bool needs_fence = !os::RegisterGlobalBarrier();

@@ -22,7 +22,7 @@
 namespace mpool::region {
 
 inline constexpr uint64_t kMagic = 0x120897;
-inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kLayoutVersion = 2;
 
 // What is fixed when a region is created. It stands twice, each with a CRC, in
 // the region and in the descriptor file __db.001, so that a torn copy is seen.
@@ -42,7 +42,9 @@ struct FixedHeader {
   uint64_t home_device = 0;
   uint64_t home_inode = 0;
   uint64_t home_birth_ns = 0;
-  uint8_t pad[20] = {};
+  uint64_t max_cache_bytes = 0;
+  uint64_t heap_limit = 0;  // the heap ends here at most, the rest is beyond
+  uint8_t pad[4] = {};
   uint32_t crc = 0;  // of all bytes before it
 };
 
@@ -165,7 +167,7 @@ struct ThreadBlock {
 struct RegionHeader {
   FixedHeader fixed[2];
   std::atomic<uint64_t> magic;  // written last
-  std::atomic<uint64_t> size_bytes;
+  std::atomic<uint64_t> size_bytes;  // of the heap and what is before it
   std::atomic<uint64_t> root;  // offset of what the layer above put first
   std::atomic<uint32_t> process_high_water;
   std::atomic<uint32_t> thread_high_water;  // highest thread id ever live

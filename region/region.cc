@@ -84,26 +84,35 @@ absl::StatusOr<std::unique_ptr<Region>> Region::Prepare(
 }
 
 absl::Status Region::Grow(uint64_t size_bytes) {
-  if (size_bytes > mapping_->reserved_bytes()) {
+  if (size_bytes > fixed_.heap_limit) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "grow region of ", home_.path(), ": ", size_bytes,
-        " bytes are more than the ", mapping_->reserved_bytes(),
+        " bytes are more than the ", fixed_.heap_limit,
         " reserved at its creation; put pages, use fewer page sizes, or a "
         "larger cache"));
   }
-  MPOOL_RETURN_IF_ERROR(mapping_->Grow(size_bytes));
-  MPOOL_RETURN_IF_ERROR(PrepareMemory(size_bytes));
+  // From 0 on, for blocks below the old end may have been given back.
+  MPOOL_RETURN_IF_ERROR(Back(0, size_bytes));
   MPOOL_STEP("region.grow.backed");
   header_->size_bytes.store(size_bytes, std::memory_order_release);
   MPOOL_STEP("region.grow.published");
   return absl::OkStatus();
 }
 
-// What each process does for itself: page tables and locks are its own.
-absl::Status Region::PrepareMemory(uint64_t size_bytes) const {
-  if (options_.prefault) MPOOL_RETURN_IF_ERROR(mapping_->Populate(size_bytes));
+absl::Status Region::PrepareMemory(uint64_t offset, uint64_t bytes) const {
+  if (options_.prefault) {
+    MPOOL_RETURN_IF_ERROR(mapping_->Populate(offset, bytes));
+  }
   if (!options_.lock_memory) return absl::OkStatus();
-  return mapping_->LockMemory(size_bytes);
+  return mapping_->LockMemory(offset, bytes);
+}
+
+void Region::FillSizes(FixedHeader* fixed) const {
+  fixed->reserved_bytes = options_.reserved_bytes;
+  fixed->heap_limit = options_.heap_limit != 0 ? options_.heap_limit
+                                               : options_.reserved_bytes;
+  fixed->cache_bytes = options_.cache_bytes;
+  fixed->max_cache_bytes = options_.max_cache_bytes;
 }
 
 void Region::BeginGeneration() {
@@ -267,7 +276,7 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   if (!absl::IsNotFound(gate.status())) MPOOL_RETURN_IF_ERROR(gate.status());
   MPOOL_RETURN_IF_ERROR(CheckStillThere());
   MPOOL_RETURN_IF_ERROR(gate.status());
-  MPOOL_RETURN_IF_ERROR(PrepareMemory(header_->size_bytes.load()));
+  MPOOL_RETURN_IF_ERROR(PrepareMemory(0, header_->size_bytes.load()));
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/true));
   os::RegisterGlobalBarrier();
   const uint32_t generation = NextGeneration();

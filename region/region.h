@@ -59,7 +59,9 @@ struct RegionOptions {
   Backing backing{};
   Policy policy{};
   uint64_t cache_bytes = 0;
-  uint64_t size_bytes = 0;      // of the region, at creation
+  uint64_t max_cache_bytes = 0;
+  uint64_t size_bytes = 0;      // of header and heap, at creation
+  uint64_t heap_limit = 0;      // up to which they may grow; 0: all there is
   uint64_t reserved_bytes = 0;  // of address space
   int mode = 0600;
   bool shared = true;  // false: memory of this process alone, no files
@@ -143,8 +145,20 @@ class Region : public LifeWatch {
                  mapping_bytes());
     return size <= end && offset <= end - size && offset % 8 == 0;
   }
-  // Backs the region up to `size_bytes`. REQUIRES: the heap latch.
+  // Backs the heap up to `size_bytes`. REQUIRES: the heap latch.
   absl::Status Grow(uint64_t size_bytes);
+  // What is beyond the heap is the tenant's: it has memory there when it asks
+  // for it, and until it gives it back. Both are safe to repeat.
+  absl::Status Back(uint64_t offset, uint64_t bytes) {
+    MPOOL_RETURN_IF_ERROR(mapping_->Back(offset, bytes));
+    return PrepareMemory(offset, bytes);
+  }
+  absl::Status Release(uint64_t offset, uint64_t bytes) {
+    return mapping_->Release(offset, bytes);
+  }
+  // What each process does for itself with memory that is there: page tables
+  // and locks are its own.
+  absl::Status PrepareMemory(uint64_t offset, uint64_t bytes) const;
 
   // A number that no other attachment of this process has, nor has a forked
   // child: 0 in a child until EnterChild has returned.
@@ -240,7 +254,7 @@ class Region : public LifeWatch {
       const std::function<absl::Status(uint32_t)>& ready);
   absl::Status CheckStillThere() const;
   absl::StatusOr<bool> IsAlone() const;
-  absl::Status PrepareMemory(uint64_t size_bytes) const;
+  void FillSizes(FixedHeader* fixed) const;
   absl::Status CheckPermissions() const;
   absl::Status ClaimProcessSlot(bool may_succeed);
   absl::StatusOr<bool> TryClaimFree(uint32_t slot);

@@ -48,8 +48,7 @@ absl::Status Region::AttachUnnamed() {
   FixedHeader fixed;
   fixed.version = kLayoutVersion;
   fixed.signature = options_.signature;
-  fixed.reserved_bytes = options_.reserved_bytes;
-  fixed.cache_bytes = options_.cache_bytes;
+  FillSizes(&fixed);
   fixed.backing = static_cast<uint32_t>(options_.backing);
   fixed.policy = static_cast<uint32_t>(options_.policy);
   const auto creation_id = os::RandomId();

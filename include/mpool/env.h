@@ -90,6 +90,20 @@ class MPOOL_EXPORT DbEnv {
 
   // Not built yet.
   absl::StatusOr<int> Trickle(int percent);
+
+  // Makes the cache larger or smaller, up to EnvOptions::max_cache_bytes, for
+  // all processes and while they work. `cache_bytes` is as in EnvOptions; room
+  // for 16 pages of the largest page size that is open must be left, and an
+  // extent for each size. No page moves: those that are in the way are written
+  // back if they are dirty, and read again when they are got.
+  // Memory goes back to the system, but for headers (1.6 % of the largest size
+  // so far). A larger cache whose memory cannot be had is an error, and the
+  // size is as before. Unavailable if pages in the way are held, or cannot be
+  // written, for a second: the new size holds all the same, nothing new is put
+  // there, and the rest of the memory is given back by a later miss, open,
+  // FailCheck or Resize of any process, as it is after a resizer died. A grown
+  // part is locked (EnvOptions::lock_memory) by the process that resizes and by
+  // those that open later.
   absl::Status Resize(uint64_t cache_bytes);
 
   // Looks for dead processes and repairs what they left. Joins and waiters do

@@ -37,10 +37,13 @@ struct Event {
 // cache_bytes, backing, policy and mode; those who join take what is there.
 struct EnvOptions {
   // Page bytes of the cache, exact to the frame: a multiple of 512, and room
-  // for 16 pages of each size in use. Tables come on top (about 2.5 % at pages
-  // of 4 KiB).
+  // for 16 pages of the largest size in use. Tables come on top (about 2.5 % at
+  // pages of 4 KiB). It is cut into extents of a 32nd of it, 64 KiB to 2 MiB,
+  // each for one page size, which go to the size that needs them; every size
+  // that has open files keeps one.
   uint64_t cache_bytes = uint64_t{32} << 20;
-  // Size up to which Resize may grow; 0 = cache_bytes. Not built yet.
+  // Size up to which DbEnv::Resize may grow; 0 = cache_bytes. Costs 0.5 % of it
+  // for the hash table, and address space. Only who makes the region chooses.
   uint64_t max_cache_bytes = 0;
   Backing backing = Backing::kPosixShm;
   Policy policy = Policy::kClock;

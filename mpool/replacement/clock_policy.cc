@@ -50,12 +50,16 @@ class Clock final : public Replacement {
     const uint64_t size = frames_.RingSize(search.page_class);
     // Two rounds find a frame without a bit; one more passes those that
     // cannot be taken.
-    if (size == 0 || search.passed > size) return nullptr;
-    ++search.passed;
     Ring ring(frames_, search.page_class, size);
-    const std::optional<uint64_t> position = ClockVictim(ring, 2 * size + 1);
-    if (!position.has_value()) return nullptr;
-    return frames_.AtPosition(search.page_class, *position);
+    while (size != 0 && search.passed++ <= size) {
+      const std::optional<uint64_t> position = ClockVictim(ring, 2 * size + 1);
+      if (!position.has_value()) return nullptr;
+      BufferHeader* header =
+          frames_.AtPosition(search.page_class, *position);
+      // Its extent may just have gone to another class.
+      if (header != nullptr) return header;
+    }
+    return nullptr;
   }
 
   void LookAhead(ThreadContext&, const BufferHeader& victim, size_t most,

@@ -13,7 +13,7 @@ using region::LatchGuard;
 using region::LockRank;
 
 bool IsIn(const BufferHeader& header, Queue queue) {
-  return header.queue.load(std::memory_order_relaxed) ==
+  return header.queue.load(std::memory_order_acquire) ==
          static_cast<uint32_t>(queue);
 }
 
@@ -34,7 +34,11 @@ class Lru final : public Replacement {
         BufferHeader& header = frames_.header(self.hits[i]);
         if (header.page_class() != page_class) break;
         // A frame that left the queue meanwhile holds no page that was hit.
-        if (!IsIn(header, Queue::kReplacement)) continue;
+        // In this order: see IsOfClass.
+        if (!IsIn(header, Queue::kReplacement) ||
+            !header.IsOfClass(page_class)) {
+          continue;
+        }
         frames_.Unlink(header);
         frames_.Link(header, Queue::kReplacement, /*at_front=*/false);
       }

@@ -24,16 +24,13 @@ class WarmPool {
     char home[] = "/tmp/mpool_hit_XXXXXX";
     home_ = mkdtemp(home);
     constexpr uint64_t kCacheBytes = 64 * 4096;
-    const PoolSize size = SizeOfPool(kCacheBytes);
     region::RegionOptions options;
     options.backing = Backing::kPosixShm;
     options.policy = EnvOptions().policy;
-    options.cache_bytes = kCacheBytes;
-    options.size_bytes = size.region_bytes;
-    options.reserved_bytes = size.reserved_bytes;
+    SizeRegion(kCacheBytes, kCacheBytes, &options);
     options.signature = Pool::Signature();
     region_ = *region::Region::Prepare(home_, options);
-    pool_ = std::make_unique<Pool>(*region_, kCacheBytes);
+    pool_ = std::make_unique<Pool>(*region_);
     if (!region_->Attach(*pool_).ok() || !pool_->Start().ok()) abort();
     const std::string path = home_ + "/pages";
     file_ = *pool_->OpenFile(

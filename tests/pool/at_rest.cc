@@ -94,11 +94,10 @@ std::set<uint64_t> Reachable(internal::Pool& pool) {
   internal::PoolHeader& header = pool.frames().pool();
   std::set<uint64_t> found = {region.header()->root.load(),
                               header.extents.load(), header.rings.load(),
-                              header.headers.load(),  header.frames.load(),
                               header.buckets.load()};
   const auto* extents = region.At<internal::Extent>(header.extents.load());
   for (uint32_t i = 0; i < header.extent_count; ++i) {
-    found.insert(extents[i].headers.load());
+    for (const auto& headers : extents[i].headers) found.insert(headers.load());
   }
   const auto* buckets = region.At<internal::Bucket>(header.buckets.load());
   for (uint32_t i = 0; i < header.bucket_count.load(); ++i) {

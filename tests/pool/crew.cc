@@ -38,6 +38,7 @@ Scene::~Scene() {
 EnvOptions Scene::env_options() const {
   EnvOptions options;
   options.cache_bytes = kCacheBytes;
+  options.max_cache_bytes = 2 * kCacheBytes;
   options.policy = policy_;
   return options;
 }
@@ -79,7 +80,6 @@ void Worker::Open() {
     options.atomic_update = IsAtomic(file);
     files_[file] = Must(env_->OpenFile(Name(file), options), "file");
   }
-  ReadOne(kB, 0);  // so that B has its extent
 }
 
 void Worker::Close() {
@@ -232,8 +232,25 @@ void Worker::OpenNewFile() {
   Must(file->Close(), "close new file");
 }
 
+// A page that another holds meanwhile may keep memory from being given back.
+void Worker::Resize() {
+  const uint64_t others = Any(4) * kCacheBytes / 8;
+  for (const uint64_t bytes :
+       {kCacheBytes + others + 512, kCacheBytes - others - 4096,
+        kCacheBytes}) {
+    const absl::Status status = env_->Resize(bytes);
+    if (!absl::IsUnavailable(status)) Must(status, "resize");
+    ReadOne(kA, Any(kPageCount[kA]));
+  }
+}
+
+// So that extents go from one page size to another and back.
+void Worker::Press() {
+  for (const uint32_t file : {kB, kB, kB, kA, kA, kA}) Scan(file);
+}
+
 void Worker::DoEverything() {
-  Scan(kC);  // before A takes what is left of the cache
+  Scan(kC);
   Scan(kA);
   Scan(kB);
   for (int i = 0; i < 24; ++i) {
@@ -253,6 +270,8 @@ void Worker::DoEverything() {
   UpdateAgainstAReader();
   WorkInThread();
   OpenNewFile();
+  Press();
+  Resize();
   Scan(kC);
   const absl::Status synced = files_[kA]->Sync();
   if (!absl::IsDataLoss(synced)) Must(synced, "sync");

@@ -4,8 +4,8 @@
 // those that go on after them.
 //
 // Three files: A (4 KiB pages) and B (512 bytes), each larger than its share of
-// the cache, and C (1 KiB), which fits. Of the cache's five extents B and C get
-// one each if they come before A has filled the others.
+// the cache, and C (1 KiB), which fits. The cache has five extents, which go
+// from one page size to another, and more or fewer while it is resized.
 
 #ifndef MPOOL_TESTS_POOL_CREW_H_
 #define MPOOL_TESTS_POOL_CREW_H_
@@ -95,6 +95,8 @@ class Worker {
   void Add(uint32_t file);
   void UpdateTogether(bool commit);
   void Scan(uint32_t file);
+  void Resize();
+  void Press();
 
   // A bit of everything that the library can do.
   void DoEverything();

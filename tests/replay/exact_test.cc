@@ -70,17 +70,14 @@ class OnePool {
     EXPECT_EQ(ftruncate(fd, static_cast<off_t>(pages * kPageBytes)), 0);
     close(fd);
     const uint64_t cache_bytes = frames * kPageBytes;
-    const PoolSize size = SizeOfPool(cache_bytes);
     region::RegionOptions options;
     options.backing = Backing::kHeap;
     options.shared = false;
     options.policy = policy;
-    options.cache_bytes = cache_bytes;
-    options.size_bytes = size.region_bytes;
-    options.reserved_bytes = size.reserved_bytes;
+    SizeRegion(cache_bytes, cache_bytes, &options);
     options.signature = Pool::Signature();
     region_ = *region::Region::Prepare(home_, options);
-    pool_ = std::make_unique<Pool>(*region_, cache_bytes);
+    pool_ = std::make_unique<Pool>(*region_);
     EXPECT_TRUE(region_->Attach(*pool_).ok());
     EXPECT_TRUE(pool_->Start().ok());
     file_ = *pool_->OpenFile(

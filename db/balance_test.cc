@@ -1,0 +1,182 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// balance_test.cc - files of several page sizes in one cache: none starves.
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mpool/mpool.h"
+#include "tests/support/pages.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_home.h"
+
+namespace mpool {
+namespace {
+
+using absl::StatusCode;
+using test::Fails;
+using test::GetText;
+using test::IsOk;
+using test::PutText;
+
+constexpr uint64_t kCache = uint64_t{4} << 20;
+constexpr uint32_t kSmallPage = 4096;
+constexpr uint32_t kLargePage = 65536;
+// Three quarters of the cache, of either.
+constexpr PageNo kSmallPages = 768;
+constexpr PageNo kLargePages = 48;
+
+class BalanceTest : public ::testing::TestWithParam<Policy> {
+ protected:
+  BalanceTest() {
+    EnvOptions options;
+    options.cache_bytes = kCache;
+    options.policy = GetParam();
+    env_ = *DbEnv::Open(home_.path(), options);
+    small_ = OpenFile("small.db", kSmallPage);
+    large_ = OpenFile("large.db", kLargePage);
+  }
+  ~BalanceTest() override {
+    if (small_ != nullptr) {
+      EXPECT_THAT(small_->Close(), IsOk());
+    }
+    EXPECT_THAT(large_->Close(), IsOk());
+    EXPECT_THAT(env_->Close(), IsOk());
+    EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
+  }
+  std::unique_ptr<MPoolFile> OpenFile(const std::string& name,
+                                      uint32_t page_size) {
+    return *env_->OpenFile(name, {.page_size = page_size, .create = true});
+  }
+  static void Fill(MPoolFile& file, PageNo count) {
+    for (PageNo page = 0; page < count; ++page) {
+      ASSERT_THAT(PutText(file, page, absl::StrCat("page ", page)), IsOk());
+    }
+  }
+  // One round over the pages; those that were not in memory.
+  uint64_t Round(MPoolFile& file, PageNo count) {
+    const uint64_t before = env_->Stats().misses;
+    for (PageNo page = 0; page < count; ++page) {
+      EXPECT_EQ(GetText(file, page), absl::StrCat("page ", page));
+    }
+    return env_->Stats().misses - before;
+  }
+  // Rounds until all pages are in memory.
+  int RoundsUntilWarm(MPoolFile& file, PageNo count) {
+    int rounds = 0;
+    while (rounds < 200 && Round(file, count) != 0) ++rounds;
+    return rounds;
+  }
+
+  const test::TempHome home_;
+  std::unique_ptr<DbEnv> env_;
+  std::unique_ptr<MPoolFile> small_;
+  std::unique_ptr<MPoolFile> large_;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, BalanceTest,
+                         ::testing::Values(Policy::kLru, Policy::kClock),
+                         [](const auto& param) {
+                           return param.param == Policy::kLru ? "Lru" : "Clock";
+                         });
+
+TEST_P(BalanceTest, ASizeThatIsNotUsedGivesItsMemoryToTheOneThatIs) {
+  Fill(*small_, kSmallPages);
+  Fill(*large_, kLargePages);
+  for (int turn = 0; turn < 3; ++turn) {
+    EXPECT_LT(RoundsUntilWarm(*large_, kLargePages), 60);
+    EXPECT_LT(RoundsUntilWarm(*small_, kSmallPages), 60);
+  }
+}
+
+TEST_P(BalanceTest, TheFirstPageOfASizeFindsRoomInAFullCache) {
+  Fill(*small_, 2 * kSmallPages);
+  EXPECT_EQ(env_->Stats().frames, kCache / kSmallPage);
+  EXPECT_THAT(PutText(*large_, 0, "page 0"), IsOk());
+  Round(*small_, 2 * kSmallPages);
+  EXPECT_EQ(GetText(*large_, 0), "page 0");
+  EXPECT_EQ(Round(*large_, 1), 0u);
+}
+
+TEST_P(BalanceTest, FramesThatAreAllHeldAreMadeMore) {
+  Fill(*small_, 2 * kSmallPages);
+  Fill(*large_, kLargePages);
+  std::vector<ReadPage> held;
+  for (PageNo page = 0; page < kLargePages; ++page) {
+    absl::StatusOr<ReadPage> got = large_->Get(page);
+    ASSERT_THAT(got.status(), IsOk());
+    held.push_back(*std::move(got));
+  }
+  Round(*small_, kSmallPages);
+  // What the other size keeps is one extent.
+  for (PageNo page = kLargePages; page < 62; ++page) {
+    absl::StatusOr<WritePage> got =
+        large_->GetForUpdate(page, {.create = true});
+    ASSERT_THAT(got.status(), IsOk()) << page;
+    got->Discard();
+    held.push_back(*large_->Get(page));
+  }
+  EXPECT_THAT(large_->Get(62, {.create = true}).status(),
+              Fails(StatusCode::kResourceExhausted, "page of 65536 bytes",
+                    "holds 62"));
+  held.clear();
+  Round(*small_, kSmallPages);
+}
+
+TEST_P(BalanceTest, TwoSizesThatAreUsedAlikeBothHaveHits) {
+  Fill(*small_, kSmallPages);
+  Fill(*large_, kLargePages);
+  uint64_t seed = 1;
+  auto next = [&](uint64_t below) {
+    seed = seed * 6364136223846793005 + 1442695040888963407;
+    return (seed >> 33) % below;
+  };
+  constexpr int kGets = 1500;
+  uint64_t large_before = 0;
+  uint64_t small_before = 0;
+  for (int i = 0; i < 2 * kGets; ++i) {
+    if (i == kGets) {
+      large_before = large_->Stats().pages_read;
+      small_before = small_->Stats().pages_read;
+    }
+    const PageNo page = next(kLargePages);
+    EXPECT_EQ(GetText(*large_, page), absl::StrCat("page ", page));
+    // As many bytes of each.
+    for (int k = 0; k < 16; ++k) {
+      const PageNo other = next(kSmallPages);
+      EXPECT_EQ(GetText(*small_, other), absl::StrCat("page ", other));
+    }
+  }
+  // Two thirds of each would fit a cache that is shared evenly.
+  EXPECT_LT(large_->Stats().pages_read - large_before, kGets * 55 / 100);
+  EXPECT_LT(small_->Stats().pages_read - small_before,
+            kGets * 16 * 55 / 100);
+}
+
+TEST_P(BalanceTest, ASizeWhoseFilesAreClosedKeepsNothing) {
+  Fill(*small_, kSmallPages);
+  EXPECT_THAT(small_->Close(), IsOk());
+  small_ = nullptr;
+  std::vector<ReadPage> held;
+  for (PageNo page = 0; page < 64; ++page) {
+    ASSERT_THAT(PutText(*large_, page, "x"), IsOk());
+    held.push_back(*large_->Get(page));
+  }
+}
+
+TEST_P(BalanceTest, MorePageSizesThanExtentsAreRefused) {
+  const test::TempHome home;
+  EnvOptions options;
+  options.cache_bytes = 65536;
+  auto opened = *test::OpenBoth(home.path(), options);
+  EXPECT_THAT(
+      opened.env->OpenFile("other.db", {.page_size = 512, .create = true}),
+      Fails(StatusCode::kInvalidArgument, "other.db", "2 page sizes",
+            "can be cut for 1"));
+  EXPECT_THAT(PutText(*opened.file, 0, "x"), IsOk());
+}
+
+}  // namespace
+}  // namespace mpool

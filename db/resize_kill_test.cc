@@ -1,0 +1,62 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// resize_kill_test.cc - who resizes dies at each step of it.
+
+#include "db/test_resize.h"
+#include "mpool/mpool.h"
+#include "os/step.h"
+#include "tests/support/child.h"
+#include "tests/support/step_names.h"
+#include "tests/support/temp_home.h"
+
+namespace mpool {
+namespace {
+
+using test::IsOk;
+
+// Whoever dies at a step of a resize, the others go on with all their pages,
+// and the memory is as one of the two sizes wants it.
+class ResizeKillTest : public ::testing::TestWithParam<std::string> {};
+
+INSTANTIATE_TEST_SUITE_P(All, ResizeKillTest,
+                         ::testing::ValuesIn(test::StepNames("mpool.resize.")),
+                         test::StepTestName);
+
+TEST_P(ResizeKillTest, AKilledResizeIsUndoneOrEnded) {
+  bool killed = false;
+  for (const uint64_t to : {4 * kMiB + 8192, kMiB / 2 + 4096}) {
+    for (const uint64_t hit : {1, 2}) {
+      const test::TempHome home;
+      EnvOptions options;
+      options.cache_bytes = 2 * kMiB;
+      options.max_cache_bytes = kMost;
+      options.huge_pages = false;
+      auto opened = *test::OpenBoth(home.path(), options);
+      FillPages(*opened.file, 3 * kPagesPerMiB, "page ");
+      const std::string end = test::InChild([&]() -> std::string {
+        auto other = *test::OpenBoth(home.path(), options);
+        os::KillAtStep(GetParam(), hit);
+        return other.env->Resize(to).ToString();
+      });
+      killed = killed || end == test::kKilled;
+      ASSERT_THAT(opened.env->FailCheck().status(), IsOk());
+      const EnvStats stats = opened.env->Stats();
+      EXPECT_EQ(stats.backed_bytes, stats.cache_bytes);
+      EXPECT_TRUE(stats.cache_bytes == to || stats.cache_bytes == 2 * kMiB);
+      ExpectPages(*opened.file, 3 * kPagesPerMiB, "page ");
+      EXPECT_LE(opened.env->Stats().frames, stats.cache_bytes / 4096);
+      const std::string segment = test::SegmentsOf(home.path()).at(0);
+      EXPECT_LE(ResidentBytes("/" + segment, Backing::kPosixShm, ""),
+                stats.cache_bytes + 3 * kMiB / 2);
+      ASSERT_THAT(opened.env->Resize(kMiB), IsOk());
+      ExpectPages(*opened.file, 3 * kPagesPerMiB, "page ");
+      EXPECT_EQ(opened.env->Stats().frames, kPagesPerMiB);
+      ASSERT_THAT(opened.Close(), IsOk());
+      EXPECT_THAT(DbEnv::Remove(home.path()), IsOk());
+    }
+  }
+  EXPECT_TRUE(killed) << "nobody came to " << GetParam();
+}
+
+}  // namespace
+}  // namespace mpool

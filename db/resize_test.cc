@@ -1,0 +1,201 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// resize_test.cc - the cache becomes larger and smaller while it is used, on
+// every backing; what the kernel gives and gets back is asked of the kernel.
+
+#include <cstdio>
+#include <fstream>
+
+#include "db/test_backing.h"
+#include "db/test_resize.h"
+
+namespace mpool {
+namespace {
+
+using absl::StatusCode;
+using os::BackingText;
+using test::Fails;
+using test::GetText;
+using test::IsOk;
+
+// What this process has mapped around `place`.
+uint64_t RssAround(const void* place) {
+  std::ifstream file("/proc/self/smaps");
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    uintptr_t first = 0;
+    uintptr_t last = 0;
+    uint64_t kilobytes = 0;
+    if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " ", &first,
+                    &last) == 2) {
+      const auto wanted = reinterpret_cast<uintptr_t>(place);
+      inside = first <= wanted && wanted < last;
+    } else if (inside && std::sscanf(line.c_str(), "Rss: %" SCNu64,
+                                     &kilobytes) == 1) {
+      return kilobytes * 1024;
+    }
+  }
+  return 0;
+}
+
+class ResizeTest : public BackingTest {
+ protected:
+  absl::StatusOr<test::Opened> OpenWithRoom(uint64_t cache = kMiB) const {
+    EnvOptions options = test::SmallEnv(GetParam());
+    options.cache_bytes = cache;
+    options.max_cache_bytes = kMost;
+    options.huge_pages = false;
+    return test::OpenBoth(home_.path(), options);
+  }
+  // Of the region, as the kernel has it.
+  uint64_t Resident(MPoolFile& file) const {
+    if (os::ReachOf(GetParam()) == os::Reach::kAnyProcess) {
+      return ResidentBytes(Segment(), GetParam(), home_.path());
+    }
+    const ReadPage page = *file.Get(0);
+    return RssAround(page.data().data());
+  }
+};
+class ResizeShmTest : public ResizeTest {};
+
+INSTANTIATE_TEST_SUITE_P(All, ResizeTest,
+                         ::testing::ValuesIn(os::kAllBackings), BackingText);
+INSTANTIATE_TEST_SUITE_P(All, ResizeShmTest,
+                         ::testing::Values(Backing::kPosixShm), BackingText);
+
+TEST_P(ResizeTest, AGrownCacheHoldsMoreAndAShrunkOneGivesItsMemoryBack) {
+  auto opened = *OpenWithRoom();
+  FillPages(*opened.file, kPagesPerMiB, "first ");
+  const uint64_t before = Resident(*opened.file);
+  ASSERT_THAT(opened.env->Resize(kMost), IsOk());
+  EXPECT_EQ(opened.env->Stats().cache_bytes, kMost);
+  FillPages(*opened.file, 8 * kPagesPerMiB, "second ");
+  ExpectPages(*opened.file, 8 * kPagesPerMiB, "second ");
+  EnvStats stats = opened.env->Stats();
+  EXPECT_EQ(stats.evictions, 0u);
+  EXPECT_EQ(stats.frames, kMost / 4096);
+  EXPECT_GE(Resident(*opened.file), before + kMost - kMiB);
+  ASSERT_THAT(opened.env->Resize(kMiB), IsOk());
+  stats = opened.env->Stats();
+  EXPECT_EQ(stats.cache_bytes, kMiB);
+  EXPECT_EQ(stats.backed_bytes, kMiB);
+  EXPECT_EQ(stats.frames, kPagesPerMiB);
+  // Headers, 1.6 % of what was grown to, stay.
+  EXPECT_LE(Resident(*opened.file), before + (kMost - kMiB) / 50);
+  ExpectPages(*opened.file, 8 * kPagesPerMiB, "second ");
+  EXPECT_THAT(opened.Close(), IsOk());
+}
+
+TEST_P(ResizeTest, AnyNumberOfFramesCanBeAskedFor) {
+  auto opened = *OpenWithRoom();
+  FillPages(*opened.file, 2 * kPagesPerMiB, "page ");
+  for (const uint64_t bytes :
+       {kMiB + 512, kMiB + 4096, 3 * kMiB - 4096 * 5, 2 * kMiB + 512 * 9,
+        uint64_t{65536}, uint64_t{65536 + 4096}, kMost, kMiB / 2 + 8192}) {
+    ASSERT_THAT(opened.env->Resize(bytes), IsOk()) << bytes;
+    ExpectPages(*opened.file, 2 * kPagesPerMiB, "page ");
+    const EnvStats stats = opened.env->Stats();
+    EXPECT_EQ(stats.cache_bytes, bytes);
+    EXPECT_EQ(stats.backed_bytes, bytes);
+    EXPECT_EQ(stats.frames, std::min(bytes / 4096, 2 * kPagesPerMiB +
+                                                       stats.frames_free));
+    EXPECT_LE(stats.frames, bytes / 4096);
+  }
+}
+
+TEST_P(ResizeTest, APageInUseStaysWhereItIs) {
+  auto opened = *OpenWithRoom(2 * kMiB);
+  FillPages(*opened.file, 2 * kPagesPerMiB, "page ");
+  std::vector<ReadPage> held;
+  std::vector<const std::byte*> places;
+  for (PageNo page = 0; page < 2 * kPagesPerMiB; page += 37) {
+    held.push_back(*opened.file->Get(page));
+    places.push_back(held.back().data().data());
+  }
+  WritePage written = *opened.file->GetForUpdate(100);
+  test::Fill(written.data(), "written meanwhile");
+  EXPECT_THAT(opened.env->Resize(65536),
+              Fails(StatusCode::kUnavailable, "65536 bytes from now on",
+                    "could not be given back yet", "holds 15", "put"));
+  EXPECT_EQ(opened.env->Stats().cache_bytes, 65536u);
+  EXPECT_EQ(opened.env->Stats().backed_bytes, 2 * kMiB);
+  for (size_t i = 0; i < held.size(); ++i) {
+    EXPECT_EQ(held[i].data().data(), places[i]);
+    EXPECT_EQ(test::TextOn(held[i].data()),
+              absl::StrCat("page ", held[i].number()));
+  }
+  written.Put();
+  held.clear();
+  ASSERT_THAT(opened.env->FailCheck().status(), IsOk());
+  EXPECT_EQ(opened.env->Stats().backed_bytes, 65536u);
+  EXPECT_EQ(opened.env->Stats().frames, 16u);
+  EXPECT_EQ(GetText(*opened.file, 100), "written meanwhile");
+}
+
+TEST_P(ResizeTest, MissesGiveBackWhatWasHeld) {
+  auto opened = *OpenWithRoom(2 * kMiB);
+  FillPages(*opened.file, 2 * kPagesPerMiB, "page ");
+  auto held = std::make_unique<ReadPage>(*opened.file->Get(0));
+  auto other = std::make_unique<ReadPage>(*opened.file->Get(511));
+  EXPECT_THAT(opened.env->Resize(kMiB), Fails(StatusCode::kUnavailable));
+  held = nullptr;
+  other = nullptr;
+  for (int round = 0; round < 2; ++round) {
+    ExpectPages(*opened.file, 2 * kPagesPerMiB, "page ");
+  }
+  EXPECT_EQ(opened.env->Stats().backed_bytes, kMiB);
+}
+
+TEST_P(ResizeTest, ASizeThatCannotBeIsRefused) {
+  auto opened = *OpenWithRoom();
+  EXPECT_THAT(opened.env->Resize(kMost + 512),
+              Fails(StatusCode::kInvalidArgument, home_.path(),
+                    "max_cache_bytes is 8388608"));
+  EXPECT_THAT(opened.env->Resize(kMiB + 1),
+              Fails(StatusCode::kInvalidArgument, "multiple of 512"));
+  EXPECT_THAT(opened.env->Resize(4096),
+              Fails(StatusCode::kInvalidArgument, "at least 8192"));
+  EXPECT_THAT(opened.env->Resize(15 * 4096),
+              Fails(StatusCode::kInvalidArgument, "room for 15 pages of 4096",
+                    "needs 16"));
+  EXPECT_EQ(opened.env->Stats().cache_bytes, kMiB);
+  ASSERT_THAT(opened.Close(), IsOk());
+}
+
+TEST_P(ResizeTest, TheNextProcessFindsItAsItWas) {
+  if (os::ReachOf(GetParam()) != os::Reach::kAnyProcess) {
+    // Nobody comes later.
+    EXPECT_THAT(OpenWithRoom()->env->Resize(2 * kMiB), IsOk());
+    return;
+  }
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              auto opened = *OpenWithRoom();
+              FillPages(*opened.file, 100, "page ");
+              if (!opened.env->Resize(3 * kMiB).ok()) return "not resized";
+              ::raise(SIGKILL);
+              return "";
+            }),
+            test::kKilled);
+  auto opened = *OpenWithRoom();
+  EXPECT_EQ(opened.env->Stats().cache_bytes, 3 * kMiB);
+  EXPECT_EQ(opened.env->Stats().max_cache_bytes, kMost);
+  ExpectPages(*opened.file, 100, "page ");
+  EXPECT_THAT(opened.Close(), IsOk());
+}
+
+TEST_P(ResizeShmTest, AnOptionThatCannotBeIsRefused) {
+  for (const uint64_t most : {kMiB - 512, 2 * kMiB + 1, uint64_t{1} << 50}) {
+    EXPECT_THAT(OpenWith([&](EnvOptions& o) { o.max_cache_bytes = most; }),
+                Fails(StatusCode::kInvalidArgument,
+                      "EnvOptions::max_cache_bytes", std::to_string(most)));
+  }
+  auto env = *OpenWith([](EnvOptions&) {});
+  EXPECT_THAT(env->Resize(kMiB + 512),
+              Fails(StatusCode::kInvalidArgument, "max_cache_bytes is",
+                    "1048576"));
+  EXPECT_THAT(env->Close(), IsOk());
+  EXPECT_THAT(env->Resize(kMiB), Fails(StatusCode::kFailedPrecondition));
+}
+
+}  // namespace
+}  // namespace mpool

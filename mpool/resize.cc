@@ -1,0 +1,292 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// resize.cc - a larger or a smaller cache, while others work in it.
+//
+// Growing:   `backed` says first what may have memory from then on; then
+//            memory, headers, frames of the extent that was short; `cache`
+//            last.
+// Shrinking: `cache` first, so that nothing beyond is cut any more; then the
+//            frames beyond are taken one after another, as a victim is, and
+//            retired; their memory is given back; `backed` last.
+// Crash:     `backed` above `cache` is all that is left, and to settle it is
+//            the end of a shrink: any later miss, FailCheck, open or Resize
+//            does so. So a grow that was cut short is undone.
+//
+// A page that is held stays where it is, and so do the frames below it in its
+// extent, until it is put.
+
+#include <algorithm>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "mpool/pool.h"
+#include "os/clock.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+// How long a resize waits while nothing moves, and how often it looks.
+constexpr absl::Duration kLookFor = absl::Seconds(1);
+constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
+// Misses of a thread between two looks at what another left undone.
+constexpr uint32_t kHelpEvery = 64;
+constexpr uint64_t kSystemPage = 4096;
+
+uint64_t RoundUp(uint64_t bytes) {
+  return (bytes + kSystemPage - 1) / kSystemPage * kSystemPage;
+}
+
+}  // namespace
+
+// Page sizes of the files that are open, one bit a class.
+uint32_t Pool::OpenClasses() const {
+  uint32_t classes = 0;
+  files_.ForEach([&](uint32_t, FileEntry& entry, FileWord word) {
+    if (word.state != FileState::kOpen) return;
+    classes |= 1u << ClassOf(entry.page_bytes.load());
+  });
+  return classes;
+}
+
+// Whether such a cache serves files of these page sizes.
+absl::Status Pool::CheckSize(std::string_view what, uint64_t bytes,
+                             uint32_t classes) const {
+  const auto largest = static_cast<uint32_t>(std::bit_width(classes) - 1);
+  if (classes != 0 && bytes / ClassBytes(largest) < kMinFrames) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        os::Abs(what), ": a cache of ", bytes, " bytes has room for ",
+        bytes / ClassBytes(largest), " pages of ", ClassBytes(largest),
+        ", and needs ", kMinFrames, "; use a larger cache or smaller pages"));
+  }
+  const auto sizes = static_cast<uint32_t>(std::popcount(classes));
+  if (sizes <= frames_.ExtentsOf(bytes)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      os::Abs(what), ": files of ", sizes, " page sizes are open then, and a "
+      "cache of ", bytes, " bytes can be cut for ", frames_.ExtentsOf(bytes),
+      "; use a larger cache or fewer sizes"));
+}
+
+absl::Status Pool::CheckResize(const ThreadContext& self,
+                               uint64_t bytes) const {
+  const uint64_t most = region_.fixed().max_cache_bytes;
+  const std::string what = absl::StrCat("resize the cache of ",
+                                        region_.home().path(), " to ", bytes,
+                                        " bytes");
+  constexpr uint64_t kLeast = uint64_t{kMinFrames} * kMinPageBytes;
+  if (bytes % kMinPageBytes != 0 || bytes < kLeast) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ": it must be a multiple of ", kMinPageBytes,
+                     " and at least ", kLeast));
+  }
+  if (bytes > most) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        what, ": its EnvOptions::max_cache_bytes is ", most,
+        ", which only who makes the environment can choose; ask for less"));
+  }
+  region::LatchGuard guard(frames_.pool().files_latch, self.thread.id,
+                           region_.watch(), region::LockRank::kFiles);
+  return CheckSize(what, bytes, OpenClasses());
+}
+
+// False if another one resizes. Who died on it is repaired as any thread.
+bool Pool::TryClaim(const ThreadContext& self, std::atomic<uint32_t>& place) {
+  uint32_t nobody = 0;
+  if (!place.compare_exchange_strong(nobody, self.thread.id)) return false;
+  MPOOL_STEP("mpool.resize.claimed");
+  return true;
+}
+
+absl::Status Pool::Resize(uint64_t bytes) {
+  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_RETURN_IF_ERROR(CheckPanic());
+  std::atomic<uint32_t>& resizer = frames_.pool().resizer;
+  while (!TryClaim(*self, resizer)) {
+    region_.Suspect(resizer.load(), self->thread.id);
+    os::Sleep(kLookEvery);
+  }
+  // quiet: a claim of nothing.
+  const absl::Cleanup release = [&] { resizer.store(0); };
+  MPOOL_RETURN_IF_ERROR(CheckResize(*self, bytes));
+  if (bytes > frames_.cache_bytes()) {
+    MPOOL_RETURN_IF_ERROR(Grow(*self, bytes));
+  } else {
+    SetCacheBytes(*self, bytes);
+  }
+  return Settle(*self, /*wait=*/true);
+}
+
+// Under the latch of who cuts: what was cut before is seen after.
+void Pool::SetCacheBytes(const ThreadContext& self, uint64_t bytes) {
+  region::LatchGuard guard(frames_.pool().extents_latch, self.thread.id,
+                           region_.watch(), region::LockRank::kExtents);
+  frames_.pool().cache.store(SealSize(bytes), std::memory_order_release);
+  MPOOL_STEP("mpool.resize.set");
+}
+
+absl::Status Pool::Grow(ThreadContext& self, uint64_t bytes) {
+  const uint64_t now = frames_.cache_bytes();
+  if (bytes > frames_.backed_bytes()) {
+    frames_.pool().backed.store(SealSize(bytes), std::memory_order_release);
+  }
+  MPOOL_STEP("mpool.resize.begun");
+  const uint64_t from = now / kSystemPage * kSystemPage;
+  absl::Status status =
+      region_.Back(frames_.memory() + from, RoundUp(bytes) - from);
+  MPOOL_STEP("mpool.resize.backed");
+  if (status.ok()) status = frames_.MakeHeaders(self.thread, bytes);
+  if (!status.ok()) {
+    Settle(self, /*wait=*/false).IgnoreError();
+    return absl::Status(
+        status.code(),
+        absl::StrCat("resize the cache of ", region_.home().path(), " from ",
+                     now, " to ", bytes, " bytes: ", status.message(),
+                     "; its size is as before"));
+  }
+  const uint32_t end = frames_.ExtentsOf(bytes);
+  for (uint32_t i = frames_.ExtentsOf(now); i-- > 0 && i < end;) {
+    frames_.Extend(self.thread, i, bytes);
+    if (uint64_t{i + 1} * frames_.pool().extent_bytes <= now) break;
+  }
+  MPOOL_STEP("mpool.resize.extended");
+  SetCacheBytes(self, bytes);
+  return absl::OkStatus();
+}
+
+// One pass over the frames of an extent from `keep` on: those that nobody
+// holds become LOADING in the caller's name. Whether all of them are.
+bool Pool::Drain(ThreadContext& self, uint32_t extent, uint64_t keep,
+                 absl::Status* failure) {
+  const CutWord now = frames_.cut(extent);
+  BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
+  std::vector<BufferHeader*> dirty;
+  for (uint64_t i = keep; i < now.frames; ++i) {
+    if (first[i].Load().has(State::kDirty)) dirty.push_back(&first[i]);
+  }
+  if (!dirty.empty()) {
+    failure->Update(write_back_.Write(self, std::move(dirty), nullptr));
+  }
+  bool all = true;
+  for (uint64_t i = keep; i < now.frames; ++i) {
+    if (IsTakenBy(self, first[i]) ||
+        frames_.TryTake(self.thread, first[i], now.page_class)) {
+      continue;
+    }
+    const bool freed = TryEvict(self, first[i]) == Evicted::kFreed;
+    if (freed) self.Count(Counter::evictions);
+    all = (freed && frames_.TryTake(self.thread, first[i], now.page_class)) &&
+          all;
+  }
+  MPOOL_STEP("mpool.resize.drained");
+  return all;
+}
+
+// What Drain took goes back.
+void Pool::Undrain(const ThreadContext& self, uint32_t extent) {
+  const CutWord now = frames_.cut(extent);
+  if (!now.is_cut()) return;
+  BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
+  for (uint64_t i = 0; i < now.frames; ++i) {
+    if (IsTakenBy(self, first[i])) frames_.GiveBack(self.thread, first[i]);
+  }
+}
+
+// A thread loads no page while it drains.
+bool Pool::IsTakenBy(const ThreadContext& self, const BufferHeader& header) {
+  const State seen = header.Load();
+  return seen.phase() == Phase::kLoading && seen.owner() == self.thread.id;
+}
+
+// Retires what is beyond the cache and can be; frames that cannot yet.
+uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
+                            absl::Status* failure) {
+  const uint64_t cache = frames_.cache_bytes();
+  const uint64_t extent_bytes = frames_.pool().extent_bytes;
+  uint64_t left = 0;
+  for (uint32_t i = frames_.ExtentsOf(frames_.backed_bytes()); i-- > 0;) {
+    if (uint64_t{i + 1} * extent_bytes <= cache) break;
+    const CutWord now = frames_.cut(i);
+    if (!now.is_cut()) continue;
+    const uint64_t keep = frames_.FramesOf(i, now.page_class, cache);
+    if (now.frames <= keep) continue;
+    if (!Drain(self, i, keep, failure)) {
+      left += now.frames - keep;
+      continue;
+    }
+    frames_.Retire(self.thread, i, keep);
+    *progress = true;
+    const uint64_t begin =
+        RoundUp(i * extent_bytes + keep * ClassBytes(now.page_class));
+    const uint64_t end = std::max(begin, (i + 1) * extent_bytes);
+    failure->Update(region_.Release(frames_.memory() + begin, end - begin));
+    MPOOL_STEP("mpool.resize.released");
+  }
+  return left;
+}
+
+// REQUIRES: the claim on `resizer`.
+absl::Status Pool::Settle(ThreadContext& self, bool wait) {
+  if (!frames_.IsResizing()) return absl::OkStatus();
+  absl::Status failure;
+  bool repaired = false;
+  os::Deadline patience(kLookFor);
+  while (true) {
+    bool progress = false;
+    failure = absl::OkStatus();
+    const uint64_t left = RetireBeyond(self, &progress, &failure);
+    if (left == 0) break;
+    if (progress) patience = os::Deadline(kLookFor);
+    if (!wait || (patience.passed() && repaired)) {
+      for (uint32_t i = 0; i < frames_.ExtentsOf(frames_.backed_bytes()); ++i) {
+        Undrain(self, i);
+      }
+      return NotSettled(left, failure);
+    }
+    if (patience.passed()) {
+      // The dead may hold what is missing.
+      RepairReport report;
+      region_.RepairAll(self.thread, &report);
+      repaired = true;
+    }
+    os::Sleep(kLookEvery);
+  }
+  MPOOL_RETURN_IF_ERROR(failure);
+  const uint64_t cache = frames_.cache_bytes();
+  const uint64_t begin = RoundUp(cache);
+  const uint64_t end = RoundUp(frames_.backed_bytes());
+  MPOOL_RETURN_IF_ERROR(
+      region_.Release(frames_.memory() + begin, end - begin));
+  MPOOL_STEP("mpool.resize.given_back");
+  frames_.pool().backed.store(SealSize(cache), std::memory_order_release);
+  MPOOL_STEP("mpool.resize.settled");
+  return absl::OkStatus();
+}
+
+absl::Status Pool::NotSettled(uint64_t frames,
+                              const absl::Status& failure) const {
+  return absl::UnavailableError(absl::StrCat(
+      "resize the cache of ", region_.home().path(), ": it has ",
+      frames_.cache_bytes(), " bytes from now on, but the memory of ", frames,
+      " frames could not be given back yet (", TellHolders(),
+      failure.ok() ? "" : "; ", failure.message(),
+      "); put those pages: the next Resize, FailCheck, open or miss gives it "
+      "back"));
+}
+
+// Goes on with what another one left undone, without a wait.
+void Pool::HelpResize(ThreadContext& self) {
+  std::atomic<uint32_t>& resizer = frames_.pool().resizer;
+  if (!frames_.IsResizing() || resizer.load() != 0) return;
+  if (!TryClaim(self, resizer)) return;
+  Settle(self, /*wait=*/false).IgnoreError();
+  // quiet: a claim of nothing.
+  resizer.store(0);
+}
+
+void Pool::HelpResizeNowAndThen(ThreadContext& self) {
+  if (frames_.IsResizing() && ++self.helped % kHelpEvery == 0) {
+    HelpResize(self);
+  }
+}
+
+}  // namespace mpool::internal
