@@ -11,6 +11,7 @@ install(TARGETS mpool EXPORT mpool-targets)
 install(DIRECTORY include/mpool DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h" PATTERN "*.def")
 install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(TARGET mpool_tool)
   install(TARGETS mpool_tool)
 endif()

@@ -12,26 +12,40 @@ function(run)
   set(output "${output}" PARENT_SCOPE)
 endfunction()
 
-function(run_consumer program)
+function(run_hello program)
   run(${CMAKE_COMMAND} -D PROGRAM=${program} -D HOME_DIR=${WORK}/home
-      -P ${SOURCE}/examples/run_hello.cmake)
+      -D REMOVER=${REMOVER} -P ${SOURCE}/tests/examples/run_hello.cmake)
+endfunction()
+
+function(build_project source)
+  run(${CMAKE_COMMAND} -G Ninja -S ${source} -B ${WORK}/build
+      -D CMAKE_CXX_COMPILER=${CXX} -D CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}
+      ${ARGN})
+  run(${CMAKE_COMMAND} --build ${WORK}/build --parallel 2)
 endfunction()
 
 function(build_consumer)
-  run(${CMAKE_COMMAND} -G Ninja -S ${SOURCE}/tests/consumer/project
-      -B ${WORK}/build -D CMAKE_CXX_COMPILER=${CXX}
-      -D CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER} ${ARGV})
-  run(${CMAKE_COMMAND} --build ${WORK}/build --parallel 2)
-  run_consumer(${WORK}/build/consumer)
+  build_project(${SOURCE}/tests/consumer/project ${ARGV})
+  run_hello(${WORK}/build/consumer)
 endfunction()
 
 function(install_library)
   run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
 endfunction()
 
+# The examples, from where they were installed.
+function(build_examples)
+  build_project(${WORK}/prefix/${DOCDIR}/examples
+    -D CMAKE_PREFIX_PATH=${WORK}/prefix)
+  run_hello(${WORK}/build/hello)
+  run(${CMAKE_COMMAND} -E env MPOOL_EXAMPLES=${WORK}/build ${EXAMPLES_TEST})
+endfunction()
+
 function(test_find_package)
   install_library()
   build_consumer(-D CMAKE_PREFIX_PATH=${WORK}/prefix)
+  file(REMOVE_RECURSE ${WORK}/build)
+  build_examples()
 endfunction()
 
 function(test_pkg_config)
@@ -41,7 +55,7 @@ function(test_pkg_config)
   separate_arguments(flags UNIX_COMMAND "${output}")
   run(${CXX} -std=c++20 ${SOURCE}/examples/hello.cc -o ${WORK}/consumer
       ${flags} -Wl,-rpath,${WORK}/prefix/${LIBDIR})
-  run_consumer(${WORK}/consumer)
+  run_hello(${WORK}/consumer)
 endfunction()
 
 function(test_subdirectory)

@@ -5,6 +5,7 @@
 //
 //   mpool_stranger HOME exchange   reads page 0, puts page 1, closes
 //   mpool_stranger HOME hold       changes page 0 and waits to be killed
+//   mpool_stranger HOME remove     removes the region
 
 #include <unistd.h>
 
@@ -16,6 +17,11 @@
 int main(int count, char** arguments) {
   namespace test = mpool::test;
   if (count != 3) return 2;
+  if (std::string_view(arguments[2]) == "remove") {
+    const absl::Status removed = mpool::DbEnv::Remove(arguments[1]);
+    if (!removed.ok()) std::puts(removed.ToString().c_str());
+    return removed.ok() ? 0 : 1;
+  }
   auto both = test::OpenBoth(arguments[1], {});
   if (!both.ok()) {
     std::puts(both.status().ToString().c_str());
