@@ -141,8 +141,8 @@ TEST_P(BackingTest, HugeBytesAreWhatTheKernelSays) {
     huge += Of("/proc/self/smaps", key);
   }
   // The test's own heap may have some too.
-  EXPECT_LE((*env)->Stats().huge_bytes, huge);
-  EXPECT_GE((*env)->Stats().huge_bytes + (uint64_t{8} << 20), huge);
+  EXPECT_LE((*env)->HugeBytes(), huge);
+  EXPECT_GE((*env)->HugeBytes() + (uint64_t{8} << 20), huge);
 }
 
 TEST_P(BackingTest, WhoDoesNotAskForHugePagesHasNoneUnlessAllHave) {
@@ -154,7 +154,7 @@ TEST_P(BackingTest, WhoDoesNotAskForHugePagesHasNoneUnlessAllHave) {
   });
   ASSERT_THAT(env, IsOk());
   const bool always = mode.find("[always]") != std::string::npos;
-  EXPECT_TRUE(always || (*env)->Stats().huge_bytes == 0);
+  EXPECT_TRUE(always || (*env)->HugeBytes() == 0);
 }
 
 TEST_P(ForkedTest, AChildThatIsKilledWithAPageForUpdateIsRepaired) {

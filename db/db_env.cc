@@ -35,11 +35,8 @@ absl::Status DbEnv::Remove(std::string_view home, bool force) {
 
 absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) {
   MPOOL_ASSIGN_OR_RETURN(const internal::Look look, internal::LookAt(home));
-  EnvStats stats =
-      internal::Pool::StatsOf(*look.region, *look.frames, *look.files,
-                              look.region->heap().Survey());
-  stats.huge_bytes = look.region->HugeBytes();
-  return stats;
+  return internal::Pool::StatsOf(*look.region, *look.frames, *look.files,
+                                 look.region->heap().Survey());
 }
 
 absl::StatusOr<std::vector<Holding>> DbEnv::Holders(std::string_view home) {
@@ -97,9 +94,11 @@ absl::StatusOr<RepairReport> DbEnv::FailCheck() {
 
 EnvStats DbEnv::Stats() const {
   if (env_ == nullptr) return {};
-  EnvStats stats = env_->pool().Stats();
-  stats.huge_bytes = env_->region().HugeBytes();
-  return stats;
+  return env_->pool().Stats();
+}
+
+uint64_t DbEnv::HugeBytes() const {
+  return env_ == nullptr ? 0 : env_->region().HugeBytes();
 }
 
 absl::Status DbEnv::Close() {

@@ -120,7 +120,14 @@ class MPOOL_EXPORT DbEnv {
   // have died. Without a panic it does nothing.
   absl::Status ClearPanic();
 
+  // Costs a walk over the heap, under its latch, and over threads and frames.
   EnvStats Stats() const;
+
+  // Bytes of the region that this process has in huge pages (huge_pages of
+  // EnvOptions); 0 if the kernel does not tell. For a look now and then: it
+  // reads /proc/self/smaps, which takes milliseconds and holds up threads that
+  // map memory.
+  uint64_t HugeBytes() const;
 
   // Leaves the environment. The last process writes back every dirty page.
   // FailedPrecondition, and nothing is closed, while guards or files of this

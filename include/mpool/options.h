@@ -59,7 +59,7 @@ struct EnvOptions {
   // SHM_LOCK. The open fails, naming RLIMIT_MEMLOCK, where that is too low.
   bool lock_memory = false;
   // Ask for transparent huge pages; the kernel may not have any. What it gave
-  // is EnvStats::huge_bytes.
+  // is DbEnv::HugeBytes.
   bool huge_pages = true;
   // The last process to close writes back every dirty page; with this it also
   // makes the files durable (fsync).
