@@ -63,6 +63,10 @@ class ForkedTest : public BackingTest {};
 class SharedTest : public BackingTest {};
 class SysVTest : public BackingTest {
  protected:
+  static int Key() { return 0x5b000000 | ::getpid(); }
+  absl::StatusOr<std::unique_ptr<DbEnv>> OpenWithKey() const {
+    return OpenWith([](EnvOptions& options) { options.sysv_key = Key(); });
+  }
   // As ipcrm does.
   void LoseTheSegment() const {
     ASSERT_EQ(::shmctl(os::IpcsOf(Segment()).id, IPC_RMID, nullptr), 0);
@@ -114,8 +118,8 @@ TEST_P(BackingTest, PrefaultHasTheWholeRegionInMemoryAtOnce) {
 TEST_P(BackingTest, LockedMemoryIsLocked) {
   auto env = OpenWith([](EnvOptions& options) { options.lock_memory = true; });
   ASSERT_THAT(env, IsOk());
-  if (GetParam() == Backing::kSysV) {
-    EXPECT_NE(os::IpcsOf(Segment()).permissions & SHM_LOCKED, 0u);
+  if (const auto segment = os::MappedSegment(); segment.id >= 0) {
+    EXPECT_NE(segment.permissions & SHM_LOCKED, 0u);
   } else {
     EXPECT_GE(Of("/proc/self/status", "VmLck:"), (*env)->Stats().region_bytes);
   }
@@ -309,6 +313,45 @@ TEST_P(SharedTest, ARegionOfAnotherBootIsRefusedInUseAndMadeAnewWhenIdle) {
   if (GetParam() == Backing::kSysV) {
     EXPECT_EQ(os::IpcsOf(old).key, 0u);
   }
+}
+
+TEST_P(SysVTest, AKeyThatWasAgreedOnIsUsedAndJoinersNeedNotKnowIt) {
+  auto env = OpenWithKey();
+  ASSERT_THAT(env, IsOk());
+  EXPECT_EQ(os::MappedSegment().key, static_cast<uint32_t>(Key()));
+  EXPECT_EQ(os::IpcsOf(Segment()).id, os::MappedSegment().id);
+  auto file = *(*env)->OpenFile("pages.db", {.create = true});
+  ASSERT_THAT(PutText(*file, 0, "here"), IsOk());
+  Stranger stranger(home_.path(), "exchange");
+  EXPECT_EQ(stranger.Output(), "here");
+  EXPECT_EQ(stranger.child().End(), "");
+  EXPECT_EQ(GetText(*file, 1), "stranger");
+}
+
+TEST_P(SysVTest, AKeyThatAnotherHomeHasIsRefusedAndNothingIsLeft) {
+  auto env = OpenWithKey();
+  const test::TempHome other;
+  EnvOptions options = test::SmallEnv(Backing::kSysV);
+  options.sysv_key = Key();
+  EXPECT_THAT(DbEnv::Open(other.path(), options),
+              Fails(StatusCode::kAlreadyExists, "another home", Segment(),
+                    "choose another EnvOptions::sysv_key"));
+  EXPECT_THAT(test::AllOf(other.path()), ::testing::IsEmpty());
+  EXPECT_EQ(os::IpcsOf(Segment()).id, os::MappedSegment().id);
+}
+
+TEST_P(SysVTest, AKeyThatAnotherProgramTookMeanwhileIsRefusedAndLeftToIt) {
+  ASSERT_THAT(OpenWithKey(), IsOk());
+  LoseTheSegment();
+  const int theirs = ::shmget(Key(), 4096, IPC_CREAT | IPC_EXCL | 0600);
+  ASSERT_GE(theirs, 0);
+  EXPECT_THAT(OpenWithKey(),
+              Fails(StatusCode::kAlreadyExists,
+                    absl::StrCat("segment ", theirs, ", which process ",
+                                 ::getpid(), " of another program made")));
+  EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
+  EXPECT_EQ(::shmctl(theirs, IPC_RMID, nullptr), 0);
+  EXPECT_THAT(OpenWithKey(), IsOk());
 }
 
 TEST_P(SysVTest, ASegmentThatIsGoneWhileInUseRefusesJoinersByHolder) {

@@ -34,6 +34,7 @@ TEST(DefaultsTest, AnEnvironmentIsOpenedAsTheHeaderSays) {
   EXPECT_EQ(options.backing, Backing::kPosixShm);
   EXPECT_EQ(options.policy, Policy::kClock);
   EXPECT_TRUE(options.create);
+  EXPECT_EQ(options.sysv_key, std::nullopt);
   EXPECT_EQ(options.mode, 0600);
   EXPECT_FALSE(options.prefault);
   EXPECT_FALSE(options.lock_memory);
@@ -105,6 +106,23 @@ TEST_F(EnvOptionsTest, WhatIsNotBuiltNamesItself) {
     EXPECT_THAT(Open(change), Fails(StatusCode::kUnimplemented, name,
                                     "not built yet", "default"));
   }
+}
+
+TEST_F(EnvOptionsTest, AKeyWithoutSystemVMemoryOrWithoutAValueIsRefused) {
+  for (const Backing backing : {Backing::kPosixShm, Backing::kSysVPrivate}) {
+    EXPECT_THAT(Open([&](auto& o) {
+                  o.backing = backing;
+                  o.sysv_key = 5;
+                }),
+                Fails(StatusCode::kInvalidArgument, "EnvOptions::sysv_key",
+                      "only Backing::kSysV"));
+  }
+  EXPECT_THAT(Open([](auto& o) {
+                o.backing = Backing::kSysV;
+                o.sysv_key = 0;
+              }),
+              Fails(StatusCode::kInvalidArgument, "EnvOptions::sysv_key is 0",
+                    "IPC_PRIVATE", "Backing::kSysVPrivate"));
 }
 
 TEST_F(EnvOptionsTest, ACacheThatIsNotSixteenPagesOrMoreIsRefused) {

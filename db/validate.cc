@@ -56,11 +56,26 @@ absl::Status CheckBacking(Backing backing) {
     case Backing::kAnonymous:
     case Backing::kDevZero:
     case Backing::kHeap:
+    case Backing::kSysVPrivate:
       return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
       absl::StrCat("EnvOptions::backing is ", static_cast<int>(backing),
                    ": there is no such backing"));
+}
+
+absl::Status CheckKey(const EnvOptions& options) {
+  if (!options.sysv_key.has_value()) return absl::OkStatus();
+  constexpr char kField[] = "EnvOptions::sysv_key";
+  if (options.backing != Backing::kSysV) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        kField, " is given: only Backing::kSysV has keys; ask for it too"));
+  }
+  if (*options.sysv_key != 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      kField, " is 0: that is IPC_PRIVATE, a key by which nobody finds the "
+      "memory; choose another, or Backing::kSysVPrivate for a process and its "
+      "forked children"));
 }
 
 absl::Status CheckPolicy(Policy policy) {
@@ -106,6 +121,7 @@ absl::StatusOr<os::File> OpenHome(std::string_view verb,
 absl::Status Validate(const EnvOptions& options) {
   MPOOL_RETURN_IF_ERROR(CheckCacheBytes(options));
   MPOOL_RETURN_IF_ERROR(CheckBacking(options.backing));
+  MPOOL_RETURN_IF_ERROR(CheckKey(options));
   MPOOL_RETURN_IF_ERROR(CheckPolicy(options.policy));
   if ((options.mode & ~0777) != 0 || (options.mode & 0600) != 0600) {
     return absl::InvalidArgumentError(absl::StrFormat(
@@ -171,6 +187,7 @@ region::RegionOptions RegionOptionsFor(const EnvOptions& options) {
                                           : options.cache_bytes,
              &out);
   out.backing = options.backing;
+  out.sysv_key = options.sysv_key;
   out.policy = options.policy;
   out.mode = options.mode;
   const os::Reach reach = os::ReachOf(options.backing);

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/shm.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -34,6 +35,9 @@ class BackingTest : public SyscallTest,
   }
   MappingOr Create(const MappingOptions& options = kOptions) const {
     return CreateMapping(GetParam(), temp_.dir(), name_, options);
+  }
+  static bool IsSysV() {
+    return GetParam() == Backing::kSysV || GetParam() == Backing::kSysVPrivate;
   }
 
   TempDir temp_;
@@ -70,6 +74,10 @@ TEST_P(BackingTest, TheKernelMapsWhatTheBackingIsCalled) {
       break;
     case Backing::kHeap:
       EXPECT_THAT(line, AllOf(HasSubstr("rw-p"), Not(HasSubstr("/"))));
+      break;
+    case Backing::kSysVPrivate:
+      EXPECT_THAT(line, AllOf(HasSubstr("rw-s"),
+                              HasSubstr("/SYSV00000000 (deleted)")));
   }
 }
 
@@ -114,8 +122,8 @@ TEST_P(BackingTest, LockedMemoryIsLockedInTheKernel) {
   const auto mapping = *Create();
   ASSERT_TRUE(mapping->Populate(0, kSizeBytes).ok());
   ASSERT_TRUE(mapping->LockMemory(0, kSizeBytes).ok());
-  if (GetParam() == Backing::kSysV) {
-    EXPECT_NE(IpcsOf(name_).permissions & SHM_LOCKED, 0u);
+  if (IsSysV()) {
+    EXPECT_NE(MappedSegment().permissions & SHM_LOCKED, 0u);
   } else {
     std::ifstream status("/proc/self/status");
     std::string text{std::istreambuf_iterator<char>(status), {}};
@@ -262,6 +270,24 @@ class SysVTest : public SyscallTest {
   absl::Status Remove() const {
     return RemoveMapping(Backing::kSysV, temp_.dir(), name_);
   }
+  // From here on names have a key that was agreed on.
+  void AgreeOnAKey() {
+    name_ = MappingName(Backing::kSysV, temp_.dir().Info()->identity, 7,
+                        0x5a000000 | ::getpid());
+  }
+  // A creator that is killed right after its segment was made.
+  void DieCreating(Backing backing) const {
+    EXPECT_EQ(InChild([&]() -> std::string {
+                Sys().shmat = [](int, const void*, int) -> void* {
+                  ::raise(SIGKILL);
+                  return nullptr;
+                };
+                return CreateMapping(backing, temp_.dir(), name_, kOptions)
+                    .status()
+                    .ToString();
+              }),
+              absl::StrCat("signal ", SIGKILL));
+  }
 
   TempDir temp_;
   std::string name_ = TestSegment(Backing::kSysV, temp_.dir());
@@ -301,22 +327,98 @@ TEST_F(SysVTest, AnothersSegmentOfTheSameKeyIsNeitherJoinedNorRemoved) {
 }
 
 TEST_F(SysVTest, ACreatorThatDiesAtOnceLeavesWhatIsFound) {
-  EXPECT_EQ(InChild([&]() -> std::string {
-              Sys().shmat = [](int, const void*, int) -> void* {
-                ::raise(SIGKILL);
-                return nullptr;
-              };
-              return CreateMapping(Backing::kSysV, temp_.dir(), name_, kOptions)
-                  .status()
-                  .ToString();
-            }),
-            absl::StrCat("signal ", SIGKILL));
+  DieCreating(Backing::kSysV);
   EXPECT_NE(IpcsOf(name_).key, 0u);
   EXPECT_TRUE(HasStrayMappings(temp_.dir()));
   EXPECT_TRUE(absl::IsNotFound(
       MappingSize(Backing::kSysV, temp_.dir(), name_).status()));
   EXPECT_EQ(*RemoveStrayMappings(temp_.dir()), 1u);
   EXPECT_EQ(IpcsOf(name_).key, 0u);
+}
+
+TEST_F(SysVTest, AKeyThatWasAgreedOnIsTheOneInTheKernel) {
+  AgreeOnAKey();
+  const auto mapping =
+      *CreateMapping(Backing::kSysV, temp_.dir(), name_, kOptions);
+  const IpcsLine line = MappedSegment();
+  EXPECT_EQ(line.key, 0x5a000000u | static_cast<uint32_t>(::getpid()));
+  EXPECT_EQ(IpcsOf(name_).id, line.id);
+  EXPECT_TRUE(HasStrayMappings(temp_.dir()));
+  EXPECT_EQ(*RemoveStrayMappings(temp_.dir()), 1u);
+}
+
+TEST_F(SysVTest, AnAgreedKeyThatAnotherProgramHasIsRefusedAndLeftAlone) {
+  AgreeOnAKey();
+  foreign_ = ::shmget(Key(), 4096, IPC_CREAT | IPC_EXCL | 0600);
+  ASSERT_GE(foreign_, 0);
+  const absl::Status status =
+      CreateMapping(Backing::kSysV, temp_.dir(), name_, kOptions).status();
+  EXPECT_TRUE(absl::IsAlreadyExists(status));
+  EXPECT_THAT(Message(status),
+              AllOf(HasSubstr(absl::StrCat("segment ", foreign_, ", which ")),
+                    HasSubstr(absl::StrCat("process ", ::getpid())),
+                    HasSubstr("choose another EnvOptions::sysv_key")));
+  EXPECT_TRUE(Remove().ok());
+  EXPECT_EQ(*RemoveStrayMappings(temp_.dir()), 0u);
+  EXPECT_EQ(IpcsOf(name_).id, foreign_);
+}
+
+TEST_F(SysVTest, AnAgreedKeyThatAnotherHomeHasIsRefusedAndLeftAlone) {
+  AgreeOnAKey();
+  const TempDir other;
+  const std::string theirs = MappingName(
+      Backing::kSysV, other.dir().Info()->identity, 7, Key());
+  const auto mapping =
+      *CreateMapping(Backing::kSysV, other.dir(), theirs, kOptions);
+  const absl::Status status =
+      CreateMapping(Backing::kSysV, temp_.dir(), name_, kOptions).status();
+  EXPECT_TRUE(absl::IsAlreadyExists(status));
+  EXPECT_THAT(Message(status),
+              AllOf(HasSubstr("the environment of another home"),
+                    HasSubstr(theirs)));
+  EXPECT_TRUE(Remove().ok());
+  EXPECT_EQ(*RemoveStrayMappings(temp_.dir()), 0u);
+  EXPECT_EQ(*RemoveStrayMappings(other.dir()), 1u);
+}
+
+TEST_F(SysVTest, ACreatorThatDiesWithAnAgreedKeyLeavesWhatItsNameFinds) {
+  AgreeOnAKey();
+  DieCreating(Backing::kSysV);
+  EXPECT_NE(IpcsOf(name_).key, 0u);
+  EXPECT_TRUE(Remove().ok());
+  EXPECT_EQ(IpcsOf(name_).key, 0u);
+}
+
+TEST_F(SysVTest, PrivateMemoryIsMarkedAtOnceAndGoesWithItsLastProcess) {
+  auto mapping = *CreateMapping(Backing::kSysVPrivate, temp_.dir(), "",
+                                kOptions);
+  const IpcsLine line = MappedSegment();
+  ASSERT_GE(line.id, 0);
+  EXPECT_EQ(line.key, 0u);
+  EXPECT_NE(line.permissions & SHM_DEST, 0u);
+  EXPECT_GT(line.attached, 0u);
+  EXPECT_EQ(*mapping->BackedBytes(), kSizeBytes);
+  EXPECT_FALSE(HasStrayMappings(temp_.dir()));
+  Child child([] { ::pause(); });
+  mapping.reset();
+  const auto is_there = [&] {
+    const auto all = Ipcs();
+    return std::any_of(all.begin(), all.end(),
+                       [&](const IpcsLine& one) { return one.id == line.id; });
+  };
+  EXPECT_TRUE(is_there());
+  EXPECT_EQ(*RemoveStrayMappings(temp_.dir()), 0u);
+  child.Kill();
+  EXPECT_FALSE(is_there());
+}
+
+TEST_F(SysVTest, ACreatorThatDiesBeforeItMarksLeavesWhatIsFound) {
+  DieCreating(Backing::kSysVPrivate);
+  EXPECT_TRUE(HasStrayMappings(temp_.dir()));
+  const TempDir other;
+  EXPECT_FALSE(HasStrayMappings(other.dir()));
+  EXPECT_EQ(*RemoveStrayMappings(temp_.dir()), 1u);
+  EXPECT_FALSE(HasStrayMappings(temp_.dir()));
 }
 
 TEST_F(SysVTest, StraysOfOtherHomesAreLeftAlone) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,9 +37,17 @@ MappingOr JoinSysV(std::string_view name, const MappingOptions& options);
 absl::Status RemoveSysV(std::string_view name);
 absl::StatusOr<uint64_t> SysVSize(std::string_view name);
 // `prefix` is what the names of a home have in common.
-std::string SysVName(std::string_view prefix, uint64_t creation);
+std::string SysVName(std::string_view prefix, uint64_t creation,
+                     std::optional<int> key);
+// Memory that only forked children share, made for the home of `prefix`.
+MappingOr CreateSysVPrivate(std::string_view prefix,
+                            const MappingOptions& options);
 // Those of a home; removes them if told so.
 std::vector<std::string> SysVSegmentsOf(std::string_view prefix, bool remove);
+
+// What the names of a home's segments begin with: device and inode, so that no
+// other home that exists has the same.
+std::string NamePrefix(const FileIdentity& home);
 
 MappingOr CreateHeap(const MappingOptions& options);
 MappingOr CreateAnonymous(const MappingOptions& options);

@@ -14,13 +14,8 @@ namespace {
 constexpr char kFileName[] = "__db.002";
 constexpr char kShmDirectory[] = "/dev/shm";
 
-// Device and inode, so that no other home that exists has the same.
-std::string ShmPrefix(const FileIdentity& home) {
-  return absl::StrFormat("mpool-%x-%x-", home.device, home.inode);
-}
-
 std::vector<std::string> SegmentsOf(const FileIdentity& home) {
-  const std::string prefix = ShmPrefix(home);
+  const std::string prefix = NamePrefix(home);
   std::vector<std::string> names;
   std::error_code error;
   for (std::filesystem::directory_iterator at(kShmDirectory, error), end;
@@ -33,18 +28,24 @@ std::vector<std::string> SegmentsOf(const FileIdentity& home) {
 
 }  // namespace
 
+std::string NamePrefix(const FileIdentity& home) {
+  return absl::StrFormat("mpool-%x-%x-", home.device, home.inode);
+}
+
 std::string MappingName(Backing backing, const FileIdentity& home,
-                        uint64_t creation) {
+                        uint64_t creation, std::optional<int> sysv_key) {
   if (backing == Backing::kFile) return kFileName;
-  if (backing == Backing::kSysV) return SysVName(ShmPrefix(home), creation);
-  return absl::StrFormat("/%s%016x", ShmPrefix(home), creation);
+  if (backing == Backing::kSysV) {
+    return SysVName(NamePrefix(home), creation, sysv_key);
+  }
+  return absl::StrFormat("/%s%016x", NamePrefix(home), creation);
 }
 
 bool HasStrayMappings(const File& dir) {
   const absl::StatusOr<FileInfo> info = dir.Info();
   return info.ok() && (InfoAt(dir, kFileName).ok() ||
                        !SegmentsOf(info->identity).empty() ||
-                       !SysVSegmentsOf(ShmPrefix(info->identity), false)
+                       !SysVSegmentsOf(NamePrefix(info->identity), false)
                             .empty());
 }
 
@@ -56,7 +57,7 @@ absl::StatusOr<uint32_t> RemoveStrayMappings(const File& dir) {
     MPOOL_RETURN_IF_ERROR(File::UnlinkShm("/" + name));
     ++count;
   }
-  const auto removed = SysVSegmentsOf(ShmPrefix(info.identity), true);
+  const auto removed = SysVSegmentsOf(NamePrefix(info.identity), true);
   return count + static_cast<uint32_t>(removed.size());
 }
 

@@ -1,13 +1,15 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_sysv.cc - Backing::kSysV, System V shared memory.
+// map_sysv.cc - Backing::kSysV and kSysVPrivate, System V shared memory.
 //
-// A segment is found by its key, which follows from its name. Keys have 32 bits
+// A segment is found by its key, which stands in its name. Keys have 32 bits
 // and belong to nobody: another program may have taken ours. So the segment
 // carries its name behind its last byte, and what does not is not ours: it is
 // neither joined nor removed. A creator that dies before it wrote the name
-// leaves a segment that is told by half of its key and by its size, whose odd
-// bytes follow from the home too.
+// leaves a segment that is told by its key and by its size, whose odd bytes
+// follow from the home. One of kSysVPrivate has no name and no key: it goes
+// with its last process, and is told by its size if its creator dies between
+// the two calls that make it and mark it.
 //
 // Such a segment cannot grow: it has its largest size from the start, of which
 // no more is backed than was asked for.
@@ -57,6 +59,15 @@ key_t KeyIn(std::string_view name) {
   return static_cast<key_t>(key);
 }
 
+uint64_t CreationIn(std::string_view name) {
+  uint64_t creation = 0;
+  if (name.size() > kCreationDigits) {
+    name.remove_prefix(name.size() - kCreationDigits);
+    std::sscanf(std::string(name).c_str(), "%" SCNx64, &creation);
+  }
+  return creation;
+}
+
 std::string_view PrefixIn(std::string_view name) {
   if (name.size() <= kKeyDigits + kCreationDigits) return "";
   return name.substr(kKeyDigits, name.size() - kKeyDigits - kCreationDigits);
@@ -79,11 +90,10 @@ struct Segment {
     return state.shm_segsz / kPageBytes * kPageBytes;
   }
   // Made for a home by a creator that got no further.
+  // REQUIRES: the key is one that such a creator would have used.
   bool IsHalfMade(std::string_view prefix) const {
     return name.empty() && state.shm_nattch == 0 &&
            state.shm_perm.cuid == Sys().geteuid() &&
-           static_cast<uint32_t>(state.shm_perm.__key) >> 16 ==
-               Hash(prefix) >> 16 &&
            state.shm_segsz % kPageBytes == OddBytes(prefix);
   }
 };
@@ -159,6 +169,28 @@ absl::Status Discard(const Segment& segment) {
                 "remove it as the user who made it, or with ipcrm -m");
 }
 
+// The creator's error where another has the key. One that follows from the
+// creation is another one next time.
+absl::Status KeyIsTaken(std::string_view name) {
+  const std::string_view prefix = PrefixIn(name);
+  if (KeyOf(prefix, CreationIn(name)) == static_cast<uint32_t>(KeyIn(name))) {
+    return Failed(EEXIST, "create segment", name,
+                  "another segment has that key; open again for another");
+  }
+  const absl::StatusOr<Segment> other = FindByKey(name);
+  std::string who = "a segment that this user may not look at";
+  if (other.ok() && !PrefixIn(other->name).empty()) {
+    who = absl::StrCat("the environment of another home (", other->name, ")");
+  } else if (other.ok()) {
+    who = absl::StrCat("segment ", other->id, ", which process ",
+                       other->state.shm_cpid, " of another program made,");
+  }
+  return Failed(EEXIST, "create segment", name,
+                absl::StrCat(who, " has that key; choose another "
+                                  "EnvOptions::sysv_key, or remove what has "
+                                  "it if nobody needs it"));
+}
+
 // A line of /proc/sysvipc/shm.
 struct Listed {
   int32_t key = 0;
@@ -190,7 +222,10 @@ class SysVMapping : public Mapping {
  public:
   SysVMapping(std::byte* base, const MappingOptions& options,
               const Segment& segment)
-      : id_(segment.id), read_only_(options.read_only) {
+      : id_(segment.id),
+        name_bytes_(segment.state.shm_perm.__key == IPC_PRIVATE ? 0
+                                                                : kPageBytes),
+        read_only_(options.read_only) {
     base_ = base;
     reserved_bytes_ = options.reserved_bytes;
     permissions_ = segment.state.shm_perm.mode & 0777;
@@ -204,7 +239,7 @@ class SysVMapping : public Mapping {
 
   absl::StatusOr<uint64_t> BackedBytes() const override {
     for (const Listed& one : AllSegments()) {
-      if (one.id == id_) return one.resident - kPageBytes;  // of the name
+      if (one.id == id_) return one.resident - name_bytes_;
     }
     return absl::NotFoundError("measure region: its segment is gone");
   }
@@ -222,6 +257,7 @@ class SysVMapping : public Mapping {
 
  private:
   const int id_;
+  const uint64_t name_bytes_;
   const bool read_only_;
 };
 
@@ -236,6 +272,28 @@ absl::StatusOr<std::unique_ptr<Mapping>> MapSysV(
   return std::make_unique<SysVMapping>(base, options, segment);
 }
 
+absl::StatusOr<Segment> MakeSegment(key_t key, std::string_view prefix,
+                                    std::string_view name,
+                                    const MappingOptions& options) {
+  const uint64_t bytes = RoundUp(options.reserved_bytes) + OddBytes(prefix);
+  Segment segment;
+  segment.id = Sys().shmget(
+      key, bytes,
+      IPC_CREAT | IPC_EXCL | SHM_NORESERVE | (options.permissions & 0777));
+  if (segment.id < 0 && errno == EEXIST) return KeyIsTaken(name);
+  if (segment.id < 0) {
+    return Failed(errno, "create segment", name,
+                  absl::StrCat("it has room for ", bytes,
+                               " bytes; raise kernel.shmmax, shmall or "
+                               "shmmni, ask for a smaller cache, or use "
+                               "kPosixShm"));
+  }
+  segment.state.shm_perm.__key = key;
+  segment.state.shm_perm.mode =
+      static_cast<decltype(segment.state.shm_perm.mode)>(options.permissions);
+  return segment;
+}
+
 absl::Status FillNew(Mapping& mapping, std::string_view name,
                      const MappingOptions& options) {
   char* place = reinterpret_cast<char*>(mapping.base()) +
@@ -248,29 +306,17 @@ absl::Status FillNew(Mapping& mapping, std::string_view name,
 
 }  // namespace
 
-std::string SysVName(std::string_view prefix, uint64_t creation) {
-  return absl::StrFormat("0x%08x/%s%016x", KeyOf(prefix, creation), prefix,
-                         creation);
+std::string SysVName(std::string_view prefix, uint64_t creation,
+                     std::optional<int> key) {
+  const uint32_t wanted =
+      key.has_value() ? static_cast<uint32_t>(*key) : KeyOf(prefix, creation);
+  return absl::StrFormat("0x%08x/%s%016x", wanted, prefix, creation);
 }
 
 MappingOr CreateSysV(std::string_view name, const MappingOptions& options) {
-  const uint64_t bytes =
-      RoundUp(options.reserved_bytes) + OddBytes(PrefixIn(name));
-  Segment segment;
-  segment.id = Sys().shmget(
-      KeyIn(name), bytes,
-      IPC_CREAT | IPC_EXCL | SHM_NORESERVE | (options.permissions & 0777));
-  if (segment.id < 0) {
-    return Failed(errno, "create segment", name,
-                  errno == EEXIST
-                      ? "another segment has that key; open again for another"
-                      : absl::StrCat("it has room for ", bytes,
-                                     " bytes; raise kernel.shmmax, shmall or "
-                                     "shmmni, ask for a smaller cache, or use "
-                                     "kPosixShm"));
-  }
-  segment.state.shm_perm.mode =
-      static_cast<decltype(segment.state.shm_perm.mode)>(options.permissions);
+  MPOOL_ASSIGN_OR_RETURN(
+      const Segment segment,
+      MakeSegment(KeyIn(name), PrefixIn(name), name, options));
   MappingOr mapping = MapSysV(segment, name, options);
   absl::Status status = mapping.status();
   if (status.ok()) status = FillNew(**mapping, name, options);
@@ -278,6 +324,20 @@ MappingOr CreateSysV(std::string_view name, const MappingOptions& options) {
   // The first error says more than one of the removal could.
   Discard(segment).IgnoreError();
   return status;
+}
+
+// Marked at once, so that it goes with the last process that has it.
+MappingOr CreateSysVPrivate(std::string_view prefix,
+                            const MappingOptions& options) {
+  constexpr std::string_view kName = "IPC_PRIVATE";
+  MPOOL_ASSIGN_OR_RETURN(const Segment segment,
+                         MakeSegment(IPC_PRIVATE, prefix, kName, options));
+  MappingOr mapping = MapSysV(segment, kName, options);
+  const absl::Status marked = Discard(segment);
+  MPOOL_RETURN_IF_ERROR(mapping.status());
+  MPOOL_RETURN_IF_ERROR(marked);
+  MPOOL_RETURN_IF_ERROR((*mapping)->Grow(options.size_bytes));
+  return mapping;
 }
 
 MappingOr JoinSysV(std::string_view name, const MappingOptions& options) {
@@ -309,14 +369,14 @@ absl::StatusOr<uint64_t> SysVSize(std::string_view name) {
 std::vector<std::string> SysVSegmentsOf(std::string_view prefix, bool remove) {
   std::vector<std::string> names;
   for (const Listed& one : AllSegments()) {
-    if (static_cast<uint32_t>(one.key) >> 16 != Hash(prefix) >> 16 ||
-        one.size % kPageBytes != OddBytes(prefix)) {
-      continue;
-    }
+    if (one.size % kPageBytes != OddBytes(prefix)) continue;
     const absl::StatusOr<Segment> segment = Look(one.id, prefix);
     if (!segment.ok()) continue;
     const bool ours = PrefixIn(segment->name) == prefix;
-    if (!ours && !segment->IsHalfMade(prefix)) continue;
+    const bool key_fits =
+        one.key == IPC_PRIVATE ||
+        static_cast<uint32_t>(one.key) >> 16 == Hash(prefix) >> 16;
+    if (!ours && !(key_fits && segment->IsHalfMade(prefix))) continue;
     if (remove && !Discard(*segment).ok()) continue;
     names.push_back(ours ? segment->name : "half made");
   }

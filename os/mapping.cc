@@ -33,6 +33,8 @@ std::string_view BackingName(Backing backing) {
       return "Backing::kDevZero";
     case Backing::kHeap:
       return "Backing::kHeap";
+    case Backing::kSysVPrivate:
+      return "Backing::kSysVPrivate";
   }
   return "this backing";
 }
@@ -71,6 +73,7 @@ Reach ReachOf(Backing backing) {
       return Reach::kOneProcess;
     case Backing::kAnonymous:
     case Backing::kDevZero:
+    case Backing::kSysVPrivate:
       return Reach::kForkedChildren;
     default:
       return Reach::kAnyProcess;
@@ -119,6 +122,10 @@ absl::StatusOr<std::unique_ptr<Mapping>> CreateMapping(
       return CreateDevZero(writable);
     case Backing::kHeap:
       return CreateHeap(writable);
+    case Backing::kSysVPrivate: {
+      MPOOL_ASSIGN_OR_RETURN(const FileInfo info, dir.Info());
+      return CreateSysVPrivate(NamePrefix(info.identity), writable);
+    }
   }
   return NoBacking(backing);
 }
@@ -137,6 +144,7 @@ absl::StatusOr<std::unique_ptr<Mapping>> JoinMapping(
     case Backing::kAnonymous:
     case Backing::kDevZero:
     case Backing::kHeap:
+    case Backing::kSysVPrivate:
       return NoName("join", backing);
   }
   return NoBacking(backing);
@@ -154,6 +162,7 @@ absl::Status RemoveMapping(Backing backing, const File& dir,
     case Backing::kAnonymous:
     case Backing::kDevZero:
     case Backing::kHeap:
+    case Backing::kSysVPrivate:
       return absl::OkStatus();
   }
   return NoBacking(backing);
@@ -173,6 +182,7 @@ absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
     case Backing::kAnonymous:
     case Backing::kDevZero:
     case Backing::kHeap:
+    case Backing::kSysVPrivate:
       return absl::NotFoundError(NoName("find", backing).message());
   }
   return NoBacking(backing);

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -78,9 +79,11 @@ struct MappingOptions {
   bool read_only = false;       // join only
 };
 
-// The name of a new segment for a home, told apart by `creation`.
+// The name of a new segment for a home, told apart by `creation`. `sysv_key`
+// is that of kSysV, if it shall not follow from them.
 std::string MappingName(Backing backing, const FileIdentity& home,
-                        uint64_t creation);
+                        uint64_t creation,
+                        std::optional<int> sysv_key = std::nullopt);
 
 // The segment `name`: a shm object's name ("/mpool-...") for kPosixShm, a file
 // name below `dir` for kFile, ignored by those that have no names. Create fails

@@ -21,19 +21,21 @@ namespace mpool::os {
 
 inline constexpr auto kAllBackings = std::to_array(
     {Backing::kPosixShm, Backing::kFile, Backing::kSysV, Backing::kAnonymous,
-     Backing::kDevZero, Backing::kHeap});
+     Backing::kDevZero, Backing::kHeap, Backing::kSysVPrivate});
 // Those that any process can join, and those that forked children can use.
 inline constexpr auto kSharedBackings =
     std::to_array({Backing::kPosixShm, Backing::kFile, Backing::kSysV});
 inline constexpr auto kForkedBackings = std::to_array(
     {Backing::kPosixShm, Backing::kFile, Backing::kSysV, Backing::kAnonymous,
-     Backing::kDevZero});
+     Backing::kDevZero, Backing::kSysVPrivate});
 inline constexpr auto kUnnamedBackings =
-    std::to_array({Backing::kAnonymous, Backing::kDevZero});
+    std::to_array({Backing::kAnonymous, Backing::kDevZero,
+                   Backing::kSysVPrivate});
 
 inline std::string BackingText(const ::testing::TestParamInfo<Backing>& param) {
-  constexpr const char* kNames[] = {"PosixShm",  "File",    "SysV",
-                                    "Anonymous", "DevZero", "Heap"};
+  constexpr const char* kNames[] = {"PosixShm", "File", "SysV",
+                                    "Anonymous", "DevZero", "Heap",
+                                    "SysVPrivate"};
   return kNames[static_cast<int>(param.param)];
 }
 
@@ -81,6 +83,22 @@ inline IpcsLine IpcsOf(const std::string& name) {
     if (one.key == key) return one;
   }
   return {};
+}
+
+// The System V segment that this process has mapped; id -1 if there is none.
+inline IpcsLine MappedSegment() {
+  std::ifstream file("/proc/self/maps");
+  for (std::string line; std::getline(file, line);) {
+    int id = -1;
+    if (line.find("/SYSV") == std::string::npos ||
+        std::sscanf(line.c_str(), "%*s %*s %*s %*s %d", &id) != 1) {
+      continue;
+    }
+    for (const IpcsLine& one : Ipcs()) {
+      if (one.id == id) return one;
+    }
+  }
+  return {.id = -1};
 }
 
 // The line of /proc/self/maps that `address` is in.

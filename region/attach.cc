@@ -263,7 +263,8 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
   uint64_t creation = 0;
   std::memcpy(&creation, fixed.creation_id, sizeof(creation));
   const std::string segment =
-      os::MappingName(options_.backing, info.identity, creation);
+      os::MappingName(options_.backing, info.identity, creation,
+                      options_.sysv_key);
   segment.copy(fixed.segment, sizeof(fixed.segment) - 1);
   Seal(&fixed);
   auto undo = absl::MakeCleanup([&] {

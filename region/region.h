@@ -57,6 +57,7 @@ enum class Attached { kCreated, kJoined, kAdopted };
 
 struct RegionOptions {
   Backing backing{};
+  std::optional<int> sysv_key{};
   Policy policy{};
   uint64_t cache_bytes = 0;
   uint64_t max_cache_bytes = 0;

@@ -23,9 +23,9 @@ absl::Status InUseUnnamed(std::string_view verb, const os::File& home) {
   return absl::FailedPreconditionError(absl::StrCat(
       os::Abs(verb), " environment ", home.path(),
       ": it is in use, with memory that only the process which opened it and "
-      "its forked children can reach (Backing::kAnonymous or kDevZero); come "
-      "in as a child that is forked after the open, or let all of them close "
-      "and use kPosixShm, kFile or kSysV"));
+      "its forked children can reach (Backing::kAnonymous, kDevZero or "
+      "kSysVPrivate); come in as a child that is forked after the open, or let "
+      "all of them close and use kPosixShm, kFile or kSysV"));
 }
 
 // Keeps everybody out who would not find the memory.

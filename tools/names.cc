@@ -46,6 +46,8 @@ std::string_view NameOf(Backing backing) {
       return "dev-zero";
     case Backing::kHeap:
       return "heap";
+    case Backing::kSysVPrivate:
+      return "sysv-private";
   }
   return "unknown";
 }

@@ -19,10 +19,10 @@
 // - After fork, the child may use the environment: it registers itself at its
 //   first call. Guards that it inherited do nothing. Backing::kHeap cannot be
 //   used in a child.
-// - Backing::kAnonymous and kDevZero have no name: other processes are refused
-//   the home as long as one that could come in is there. They keep fds open: a
-//   program that closes every fd it does not know cannot use them. If all
-//   processes die, pages that no Sync had written are lost.
+// - Backing::kAnonymous, kDevZero and kSysVPrivate have no name: other
+//   processes are refused the home as long as one that could come in is there.
+//   They keep fds open: a program that closes every fd it does not know cannot
+//   use them. If all processes die, pages that no Sync had written are lost.
 // - A process that writes wild bytes into the region is not defended against.
 //
 // Thread safety: every call may be made by any thread at any time, except

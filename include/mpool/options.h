@@ -34,7 +34,8 @@ struct Event {
 };
 
 // How an environment is opened. The first process to open a home decides
-// cache_bytes, backing, policy and mode; those who join take what is there.
+// cache_bytes, backing, sysv_key, policy and mode; those who join take what is
+// there.
 struct EnvOptions {
   // Page bytes of the cache, exact to the frame: a multiple of 512, and room
   // for 16 pages of the largest size in use. Tables come on top (about 2.5 % at
@@ -50,6 +51,11 @@ struct EnvOptions {
   // Create the region if the home has none. Without it such an open is
   // NotFound.
   bool create = true;
+  // The key of the memory, for kSysV: one that was agreed on (ftok, or
+  // DbEnv::set_shm_key of Berkeley DB). The open is AlreadyExists, naming who
+  // has it, if another environment or program took the key. Unset: one that
+  // follows from the home.
+  std::optional<int> sysv_key = {};
   // Permission bits of the region's files, applied whatever the umask. Memory
   // that lets others in whom they do not is refused.
   int mode = 0600;

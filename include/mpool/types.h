@@ -35,6 +35,9 @@ enum class Backing {
   kAnonymous,  // mmap without a file; the process and its forked children
   kDevZero,    // mmap of /dev/zero; the process and its forked children
   kHeap,       // memory of one process
+  // System V memory with no key, marked for removal as soon as it is made; the
+  // process and its forked children. Only ipcs -m tells it from kAnonymous.
+  kSysVPrivate,
 };
 
 // Why a region was made.
