@@ -308,6 +308,15 @@ TEST_F(SysVTest, IsThereUnderTheKeyInItsNameUntilItIsRemoved) {
   EXPECT_FALSE(HasStrayMappings(temp_.dir()));
 }
 
+TEST_F(SysVTest, WhatWasRemovedWhileItIsMappedIsNoStray) {
+  const auto mapping =
+      *CreateMapping(Backing::kSysV, temp_.dir(), name_, kOptions);
+  ASSERT_TRUE(Remove().ok());
+  EXPECT_NE(MappedSegment().permissions & SHM_DEST, 0u);
+  EXPECT_FALSE(HasStrayMappings(temp_.dir()));
+  EXPECT_EQ(*RemoveStrayMappings(temp_.dir()), 0u);
+}
+
 TEST_F(SysVTest, AnothersSegmentOfTheSameKeyIsNeitherJoinedNorRemoved) {
   for (const size_t size : {size_t{4096}, size_t{kReservedBytes + 1000}}) {
     foreign_ = ::shmget(Key(), size, IPC_CREAT | IPC_EXCL | 0600);

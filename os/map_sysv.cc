@@ -89,6 +89,7 @@ struct Segment {
   uint64_t memory_bytes() const {
     return state.shm_segsz / kPageBytes * kPageBytes;
   }
+  bool IsMarked() const { return (state.shm_perm.mode & SHM_DEST) != 0; }
   // Made for a home by a creator that got no further.
   // REQUIRES: the key is one that such a creator would have used.
   bool IsHalfMade(std::string_view prefix) const {
@@ -348,7 +349,7 @@ MappingOr JoinSysV(std::string_view name, const MappingOptions& options) {
         " bytes and not ", options.reserved_bytes,
         "; discard it with 'mpool remove --force'"));
   }
-  if ((segment.state.shm_perm.mode & SHM_DEST) != 0) return IsNotThere(name);
+  if (segment.IsMarked()) return IsNotThere(name);
   return MapSysV(segment, name, options);
 }
 
@@ -371,7 +372,8 @@ std::vector<std::string> SysVSegmentsOf(std::string_view prefix, bool remove) {
   for (const Listed& one : AllSegments()) {
     if (one.size % kPageBytes != OddBytes(prefix)) continue;
     const absl::StatusOr<Segment> segment = Look(one.id, prefix);
-    if (!segment.ok()) continue;
+    // One that is marked goes with its last process: it is removed already.
+    if (!segment.ok() || segment->IsMarked()) continue;
     const bool ours = PrefixIn(segment->name) == prefix;
     const bool key_fits =
         one.key == IPC_PRIVATE ||
