@@ -59,10 +59,10 @@ TEST_P(BackingTest, TheKernelMapsWhatTheBackingIsCalled) {
   switch (GetParam()) {
     case Backing::kPosixShm:
       EXPECT_THAT(line, AllOf(HasSubstr("rw-s"),
-                              HasSubstr("/dev/shm/mpool-os-test-")));
+                              HasSubstr("/dev/shm/mpool-test-")));
       break;
     case Backing::kFile:
-      EXPECT_THAT(line, AllOf(HasSubstr("rw-s"), HasSubstr("/mpool-os-test-")));
+      EXPECT_THAT(line, AllOf(HasSubstr("rw-s"), HasSubstr("-segment")));
       break;
     case Backing::kSysV:
       EXPECT_THAT(line, AllOf(HasSubstr("rw-s"),

@@ -250,7 +250,7 @@ TEST_P(UmaskTest, ExactPermissionsDoNotDependOnIt) {
   EXPECT_EQ(by_path.Info()->mode & 07777, 0660u);
   const File below = *File::OpenAt(temp_.dir(), "b", options);
   EXPECT_EQ(below.Info()->mode & 07777, 0660u);
-  const std::string name = absl::StrCat("/mpool-os-test-", ::getpid());
+  const std::string name = absl::StrCat("/", kOwnPrefix, "segment");
   const File shm = *File::OpenShm(name, options);
   EXPECT_EQ(shm.Info()->mode & 07777, 0660u);
   EXPECT_TRUE(File::UnlinkShm(name).ok());
@@ -259,7 +259,7 @@ TEST_P(UmaskTest, ExactPermissionsDoNotDependOnIt) {
 INSTANTIATE_TEST_SUITE_P(All, UmaskTest, ::testing::Values(0077, 0000));
 
 TEST_F(FileTest, ShmObjectsAreNamedAndRemoved) {
-  const std::string name = absl::StrCat("/mpool-os-test-", ::getpid());
+  const std::string name = absl::StrCat("/", kOwnPrefix, "segment");
   const File shm = *File::OpenShm(name, kNewFile);
   EXPECT_TRUE(absl::IsAlreadyExists(File::OpenShm(name, kNewFile).status()));
   EXPECT_EQ(File::OpenShm(name, {})->Info()->identity, shm.Info()->identity);

@@ -43,8 +43,8 @@ inline std::string TestSegment(Backing backing, const File& dir) {
   if (backing == Backing::kSysV) {
     return MappingName(backing, dir.Info()->identity, 7);
   }
-  return absl::StrCat(backing == Backing::kFile ? "" : "/", "mpool-os-test-",
-                      ::getpid());
+  return absl::StrCat(backing == Backing::kFile ? "" : "/", kOwnPrefix,
+                      "segment");
 }
 
 // A line of /proc/sysvipc/shm, which ipcs -m shows.

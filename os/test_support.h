@@ -23,6 +23,8 @@
 #include "gtest/gtest.h"
 #include "os/file.h"
 #include "os/futex.h"
+#include "os/leftovers.h"
+#include "os/mapping.h"
 #include "os/syscalls.h"
 
 namespace mpool::os {
@@ -33,13 +35,16 @@ class SyscallTest : public ::testing::Test {
   ~SyscallTest() override { Sys() = RealSyscalls(); }
 };
 
+// A directory of this test program. Its environment must be removed before it.
 class TempDir {
  public:
-  TempDir() : path_(::testing::TempDir() + "/mpool-os-XXXXXX") {
-    if (::mkdtemp(path_.data()) == nullptr) std::abort();
+  TempDir() : path_(NewTempDirectory()) {
     dir_ = *File::OpenDirectory(path_);
   }
-  ~TempDir() { std::filesystem::remove_all(path_); }
+  ~TempDir() {
+    EXPECT_FALSE(HasStrayMappings(dir_)) << path_ << " has memory that is left";
+    std::filesystem::remove_all(path_);
+  }
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
 

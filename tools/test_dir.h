@@ -14,14 +14,13 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "os/leftovers.h"
 
 namespace mpool::tools {
 
 class TestDir {
  public:
-  TestDir() : path_(testing::TempDir() + "mpool-tools.XXXXXX") {
-    if (mkdtemp(path_.data()) == nullptr) std::abort();
-  }
+  TestDir() : path_(os::NewTempDirectory()) {}
   TestDir(const TestDir&) = delete;
   TestDir& operator=(const TestDir&) = delete;
   ~TestDir() { std::filesystem::remove_all(path_); }

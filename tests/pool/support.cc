@@ -12,10 +12,13 @@
 #include "absl/strings/str_cat.h"
 #include "os/crc32.h"
 #include "os/file.h"
+#include "os/leftovers.h"
 #include "os/status.h"
 
 namespace mpool::pooltest {
 namespace {
+
+const pid_t kTestProgram = ::getpid();  // in its children too
 
 struct Label {
   uint64_t number;
@@ -31,6 +34,8 @@ void Must(const absl::Status& status, std::string_view what) {
   std::fprintf(stderr, "process %d: %.*s: %s\n", ::getpid(),
                static_cast<int>(what.size()), what.data(),
                status.ToString().c_str());
+  // Of a child, its program has it.
+  if (::getpid() == kTestProgram) os::TakeLeftovers();
   std::abort();
 }
 

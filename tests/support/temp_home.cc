@@ -12,8 +12,11 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mpool/env.h"
 #include "os/file.h"
+#include "os/leftovers.h"
 #include "os/mapping.h"
 #include "os/status.h"
 
@@ -21,6 +24,10 @@ namespace mpool::test {
 namespace {
 
 namespace fs = std::filesystem;
+
+using ::testing::AnyOf;
+using ::testing::Contains;
+using ::testing::Not;
 
 constexpr char kShmDirectory[] = "/dev/shm/";
 constexpr size_t kCreationDigits = 16;
@@ -49,13 +56,17 @@ class Fd {
 
 }  // namespace
 
-TempHome::TempHome() : path_(::testing::TempDir() + "/mpool-home-XXXXXX") {
-  Require(::mkdtemp(path_.data()) != nullptr, path_);
-  path_ = fs::canonical(path_).string();
-}
+TempHome::TempHome() : path_(os::NewTempDirectory()) {}
 
 TempHome::~TempHome() {
   const auto dir = os::File::OpenDirectory(path_);
+  // Not where the test's own process is still inside, or has damaged it.
+  if (DbEnv::Remove(path_, /*force=*/true).ok() && dir.ok()) {
+    EXPECT_THAT(FilesIn(path_),
+                Not(Contains(AnyOf("__db.001", "__db.001.new", "__db.002",
+                                   "__db.register"))));
+    EXPECT_FALSE(os::HasStrayMappings(*dir)) << path_;
+  }
   if (dir.ok()) os::RemoveStrayMappings(*dir).IgnoreError();
   std::error_code ignored;
   fs::remove_all(path_, ignored);
@@ -93,6 +104,12 @@ std::vector<std::string> AllOf(const std::string& home) {
   std::vector<std::string> names = FilesIn(home);
   for (const std::string& segment : SegmentsOf(home)) {
     names.push_back(kShmDirectory + segment);
+  }
+  // The other memory of a home has no name there, or stands in the list.
+  const auto dir = os::File::OpenDirectory(home);
+  if (dir.ok() && os::HasStrayMappings(*dir) && SegmentsOf(home).empty() &&
+      !os::InfoAt(*dir, "__db.002").ok()) {
+    names.push_back("System V memory");
   }
   return names;
 }

@@ -31,7 +31,7 @@ class TempHome {
 std::vector<std::string> FilesIn(const std::string& directory);
 // Names of the segments in /dev/shm that were made for a home, sorted.
 std::vector<std::string> SegmentsOf(const std::string& home);
-// Both; a segment as "/dev/shm/...".
+// Both; a segment as "/dev/shm/...". "System V memory" if there is such.
 std::vector<std::string> AllOf(const std::string& home);
 // What AllOf gives for the files of exactly one environment, whatever the
 // segment is called.

@@ -7,8 +7,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "os/clock.h"
+#include "os/leftovers.h"
 #include "tests/pool/kill_scenes.h"
 #include "tests/torture/driver.h"
 
@@ -163,6 +167,9 @@ int Run::All() {
   }
   good = good && Require(tally_.inside_share() >= kLeastInside,
                          "too few kills landed inside the library");
+  const std::vector<std::string> left = os::TakeLeftovers();
+  good = good && Require(left.empty(), absl::StrCat("left: ",
+                                                    absl::StrJoin(left, " ")));
   tally_.Print(board_->findings, Seconds());
   const auto seed = static_cast<unsigned long long>(options_.seed);  // NOLINT
   if (good) {
