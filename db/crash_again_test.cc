@@ -78,7 +78,7 @@ void AfterAPut(MPoolFile& file) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, CrashAgainTest,
-    ::testing::Combine(::testing::ValuesIn(os::kSharedBackings),
+    ::testing::Combine(::testing::ValuesIn(os::kForkedBackings),
                        ::testing::Values(HoldingAPage,
                                          HoldingMoreThanTheLedgerHas,
                                          ChangingACleanPage, AfterAPut)));

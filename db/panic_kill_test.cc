@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
 #include "os/step.h"
+#include "tests/support/backings.h"
 #include "tests/support/child.h"
 #include "tests/support/logged.h"
 #include "tests/support/status_matchers.h"
@@ -29,9 +30,14 @@ using test::WithLog;
 
 class PanicKillTest : public ::testing::TestWithParam<std::string> {
  protected:
+  // The victim takes over what is there.
+  PanicKillTest() {
+    EXPECT_THAT(DbEnv::Open(home_.path(), Options(/*recover=*/false)), IsOk());
+  }
   EnvOptions Options(bool recover) {
     EnvOptions options = WithLog(log_);
     options.recover = recover;
+    options.backing = test::SharedBackingFor(GetParam());
     return options;
   }
   void Recover() {

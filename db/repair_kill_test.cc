@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
 #include "os/step.h"
+#include "tests/support/backings.h"
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
 #include "tests/support/status_matchers.h"
@@ -65,13 +66,18 @@ void StopThreadAt(const std::string& step, std::function<void()> body) {
 
 class RepairKillTest : public ::testing::TestWithParam<std::string> {
  protected:
+  static EnvOptions Env() {
+    EnvOptions options = TinyEnv();
+    options.backing = test::SharedBackingFor(GetParam());
+    return options;
+  }
   // Dies holding pages 0 and 5 for update, which are dirty, the second one
   // with an image, page 1 for update, which is not, and page 2 to read, while
   // one thread wants that one for update, one writes page 3 and another takes a
   // page out.
   void Victim() {
     Child victim([&](Channel& parent) -> std::string {
-      auto both = *OpenBoth(home_.path(), TinyEnv());
+      auto both = *OpenBoth(home_.path(), Env());
       for (PageNo page = 0; page < kFrames + 4; ++page) {
         EXPECT_THAT(PutText(*both.file, page, "good"), IsOk());
       }
@@ -106,7 +112,7 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
     return test::InChild([&] {
       os::KillAtStep(GetParam(), 1);
       return "survived: " +
-             DbEnv::Open(home_.path(), TinyEnv()).status().ToString();
+             DbEnv::Open(home_.path(), Env()).status().ToString();
     });
   }
   void ExpectWhole(test::Opened& both) {
@@ -148,7 +154,7 @@ INSTANTIATE_TEST_SUITE_P(Pool, RepairKillTest,
 
 TEST_P(RepairKillTest, TheNextWhoAdoptsFinishes) {
   Child bystander([&](Channel& parent) -> std::string {
-    auto env = *DbEnv::Open(home_.path(), TinyEnv());
+    auto env = *DbEnv::Open(home_.path(), Env());
     parent.Say("in");
     return parent.Hear();
   });
@@ -156,13 +162,13 @@ TEST_P(RepairKillTest, TheNextWhoAdoptsFinishes) {
   Victim();
   ASSERT_EQ(Repairer(), test::kKilled);
   ASSERT_EQ(bystander.Kill(), test::kKilled);
-  auto both = *OpenBoth(home_.path(), TinyEnv());
+  auto both = *OpenBoth(home_.path(), Env());
   ExpectWhole(both);
 }
 
 TEST_P(RepairKillTest, OneWhoWasThereAllTheTimeFinishes) {
   Child third([&](Channel& parent) -> std::string {
-    auto both = *OpenBoth(home_.path(), TinyEnv());
+    auto both = *OpenBoth(home_.path(), Env());
     parent.Say("in");
     parent.Hear();
     const auto report = both.env->FailCheck();
@@ -227,7 +233,7 @@ INSTANTIATE_TEST_SUITE_P(Pool, AdoptKillTest,
 TEST_P(AdoptKillTest, TheNextAdoptsFromTheStart) {
   Victim();
   ASSERT_EQ(Repairer(), test::kKilled);
-  auto both = *OpenBoth(home_.path(), TinyEnv());
+  auto both = *OpenBoth(home_.path(), Env());
   ExpectWhole(both);
 }
 

@@ -10,6 +10,7 @@
 #include "os/step.h"
 #include "os/syscalls.h"
 #include "region/test_region.h"
+#include "tests/support/backings.h"
 #include "tests/support/child.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/step_names.h"
@@ -29,6 +30,9 @@ using ::testing::IsEmpty;
 
 class KillTest : public ::testing::TestWithParam<std::string> {
  protected:
+  absl::StatusOr<std::unique_ptr<Attachment>> Open() const {
+    return Attachment::Open(home_.path(), TestOptions(backing_));
+  }
   // How a process ends that does `body` and is killed at the step.
   std::string KilledWhile(const std::function<absl::Status()>& body,
                           uint64_t hit = 1) {
@@ -38,12 +42,25 @@ class KillTest : public ::testing::TestWithParam<std::string> {
     });
   }
   absl::Status OpenAndLeave() {
-    MPOOL_ASSIGN_OR_RETURN(auto there, Attachment::Open(home_.path()));
+    MPOOL_ASSIGN_OR_RETURN(auto there, Open());
     return there->Leave();
+  }
+  // Cuts it short, or, where it cannot be cut, removes it.
+  void LoseMemory() const {
+    if (backing_ == Backing::kSysV) {
+      EXPECT_EQ(*os::RemoveStrayMappings(
+                    *os::File::OpenDirectory(home_.path())),
+                1u);
+    } else {
+      test::SetSize(backing_ == Backing::kFile
+                        ? home_.Below("__db.002")
+                        : "/dev/shm/" + test::SegmentsOf(home_.path())[0],
+                    4096);
+    }
   }
   // Opens the home, repairs, and finds nobody else in it and one environment.
   std::unique_ptr<Attachment> OpenAndCheck() {
-    auto here = Attachment::Open(home_.path());
+    auto here = Open();
     EXPECT_THAT(here, IsOk());
     if (!here.ok()) return nullptr;
     (*here)->Repair();
@@ -55,9 +72,10 @@ class KillTest : public ::testing::TestWithParam<std::string> {
     EXPECT_THAT(here.ThreadSlots(), ElementsAre(here.self().id));
     EXPECT_THAT(here.heap().Check(here.self()), IsOk());
     EXPECT_THAT(WithoutIds(AllOf(home_.path())),
-                ElementsAreArray(OneEnvironment()));
+                ElementsAreArray(OneEnvironment(backing_)));
   }
 
+  const Backing backing_ = test::SharedBackingFor(GetParam());
   TempHome home_;
 };
 
@@ -82,7 +100,7 @@ TEST_P(KilledCreatorTest, LeavesAHomeThatCanBeRemoved) {
 // The creator takes the place of a region that is not sound any more.
 TEST_P(KilledCreatorTest, LeavesNothingOfTheRegionThatItReplaced) {
   ASSERT_THAT(OpenAndLeave(), IsOk());
-  test::SetSize("/dev/shm/" + test::SegmentsOf(home_.path())[0], 4096);
+  LoseMemory();
   ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
   EXPECT_NE(OpenAndCheck(), nullptr);
 }
@@ -111,7 +129,7 @@ TEST_P(DyingCreatorTest, IsWaitedForAndItsHomeMadeAnew) {
     }
     return result;
   };
-  auto here = Attachment::Open(home_.path());
+  auto here = Open();
   ASSERT_THAT(here, IsOk());
   EXPECT_EQ((*here)->region().attached(), Attached::kCreated);
   EXPECT_LT(still_locked, 0);
@@ -123,7 +141,7 @@ INSTANTIATE_TEST_SUITE_P(Step, KilledJoinerTest,
                          StepTestName);
 
 TEST_P(KilledJoinerTest, IsRepairedByThoseInside) {
-  auto here = *Attachment::Open(home_.path());
+  auto here = *Open();
   ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
   here->Repair();
   ExpectAlone(*here);
@@ -143,7 +161,7 @@ TEST_P(KilledJoinerTest, IsRepairedByTheNextWhoAdopts) {
 class KilledLeaverTest : public KillTest {
  protected:
   absl::Status UseThread() {
-    MPOOL_ASSIGN_OR_RETURN(auto there, Attachment::Open(home_.path()));
+    MPOOL_ASSIGN_OR_RETURN(auto there, Open());
     MPOOL_ASSIGN_OR_RETURN(const Thread thread,
                            there->region().RegisterThread());
     there->region().UnregisterThread(thread);
@@ -158,7 +176,7 @@ INSTANTIATE_TEST_SUITE_P(Thread, KilledLeaverTest,
                          StepTestName);
 
 TEST_P(KilledLeaverTest, IsRepairedByThoseInside) {
-  auto here = *Attachment::Open(home_.path());
+  auto here = *Open();
   ASSERT_EQ(KilledWhile([&] { return UseThread(); }), test::kKilled);
   here->Repair();
   ExpectAlone(*here);
@@ -179,7 +197,7 @@ INSTANTIATE_TEST_SUITE_P(Step, KilledSuccessorTest,
 TEST_P(KilledSuccessorTest, IsSucceededByTheNext) {
   std::vector<std::unique_ptr<Attachment>> all;
   while (all.size() < kMaxProcesses) {
-    all.push_back(*Attachment::Open(home_.path()));
+    all.push_back(*Open());
   }
   all.clear();  // they died
   ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
@@ -218,11 +236,11 @@ INSTANTIATE_TEST_SUITE_P(Grow, KilledAllocatorTest,
                          StepTestName);
 
 TEST_P(KilledAllocatorTest, LeavesAHeapThatIsWholeAndLosesNothing) {
-  auto here = *Attachment::Open(home_.path());
+  auto here = *Open();
   const HeapStats before = here->heap().Stats(here->self());
   ASSERT_EQ(
       KilledWhile([&]() -> absl::Status {
-        MPOOL_ASSIGN_OR_RETURN(auto there, Attachment::Open(home_.path()));
+        MPOOL_ASSIGN_OR_RETURN(auto there, Open());
         Shalloc& heap = there->heap();
         const Thread self = there->self();
         // Split, merged with both neighbours, taken whole, grown.
@@ -263,7 +281,7 @@ TEST_P(KilledReplacerTest, LeavesTheOldChunkOrTheNewOne) {
   // The old chunk is tagged first, and the new one's tag goes last.
   const uint64_t hits = GetParam() == "region.heap.tagged" ? 2 : 1;
   for (uint64_t hit = 1; hit <= hits; ++hit) {
-    auto here = *Attachment::Open(home_.path());
+    auto here = *Open();
     std::atomic<uint64_t>& place = here->root().places[0];
     ASSERT_THAT(
         here->heap().AllocateLinked(here->self(), kTestBytes, 16, &place),
@@ -272,7 +290,7 @@ TEST_P(KilledReplacerTest, LeavesTheOldChunkOrTheNewOne) {
     ASSERT_EQ(KilledWhile(
                   [&]() -> absl::Status {
                     MPOOL_ASSIGN_OR_RETURN(auto there,
-                                           Attachment::Open(home_.path()));
+                                           Open());
                     std::atomic<uint64_t>& old = there->root().places[0];
                     return there->heap()
                         .AllocateLinked(there->self(), kTestBytes, 16, &old,
@@ -294,7 +312,7 @@ class KilledRepairerTest : public KillTest {
  protected:
   std::string Victim() {
     return test::InChild([&]() -> std::string {
-      auto there = *Attachment::Open(home_.path());
+      auto there = *Open();
       const Thread thread = *there->region().RegisterThread();
       thread.slot->used.store(2);
       thread.slot->entries[0].store(11);
@@ -335,12 +353,12 @@ INSTANTIATE_TEST_SUITE_P(Part, KilledRepairerTest,
                          StepTestName);
 
 TEST_P(KilledRepairerTest, IsReplacedByAThirdWhoFinishes) {
-  auto here = *Attachment::Open(home_.path());
+  auto here = *Open();
   const uint32_t used_before = here->heap().Stats(here->self()).used_chunks;
   ASSERT_EQ(Victim(), "died");
   ASSERT_EQ(KilledWhile([&]() -> absl::Status {
               MPOOL_ASSIGN_OR_RETURN(auto there,
-                                     Attachment::Open(home_.path()));
+                                     Open());
               there->Repair();
               return there->Leave();
             }),
@@ -356,14 +374,14 @@ INSTANTIATE_TEST_SUITE_P(Step, ReusedSlotTest,
                          StepTestName);
 
 TEST_P(ReusedSlotTest, DoesNotKeepTheClaimOfItsFormerProcess) {
-  auto here = *Attachment::Open(home_.path());
+  auto here = *Open();
   ASSERT_EQ(test::InChild([&]() -> std::string {
-              return Attachment::Open(home_.path()).ok() ? "died" : "not in";
+              return Open().ok() ? "died" : "not in";
             }),
             "died");
   ASSERT_EQ(KilledWhile([&]() -> absl::Status {
               MPOOL_ASSIGN_OR_RETURN(auto there,
-                                     Attachment::Open(home_.path()));
+                                     Open());
               there->Repair();
               return there->Leave();
             }),
@@ -371,7 +389,7 @@ TEST_P(ReusedSlotTest, DoesNotKeepTheClaimOfItsFormerProcess) {
   ASSERT_THAT(here->ProcessSlots(), ElementsAre(1, 2, 3));
   here->region().Suspect(3, here->self().id);
   ASSERT_THAT(here->ProcessSlots(), ElementsAre(1, 2));
-  auto newcomer = *Attachment::Open(home_.path());
+  auto newcomer = *Open();
   ASSERT_EQ(newcomer->region().process(), 3u);
   const RepairReport report = here->Repair();
   ASSERT_EQ(report.processes.size(), 1u);
@@ -387,13 +405,13 @@ INSTANTIATE_TEST_SUITE_P(Step, KilledAdopterTest,
 TEST_P(KilledAdopterTest, IsReplacedByTheNextWhoAdoptsFromTheStart) {
   uint32_t used_before = 0;
   {
-    auto first = *Attachment::Open(home_.path());
+    auto first = *Open();
     used_before = first->heap().Stats(first->self()).used_chunks;
     ASSERT_THAT(first->Leave(), IsOk());
   }
   ASSERT_EQ(Victim(), "died");
   ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
-  auto here = *Attachment::Open(home_.path());
+  auto here = *Open();
   EXPECT_EQ(here->region().attached(), Attached::kAdopted);
   EXPECT_EQ(here->region().header()->adoptions.load(),
             GetParam() == "region.adopt.done" ? 3u : 2u);

@@ -163,9 +163,14 @@ inline absl::Status RemoveRegion(const std::string& home) {
   return remover.Finish();
 }
 
-// The files of exactly one environment.
-inline std::vector<std::string> OneEnvironment() {
-  return {"__db.001", "__db.register", "/dev/shm/"};
+// What test::AllOf has of exactly one environment.
+inline std::vector<std::string> OneEnvironment(
+    Backing backing = Backing::kPosixShm) {
+  if (backing == Backing::kFile) {
+    return {"__db.001", "__db.002", "__db.register"};
+  }
+  return {"__db.001", "__db.register",
+          backing == Backing::kSysV ? "System V memory" : "/dev/shm/"};
 }
 
 }  // namespace mpool::region

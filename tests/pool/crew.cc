@@ -25,14 +25,19 @@ constexpr PageNo kMost = 200;
 
 }  // namespace
 
-Scene::Scene(Policy policy) : policy_(policy) {
+Scene::Scene(Policy policy, Backing backing)
+    : policy_(policy), backing_(backing) {
   for (uint32_t file = 0; file < kFileCount; ++file) {
     MakeFile(Path(file), file, kPageBytes[file], kPageCount[file], table_);
+  }
+  if (os::ReachOf(backing) == os::Reach::kForkedChildren) {
+    env_ = Must(DbEnv::Open(home(), env_options()), "open for children");
   }
 }
 
 Scene::~Scene() {
-  static_cast<void>(DbEnv::Remove(home(), /*force=*/true));
+  Leave();
+  Must(DbEnv::Remove(home(), /*force=*/true), "remove");
 }
 
 EnvOptions Scene::env_options() const {
@@ -40,6 +45,7 @@ EnvOptions Scene::env_options() const {
   options.cache_bytes = kCacheBytes;
   options.max_cache_bytes = 2 * kCacheBytes;
   options.policy = policy_;
+  options.backing = backing_;
   return options;
 }
 

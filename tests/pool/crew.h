@@ -33,7 +33,9 @@ inline constexpr bool IsAtomic(uint32_t file) { return file != kA; }
 // A home with its three files, and what they should hold.
 class Scene {
  public:
-  explicit Scene(Policy policy);
+  // On memory without a name this process is attached until it says Leave, so
+  // that the children that it forks are let in.
+  explicit Scene(Policy policy, Backing backing = Backing::kPosixShm);
   ~Scene();
   Scene(const Scene&) = delete;
   Scene& operator=(const Scene&) = delete;
@@ -60,7 +62,11 @@ class Scene {
   void ForgetLost() const;
   bool MayBeLost(uint32_t file, PageNo page) const;
 
-  // Reads the files without a pool.
+  // Whether this process has such a handle, its own or one that it inherited,
+  // and giving it back: until then it does not leave when its workers close.
+  bool IsAttached() const { return env_ != nullptr; }
+  void Leave() const { env_ = nullptr; }
+  // Reads the files without a pool. REQUIRES: nobody has unwritten pages.
   std::string CheckFiles() const;
 
  private:
@@ -68,10 +74,12 @@ class Scene {
     std::atomic<uint64_t> pages[kHeldWords];
     std::atomic<bool> lost[Table::kFiles][Table::kPages];
   };
-  Policy policy_;
+  const Policy policy_;
+  const Backing backing_;
   os::TempDir dir_;
   Table table_;
   os::SharedMemory<Held> held_;
+  mutable std::unique_ptr<DbEnv> env_;
 };
 
 // One attached process.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/pool/kill_scenes.h"
+#include "tests/support/backings.h"
 
 namespace mpool::pooltest {
 namespace {
@@ -38,7 +39,8 @@ class DeathTest : public os::SyscallTest,
   void ExpectAllGoOn(const std::function<void(Worker&)>& take) {
     for (uint64_t round = 0; round < Rounds(4); ++round) {
       SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", Seed(), " round ", round));
-      const Scene scene(GetParam());
+      const Scene scene(GetParam(),
+                        test::ForkedBackingFor(test::TestName(), round));
       auto survivor = std::make_unique<Survivor>(
           scene,
           round % 2 == 0 ? Survivor::Until::kIdle : Survivor::Until::kBusy,
@@ -89,7 +91,7 @@ TEST_P(DeathTest, ACleanPageThatWasBeingChangedIsReadAgain) {
 }
 
 TEST_P(DeathTest, ADirtyPageThatWasBeingChangedIsLostUntilItIsMadeAnew) {
-  const Scene scene(GetParam());
+  const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   Worker survivor(scene, Seed(), 1);
   const pid_t dead = [&] {
     return KillOneThat(scene, [&](Worker& worker) {
@@ -117,7 +119,7 @@ TEST_P(DeathTest, ADirtyPageThatWasBeingChangedIsLostUntilItIsMadeAnew) {
 
 TEST_P(DeathTest, OnesThatGoOnHealALostPage) {
   for (uint64_t round = 0; round < Rounds(4); ++round) {
-    const Scene scene(GetParam());
+    const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
     auto survivor = std::make_unique<Survivor>(scene, Survivor::Until::kBusy,
                                                Seed() + round, false);
     KillOneThat(scene, [&](Worker& worker) {
@@ -130,7 +132,7 @@ TEST_P(DeathTest, OnesThatGoOnHealALostPage) {
 }
 
 TEST_P(DeathTest, ALostPageStaysLostWhenItsMakerDiesToo) {
-  const Scene scene(GetParam());
+  const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   KillOneThat(scene, [&](Worker& worker) {
     const WritePage held = HoldDirty(scene, worker, 3);
     Die();
@@ -150,7 +152,7 @@ TEST_P(DeathTest, ALostPageStaysLostWhenItsMakerDiesToo) {
 }
 
 TEST_P(DeathTest, ALostPageThatIsMadeAnewAndDiscardedIsCleared) {
-  const Scene scene(GetParam());
+  const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   KillOneThat(scene, [&](Worker& worker) {
     const WritePage held = HoldDirty(scene, worker, 3);
     Die();
@@ -169,7 +171,7 @@ TEST_P(DeathTest, ALostPageThatIsMadeAnewAndDiscardedIsCleared) {
 }
 
 TEST_P(DeathTest, SyncMeetsTheDeathItself) {
-  const Scene scene(GetParam());
+  const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   auto survivor = std::make_unique<Survivor>(scene, Survivor::Until::kIdle,
                                              Seed(), false);
   // Attached before the death, so that nobody has repaired it yet.
@@ -197,7 +199,7 @@ TEST_P(DeathTest, SyncMeetsTheDeathItself) {
 }
 
 TEST_P(DeathTest, WhoDoesNotWaitGetsThePagesOfTheDeadAtOnce) {
-  const Scene scene(GetParam());
+  const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   os::Shared board;
   os::Child holder([&] {
     Watchdog(60);
@@ -230,7 +232,7 @@ TEST_P(DeathTest, WhoDoesNotWaitGetsThePagesOfTheDeadAtOnce) {
 }
 
 TEST_P(DeathTest, AStoppedHolderKeepsItsPage) {
-  const Scene scene(GetParam());
+  const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   os::Shared board;
   os::Child holder([&] {
     Watchdog(300);
@@ -286,7 +288,7 @@ class HeldPageTest : public DeathTest {
   // came as far as `reached`, while all other pages pass through the cache.
   void ExpectItStays(Latch latch,
                      const std::function<bool(internal::State)>& reached) {
-    const Scene scene(GetParam());
+    const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
     os::Shared board;
     os::Child victim([&] {
       Watchdog(60);
@@ -357,7 +359,7 @@ INSTANTIATE_TEST_SUITE_P(Policies, HeldPageTest,
                          });
 
 TEST_P(DeathTest, AllMayDieAndThePagesLiveOn) {
-  const Scene scene(GetParam());
+  const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   for (uint64_t round = 0; round < Rounds(4); ++round) {
     KillOneThat(scene, [](Worker& worker) {
       worker.DoEverything();

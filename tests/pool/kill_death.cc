@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "os/step.h"
 #include "tests/pool/kill_scenes.h"
+#include "tests/support/backings.h"
 #include "tests/support/step_names.h"
 
 namespace mpool::pooltest {
@@ -40,6 +41,16 @@ uint64_t Passages(const std::string& step) {
     if (absl::StrContains(step, few)) return 3;
   }
   return 12;
+}
+
+// Whether the memory must have a name for the step to be passed: forked
+// children neither make nor adopt nor remove it.
+bool IsForNamesOnly(const std::string& step) {
+  for (const char* named : {"region.create.", "region.remove.", ".adopt.",
+                            "region.join.gate", "region.join.fence"}) {
+    if (absl::StrContains(step, named)) return true;
+  }
+  return false;
 }
 
 // How a victim ends.
@@ -87,6 +98,7 @@ void Work(const Scene& scene, const Death& death, uint64_t lives) {
     }
     worker.Close();
   }
+  scene.Leave();
 }
 
 // Leaves so many dead processes, each in a slot of its own.
@@ -151,7 +163,7 @@ std::string Die(const Scene& scene, const Death& death, Victim& victim,
 
 // Also when nobody died: then nothing comes after it.
 std::string DieAndGoOn(const Death& death, Victim& victim) {
-  const Scene scene(death.policy);
+  const Scene scene(death.policy, death.backing);
   std::unique_ptr<Survivor> survivor;
   const std::string wrong = Die(scene, death, victim, &survivor);
   if (!wrong.empty()) return wrong;
@@ -182,6 +194,10 @@ Death::Death(std::string at, uint64_t seed_of_all, uint64_t round)
   hit = passage == Passage::kFirst ? 1 : 1 + random() % Passages(step);
   busy = (round + round / 3) % 2 == 0;
   policy = round % 2 == 0 ? Policy::kLru : Policy::kClock;
+  // The passage comes again after three rounds, on another backing.
+  const uint64_t turn = round + round / 3;
+  backing = IsForNamesOnly(step) ? test::SharedBackingFor(step, turn)
+                                 : test::ForkedBackingFor(step, turn);
   seed = random();
   fail_check = (random() & 1) != 0;
   after = random();

@@ -47,6 +47,7 @@ void Survivor::Run(const Scene& scene, Until until, uint64_t seed,
   board_.Set(kVerified);
   board_.Await(kLeave);
   worker.Close();
+  scene.Leave();
 }
 
 std::string Survivor::Verify() {
@@ -69,6 +70,8 @@ std::string GoOn(const Scene& scene, std::unique_ptr<Survivor> survivor,
   if (!wrong.empty()) return absl::StrCat("survivor: ", wrong);
   Worker joiner(scene, seed, 2);
   joiner.Open();
+  // Who was there before has not looked for the dead by opening again.
+  if (scene.IsAttached()) Must(joiner.env().FailCheck(), "fail check");
   wrong = joiner.VerifyAll();
   if (wrong.empty()) wrong = joiner.HoldEveryFrame();
   {
@@ -80,6 +83,7 @@ std::string GoOn(const Scene& scene, std::unique_ptr<Survivor> survivor,
   if (!wrong.empty()) return absl::StrCat("joiner: ", wrong);
   wrong = survivor->Leave();
   joiner.Close();
+  scene.Leave();
   return wrong + scene.CheckFiles();
 }
 

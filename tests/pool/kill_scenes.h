@@ -68,6 +68,7 @@ struct Death {
   Passage passage;
   uint64_t hit;  // which passage, unless it is the last
   Policy policy;
+  Backing backing;
   bool busy;        // the survivor works meanwhile
   bool fail_check;  // and looks for the dead
   uint64_t seed;

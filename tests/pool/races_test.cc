@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "os/step.h"
 #include "tests/pool/kill_scenes.h"
+#include "tests/support/backings.h"
 
 namespace mpool::pooltest {
 namespace {
@@ -41,7 +42,7 @@ class RacesTest : public os::SyscallTest {
 std::string* calls = nullptr;
 
 TEST_F(RacesTest, AnFsyncCountsOnlyForWritesThatWereOverWhenItBegan) {
-  const Scene scene(Policy::kClock);
+  const Scene scene(Policy::kClock, test::SharedBackingFor(test::TestName()));
   Worker worker(scene, Seed(), 0);
   worker.Open();
   std::string log;
@@ -90,7 +91,7 @@ TEST_F(RacesTest, AnFsyncCountsOnlyForWritesThatWereOverWhenItBegan) {
 }
 
 TEST_F(RacesTest, SyncWritesAPageThatItsThreadReadsThoughAWriterWaits) {
-  const Scene scene(Policy::kClock);
+  const Scene scene(Policy::kClock, test::SharedBackingFor(test::TestName()));
   Worker worker(scene, Seed(), 0);
   worker.Open();
   worker.Update(kA, 3);
@@ -112,7 +113,7 @@ TEST_F(RacesTest, SyncWritesAPageThatItsThreadReadsThoughAWriterWaits) {
 }
 
 TEST_F(RacesTest, AClaimedFileEntryIsFreedThoughItsRepairerDied) {
-  const Scene scene(Policy::kClock);
+  const Scene scene(Policy::kClock, test::SharedBackingFor(test::TestName()));
   auto survivor = std::make_unique<Survivor>(scene, Survivor::Until::kIdle,
                                              Seed(), false);
   KillAt("mpool.file.claimed", 1, [&] {
@@ -142,7 +143,7 @@ TEST_F(RacesTest, AClaimedFileEntryIsFreedThoughItsRepairerDied) {
 // A thread that cuts an extent for small pages needs the heap; its dead owner
 // had the file table as well.
 TEST_F(RacesTest, WhoWaitsUnderTheExtentsLatchRepairsAnOwnerOfTheFiles) {
-  const Scene scene(Policy::kClock);
+  const Scene scene(Policy::kClock, test::SharedBackingFor(test::TestName()));
   os::Shared board;
   os::Child cutter([&] {
     Watchdog(60);
@@ -170,7 +171,7 @@ TEST_F(RacesTest, WhoWaitsUnderTheExtentsLatchRepairsAnOwnerOfTheFiles) {
 }
 
 TEST_F(RacesTest, AThreadThatFoundNoSlotEndsQuietly) {
-  const Scene scene(Policy::kClock);
+  const Scene scene(Policy::kClock, test::SharedBackingFor(test::TestName()));
   Worker worker(scene, Seed(), 0);
   worker.Open();
   Insides insides(scene.home());

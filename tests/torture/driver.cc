@@ -331,7 +331,9 @@ bool Driver::KillAll() {
 bool Driver::End() {
   world_.board()->leave.store(1);
   if (!Await([this] { return Alive() == 0; }, "the end of all")) return false;
-  RunApart(world_.board(), [&] { LookAtTheEnd(world_, plan_.seed()); });
+  RunApart(world_.board(), [&] { LookAtRest(world_, plan_.seed(), 0); });
+  world_.scene().Leave();
+  RunApart(world_.board(), [&] { LookAtTheEnd(world_); });
   world_.board()->leave.store(0);
   world_.board()->pause.store(0);
   return !Found();

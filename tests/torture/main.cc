@@ -76,7 +76,7 @@ class Run {
 bool Run::Round(uint64_t round) {
   replay_ = "--round " + std::to_string(round);
   const Plan plan(options_.seed, round);
-  const World world(plan.policy(), board_);
+  const World world(plan, board_);
   Driver driver(world, plan, tally_);
   if (!driver.Torture(kKillsOfRound)) return false;
   const bool looked =
@@ -99,7 +99,7 @@ bool Run::Scene(const std::string& step, uint64_t round) {
 bool Run::ForKills() {
   replay_ = "--kills " + std::to_string(options_.kills);
   const Plan plan(options_.seed, 0);
-  const World world(plan.policy(), board_);
+  const World world(plan, board_);
   Driver driver(world, plan, tally_);
   for (uint64_t looks = 1; tally_.kills() < options_.kills; ++looks) {
     const uint64_t left = options_.kills - tally_.kills();

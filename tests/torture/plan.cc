@@ -6,6 +6,7 @@
 #include <iterator>
 #include <random>
 
+#include "os/test_backings.h"
 #include "tests/support/step_names.h"
 
 namespace mpool::torture {
@@ -111,6 +112,8 @@ std::vector<std::string> StepsUnderLoad() {
 Plan::Plan(uint64_t seed, uint64_t round)
     : seed_(Mix(seed, round)),
       policy_(seed_ % 2 == 0 ? Policy::kLru : Policy::kClock),
+      backing_(
+          os::kForkedBackings[(seed + round) % os::kForkedBackings.size()]),
       ends_in_death_(seed_ / 2 % 3 == 0),
       steps_(StepsUnderLoad()) {
   std::copy_if(steps_.begin(), steps_.end(), std::back_inserter(repair_steps_),

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "mpool/types.h"
 #include "tests/torture/board.h"
 
 namespace mpool::torture {
@@ -56,6 +57,8 @@ class Plan {
   Plan(uint64_t seed, uint64_t round);
 
   Policy policy() const { return policy_; }
+  // Of as many rounds in a row as there are, each has another.
+  Backing backing() const { return backing_; }
   uint64_t seed() const { return seed_; }
   // The round ends with the death of all at once.
   bool ends_in_death() const { return ends_in_death_; }
@@ -66,6 +69,7 @@ class Plan {
  private:
   uint64_t seed_;
   Policy policy_;
+  Backing backing_;
   bool ends_in_death_;
   std::vector<std::string> steps_;
   std::vector<std::string> repair_steps_;

@@ -35,7 +35,10 @@ class Worker {
     handles_ = Call([&] { return std::make_unique<Handles>(world_); });
   }
   void Close() {
-    Call([&] { handles_->CloseAll(world_); });
+    Call([&] {
+      handles_->CloseAll(world_);
+      world_.scene().Leave();
+    });
   }
   void Work();
   // One piece of work; false if the worker is to leave.

@@ -11,6 +11,7 @@
 
 #include "tests/pool/crew.h"
 #include "tests/torture/board.h"
+#include "tests/torture/plan.h"
 
 namespace mpool::torture {
 
@@ -36,7 +37,8 @@ inline PageNo PageCount(uint32_t file) {
 
 class World {
  public:
-  World(Policy policy, Board& board) : scene_(policy), board_(board) {
+  World(const Plan& plan, Board& board)
+      : scene_(plan.policy(), plan.backing()), board_(board) {
     pooltest::MakeFile(Path(kGrouped), kGrouped, kGroupedBytes,
                        kGroups * kGroupPages, scene_.table());
   }
@@ -72,8 +74,8 @@ bool CheckPage(const World& world, std::span<const std::byte> data,
 // What is wrong while nobody is at work, but `live` processes are attached.
 // Opens the environment; each page that may be lost is made anew.
 void LookAtRest(const World& world, uint64_t seed, uint32_t live);
-// The last close, the removal, and what is left of it all.
-void LookAtTheEnd(const World& world, uint64_t seed);
+// After the last close: the removal, and what is left of it all.
+void LookAtTheEnd(const World& world);
 
 }  // namespace mpool::torture
 

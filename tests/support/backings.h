@@ -1,0 +1,43 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// backings.h - the backing of a test that could run on any of them: another one
+// for each step and turn, so that all come up in each family of tests, and a
+// test that failed has the same one again.
+
+#ifndef MPOOL_TESTS_SUPPORT_BACKINGS_H_
+#define MPOOL_TESTS_SUPPORT_BACKINGS_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "gtest/gtest.h"
+#include "os/crc32.h"
+#include "os/test_backings.h"
+
+namespace mpool::test {
+
+inline Backing BackingFor(std::span<const Backing> backings,
+                          std::string_view name, uint64_t turn) {
+  const uint64_t hash = os::Crc32(std::as_bytes(std::span(name)));
+  return backings[(hash + turn) % backings.size()];
+}
+
+// Of the test that runs; it names its parameter too.
+inline std::string TestName() {
+  return ::testing::UnitTest::GetInstance()->current_test_info()->name();
+}
+
+// One that processes can join by name.
+inline Backing SharedBackingFor(std::string_view name, uint64_t turn = 0) {
+  return BackingFor(os::kSharedBackings, name, turn);
+}
+// One that forked children share, by name or without.
+inline Backing ForkedBackingFor(std::string_view name, uint64_t turn = 0) {
+  return BackingFor(os::kForkedBackings, name, turn);
+}
+
+}  // namespace mpool::test
+
+#endif  // MPOOL_TESTS_SUPPORT_BACKINGS_H_
