@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -35,7 +36,8 @@ int OpenFlags(const File::OpenOptions& options) {
   return flags;
 }
 
-absl::Status OpenError(int error, std::string_view path) {
+absl::Status OpenError(int error, std::string_view path,
+                       std::string_view what = "open") {
   std::string_view advice;
   switch (error) {
     case EACCES:
@@ -61,7 +63,7 @@ absl::Status OpenError(int error, std::string_view path) {
     default:
       break;
   }
-  return ErrnoToStatus(error, "open", path, advice);
+  return ErrnoToStatus(error, what, path, advice);
 }
 
 absl::Status WriteError(int error, std::string_view path) {
@@ -70,6 +72,22 @@ absl::Status WriteError(int error, std::string_view path) {
     advice = "free space there, or raise the quota";
   }
   return ErrnoToStatus(error, "write", path, advice);
+}
+
+// Beyond the limit the kernel sends SIGXFSZ, which ends a program that did not
+// ask for it, and any get may write a page that another process changed.
+absl::Status CheckSizeLimit(std::string_view what, const std::string& path,
+                            uint64_t end) {
+  rlimit limit = {};
+  if (Sys().getrlimit(RLIMIT_FSIZE, &limit) != 0 || end <= limit.rlim_cur) {
+    return absl::OkStatus();
+  }
+  return ErrnoToStatus(
+      EFBIG, what, path,
+      absl::StrCat("the file needs ", end,
+                   " bytes, and RLIMIT_FSIZE lets this process write files of ",
+                   static_cast<uint64_t>(limit.rlim_cur),
+                   "; raise it (ulimit -f, LimitFSIZE= of a service)"));
 }
 
 absl::Status ApplyPermissions(const File& file,
@@ -210,7 +228,7 @@ absl::StatusOr<File> File::Unnamed() {
   constexpr unsigned kNoExecSeal = 8;  // MFD_NOEXEC_SEAL, Linux 6.3 or newer
   int fd = Sys().memfd_create("mpool", MFD_CLOEXEC | kNoExecSeal);
   if (fd < 0 && errno == EINVAL) fd = Sys().memfd_create("mpool", MFD_CLOEXEC);
-  if (fd < 0) return ErrnoToStatus(errno, "make a file without a name", "");
+  if (fd < 0) return OpenError(errno, "", "make a file without a name");
   return File(fd, absl::StrCat("/proc/self/fd/", fd));
 }
 
@@ -298,6 +316,7 @@ absl::StatusOr<size_t> File::ReadAt(uint64_t offset,
 }
 
 absl::Status File::WriteAt(uint64_t offset, ConstBytes data) const {
+  MPOOL_RETURN_IF_ERROR(CheckSizeLimit("write", path_, offset + data.size()));
   while (!data.empty()) {
     const ssize_t put = RetryEintr([&] {
       return Sys().pwrite(fd_, data.data(), data.size(),
@@ -316,6 +335,9 @@ absl::Status File::WriteAtGathered(uint64_t offset,
                                    std::span<const ConstBytes> parts,
                                    uint64_t* calls) const {
   std::array<iovec, IOV_MAX> gathered;
+  uint64_t end = offset;
+  for (const ConstBytes& part : parts) end += part.size();
+  MPOOL_RETURN_IF_ERROR(CheckSizeLimit("write", path_, end));
   size_t done = 0;
   Advance(0, parts, done);
   while (!parts.empty()) {
@@ -340,15 +362,22 @@ absl::Status File::Sync() const {
 }
 
 absl::Status File::Resize(uint64_t size_bytes) const {
+  const std::string what = absl::StrCat("resize to ", size_bytes);
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, Info());
+  if (size_bytes > info.size_bytes) {
+    MPOOL_RETURN_IF_ERROR(CheckSizeLimit(what, path_, size_bytes));
+  }
   if (RetryEintr([&] {
         return Sys().ftruncate(fd_, static_cast<off_t>(size_bytes));
       }) != 0) {
-    return ErrnoToStatus(errno, absl::StrCat("resize to ", size_bytes), path_);
+    return ErrnoToStatus(errno, what, path_);
   }
   return absl::OkStatus();
 }
 
 absl::Status File::Reserve(uint64_t offset, uint64_t size_bytes) const {
+  MPOOL_RETURN_IF_ERROR(
+      CheckSizeLimit("reserve blocks", path_, offset + size_bytes));
   // tmpfs gives a call up, and all its blocks back, when a signal comes: a
   // program with an interval timer would never get a large one done. So an
   // interrupted call is repeated with half the size.

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -312,6 +313,35 @@ TEST_F(FileTest, ResizeCutsAndExtends) {
   ASSERT_TRUE(file.Resize(3).ok());
   ASSERT_TRUE(file.Resize(4).ok());
   EXPECT_EQ(Contents(file), std::string("123\0", 4));
+}
+
+// The kernel would kill the child with SIGXFSZ.
+TEST_F(FileTest, AFileBeyondTheLimitIsAnErrorThatNamesItAndNoSignal) {
+  const File file = NewFile();
+  ASSERT_TRUE(file.Resize(9000).ok());
+  EXPECT_EQ(InChild([&]() -> std::string {
+              const rlimit limit = {4096, 4096};
+              ::setrlimit(RLIMIT_FSIZE, &limit);
+              const ConstBytes parts[] = {Bytes("123"), Bytes("456")};
+              uint64_t written = 0;
+              for (const absl::Status& status :
+                   {file.WriteAt(4094, Bytes("123")),
+                    file.WriteAtGathered(4091, parts, &written),
+                    file.Resize(9001), file.Reserve(0, 4097)}) {
+                EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+                EXPECT_THAT(Message(status),
+                            AllOf(HasSubstr(file.path()),
+                                  HasSubstr("RLIMIT_FSIZE"),
+                                  HasSubstr(" of 4096; "),
+                                  HasSubstr("ulimit -f")));
+              }
+              EXPECT_EQ(written, 0u);
+              EXPECT_TRUE(file.WriteAt(4093, Bytes("123")).ok());
+              EXPECT_TRUE(file.WriteAtGathered(4090, parts, &written).ok());
+              EXPECT_TRUE(file.Resize(8000).ok());
+              return ::testing::Test::HasFailure() ? "failed" : "";
+            }),
+            "");
 }
 
 TEST_F(FileTest, ReserveAllocatesBlocksAndKeepsBytes) {

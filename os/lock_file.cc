@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <mutex>
 #include <utility>
 
@@ -87,7 +88,8 @@ class HalfMadeLock {
     void* page =
         Sys().mmap(nullptr, kPageBytes, PROT_NONE, MAP_SHARED, file_.fd(), 0);
     if (page == MAP_FAILED) {
-      return ErrnoToStatus(errno, "map a page of the lock file", file_.path());
+      return ErrnoToStatus(errno, "map a page of the lock file", file_.path(),
+                           errno == ENOMEM ? kRaiseAddressSpace : "");
     }
     if (Sys().madvise(page, kPageBytes, MADV_DONTFORK) != 0) {
       const int error = errno;
@@ -184,8 +186,27 @@ absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
                                         bool create, int permissions) {
   MPOOL_ASSIGN_OR_RETURN(const FileInfo info, dir.Info());
   LockFile file(&dir, info.identity, name, create, permissions);
+  file.made_ = create && absl::IsNotFound(InfoAt(dir, name).status());
   MPOOL_ASSIGN_OR_RETURN(file.probe_, file.OpenBelow(dir));
   return file;
+}
+
+// With the open that there is: the fds may be what this process has no more of.
+void LockFile::Unmake(const std::function<bool()>& unused) {
+  if (!made_) return;
+  HalfMadeLock gate;
+  if (!gate.Open([&]() -> absl::StatusOr<File> { return std::move(probe_); })
+           .ok()) {
+    return;
+  }
+  if (!TakeLock(gate.file(), 0, /*wait=*/false).value_or(false) ||
+      !HasName(*dir_, gate.file()).value_or(false)) {
+    return;
+  }
+  const absl::StatusOr<Found> others =
+      Probe(gate.file(), 1, std::numeric_limits<int64_t>::max() - 1);
+  if (!others.ok() || others->has_value() || !unused()) return;
+  UnlinkAt(*dir_, name_).IgnoreError();
 }
 
 absl::StatusOr<LockFile> LockFile::Unnamed() {
@@ -194,13 +215,14 @@ absl::StatusOr<LockFile> LockFile::Unnamed() {
   MPOOL_ASSIGN_OR_RETURN(const FileInfo info, kept->Info());
   LockFile file(kept.get(), info.identity, "", false, 0);
   file.unnamed_ = std::move(kept);
-  MPOOL_RETURN_IF_ERROR(file.OpenUnnamed(File::Mode::kReadOnly).status());
+  MPOOL_ASSIGN_OR_RETURN(file.probe_,
+                         file.OpenUnnamed(File::Mode::kReadOnly));
   return file;
 }
 
 absl::StatusOr<File> LockFile::OpenUnnamed(File::Mode mode) const {
   absl::StatusOr<File> again = File::Open(unnamed_->path(), {.mode = mode});
-  if (again.ok()) return again;
+  if (again.ok() || absl::IsResourceExhausted(again.status())) return again;
   return absl::FailedPreconditionError(absl::StrCat(
       "prove that forked processes live: ", again.status().message(),
       "; mount /proc, or use kPosixShm, kFile or kSysV"));
@@ -212,6 +234,7 @@ absl::StatusOr<File> LockFile::ReopenDirectory() const {
   const absl::StatusOr<FileInfo> open = dir_->Info();
   if (open.ok() && open->identity == dir_identity_) return File();
   if (unnamed_ != nullptr) {
+    if (absl::IsResourceExhausted(open.status())) return open.status();
     return absl::FailedPreconditionError(
         "prove that forked processes live: the program closed the fd of their "
         "lock file, which has no name; close only fds that are its own, or use "

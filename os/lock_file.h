@@ -20,6 +20,7 @@
 #define MPOOL_OS_LOCK_FILE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -84,8 +85,12 @@ class LockFile {
   // `permissions`; NotFound if it is not there and must not be created.
   static absl::StatusOr<LockFile> Open(const File& dir, std::string_view name,
                                        bool create, int permissions);
+  // Takes back what Open made, unless somebody holds a lock of it, or `unused`,
+  // asked while nobody else can come in by byte 0, says no. Needs no fd, and
+  // leaves a LockFile that is good for nothing.
+  void Unmake(const std::function<bool()>& unused);
   // One without a name, for this process and its forked children. Its fd stays
-  // open; /proc leads each lock and each probe to an open of its own.
+  // open; /proc leads each lock to an open of its own.
   static absl::StatusOr<LockFile> Unnamed();
 
   // Waits for the lock on `byte`. Starts over if the file was replaced
@@ -128,6 +133,7 @@ class LockFile {
   FileIdentity dir_identity_;
   std::string name_;
   bool create_;
+  bool made_ = false;  // it was not there before Open
   int permissions_;
 };
 

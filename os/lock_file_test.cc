@@ -245,6 +245,40 @@ TEST_F(LockFileTest, ForgetMakesNoCall) {
             "0");
 }
 
+TEST_F(LockFileTest, UnmakeTakesBackWhatNobodyUses) {
+  const auto is_there = [&] { return InfoAt(temp_.dir(), kName).ok(); };
+  LockFile(*LockFile::Open(temp_.dir(), kName, true, 0600))
+      .Unmake([] { return true; });
+  EXPECT_TRUE(is_there()) << "made by another";
+  {
+    const ByteLock lock = *file_.Lock(5);
+    LockFile maker = std::move(file_);
+    maker.Unmake([] { return true; });
+    EXPECT_TRUE(is_there()) << "locked";
+  }
+  for (const bool unused : {false, true}) {
+    ASSERT_TRUE(UnlinkAt(temp_.dir(), kName).ok());
+    LockFile maker = *LockFile::Open(temp_.dir(), kName, true, 0600);
+    // It is asked where nobody else can come in, and needs no fd.
+    Sys().openat = [](int, const char*, int, mode_t) {
+      errno = EMFILE;
+      return -1;
+    };
+    maker.Unmake([&] {
+      Sys() = RealSyscalls();
+      EXPECT_EQ(InChild([&] {
+                  const auto lock =
+                      LockFile::Open(temp_.dir(), kName, false, 0600)
+                          ->TryLock(0);
+                  return lock->held() ? "free" : "held";
+                }),
+                "held");
+      return unused;
+    });
+    EXPECT_EQ(is_there(), !unused);
+  }
+}
+
 TEST_F(LockFileTest, ExecEndsTheLock) {
   int to_child[2];
   int from_child[2];

@@ -86,16 +86,19 @@ absl::Status Mapping::LockMemory(uint64_t offset, uint64_t size_bytes) {
   return CannotLock(errno, size_bytes);
 }
 
+// A limit of nothing is EPERM, and one that is too low ENOMEM.
 absl::Status CannotLock(int error, uint64_t size_bytes) {
   rlimit limit = {};
   Sys().getrlimit(RLIMIT_MEMLOCK, &limit);
-  return ErrnoToStatus(
+  const absl::Status refused = ErrnoToStatus(
       error, "lock memory", "region",
       absl::StrCat("EnvOptions::lock_memory needs ", size_bytes,
                    " bytes, and RLIMIT_MEMLOCK lets this process lock ",
                    static_cast<uint64_t>(limit.rlim_cur),
                    "; raise it (ulimit -l, LimitMEMLOCK= of a service), give "
                    "CAP_IPC_LOCK, or ask for a smaller cache"));
+  if (error != EPERM) return refused;
+  return absl::ResourceExhaustedError(refused.message());
 }
 
 void Mapping::AdviseHugePages() {

@@ -105,6 +105,17 @@ absl::Status Failed(int error, std::string_view what, std::string_view name,
                        advice);
 }
 
+// EINVAL: it is larger than kernel.shmmax.
+absl::Status NoNewSegment(int error, std::string_view name, uint64_t bytes) {
+  const absl::Status refused = Failed(
+      error, "create segment", name,
+      absl::StrCat("it has room for ", bytes,
+                   " bytes; raise kernel.shmmax, shmall or shmmni, ask for a "
+                   "smaller cache, or use kPosixShm"));
+  if (error != EINVAL) return refused;
+  return absl::ResourceExhaustedError(refused.message());
+}
+
 absl::StatusOr<std::byte*> Attach(int id, int flags, uint64_t bytes,
                                   std::string_view name) {
   void* base = Sys().shmat(id, nullptr, flags);
@@ -282,13 +293,7 @@ absl::StatusOr<Segment> MakeSegment(key_t key, std::string_view prefix,
       key, bytes,
       IPC_CREAT | IPC_EXCL | SHM_NORESERVE | (options.permissions & 0777));
   if (segment.id < 0 && errno == EEXIST) return KeyIsTaken(name);
-  if (segment.id < 0) {
-    return Failed(errno, "create segment", name,
-                  absl::StrCat("it has room for ", bytes,
-                               " bytes; raise kernel.shmmax, shmall or "
-                               "shmmni, ask for a smaller cache, or use "
-                               "kPosixShm"));
-  }
+  if (segment.id < 0) return NoNewSegment(errno, name, bytes);
   segment.state.shm_perm.__key = key;
   segment.state.shm_perm.mode =
       static_cast<decltype(segment.state.shm_perm.mode)>(options.permissions);

@@ -5,9 +5,6 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include <cstdio>
-#include <cstdlib>
-
 #include "absl/strings/str_cat.h"
 #include "os/map_backings.h"
 #include "os/status.h"
@@ -188,17 +185,25 @@ absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
   return NoBacking(backing);
 }
 
-ForkMarker::ForkMarker() {
+constinit uint32_t ForkMarker::zero = 0;
+
+absl::Status ForkMarker::Map() {
   void* page = Sys().mmap(nullptr, kMarkerBytes, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED ||
-      Sys().madvise(page, kMarkerBytes, MADV_WIPEONFORK) != 0) {
-    std::perror("mpool: map a page that a fork wipes (Linux 4.14 or newer)");
-    std::abort();
+  if (page == MAP_FAILED) {
+    return ErrnoToStatus(errno, "map a page that a fork wipes", "",
+                         kRaiseAddressSpace);
   }
   word_ = static_cast<uint32_t*>(page);
+  if (Sys().madvise(page, kMarkerBytes, MADV_WIPEONFORK) != 0) {
+    return ErrnoToStatus(errno, "have a page wiped by a fork", "",
+                         errno == EINVAL ? "use Linux 4.14 or newer" : "");
+  }
+  return absl::OkStatus();
 }
 
-ForkMarker::~ForkMarker() { Sys().munmap(word_, kMarkerBytes); }
+ForkMarker::~ForkMarker() {
+  if (word_ != &zero) Sys().munmap(word_, kMarkerBytes);
+}
 
 }  // namespace mpool::os

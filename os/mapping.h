@@ -111,15 +111,19 @@ absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
 // process from its forked children without a system call.
 class ForkMarker {
  public:
-  // Aborts the process if the kernel refuses a page of memory.
-  ForkMarker();
+  // One that reads zero in every process.
+  ForkMarker() = default;
   ~ForkMarker();
   ForkMarker(const ForkMarker&) = delete;
   ForkMarker& operator=(const ForkMarker&) = delete;
+  // Gives it memory of its own. REQUIRES: it has none yet.
+  absl::Status Map();
   uint32_t* word() const { return word_; }
 
  private:
-  uint32_t* word_;
+  static constinit uint32_t zero;
+
+  uint32_t* word_ = &zero;
 };
 
 }  // namespace mpool::os

@@ -19,12 +19,17 @@ inline absl::string_view Abs(std::string_view text) {
   return absl::string_view(text.data(), text.size());
 }
 
+// What to do about ENOMEM of a call that maps memory.
+inline constexpr std::string_view kRaiseAddressSpace =
+    "raise the limit of address space (ulimit -v), or of mappings "
+    "(vm.max_map_count)";
+
 // "what: path: <strerror> (errno NAME)", with the errno kept as a payload.
 // ENOENT NotFound; EEXIST AlreadyExists; EACCES, EPERM, EROFS
-// PermissionDenied; ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM ResourceExhausted;
-// EINVAL, ENAMETOOLONG, ENOTDIR, EISDIR, ELOOP InvalidArgument; EIO DataLoss;
-// EINTR, EAGAIN Unavailable; others Unknown. `advice` (what to do) is appended
-// after "; " if it is not empty.
+// PermissionDenied; ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, EFBIG
+// ResourceExhausted; EINVAL, ENAMETOOLONG, ENOTDIR, EISDIR, ELOOP
+// InvalidArgument; EIO DataLoss; EINTR, EAGAIN Unavailable; others Unknown.
+// `advice` (what to do) is appended after "; " if it is not empty.
 absl::Status ErrnoToStatus(int error, std::string_view what,
                            std::string_view path, std::string_view advice = "");
 

@@ -35,6 +35,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Row{EMFILE, Code::kResourceExhausted},
                       Row{ENFILE, Code::kResourceExhausted},
                       Row{ENOMEM, Code::kResourceExhausted},
+                      Row{EFBIG, Code::kResourceExhausted},
                       Row{EINVAL, Code::kInvalidArgument},
                       Row{ENAMETOOLONG, Code::kInvalidArgument},
                       Row{ENOTDIR, Code::kInvalidArgument},

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "os/lock_file.h"
 #include "os/status.h"
 #include "os/test_support.h"
@@ -13,7 +15,9 @@
 namespace mpool::os {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 class UnnamedLockTest : public SyscallTest {
  protected:
@@ -51,6 +55,20 @@ TEST_F(UnnamedLockTest, ALockGoesWithItsOwnerAlthoughAChildLives) {
   EXPECT_FALSE(locks_.FindHeld(5, 1)->has_value());
   shared.Set(1);
   shared.Await(2);
+}
+
+TEST_F(UnnamedLockTest, WhoHasNoFdLeftStillSeesWhoLives) {
+  const ByteLock mine = *locks_.Lock(3);
+  EXPECT_THAT(InChild([&] {
+                Sys().open = [](const char*, int, mode_t) {
+                  errno = EMFILE;
+                  return -1;
+                };
+                return absl::StrCat(**locks_.FindHeld(1, 10), ", ",
+                                    locks_.TryLock(4).status().ToString());
+              }),
+              AllOf(StartsWith("3, RESOURCE_EXHAUSTED"),
+                    HasSubstr("ulimit -n")));
 }
 
 TEST_F(UnnamedLockTest, WhoClosedItsFdIsToldAndFindsNoOtherFile) {

@@ -194,6 +194,16 @@ absl::Status Region::Attach(Tenant& tenant, const os::ByteLock* gate) {
   MPOOL_RETURN_IF_ERROR(lock_file.status());
   lock_file_ = *std::move(lock_file);
   if (gate != nullptr) return AttachShared();
+  const absl::Status status = AttachLocked();
+  if (!status.ok()) {
+    lock_file_->Unmake([this] {
+      return absl::IsNotFound(os::InfoAt(home_, kDescriptorName).status());
+    });
+  }
+  return status;
+}
+
+absl::Status Region::AttachLocked() {
   const absl::StatusOr<os::ByteLock> held = lock_file_->Lock(0);
   // Removed while this process waited for it.
   if (absl::IsNotFound(held.status())) return NoRegion(home_);

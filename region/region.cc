@@ -80,7 +80,9 @@ Region::~Region() {
 absl::StatusOr<std::unique_ptr<Region>> Region::Prepare(
     std::string_view home, const RegionOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
-  return std::unique_ptr<Region>(new Region(std::move(dir), options));
+  std::unique_ptr<Region> region(new Region(std::move(dir), options));
+  MPOOL_RETURN_IF_ERROR(region->marker_.Map());
+  return region;
 }
 
 absl::Status Region::Grow(uint64_t size_bytes) {
@@ -321,7 +323,9 @@ void Region::ReapLeaving() {
   });
 }
 
-std::optional<uint32_t> Region::ClaimThreadSlot() {
+absl::StatusOr<uint32_t> Region::ClaimThreadSlot() {
+  const std::string what =
+      absl::StrCat("register a thread in ", home_.path(), ": ");
   for (uint32_t id = kMaxProcesses + 1; id <= kMaxThreads; ++id) {
     ThreadSlot* slot = SlotOf(id);
     if (slot == nullptr) {
@@ -330,15 +334,18 @@ std::optional<uint32_t> Region::ClaimThreadSlot() {
       const Thread self = process_thread();
       LatchGuard guard(header_->block_latch, self.id, *this,
                        LockRank::kExtents);
-      if (header_->thread_blocks[block].load() == 0 &&
-          !heap_.AllocateLinked(self, sizeof(ThreadBlock), 4096,
-                                &header_->thread_blocks[block])
-               .ok()) {
-        return std::nullopt;
+      if (header_->thread_blocks[block].load() == 0) {
+        const absl::Status made =
+            heap_.AllocateLinked(self, sizeof(ThreadBlock), 4096,
+                                 &header_->thread_blocks[block])
+                .status();
+        if (!made.ok()) {
+          return absl::Status(made.code(), absl::StrCat(what, made.message()));
+        }
       }
       slot = SlotOf(id);
     }
-    if (slot == nullptr) return std::nullopt;
+    if (slot == nullptr) break;
     RaiseTo(&header_->thread_high_water, id);
     MPOOL_STEP("region.thread.claim");
     if (ClaimWord(&slot->word, process_)) {
@@ -346,20 +353,16 @@ std::optional<uint32_t> Region::ClaimThreadSlot() {
       return id;
     }
   }
-  return std::nullopt;
+  return absl::ResourceExhaustedError(
+      absl::StrCat(what, "all ", kMaxThreads - kMaxProcesses,
+                   " thread slots are taken; end threads that use it"));
 }
 
 absl::StatusOr<Thread> Region::RegisterThread() {
   std::lock_guard<std::mutex> lock(*process_mutex_);
   ReapLeaving();
-  const std::optional<uint32_t> id = ClaimThreadSlot();
-  if (!id.has_value()) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "register a thread in ", home_.path(), ": all ",
-        kMaxThreads - kMaxProcesses, " thread slots are taken, or the region "
-        "has no room for more; end threads that use it"));
-  }
-  return Thread{*id, process_, SlotOf(*id)};
+  MPOOL_ASSIGN_OR_RETURN(const uint32_t id, ClaimThreadSlot());
+  return Thread{id, process_, SlotOf(id)};
 }
 
 bool Region::IsLedgerEmpty(const Thread& thread) const {

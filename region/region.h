@@ -244,6 +244,7 @@ class Region : public LifeWatch {
 
   template <class F>
   void ForEachSlotWithId(F&& visit) const;
+  absl::Status AttachLocked();
   absl::Status AttachShared();
   absl::Status AttachUnnamed();
   absl::Status ClaimHome() const;
@@ -264,7 +265,7 @@ class Region : public LifeWatch {
   void BeginGeneration();
   void MarkLive(uint32_t slot);
   void WriteIdentity();
-  std::optional<uint32_t> ClaimThreadSlot();
+  absl::StatusOr<uint32_t> ClaimThreadSlot();
   void ReapLeaving();
 
   // adopt.cc

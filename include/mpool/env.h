@@ -13,9 +13,9 @@
 //   keeps holding it. A process that dies does not. One that is stopped inside
 //   a call may make others wait beyond their deadlines, inside Open or Close
 //   every Open: stop processes outside of calls.
-// - A process writes pages of files that others changed. A limit on file sizes
-//   (RLIMIT_FSIZE) that a page exceeds is answered by SIGXFSZ: ignore that
-//   signal, and the call has an error.
+// - A process writes pages of files that others changed, and a limit on file
+//   sizes (RLIMIT_FSIZE) holds for them too. What is larger is an error, and
+//   never SIGXFSZ.
 // - After fork, the child may use the environment: it registers itself at its
 //   first call. Guards that it inherited do nothing. Backing::kHeap cannot be
 //   used in a child.

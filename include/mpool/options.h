@@ -94,7 +94,9 @@ struct EnvOptions {
 struct FileOptions {
   // Bytes of a page: a power of two from 512 to 65536.
   uint32_t page_size = 4096;
-  bool create = false;     // make the file if it is not there
+  // Make the file if it is not there. It stays, empty, if the open then fails
+  // for another reason: somebody else may have found it already.
+  bool create = false;
   bool read_only = false;  // GetForUpdate, New and Sync are refused
   int mode = 0600;         // permission bits of a created file, umask applied
   int filter = 0;                      // not built yet
