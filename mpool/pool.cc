@@ -252,11 +252,19 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
                   OpenClasses() | 1u << ClassOf(request.page_bytes)));
     MPOOL_RETURN_IF_ERROR(EnsureBuckets(self->thread, request.page_bytes));
   }
-  absl::StatusOr<OpenedFile> opened =
-      files_.Open(self->thread, request, [&](uint32_t index) {
-        AttachBuckets();
-        return DropFile(*self, index);
-      });
+  auto try_open = [&] {
+    return files_.Open(self->thread, request, [&](uint32_t index) {
+      AttachBuckets();
+      return DropFile(*self, index);
+    });
+  };
+  absl::StatusOr<OpenedFile> opened = try_open();
+  if (absl::IsResourceExhausted(opened.status())) {
+    // The dead may hold what is missing.
+    RepairReport report;
+    region_.RepairAll(self->thread, &report);
+    opened = try_open();
+  }
   // Now that a file is known the table stays; before, another process may have
   // replaced it.
   region::LatchGuard guard(latch, self->thread.id, region_.watch(),
