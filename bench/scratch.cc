@@ -36,7 +36,7 @@ absl::Status RemoveTree(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<Scratch> Scratch::Create() {
-  const char* const chosen = getenv("TMPDIR");
+  const char* const chosen = ::secure_getenv("TMPDIR");
   std::string path =
       fs::absolute(chosen == nullptr || *chosen == 0 ? "/tmp" : chosen)
           .string();

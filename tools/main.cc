@@ -11,7 +11,7 @@
 
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
-  const char* const no_color = std::getenv("NO_COLOR");
+  const char* const no_color = ::secure_getenv("NO_COLOR");
   const bool wants_color = no_color == nullptr || *no_color == '\0';
   mpool::tools::Terminal terminal;
   terminal.show_progress = isatty(STDERR_FILENO) != 0;

@@ -81,7 +81,7 @@ absl::StatusOr<std::unique_ptr<ReplayHome>> ReplayHome::Make(
     MPOOL_RETURN_IF_ERROR(RefuseEnvironment(given));
     return std::unique_ptr<ReplayHome>(new ReplayHome(given, false));
   }
-  const char* const base = std::getenv("TMPDIR");
+  const char* const base = ::secure_getenv("TMPDIR");
   std::string path = absl::StrCat(
       base != nullptr && *base != '\0' ? base : "/tmp", "/mpool-replay.XXXXXX");
   if (mkdtemp(path.data()) == nullptr) {

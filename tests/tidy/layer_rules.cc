@@ -71,12 +71,12 @@ const std::regex& SystemCall() {
       "(^|[^\\w.>:]|[^\\w>]::|^::)(open|openat|close|read|write|pread|pwrite|"
       "readv|writev|preadv|pwritev|fsync|fdatasync|ftruncate|truncate|"
       "fallocate|posix_fallocate|stat|lstat|fstat|fstatat|statx|fstatfs|chmod|"
-      "fchmod|rename|renameat|unlink|unlinkat|mkdir|shm_open|shm_unlink|shmget|"
-      "shmat|shmdt|shmctl|mmap|munmap|mremap|madvise|msync|mlock|mprotect|"
-      "memfd_create|fcntl|flock|ioctl|futex|syscall|membarrier|clock_gettime|"
-      "gettimeofday|nanosleep|usleep|sleep|getpid|getppid|gettid|kill|fork|"
-      "vfork|waitpid|signal|sigaction|getrandom|sched_yield|pthread_\\w+|dup|"
-      "dup2|pipe|poll|exec[lv]p?e?)\\s*\\(");
+      "fchmod|fchown|rename|renameat|unlink|unlinkat|mkdir|shm_open|"
+      "shm_unlink|shmget|shmat|shmdt|shmctl|mmap|munmap|mremap|madvise|msync|"
+      "mlock|mprotect|memfd_create|fcntl|flock|ioctl|futex|syscall|membarrier|"
+      "clock_gettime|gettimeofday|nanosleep|usleep|sleep|getpid|getppid|gettid|"
+      "kill|fork|vfork|waitpid|signal|sigaction|getrandom|sched_yield|"
+      "pthread_\\w+|dup|dup2|pipe|poll|exec[lv]p?e?)\\s*\\(");
   return kCall;
 }
 
@@ -170,6 +170,25 @@ Findings NoSystemCalls(const Tree& tree) {
       if (!std::regex_search(source.code[i], match, SystemCall())) continue;
       out.push_back(
           {source.path, i + 1, "only os/ makes system calls: " + match.str(2)});
+    }
+  }
+  return out;
+}
+
+Findings NoUnsafeGetenv(const Tree& tree) {
+  static const std::regex kAny("\\w*getenv\\s*\\(");
+  static const std::regex kPlain("\\bgetenv\\s*\\(");
+  Findings out;
+  for (const Source& source : tree) {
+    const bool is_test = source.IsTest() || source.path.starts_with("tests/");
+    if (!source.IsCpp() || is_test) continue;
+    const bool in_library = IsUpperLibrary(source) || source.Folder() == "os";
+    for (size_t i = 0; i < source.code.size(); ++i) {
+      if (std::regex_search(source.code[i], in_library ? kAny : kPlain)) {
+        out.push_back({source.path, i + 1,
+                       in_library ? "the library reads no environment variable"
+                                  : "use secure_getenv"});
+      }
     }
   }
   return out;

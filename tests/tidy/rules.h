@@ -52,6 +52,9 @@ Findings NoAmbiguousHeaders(const Tree& tree);
 Findings NoSystemHeaders(const Tree& tree);
 Findings NoSystemCalls(const Tree& tree);
 Findings NoBackingNames(const Tree& tree);
+// The library reads no environment variable; programs read none that who calls
+// a set-uid program could have set.
+Findings NoUnsafeGetenv(const Tree& tree);
 
 // Steps: "layer.verb.point", each at one place; and those that tests name
 // exist, for a plan for a step that does not exist would never come true.

@@ -192,6 +192,18 @@ TEST(LayerRulesTest, SystemCallsOutsideOsAreReported) {
   EXPECT_THAT(NoSystemCalls(One("db/a_test.cc", text)), IsEmpty());
 }
 
+TEST(LayerRulesTest, EnvironmentVariablesAreReadByProgramsAndNotWhenSetUid) {
+  const std::string plain = "const char* a = std::getenv(\"A\");\n";
+  const std::string safe = "const char* a = ::secure_getenv(\"A\");\n";
+  for (const char* library : {"os/a.cc", "region/a.h", "db/a.cc"}) {
+    EXPECT_EQ(NoUnsafeGetenv(One(library, plain)).size(), 1);
+    EXPECT_EQ(NoUnsafeGetenv(One(library, safe)).size(), 1);
+  }
+  EXPECT_EQ(NoUnsafeGetenv(One("tools/a.cc", plain)).size(), 1);
+  EXPECT_THAT(NoUnsafeGetenv(One("tools/a.cc", safe)), IsEmpty());
+  EXPECT_THAT(NoUnsafeGetenv(One("db/a_test.cc", plain)), IsEmpty());
+}
+
 TEST(LayerRulesTest, BackingsInRegionAndPoolAreReported) {
   const std::string text = "Backing b = Backing::kFile;\n";
   EXPECT_EQ(NoBackingNames(One("region/a.cc", text)).size(), 1);

@@ -46,6 +46,9 @@ TEST(TidyTest, OnlyOsIncludesSystemHeaders) {
   ExpectNone(NoSystemHeaders(Project()));
 }
 TEST(TidyTest, OnlyOsMakesSystemCalls) { ExpectNone(NoSystemCalls(Project())); }
+TEST(TidyTest, TheLibraryReadsNoEnvironmentVariables) {
+  ExpectNone(NoUnsafeGetenv(Project()));
+}
 TEST(TidyTest, RegionAndPoolKnowNoBacking) {
   ExpectNone(NoBackingNames(Project()));
 }
