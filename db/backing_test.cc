@@ -49,7 +49,7 @@ class LimitTest : public BackingTest {
   // A child without rights that may lock 64 KiB opens the environment.
   absl::Status OpenWithoutRights(
       const std::function<void(EnvOptions&)>& change) const {
-    EXPECT_EQ(::chmod(home_.path().c_str(), 0777), 0);
+    EXPECT_EQ(::chmod(home_.path().c_str(), 01777), 0);
     const std::string text = test::InChild([&]() -> std::string {
       const rlimit limit = {.rlim_cur = 65536, .rlim_max = 65536};
       EXPECT_EQ(::setrlimit(RLIMIT_MEMLOCK, &limit), 0);

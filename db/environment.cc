@@ -56,15 +56,16 @@ absl::Status RepairAtAttach(region::Region& region, Pool& pool) {
 
 }  // namespace
 
-Environment::Environment(std::string home, const EnvOptions& options)
-    : home_(std::move(home)), options_(options) {}
+Environment::Environment(std::string home, const os::FileIdentity& identity,
+                         const EnvOptions& options)
+    : home_(std::move(home)), identity_(identity), options_(options) {}
 
 Environment::~Environment() = default;
 
 absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
     std::string_view home, const EnvOptions& options) {
   MPOOL_RETURN_IF_ERROR(Validate(options));
-  MPOOL_ASSIGN_OR_RETURN(const os::File dir, OpenHome("open", home));
+  MPOOL_ASSIGN_OR_RETURN(os::File dir, OpenHome("open", home));
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, dir.Info());
   std::shared_ptr<Environment> env;
   {
@@ -83,8 +84,9 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
       if (!entered.ok()) homes.abandoned.push_back(std::move(known));
     }
     if (known == nullptr) {
-      std::shared_ptr<Environment> made(new Environment(dir.path(), options));
-      MPOOL_RETURN_IF_ERROR(made->Attach());
+      std::shared_ptr<Environment> made(
+          new Environment(dir.path(), info.identity, options));
+      MPOOL_RETURN_IF_ERROR(made->Attach(std::move(dir)));
       known = std::move(made);
     }
     MPOOL_RETURN_IF_ERROR(known->CheckPanic(options));
@@ -95,9 +97,10 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
   return env;
 }
 
-absl::Status Environment::Attach() {
+absl::Status Environment::Attach(os::File dir) {
   MPOOL_ASSIGN_OR_RETURN(
-      region_, region::Region::Prepare(home_, RegionOptionsFor(options_)));
+      region_,
+      region::Region::Prepare(std::move(dir), RegionOptionsFor(options_)));
   pool_ = std::make_unique<Pool>(*region_);
   region_->set_on_repair([this](const RepairReport& report) {
     for (const RepairReport::Process& process : report.processes) {
@@ -158,8 +161,7 @@ void Environment::TellOrigin() {
                       "; changes that no Sync had made durable are lost"));
 }
 
-// What must not be opened as a page file: the environment's own files, and
-// what has no pages or would not come back from being opened.
+// The environment's own files must not be opened as page files.
 absl::Status Environment::CheckPath(const std::string& path) const {
   const size_t slash = path.rfind('/');
   const absl::StatusOr<std::string> parent =
@@ -172,12 +174,37 @@ absl::Status Environment::CheckPath(const std::string& path) const {
                      ": it belongs to the environment; choose a name that "
                      "does not start with __db."));
   }
-  const absl::StatusOr<os::FileInfo> info = os::InfoAt(region_->home(), path);
-  if (info.ok() && !info->is_regular) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "open file ", path, ": it is not a regular file; name one"));
-  }
   return absl::OkStatus();
+}
+
+absl::StatusOr<os::File> Environment::OpenHomeAgain() const {
+  MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home_));
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, dir.Info());
+  if (info.identity == identity_) return dir;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "use environment ", home_,
+      ": another directory has its name now; put the old one back, or close "
+      "the environment and open it again"));
+}
+
+// `full` is `path` with its links resolved: none is followed after that. A
+// relative path starts at the directory that was opened, which must still have
+// its name, for others find the file by `full`.
+absl::StatusOr<os::File> Environment::OpenPageFile(
+    std::string_view path, const std::string& full,
+    const FileOptions& options) const {
+  const os::File::OpenOptions how = {.mode = options.read_only
+                                                 ? os::File::Mode::kReadOnly
+                                                 : os::File::Mode::kReadWrite,
+                                     .create = options.create,
+                                     .no_follow = true,
+                                     .regular = true,
+                                     .permissions = options.mode};
+  if (path.front() == '/') return os::File::Open(full, how);
+  MPOOL_ASSIGN_OR_RETURN(const os::File dir, OpenHomeAgain());
+  const absl::StatusOr<os::FileInfo> info = os::InfoAt(dir, path);
+  const bool is_link = info.ok() && info->is_link;
+  return is_link ? os::File::Open(full, how) : os::File::OpenAt(dir, path, how);
 }
 
 absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
@@ -196,11 +223,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
         "flushed before its pages; give EnvOptions::log_flush to the first "
         "DbEnv::Open of this process"));
   }
-  absl::StatusOr<os::File> file = os::File::Open(
-      full, {.mode = options.read_only ? os::File::Mode::kReadOnly
-                                       : os::File::Mode::kReadWrite,
-             .create = options.create,
-             .permissions = options.mode});
+  absl::StatusOr<os::File> file = OpenPageFile(path, full, options);
   if (absl::IsNotFound(file.status())) {
     return absl::NotFoundError(absl::StrCat(
         "open file ", full, ": there is no such ",
@@ -358,7 +381,7 @@ absl::StatusOr<Look> LookAt(std::string_view home) {
   MPOOL_ASSIGN_OR_RETURN(look.dir, OpenHome("inspect", home));
   MPOOL_ASSIGN_OR_RETURN(
       region::Inspection inspection,
-      region::InspectRegion(look.dir.path(), Pool::Signature()));
+      region::InspectRegion(look.dir, Pool::Signature()));
   look.region = std::make_unique<region::Region>(
       std::move(inspection.mapping), inspection.fixed);
   look.frames = std::make_unique<FrameTable>(*look.region);
@@ -374,15 +397,16 @@ absl::StatusOr<Look> LookAt(std::string_view home) {
 }
 
 absl::Status RemoveHome(std::string_view home, bool force) {
-  MPOOL_ASSIGN_OR_RETURN(const os::File dir, OpenHome("remove", home));
-  const std::string& path = dir.path();
+  MPOOL_ASSIGN_OR_RETURN(os::File dir, OpenHome("remove", home));
+  const std::string path = dir.path();
+  MPOOL_ASSIGN_OR_RETURN(os::File again, os::File::OpenDirectory(dir));
   MPOOL_ASSIGN_OR_RETURN(region::RegionRemover remover,
-                         region::RegionRemover::Begin(path));
+                         region::RegionRemover::Begin(std::move(again)));
   if (remover.descriptor().has_value() && !force) {
     region::RegionOptions options = RegionOptionsFor({});
     options.create = false;
     MPOOL_ASSIGN_OR_RETURN(std::unique_ptr<region::Region> region,
-                           region::Region::Prepare(path, options));
+                           region::Region::Prepare(std::move(dir), options));
     Pool pool(*region);
     const absl::Status attached = region->Attach(pool, &remover.gate());
     // A region that is not whole has nothing that could be written back.

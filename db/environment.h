@@ -58,18 +58,25 @@ class Environment {
   void Report(Event::Kind kind, std::string message);
 
  private:
-  Environment(std::string home, const EnvOptions& options);
+  Environment(std::string home, const os::FileIdentity& identity,
+              const EnvOptions& options);
 
-  absl::Status Attach();
+  absl::Status Attach(os::File dir);
   absl::Status CheckPanic(const EnvOptions& options);
   void TellOrigin();
   absl::Status CheckPath(const std::string& path) const;
+  // The home, if its path still leads to the directory that was opened.
+  absl::StatusOr<os::File> OpenHomeAgain() const;
+  absl::StatusOr<os::File> OpenPageFile(std::string_view path,
+                                        const std::string& full,
+                                        const FileOptions& options) const;
   std::vector<std::string> Guards(std::optional<uint32_t> file) const;
   absl::Status CheckNoGuardsOn(const OpenedFile& file) const;
   absl::Status CheckNothingOut();
   absl::Status Leave(bool force);
 
   const std::string home_;
+  const os::FileIdentity identity_;
   const EnvOptions options_;
   uint32_t handles_ = 0;  // guarded by the registry
   std::unique_ptr<region::Region> region_;

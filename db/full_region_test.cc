@@ -44,11 +44,12 @@ class Member {
   static absl::StatusOr<std::unique_ptr<Member>> Join(
       const std::string& home, const EnvOptions& options) {
     std::unique_ptr<Member> made(new Member);
-    MPOOL_ASSIGN_OR_RETURN(made->region_,
-                           region::Region::Prepare(
-                               home, internal::RegionOptionsFor(options)));
-    made->pool_ = std::make_unique<internal::Pool>(*made->region_,
-                                                   options.cache_bytes);
+    MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
+    MPOOL_ASSIGN_OR_RETURN(
+        made->region_,
+        region::Region::Prepare(std::move(dir),
+                                internal::RegionOptionsFor(options)));
+    made->pool_ = std::make_unique<internal::Pool>(*made->region_);
     MPOOL_RETURN_IF_ERROR(made->region_->Attach(*made->pool_));
     MPOOL_RETURN_IF_ERROR(made->pool_->Start());
     RepairReport report;

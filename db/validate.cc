@@ -123,10 +123,11 @@ absl::Status Validate(const EnvOptions& options) {
   MPOOL_RETURN_IF_ERROR(CheckBacking(options.backing));
   MPOOL_RETURN_IF_ERROR(CheckKey(options));
   MPOOL_RETURN_IF_ERROR(CheckPolicy(options.policy));
-  if ((options.mode & ~0777) != 0 || (options.mode & 0600) != 0600) {
+  if ((options.mode & ~0775) != 0 || (options.mode & 0600) != 0600) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "EnvOptions::mode is %#o: it must be permission bits that let the "
-        "owner read and write",
+        "owner read and write, and not everybody write; to share it, give it "
+        "to a group (0660)",
         static_cast<unsigned>(options.mode)));
   }
   return absl::OkStatus();

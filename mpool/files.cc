@@ -451,7 +451,8 @@ absl::StatusOr<std::shared_ptr<os::File>> FileTable::ForWriting(
 
 absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry,
                                               const std::string& path) {
-  absl::StatusOr<os::File> file = os::File::Open(path, {});
+  absl::StatusOr<os::File> file =
+      os::File::Open(path, {.no_follow = true, .regular = true});
   if (absl::IsNotFound(file.status())) {
     return absl::NotFoundError(absl::StrCat(
         "write back pages of ", path, ": the file is not there any more; put "

@@ -23,7 +23,8 @@ class TestPool {
     options.policy = policy;
     SizeRegion(cache_bytes, cache_bytes, &options);
     options.signature = Pool::Signature();
-    region_ = *region::Region::Prepare(dir_.path(), options);
+    region_ = *region::Region::Prepare(*os::File::OpenDirectory(dir_.path()),
+                                      options);
     pool_ = std::make_unique<Pool>(*region_);
     if (!region_->Attach(*pool_).ok() || !pool_->Start().ok()) std::abort();
     self_ = *region_->RegisterThread();

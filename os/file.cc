@@ -19,6 +19,7 @@
 #include "os/retry.h"
 #include "os/status.h"
 #include "os/syscalls.h"
+#include "os/trust.h"
 
 namespace mpool::os {
 namespace {
@@ -33,6 +34,7 @@ int OpenFlags(const File::OpenOptions& options) {
   if (options.create) flags |= O_CREAT;
   if (options.exclusive) flags |= O_EXCL;
   if (options.no_follow) flags |= O_NOFOLLOW;
+  if (options.regular) flags |= O_NONBLOCK | O_NOCTTY;
   return flags;
 }
 
@@ -42,7 +44,9 @@ absl::Status OpenError(int error, std::string_view path,
   switch (error) {
     case EACCES:
     case EPERM:
-      advice = "check owner and permissions of it and of its directory";
+      advice =
+          "check owner and permissions of it and of its directory, and "
+          "whether it is immutable (lsattr)";
       break;
     case EMFILE:
       advice = "raise the limit of open files of the process (ulimit -n)";
@@ -58,12 +62,29 @@ absl::Status OpenError(int error, std::string_view path,
       advice = "free space or inodes there, or raise the quota";
       break;
     case ELOOP:
-      advice = "a symbolic link is not allowed here";
+      advice =
+          "a symbolic link is not allowed here; name the file itself, or move "
+          "the link away";
+      break;
+    case EISDIR:
+    case ENXIO:
+      advice = "it is not a regular file; name another, or move it away";
+      break;
+    case ENAMETOOLONG:
+      advice = "use shorter names";
       break;
     default:
       break;
   }
   return ErrnoToStatus(error, what, path, advice);
+}
+
+absl::Status RemoveError(int error, std::string_view path) {
+  std::string_view advice;
+  if (error == EPERM || error == EACCES) {
+    advice = "remove it as its owner; it may be immutable (lsattr)";
+  }
+  return ErrnoToStatus(error, "remove", path, advice);
 }
 
 absl::Status WriteError(int error, std::string_view path) {
@@ -90,10 +111,29 @@ absl::Status CheckSizeLimit(std::string_view what, const std::string& path,
                    "; raise it (ulimit -f, LimitFSIZE= of a service)"));
 }
 
-absl::Status ApplyPermissions(const File& file,
-                              const File::OpenOptions& options) {
+absl::Status GiveToGroup(const File& file, uint32_t group) {
+  constexpr uid_t kSameUser = static_cast<uid_t>(-1);
+  if (RetryEintr([&] {
+        return Sys().fchown(file.fd(), kSameUser, group);
+      }) == 0) {
+    return absl::OkStatus();
+  }
+  return ErrnoToStatus(errno, absl::StrCat("give to group ", group),
+                       file.path(),
+                       "its directory is shared by that group: be a member "
+                       "of it, or choose a mode without rights for a group");
+}
+
+absl::Status CheckOpened(const File& file, const File::OpenOptions& options) {
+  if (options.regular) {
+    MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
+    if (!info.is_regular) return NotRegular(file.path(), info.mode);
+  }
   if (!options.exact_permissions || !options.create || !options.exclusive) {
     return absl::OkStatus();
+  }
+  if (options.group.has_value()) {
+    MPOOL_RETURN_IF_ERROR(GiveToGroup(file, *options.group));
   }
   const mode_t mode = static_cast<mode_t>(options.permissions);
   if (RetryEintr([&] { return Sys().fchmod(file.fd(), mode); }) != 0) {
@@ -119,8 +159,11 @@ FileInfo InfoOf(const struct statx& raw) {
   info.ctime_ns = Nanoseconds(raw.stx_ctime);
   info.mode = raw.stx_mode;
   info.links = raw.stx_nlink;
+  info.user = raw.stx_uid;
+  info.group = raw.stx_gid;
   info.is_regular = S_ISREG(raw.stx_mode);
   info.is_directory = S_ISDIR(raw.stx_mode);
+  info.is_link = S_ISLNK(raw.stx_mode);
   return info;
 }
 
@@ -211,7 +254,7 @@ absl::StatusOr<File> File::Open(std::string_view path,
   });
   if (fd < 0) return OpenError(errno, name);
   File file(fd, std::move(name));
-  MPOOL_RETURN_IF_ERROR(ApplyPermissions(file, options));
+  MPOOL_RETURN_IF_ERROR(CheckOpened(file, options));
   return file;
 }
 
@@ -222,6 +265,14 @@ absl::StatusOr<File> File::OpenDirectory(std::string_view path) {
   });
   if (fd < 0) return OpenError(errno, name);
   return File(fd, std::move(name));
+}
+
+absl::StatusOr<File> File::OpenDirectory(const File& dir) {
+  const int fd = RetryEintr([&] {
+    return Sys().openat(dir.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  });
+  if (fd < 0) return OpenError(errno, dir.path());
+  return File(fd, dir.path());
 }
 
 absl::StatusOr<File> File::Unnamed() {
@@ -242,8 +293,10 @@ absl::StatusOr<File> File::OpenAt(const File& dir, std::string_view name,
   });
   if (fd < 0) return OpenError(errno, path);
   File file(fd, std::move(path));
-  MPOOL_RETURN_IF_ERROR(ApplyPermissions(file, options));
-  return file;
+  const absl::Status fits = CheckOpened(file, options);
+  if (fits.ok()) return file;
+  if (options.exclusive) UnlinkAt(dir, name).IgnoreError();
+  return fits;
 }
 
 absl::StatusOr<File> File::OpenShm(std::string_view name,
@@ -256,8 +309,10 @@ absl::StatusOr<File> File::OpenShm(std::string_view name,
   });
   if (fd < 0) return OpenError(errno, path);
   File file(fd, std::move(path));
-  MPOOL_RETURN_IF_ERROR(ApplyPermissions(file, options));
-  return file;
+  const absl::Status fits = CheckOpened(file, options);
+  if (fits.ok()) return file;
+  if (options.exclusive) UnlinkShm(name).IgnoreError();
+  return fits;
 }
 
 absl::Status File::UnlinkShm(std::string_view name) {
@@ -266,7 +321,7 @@ absl::Status File::UnlinkShm(std::string_view name) {
       errno == ENOENT) {
     return absl::OkStatus();
   }
-  return ErrnoToStatus(errno, "remove", absl::StrCat(kShmDirectory, object));
+  return RemoveError(errno, absl::StrCat(kShmDirectory, object));
 }
 
 File::File(File&& other) noexcept
@@ -418,14 +473,19 @@ void File::Close() {
   if (fd_ >= 0) Sys().close(std::exchange(fd_, -1));
 }
 
+std::string PathBelow(const File& dir, std::string_view name) {
+  if (name.starts_with('/')) return std::string(name);
+  return absl::StrCat(dir.path(), "/", Abs(name));
+}
+
 absl::StatusOr<FileInfo> InfoAt(const File& dir, std::string_view name) {
   const std::string below(name);
   struct statx raw = {};
   if (RetryEintr([&] {
-        return Sys().statx(dir.fd(), below.c_str(), 0, kStatxMask, &raw);
+        return Sys().statx(dir.fd(), below.c_str(), AT_SYMLINK_NOFOLLOW,
+                           kStatxMask, &raw);
       }) != 0) {
-    return ErrnoToStatus(errno, "look at",
-                         absl::StrCat(dir.path(), "/", below));
+    return ErrnoToStatus(errno, "look at", PathBelow(dir, name));
   }
   return InfoOf(raw);
 }
@@ -437,7 +497,7 @@ absl::Status UnlinkAt(const File& dir, std::string_view name) {
       errno == ENOENT) {
     return absl::OkStatus();
   }
-  return ErrnoToStatus(errno, "remove", absl::StrCat(dir.path(), "/", below));
+  return RemoveError(errno, PathBelow(dir, name));
 }
 
 absl::Status RenameAt(const File& dir, std::string_view from,
@@ -458,7 +518,8 @@ absl::StatusOr<std::string> AbsolutePath(std::string_view path) {
   const std::string name(path);
   std::array<char, PATH_MAX> resolved;
   if (Sys().realpath(name.c_str(), resolved.data()) == nullptr) {
-    return ErrnoToStatus(errno, "find the absolute path of", name);
+    return ErrnoToStatus(errno, "find the absolute path of", name,
+                         errno == ENAMETOOLONG ? "use shorter names" : "");
   }
   return std::string(resolved.data());
 }

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,8 +37,11 @@ struct FileInfo {
   uint64_t ctime_ns = 0;
   uint32_t mode = 0;  // with the file type bits
   uint32_t links = 0;
+  uint32_t user = 0;
+  uint32_t group = 0;
   bool is_regular = false;
   bool is_directory = false;
+  bool is_link = false;  // never of an open file
 };
 
 // One piece of a gathered write.
@@ -52,10 +56,14 @@ class File {
     bool create = false;     // O_CREAT
     bool exclusive = false;  // O_EXCL
     bool no_follow = false;  // O_NOFOLLOW
+    // Refuse what is not a regular file, without waiting for it.
+    bool regular = false;
     int permissions = 0600;  // for a created file
     // fchmod a file that this call created, whatever the umask. Only with
     // `exclusive`.
     bool exact_permissions = false;
+    // With exact_permissions: the group that it shall belong to.
+    std::optional<uint32_t> group = std::nullopt;
   };
 
   // An absolute path.
@@ -63,6 +71,8 @@ class File {
                                    const OpenOptions& options);
   // A directory, for OpenAt and the like.
   static absl::StatusOr<File> OpenDirectory(std::string_view path);
+  // One more open of the same directory, whatever is called so by now.
+  static absl::StatusOr<File> OpenDirectory(const File& dir);
   // `name` below the open directory `dir`; the result's path() is
   // dir.path() + "/" + name.
   static absl::StatusOr<File> OpenAt(const File& dir, std::string_view name,
@@ -116,13 +126,16 @@ class File {
   std::string path_;
 };
 
-// The state of `name` below `dir` without opening it; NotFound if absent.
+// The state of `name` below `dir`, or of an absolute `name`, without opening it
+// and without following a link; NotFound if absent.
 absl::StatusOr<FileInfo> InfoAt(const File& dir, std::string_view name);
 // Removes a file below `dir`; Ok if it is not there.
 absl::Status UnlinkAt(const File& dir, std::string_view name);
 // Replaces `to` by `from`, both below `dir`.
 absl::Status RenameAt(const File& dir, std::string_view from,
                       std::string_view to);
+// What an error calls `name` below `dir`, or an absolute name.
+std::string PathBelow(const File& dir, std::string_view name);
 // The path with links resolved, for a path that exists.
 absl::StatusOr<std::string> AbsolutePath(std::string_view path);
 

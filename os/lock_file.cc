@@ -18,6 +18,7 @@
 #include "os/retry.h"
 #include "os/status.h"
 #include "os/syscalls.h"
+#include "os/trust.h"
 
 namespace mpool::os {
 namespace {
@@ -252,14 +253,10 @@ absl::StatusOr<File> LockFile::ReopenDirectory() const {
 absl::StatusOr<File> LockFile::OpenBelow(const File& dir) const {
   if (unnamed_ != nullptr) return OpenUnnamed(File::Mode::kReadWrite);
   while (true) {
-    absl::StatusOr<File> file = File::OpenAt(dir, name_, {.no_follow = true});
+    absl::StatusOr<File> file = OpenOwn(dir, name_, File::Mode::kReadWrite);
     if (!absl::IsNotFound(file.status()) || !create_) return file;
-    file = File::OpenAt(dir, name_,
-                        {.create = true,
-                         .exclusive = true,
-                         .no_follow = true,
-                         .permissions = permissions_,
-                         .exact_permissions = true});
+    MPOOL_ASSIGN_OR_RETURN(const FileInfo info, dir.Info());
+    file = File::OpenAt(dir, name_, NewOwn(info, permissions_));
     if (!absl::IsAlreadyExists(file.status())) return file;
   }
 }
@@ -325,10 +322,8 @@ absl::StatusOr<std::optional<uint64_t>> LockFile::FindHeld(
     }
     constexpr auto kMode = File::Mode::kReadOnly;
     MPOOL_ASSIGN_OR_RETURN(
-        const File file,
-        unnamed_ != nullptr
-            ? OpenUnnamed(kMode)
-            : File::OpenAt(dir, name_, {.mode = kMode, .no_follow = true}));
+        const File file, unnamed_ != nullptr ? OpenUnnamed(kMode)
+                                             : OpenOwn(dir, name_, kMode));
     MPOOL_ASSIGN_OR_RETURN(const auto found, Look(dir, file, first, count));
     if (found.has_value()) return *found;
   }
@@ -372,6 +367,18 @@ absl::StatusOr<ByteLock> ClaimFile(const File& file, uint64_t owner,
   return ByteLock(page);
 }
 
+// Without such locks nobody is seen: the lock file has told that already.
+void MarkMapped(const File& file) {
+  struct flock own = WriteLock(0, 1);
+  own.l_type = F_RDLCK;
+  Sys().fcntl_lock(file.fd(), F_OFD_SETLK, &own);
+}
+
+absl::StatusOr<bool> IsMapped(const File& file) {
+  MPOOL_ASSIGN_OR_RETURN(const auto held, Probe(file, 0, 1));
+  return held.has_value();
+}
+
 absl::StatusOr<bool> ClaimDirectory(const File& dir) {
   // A directory is never open for writing: a read lock, and two that come
   // together may both be refused.
@@ -394,8 +401,7 @@ void UnclaimDirectory(const File& dir) {
 }
 
 absl::StatusOr<bool> IsDirectoryClaimed(const File& dir) {
-  MPOOL_ASSIGN_OR_RETURN(const auto held, Probe(dir, 0, 1));
-  return held.has_value();
+  return IsMapped(dir);
 }
 
 }  // namespace mpool::os

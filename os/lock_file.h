@@ -72,6 +72,11 @@ void UnclaimDirectory(const File& dir);
 // Whether another open says so.
 absl::StatusOr<bool> IsDirectoryClaimed(const File& dir);
 
+// Says that `file` is mapped, as long as a mapping that is made through this
+// open of it is there, in this process or in a forked child; and asks for it.
+void MarkMapped(const File& file);
+absl::StatusOr<bool> IsMapped(const File& file);
+
 // A file of byte locks, known by directory and name. The locks need no fd; one
 // stays open to look at them, so that a process which has no fd left still
 // knows who lives.

@@ -23,19 +23,29 @@ namespace mpool::os {
 
 using MappingOr = absl::StatusOr<std::unique_ptr<Mapping>>;
 
-MappingOr CreatePosixShm(std::string_view name, const MappingOptions& options);
-MappingOr JoinPosixShm(std::string_view name, const MappingOptions& options);
-absl::StatusOr<uint64_t> PosixShmSize(std::string_view name);
+MappingOr CreatePosixShm(const File& dir, std::string_view name,
+                         const MappingOptions& options);
+MappingOr JoinPosixShm(const File& dir, std::string_view name,
+                       const MappingOptions& options);
+absl::Status RemovePosixShm(const File& dir, std::string_view name);
+absl::StatusOr<uint64_t> PosixShmSize(const File& dir, std::string_view name);
+// Those of a home, which begin with `prefix`; removes them if told so.
+std::vector<std::string> PosixShmOf(const File& dir, std::string_view prefix,
+                                    bool remove);
 
 MappingOr CreateFileMapping(const File& dir, std::string_view name,
                             const MappingOptions& options);
 MappingOr JoinFileMapping(const File& dir, std::string_view name,
                           const MappingOptions& options);
+absl::StatusOr<uint64_t> FileMappingSize(const File& dir,
+                                         std::string_view name);
 
 MappingOr CreateSysV(std::string_view name, const MappingOptions& options);
-MappingOr JoinSysV(std::string_view name, const MappingOptions& options);
+MappingOr JoinSysV(const File& dir, std::string_view name,
+                   const MappingOptions& options);
 absl::Status RemoveSysV(std::string_view name);
-absl::StatusOr<uint64_t> SysVSize(std::string_view name);
+absl::StatusOr<bool> IsSysVInUse(const File& dir, std::string_view name);
+absl::StatusOr<uint64_t> SysVSize(const File& dir, std::string_view name);
 // `prefix` is what the names of a home have in common.
 std::string SysVName(std::string_view prefix, uint64_t creation,
                      std::optional<int> key);
@@ -53,6 +63,9 @@ MappingOr CreateHeap(const MappingOptions& options);
 MappingOr CreateAnonymous(const MappingOptions& options);
 MappingOr CreateDevZero(const MappingOptions& options);
 
+// Where the memory lies, anybody may make a file. What others made under a name
+// of ours is neither joined nor removed, see trust.h.
+
 // How a mapped segment is found again, and what to say when it has no room.
 struct SegmentName {
   std::function<absl::StatusOr<File>(const File::OpenOptions&)> open;
@@ -60,10 +73,14 @@ struct SegmentName {
   std::string advice;  // what to do when that is full
 };
 
-// How to open a segment that must not exist yet.
-File::OpenOptions NewSegment(const MappingOptions& options);
 // How to open one that exists.
 File::OpenOptions ExistingSegment(bool read_only);
+
+// The size of a file below `dir`, or of an absolute name, if it is what T2 and
+// T3 of trust.h ask for.
+absl::StatusOr<uint64_t> OwnSize(const File& dir, std::string_view name);
+// What was opened to be joined: T2 and T3 of trust.h.
+absl::Status CheckSegment(const File& dir, const File& file);
 
 // Sizes the new, empty `file`, reserves its blocks and maps it. Leaves the
 // removal after an error to the caller.

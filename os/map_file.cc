@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "os/map_backings.h"
 #include "os/status.h"
+#include "os/trust.h"
 
 namespace mpool::os {
 namespace {
@@ -27,8 +28,10 @@ SegmentName NameOf(const File& dir, std::string_view name) {
 
 MappingOr CreateFileMapping(const File& dir, std::string_view name,
                             const MappingOptions& options) {
-  MPOOL_ASSIGN_OR_RETURN(const File file,
-                         File::OpenAt(dir, name, NewSegment(options)));
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
+  MPOOL_ASSIGN_OR_RETURN(
+      const File file,
+      File::OpenAt(dir, name, NewOwn(home, options.permissions)));
   MappingOr mapping = MapNewSegment(file, NameOf(dir, name), options);
   // The first error says more than one of the removal could.
   if (!mapping.ok()) UnlinkAt(dir, name).IgnoreError();
@@ -40,7 +43,13 @@ MappingOr JoinFileMapping(const File& dir, std::string_view name,
   MPOOL_ASSIGN_OR_RETURN(
       const File file,
       File::OpenAt(dir, name, ExistingSegment(options.read_only)));
+  MPOOL_RETURN_IF_ERROR(CheckSegment(dir, file));
   return MapSegment(file, NameOf(dir, name), options);
+}
+
+absl::StatusOr<uint64_t> FileMappingSize(const File& dir,
+                                         std::string_view name) {
+  return OwnSize(dir, name);
 }
 
 }  // namespace mpool::os

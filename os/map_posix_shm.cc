@@ -2,20 +2,39 @@
 //
 // map_posix_shm.cc - Backing::kPosixShm, memory that shm_open names.
 
+#include <filesystem>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "os/map_backings.h"
 #include "os/status.h"
+#include "os/trust.h"
 
 namespace mpool::os {
 namespace {
+
+// Where glibc and musl keep POSIX shared memory.
+constexpr char kShmDirectory[] = "/dev/shm";
+
+std::string PathOf(std::string_view name) {
+  return absl::StrCat(kShmDirectory, Abs(name));
+}
+
+// Whether there is such an object, and those whom users of `dir` trust made it.
+absl::StatusOr<bool> IsOurs(const File& dir, std::string_view name) {
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
+  const absl::StatusOr<FileInfo> info = InfoAt(dir, PathOf(name));
+  if (absl::IsNotFound(info.status())) return false;
+  MPOOL_RETURN_IF_ERROR(info.status());
+  return CheckOwn(home, *info, PathOf(name)).ok();
+}
 
 SegmentName NameOf(std::string_view name) {
   return {.open =
               [object = std::string(name)](const File::OpenOptions& options) {
                 return File::OpenShm(object, options);
               },
-          .room = "/dev/shm",
+          .room = kShmDirectory,
           .advice =
               "free space there, make it larger (mount -o remount,size=; in a "
               "container --shm-size), ask for a smaller cache, or use "
@@ -24,26 +43,48 @@ SegmentName NameOf(std::string_view name) {
 
 }  // namespace
 
-MappingOr CreatePosixShm(std::string_view name, const MappingOptions& options) {
-  MPOOL_ASSIGN_OR_RETURN(const File file,
-                         File::OpenShm(name, NewSegment(options)));
+MappingOr CreatePosixShm(const File& dir, std::string_view name,
+                         const MappingOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
+  MPOOL_ASSIGN_OR_RETURN(
+      const File file,
+      File::OpenShm(name, NewOwn(home, options.permissions)));
   MappingOr mapping = MapNewSegment(file, NameOf(name), options);
   // The first error says more than one of the removal could.
   if (!mapping.ok()) File::UnlinkShm(name).IgnoreError();
   return mapping;
 }
 
-MappingOr JoinPosixShm(std::string_view name, const MappingOptions& options) {
+MappingOr JoinPosixShm(const File& dir, std::string_view name,
+                       const MappingOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(
       const File file, File::OpenShm(name, ExistingSegment(options.read_only)));
+  MPOOL_RETURN_IF_ERROR(CheckSegment(dir, file));
   return MapSegment(file, NameOf(name), options);
 }
 
-absl::StatusOr<uint64_t> PosixShmSize(std::string_view name) {
-  MPOOL_ASSIGN_OR_RETURN(const File file,
-                         File::OpenShm(name, ExistingSegment(true)));
-  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
-  return info.size_bytes;
+absl::StatusOr<uint64_t> PosixShmSize(const File& dir, std::string_view name) {
+  return OwnSize(dir, PathOf(name));
+}
+
+absl::Status RemovePosixShm(const File& dir, std::string_view name) {
+  MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOurs(dir, name));
+  return ours ? File::UnlinkShm(name) : absl::OkStatus();
+}
+
+std::vector<std::string> PosixShmOf(const File& dir, std::string_view prefix,
+                                    bool remove) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(kShmDirectory, error), end;
+       !error && at != end; at.increment(error)) {
+    const std::string name = "/" + at->path().filename().string();
+    if (!std::string_view(name).substr(1).starts_with(prefix)) continue;
+    if (!IsOurs(dir, name).value_or(false)) continue;
+    if (remove && !File::UnlinkShm(name).ok()) continue;
+    names.push_back(name);
+  }
+  return names;
 }
 
 }  // namespace mpool::os

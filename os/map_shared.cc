@@ -14,9 +14,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "os/lock_file.h"
 #include "os/map_backings.h"
 #include "os/status.h"
 #include "os/syscalls.h"
+#include "os/trust.h"
 
 namespace mpool::os {
 namespace {
@@ -75,17 +77,23 @@ class SharedMapping : public Mapping {
 
 }  // namespace
 
-File::OpenOptions NewSegment(const MappingOptions& options) {
-  return {.create = true,
-          .exclusive = true,
-          .no_follow = true,
-          .permissions = options.permissions,
-          .exact_permissions = true};
-}
-
 File::OpenOptions ExistingSegment(bool read_only) {
   return {.mode = read_only ? File::Mode::kReadOnly : File::Mode::kReadWrite,
-          .no_follow = true};
+          .no_follow = true,
+          .regular = true};
+}
+
+absl::StatusOr<uint64_t> OwnSize(const File& dir, std::string_view name) {
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, InfoAt(dir, name));
+  MPOOL_RETURN_IF_ERROR(CheckOwn(home, info, PathBelow(dir, name)));
+  return info.size_bytes;
+}
+
+absl::Status CheckSegment(const File& dir, const File& file) {
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
+  return CheckOwn(home, info, file.path());
 }
 
 MappingOr MapNewSegment(const File& file, SegmentName name,
@@ -100,10 +108,7 @@ MappingOr MapNewSegment(const File& file, SegmentName name,
 MappingOr MapSegment(const File& file, SegmentName name,
                      const MappingOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
-  if (!info.is_regular) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("map region: ", file.path(), ": is not a regular file"));
-  }
+  if (!options.read_only) MarkMapped(file);
   const int protection = options.read_only ? PROT_READ : PROT_READ | PROT_WRITE;
   MPOOL_ASSIGN_OR_RETURN(
       std::byte * base, MapBytes(options.reserved_bytes, protection, MAP_SHARED,

@@ -32,6 +32,7 @@
 #include "os/map_backings.h"
 #include "os/status.h"
 #include "os/syscalls.h"
+#include "os/trust.h"
 
 namespace mpool::os {
 namespace {
@@ -170,6 +171,16 @@ absl::StatusOr<Segment> Find(std::string_view name) {
   absl::StatusOr<Segment> segment = FindByKey(name);
   if (segment.ok() && segment->name != name) return IsNotThere(name);
   return segment;
+}
+
+// Find of what is to be used. The creator counts, for nobody can change him.
+absl::StatusOr<Segment> FindOwn(const File& dir, std::string_view name) {
+  MPOOL_ASSIGN_OR_RETURN(Segment segment, Find(name));
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
+  const ipc_perm& made_by = segment.state.shm_perm;
+  if (IsTrusted(home, made_by.cuid, made_by.cgid)) return segment;
+  return NotTrusted(home, absl::StrCat("System V ", Abs(name)), made_by.cuid,
+                    made_by.cgid);
 }
 
 absl::Status Discard(const Segment& segment) {
@@ -346,8 +357,9 @@ MappingOr CreateSysVPrivate(std::string_view prefix,
   return mapping;
 }
 
-MappingOr JoinSysV(std::string_view name, const MappingOptions& options) {
-  MPOOL_ASSIGN_OR_RETURN(const Segment segment, Find(name));
+MappingOr JoinSysV(const File& dir, std::string_view name,
+                   const MappingOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(const Segment segment, FindOwn(dir, name));
   if (segment.memory_bytes() != RoundUp(options.reserved_bytes)) {
     return absl::FailedPreconditionError(absl::StrCat(
         "join region: System V ", Abs(name), " has ", segment.memory_bytes(),
@@ -367,8 +379,13 @@ absl::Status RemoveSysV(std::string_view name) {
   return ours ? Discard(*segment) : absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> SysVSize(std::string_view name) {
-  MPOOL_ASSIGN_OR_RETURN(const Segment segment, Find(name));
+absl::StatusOr<bool> IsSysVInUse(const File& dir, std::string_view name) {
+  MPOOL_ASSIGN_OR_RETURN(const Segment segment, FindOwn(dir, name));
+  return segment.state.shm_nattch != 0;
+}
+
+absl::StatusOr<uint64_t> SysVSize(const File& dir, std::string_view name) {
+  MPOOL_ASSIGN_OR_RETURN(const Segment segment, FindOwn(dir, name));
   return segment.memory_bytes();
 }
 

@@ -6,9 +6,11 @@
 #include <sys/mman.h>
 
 #include "absl/strings/str_cat.h"
+#include "os/lock_file.h"
 #include "os/map_backings.h"
 #include "os/status.h"
 #include "os/syscalls.h"
+#include "os/trust.h"
 
 namespace mpool::os {
 namespace {
@@ -108,7 +110,7 @@ absl::StatusOr<std::unique_ptr<Mapping>> CreateMapping(
   writable.read_only = false;
   switch (backing) {
     case Backing::kPosixShm:
-      return CreatePosixShm(name, writable);
+      return CreatePosixShm(dir, name, writable);
     case Backing::kFile:
       return CreateFileMapping(dir, name, writable);
     case Backing::kSysV:
@@ -133,11 +135,11 @@ absl::StatusOr<std::unique_ptr<Mapping>> JoinMapping(
   MPOOL_RETURN_IF_ERROR(CheckOptions(name, options, false));
   switch (backing) {
     case Backing::kPosixShm:
-      return JoinPosixShm(name, options);
+      return JoinPosixShm(dir, name, options);
     case Backing::kFile:
       return JoinFileMapping(dir, name, options);
     case Backing::kSysV:
-      return JoinSysV(name, options);
+      return JoinSysV(dir, name, options);
     case Backing::kAnonymous:
     case Backing::kDevZero:
     case Backing::kHeap:
@@ -151,9 +153,9 @@ absl::Status RemoveMapping(Backing backing, const File& dir,
                            std::string_view name) {
   switch (backing) {
     case Backing::kPosixShm:
-      return File::UnlinkShm(name);
+      return RemovePosixShm(dir, name);
     case Backing::kFile:
-      return UnlinkAt(dir, name);
+      return RemoveOwn(dir, name);
     case Backing::kSysV:
       return RemoveSysV(name);
     case Backing::kAnonymous:
@@ -169,13 +171,11 @@ absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
                                      std::string_view name) {
   switch (backing) {
     case Backing::kPosixShm:
-      return PosixShmSize(name);
-    case Backing::kFile: {
-      MPOOL_ASSIGN_OR_RETURN(const FileInfo info, InfoAt(dir, name));
-      return info.size_bytes;
-    }
+      return PosixShmSize(dir, name);
+    case Backing::kFile:
+      return FileMappingSize(dir, name);
     case Backing::kSysV:
-      return SysVSize(name);
+      return SysVSize(dir, name);
     case Backing::kAnonymous:
     case Backing::kDevZero:
     case Backing::kHeap:
@@ -183,6 +183,17 @@ absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
       return absl::NotFoundError(NoName("find", backing).message());
   }
   return NoBacking(backing);
+}
+
+absl::StatusOr<bool> IsMappingInUse(Backing backing, const File& dir,
+                                    std::string_view name) {
+  if (backing == Backing::kSysV) return IsSysVInUse(dir, name);
+  if (ReachOf(backing) != Reach::kAnyProcess) return NoName("find", backing);
+  const File::OpenOptions how = ExistingSegment(/*read_only=*/true);
+  MPOOL_ASSIGN_OR_RETURN(const File file, backing == Backing::kFile
+                                              ? File::OpenAt(dir, name, how)
+                                              : File::OpenShm(name, how));
+  return IsMapped(file);
 }
 
 constinit uint32_t ForkMarker::zero = 0;

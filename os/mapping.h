@@ -96,13 +96,18 @@ absl::StatusOr<std::unique_ptr<Mapping>> CreateMapping(
 absl::StatusOr<std::unique_ptr<Mapping>> JoinMapping(
     Backing backing, const File& dir, std::string_view name,
     const MappingOptions& options);
-// Ok if it is not there.
+// Ok if it is not there. What others made under the name (see trust.h) is left
+// alone if it lies outside of `dir`, and an error below it.
 absl::Status RemoveMapping(Backing backing, const File& dir,
                            std::string_view name);
 // Every segment that was ever made for the home `dir`; how many there were.
 // REQUIRES: nobody uses the home.
 absl::StatusOr<uint32_t> RemoveStrayMappings(const File& dir);
 bool HasStrayMappings(const File& dir);
+// Whether a process has an existing segment mapped, other than to look at it. A
+// forked child that has it from its parent counts.
+absl::StatusOr<bool> IsMappingInUse(Backing backing, const File& dir,
+                                    std::string_view name);
 // Size of an existing segment; NotFound if there is none.
 absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
                                      std::string_view name);

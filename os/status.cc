@@ -38,6 +38,7 @@ absl::StatusCode CodeOf(int error) {
     case ENOTDIR:
     case EISDIR:
     case ELOOP:
+    case ENXIO:
       return absl::StatusCode::kInvalidArgument;
     case EIO:
       return absl::StatusCode::kDataLoss;

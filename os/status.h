@@ -27,7 +27,7 @@ inline constexpr std::string_view kRaiseAddressSpace =
 // "what: path: <strerror> (errno NAME)", with the errno kept as a payload.
 // ENOENT NotFound; EEXIST AlreadyExists; EACCES, EPERM, EROFS
 // PermissionDenied; ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, EFBIG
-// ResourceExhausted; EINVAL, ENAMETOOLONG, ENOTDIR, EISDIR, ELOOP
+// ResourceExhausted; EINVAL, ENAMETOOLONG, ENOTDIR, EISDIR, ELOOP, ENXIO
 // InvalidArgument; EIO DataLoss; EINTR, EAGAIN Unavailable; others Unknown.
 // `advice` (what to do) is appended after "; " if it is not empty.
 absl::Status ErrnoToStatus(int error, std::string_view what,

@@ -41,6 +41,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Row{ENOTDIR, Code::kInvalidArgument},
                       Row{EISDIR, Code::kInvalidArgument},
                       Row{ELOOP, Code::kInvalidArgument},
+                      Row{ENXIO, Code::kInvalidArgument},
                       Row{EIO, Code::kDataLoss}, Row{EINTR, Code::kUnavailable},
                       Row{EAGAIN, Code::kUnavailable},
                       Row{EBUSY, Code::kUnknown}, Row{9999, Code::kUnknown}));

@@ -71,6 +71,7 @@ constexpr Syscalls kReal = {
     .statx = ::statx,
     .fstatfs = ::fstatfs,
     .fchmod = ::fchmod,
+    .fchown = ::fchown,
     .renameat = ::renameat,
     .unlinkat = ::unlinkat,
     .shm_open = ::shm_open,

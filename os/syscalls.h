@@ -47,6 +47,7 @@ struct Syscalls {
                struct statx* out);
   int (*fstatfs)(int fd, struct statfs* out);
   int (*fchmod)(int fd, mode_t mode);
+  int (*fchown)(int fd, uid_t user, gid_t group);
   int (*renameat)(int from_dir, const char* from, int to_dir, const char* to);
   int (*unlinkat)(int dir, const char* path, int flags);
   int (*shm_open)(const char* name, int flags, mode_t mode);

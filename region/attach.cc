@@ -13,6 +13,7 @@
 #include "os/futex.h"
 #include "os/process.h"
 #include "os/step.h"
+#include "os/trust.h"
 #include "region/region.h"
 
 namespace mpool::region {
@@ -26,14 +27,11 @@ std::span<const std::byte> Bytes(const FixedHeader& fixed) {
 
 absl::Status WriteDescriptor(const os::File& home, const FixedHeader& fixed) {
   MPOOL_RETURN_IF_ERROR(os::UnlinkAt(home, kNewDescriptorName));
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
   MPOOL_ASSIGN_OR_RETURN(
       os::File file,
       os::File::OpenAt(home, kNewDescriptorName,
-                       {.create = true,
-                        .exclusive = true,
-                        .no_follow = true,
-                        .permissions = static_cast<int>(fixed.mode),
-                        .exact_permissions = true}));
+                       os::NewOwn(info, static_cast<int>(fixed.mode))));
   MPOOL_RETURN_IF_ERROR(file.WriteAt(0, Bytes(fixed)));
   MPOOL_RETURN_IF_ERROR(file.WriteAt(sizeof(fixed), Bytes(fixed)));
   MPOOL_STEP("region.create.describe");
@@ -43,22 +41,20 @@ absl::Status WriteDescriptor(const os::File& home, const FixedHeader& fixed) {
   return absl::OkStatus();
 }
 
-// Whether the descriptor was made for this directory, and not copied into it.
-absl::StatusOr<bool> IsOf(const os::File& home,
-                          const FixedHeader& descriptor) {
-  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
-  return descriptor.home_device == info.identity.device &&
-         descriptor.home_inode == info.identity.inode &&
-         descriptor.home_birth_ns == info.identity.birth_ns;
-}
+constexpr std::string_view kUnfinished = "its creation was never finished";
+constexpr std::string_view kCutShort = "its memory is cut short";
+constexpr std::string_view kDamaged = "its header is damaged";
+// How long the kernel may take over the locks of a dead process.
+constexpr absl::Duration kDying = absl::Seconds(2);
 
 // What the descriptor names, and what one that was lost had named; whether
 // there was anything. What another home's descriptor names is not ours.
 absl::StatusOr<bool> RemoveMemory(
     const os::File& home, const std::optional<FixedHeader>& descriptor) {
   if (descriptor.has_value()) {
-    MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOf(home, *descriptor));
-    if (ours) {
+    MPOOL_ASSIGN_OR_RETURN(const std::string_view why,
+                           WhyNotOf(home, *descriptor));
+    if (why.empty()) {
       MPOOL_RETURN_IF_ERROR(
           os::RemoveMapping(static_cast<Backing>(descriptor->backing), home,
                             descriptor->segment));
@@ -88,14 +84,6 @@ absl::Status NoRegion(const os::File& home) {
       "its programs use"));
 }
 
-constexpr std::string_view kUnfinished = "its creation was never finished";
-constexpr std::string_view kCopied =
-    "its descriptor __db.001 is that of another home";
-constexpr std::string_view kCutShort = "its memory is cut short";
-constexpr std::string_view kDamaged = "its header is damaged";
-// How long the kernel may take over the locks of a dead process.
-constexpr absl::Duration kDying = absl::Seconds(2);
-
 // Why nobody can use the region; empty if it is whole. It may be growing: its
 // memory is there first, then size_bytes says so, then heap_end. They are read
 // in the other order, so that each is at least what the one before was.
@@ -108,7 +96,7 @@ absl::StatusOr<std::string_view> WhyUnsound(const RegionHeader& header,
   if (magic != kMagic || fixed == nullptr) return kDamaged;
   if (std::memcmp(fixed->creation_id, descriptor.creation_id,
                   sizeof(fixed->creation_id)) != 0) {
-    return "its memory belongs to another creation";
+    return kOfAnotherCreation;
   }
   const uint64_t heap_end = header.heap_end.load(std::memory_order_acquire);
   const uint64_t end = header.size_bytes.load(std::memory_order_acquire);
@@ -149,9 +137,8 @@ bool IsSealed(const FixedHeader& fixed) {
 
 absl::StatusOr<std::optional<FixedHeader>> ReadDescriptor(
     const os::File& home) {
-  absl::StatusOr<os::File> file = os::File::OpenAt(
-      home, kDescriptorName,
-      {.mode = os::File::Mode::kReadOnly, .no_follow = true});
+  absl::StatusOr<os::File> file =
+      os::OpenOwn(home, kDescriptorName, os::File::Mode::kReadOnly);
   if (absl::IsNotFound(file.status())) return std::nullopt;
   MPOOL_RETURN_IF_ERROR(file.status());
   FixedHeader copies[2];
@@ -182,6 +169,7 @@ absl::Status CheckLayout(const FixedHeader& fixed, uint32_t signature,
 absl::Status Region::Attach(Tenant& tenant, const os::ByteLock* gate) {
   tenant_ = &tenant;
   if (!options_.shared || !options_.named) return AttachUnnamed();
+  MPOOL_RETURN_IF_ERROR(os::CheckDirectory(home_));
   MPOOL_ASSIGN_OR_RETURN(const std::string remote, home_.RemoteFilesystem());
   if (!remote.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -233,6 +221,7 @@ absl::Status Region::AttachShared() {
     return Join(*descriptor, nullptr);
   }
   if (same_boot) {
+    MPOOL_RETURN_IF_ERROR(CheckRegister(home_, *descriptor));
     bool unsound = false;
     const absl::Status status = Join(*descriptor, &unsound);
     if (!unsound) return status;
@@ -270,10 +259,8 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
   fixed.home_device = info.identity.device;
   fixed.home_inode = info.identity.inode;
   fixed.home_birth_ns = info.identity.birth_ns;
-  uint64_t creation = 0;
-  std::memcpy(&creation, fixed.creation_id, sizeof(creation));
   const std::string segment =
-      os::MappingName(options_.backing, info.identity, creation,
+      os::MappingName(options_.backing, info.identity, CreationOf(fixed),
                       options_.sysv_key);
   segment.copy(fixed.segment, sizeof(fixed.segment) - 1);
   Seal(&fixed);
@@ -336,8 +323,9 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
     if (alone) *unsound = true;
     return NotTheSame(home_, *lock_file_, why);
   };
-  MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOf(home_, descriptor));
-  if (!ours) return refuse(kCopied);
+  MPOOL_ASSIGN_OR_RETURN(const std::string_view why_not,
+                         WhyNotOf(home_, descriptor));
+  if (!why_not.empty()) return refuse(why_not);
   const absl::StatusOr<uint64_t> size =
       os::MappingSize(backing, home_, descriptor.segment);
   if (absl::IsNotFound(size.status())) return refuse("its memory is gone");
@@ -400,10 +388,10 @@ bool Region::AwaitNobody() const {
   }
 }
 
-absl::StatusOr<RegionRemover> RegionRemover::Begin(std::string_view home) {
+absl::StatusOr<RegionRemover> RegionRemover::Begin(os::File home) {
   RegionRemover remover;
-  MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
-  remover.home_ = std::make_unique<os::File>(std::move(dir));
+  remover.home_ = std::make_unique<os::File>(std::move(home));
+  MPOOL_RETURN_IF_ERROR(os::CheckDirectory(*remover.home_));
   MPOOL_ASSIGN_OR_RETURN(const bool claimed,
                          os::IsDirectoryClaimed(*remover.home_));
   if (claimed) return InUseUnnamed("remove", *remover.home_);
@@ -427,6 +415,10 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(std::string_view home) {
         " is in use; close every program that has it open"));
   }
   MPOOL_ASSIGN_OR_RETURN(remover.descriptor_, ReadDescriptor(*remover.home_));
+  if (remover.descriptor_.has_value()) {
+    MPOOL_RETURN_IF_ERROR(
+        CheckRegister(*remover.home_, *remover.descriptor_));
+  }
   return remover;
 }
 
@@ -445,9 +437,9 @@ absl::Status RegionRemover::Finish() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Inspection> InspectRegion(std::string_view home,
+absl::StatusOr<Inspection> InspectRegion(const os::File& dir,
                                          uint32_t signature) {
-  MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
+  MPOOL_RETURN_IF_ERROR(os::CheckDirectory(dir));
   MPOOL_ASSIGN_OR_RETURN(const std::optional<FixedHeader> descriptor,
                          ReadDescriptor(dir));
   if (!descriptor.has_value()) {
@@ -470,8 +462,9 @@ absl::StatusOr<Inspection> InspectRegion(std::string_view home,
         "inspect ", dir.path(), ": its region cannot be used: ", os::Abs(why),
         "; DbEnv::Open makes a new one once nobody uses it"));
   };
-  MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOf(dir, *descriptor));
-  if (!ours) return damaged(kCopied);
+  MPOOL_ASSIGN_OR_RETURN(const std::string_view why_not,
+                         WhyNotOf(dir, *descriptor));
+  if (!why_not.empty()) return damaged(why_not);
   const absl::StatusOr<uint64_t> size =
       os::MappingSize(backing, dir, descriptor->segment);
   if (absl::IsNotFound(size.status())) return damaged("its memory is gone");

@@ -95,7 +95,8 @@ TEST_F(AttachTest, ARegionThatGrowsMeanwhileIsJoined) {
     measured = times;
     grower = first.get();
     EXPECT_THAT(
-        InspectRegion(home_.path(), first->region().fixed().signature),
+        InspectRegion(first->region().home(),
+                      first->region().fixed().signature),
         IsOk());
     EXPECT_EQ(grower, nullptr);
   }
@@ -423,7 +424,7 @@ TEST_F(RemoverTest, RefusesWhileAProcessIsAttachedAndTouchesNothing) {
 
 TEST_F(RemoverTest, OneThatComesWhileAnotherIsAtWorkFindsNothingLeft) {
   ASSERT_THAT((*Attachment::Open(home_.path()))->Leave(), IsOk());
-  auto first = *RegionRemover::Begin(home_.path());
+  auto first = *RegionRemover::Begin(*os::File::OpenDirectory(home_.path()));
   test::Child second([&](Channel& parent) {
     os::Sys().fcntl_lock = [](int fd, int command, struct flock* lock) {
       if (command == F_OFD_SETLKW) asked->Say("waiting");

@@ -86,7 +86,8 @@ TEST_F(FlipTest, OfTheMagicWordIsRefusedToo) {
   const auto magic = header.magic.load();
   for (int bit = 0; bit < 8 * static_cast<int>(sizeof(magic)); ++bit) {
     header.magic.store(magic ^ decltype(magic){1} << bit);
-    EXPECT_THAT(InspectRegion(home_.path(), kTestSignature),
+    EXPECT_THAT(InspectRegion(*os::File::OpenDirectory(home_.path()),
+                              kTestSignature),
                 test::Fails(absl::StatusCode::kDataLoss, "header is damaged"))
         << "bit " << bit;
     EXPECT_THAT(Attachment::Open(home_.path()),

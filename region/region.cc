@@ -78,9 +78,8 @@ Region::~Region() {
 }
 
 absl::StatusOr<std::unique_ptr<Region>> Region::Prepare(
-    std::string_view home, const RegionOptions& options) {
-  MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
-  std::unique_ptr<Region> region(new Region(std::move(dir), options));
+    os::File home, const RegionOptions& options) {
+  std::unique_ptr<Region> region(new Region(std::move(home), options));
   MPOOL_RETURN_IF_ERROR(region->marker_.Map());
   return region;
 }

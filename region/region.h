@@ -97,9 +97,10 @@ class Tenant {
 
 class Region : public LifeWatch {
  public:
-  // Makes a region that is not attached yet. `home` is an absolute path.
+  // A region that is not attached yet. `home` has an absolute path; what is
+  // below it is reached through this open of it, whatever has the path by then.
   static absl::StatusOr<std::unique_ptr<Region>> Prepare(
-      std::string_view home, const RegionOptions& options);
+      os::File home, const RegionOptions& options);
   // A region that was mapped for looking only.
   Region(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);
   // Creates, joins or adopts. `tenant` must outlive the attachment.
@@ -384,7 +385,7 @@ void Region::ForEachImage(const ThreadSlot& slot, F&& visit) const {
 class RegionRemover {
  public:
   // FailedPrecondition, naming a slot, if a process is attached.
-  static absl::StatusOr<RegionRemover> Begin(std::string_view home);
+  static absl::StatusOr<RegionRemover> Begin(os::File home);
   // What the home's descriptor says; nullopt if there is none that is sound.
   const std::optional<FixedHeader>& descriptor() const { return descriptor_; }
   const os::ByteLock& gate() const { return gate_; }
@@ -404,9 +405,14 @@ struct Inspection {
   std::unique_ptr<os::Mapping> mapping;
   FixedHeader fixed;
 };
-absl::StatusOr<Inspection> InspectRegion(std::string_view home,
+absl::StatusOr<Inspection> InspectRegion(const os::File& dir,
                                          uint32_t signature);
 
+// FailedPrecondition if the register was made later than the region, and the
+// memory is in use: the first one, with the locks of those inside, was removed.
+// REQUIRES: nobody holds a lock of the register that is there.
+absl::Status CheckRegister(const os::File& home,
+                           const FixedHeader& descriptor);
 // The descriptor of a home; nullopt if the file is absent or not sound.
 absl::StatusOr<std::optional<FixedHeader>> ReadDescriptor(const os::File& home);
 // FailedPrecondition naming both sides, if `fixed` was made by another version
@@ -416,6 +422,14 @@ absl::Status CheckLayout(const FixedHeader& fixed, uint32_t signature,
 // Seals the copy, and tells whether a copy is whole.
 void Seal(FixedHeader* fixed);
 bool IsSealed(const FixedHeader& fixed);
+// What tells one creation of a region from another, in the names of its memory.
+uint64_t CreationOf(const FixedHeader& fixed);
+inline constexpr std::string_view kOfAnotherCreation =
+    "its memory belongs to another creation";
+// Why the descriptor is not one that was made in this directory; empty if it
+// is.
+absl::StatusOr<std::string_view> WhyNotOf(const os::File& home,
+                                          const FixedHeader& descriptor);
 // The copy of a region's header that is whole; nullptr if none is.
 const FixedHeader* SoundCopy(const RegionHeader& header);
 

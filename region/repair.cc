@@ -45,9 +45,13 @@ bool IsOfRepairUnderway(uint32_t thread) {
 }  // namespace
 
 bool Region::IsLocked(uint32_t process) const {
-  // A probe that fails proves nothing.
+  // A probe that fails proves nothing; nor does one of a register that was put
+  // in the place of that with this process's own lock.
   const auto held = lock_file_->FindHeld(process, 1);
-  return !held.ok() || held->has_value();
+  if (!held.ok() || held->has_value()) return true;
+  if (!life_.held() || generation() == 0) return false;
+  const auto own = lock_file_->FindHeld(process_, 1);
+  return !own.ok() || !own->has_value();
 }
 
 // Whether the slot is being repaired by a process that lives.

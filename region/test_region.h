@@ -95,7 +95,9 @@ class Attachment {
       const std::string& home, const RegionOptions& options = TestOptions(),
       const absl::Status& format_error = absl::OkStatus()) {
     auto made = std::make_unique<Attachment>();
-    MPOOL_ASSIGN_OR_RETURN(made->region_, Region::Prepare(home, options));
+    MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
+    MPOOL_ASSIGN_OR_RETURN(made->region_,
+                           Region::Prepare(std::move(dir), options));
     made->tenant_ = std::make_unique<TestTenant>(*made->region_);
     made->tenant_->set_format_error(format_error);
     made->region_->set_on_repair([at = made.get()](const RepairReport& report) {
@@ -159,7 +161,9 @@ class Attachment {
 
 // Removes the region of a home that nobody is attached to.
 inline absl::Status RemoveRegion(const std::string& home) {
-  MPOOL_ASSIGN_OR_RETURN(RegionRemover remover, RegionRemover::Begin(home));
+  MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
+  MPOOL_ASSIGN_OR_RETURN(RegionRemover remover,
+                         RegionRemover::Begin(std::move(dir)));
   return remover.Finish();
 }
 

@@ -57,7 +57,9 @@ struct EnvOptions {
   // follows from the home.
   std::optional<int> sysv_key = {};
   // Permission bits of the region's files, applied whatever the umask. Memory
-  // that lets others in whom they do not is refused.
+  // that lets others in whom they do not is refused. Bits for a group (0660)
+  // are for that of the home, if the home lets its group write; bits that let
+  // everybody write are refused.
   int mode = 0600;
   // Map every page of the region at open, and not when it is first touched.
   bool prefault = false;

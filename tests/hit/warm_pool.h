@@ -29,7 +29,8 @@ class WarmPool {
     options.policy = EnvOptions().policy;
     SizeRegion(kCacheBytes, kCacheBytes, &options);
     options.signature = Pool::Signature();
-    region_ = *region::Region::Prepare(home_, options);
+    region_ = *region::Region::Prepare(*os::File::OpenDirectory(home_),
+                                      options);
     pool_ = std::make_unique<Pool>(*region_);
     if (!region_->Attach(*pool_).ok() || !pool_->Start().ok()) abort();
     const std::string path = home_ + "/pages";
@@ -49,7 +50,8 @@ class WarmPool {
     if (!pool_->CloseFile(file_).ok()) abort();
     pool_->Stop();
     region_->Leave(os::ByteLock());
-    auto remover = region::RegionRemover::Begin(home_);
+    auto remover = region::RegionRemover::Begin(
+        *os::File::OpenDirectory(home_));
     if (!remover.ok() || !remover->Finish().ok()) abort();
     unlink((home_ + "/pages").c_str());
     rmdir(home_.c_str());

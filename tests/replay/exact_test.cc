@@ -76,7 +76,8 @@ class OnePool {
     options.policy = policy;
     SizeRegion(cache_bytes, cache_bytes, &options);
     options.signature = Pool::Signature();
-    region_ = *region::Region::Prepare(home_, options);
+    region_ = *region::Region::Prepare(*os::File::OpenDirectory(home_),
+                                      options);
     pool_ = std::make_unique<Pool>(*region_);
     EXPECT_TRUE(region_->Attach(*pool_).ok());
     EXPECT_TRUE(pool_->Start().ok());

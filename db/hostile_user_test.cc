@@ -1,0 +1,404 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// hostile_user_test.cc - other users, who put things where the environment will
+// look, or share it with their group; mounts and flags that are in the way.
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/shm.h>
+
+#include "db/test_hostile.h"
+#include "os/test_backings.h"
+
+namespace mpool {
+namespace {
+
+namespace fs = std::filesystem;
+
+using absl::StatusCode;
+using test::Fails;
+using test::GetText;
+using test::IsOk;
+using test::PutText;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Without root nobody can become another user: then that is what is seen.
+#define MPOOL_NEEDS_USERS()                                          \
+  if (!IsRoot()) {                                                   \
+    EXPECT_EQ(As(kAlice, {}, [] { return std::string("became"); }),  \
+              "cannot become another user");                         \
+    return;                                                          \
+  }
+
+class HostileUserTest : public HostileTest {
+ protected:
+  std::string Descriptor() const { return home_.Below("__db.001"); }
+  region::FixedHeader Described() const {
+    return **region::ReadDescriptor(*os::File::OpenDirectory(home_.path()));
+  }
+  // Both copies, sealed.
+  void Describe(region::FixedHeader fixed) const {
+    region::Seal(&fixed);
+    const std::string copy(reinterpret_cast<const char*>(&fixed),
+                           sizeof(fixed));
+    test::Overwrite(Descriptor(), 0, copy + copy);
+  }
+};
+
+TEST_F(HostileUserTest, FilesOfOthersInAStickyHomeAreRefusedUntilTheyAreGone) {
+  MPOOL_NEEDS_USERS();
+  ASSERT_EQ(::chmod(home_.path().c_str(), 01777), 0);
+  const std::string path = home_.Below("__db.register");
+  ASSERT_EQ(As(kAlice, {}, [&] {
+              test::MakeFile(path, "");
+              EXPECT_EQ(::chmod(path.c_str(), 0666), 0);
+              return std::string("planted");
+            }),
+            "planted");
+  EXPECT_EQ(As(kBob, {}, [&] {
+              const auto opened = Open(Backing::kFile);
+              EXPECT_THAT(opened, Fails(StatusCode::kFailedPrecondition, path,
+                                        "user 61001", "remove it"));
+              return opened.status().ok() ? std::string("joined") : "refused";
+            }),
+            "refused");
+  fs::remove(path);
+  EXPECT_EQ(As(kBob, {},
+               [&] { return Open(Backing::kFile)->Close().ToString(); }),
+            "OK");
+  // Whose it is now is Bob's own affair.
+  EXPECT_THAT(
+      As(kAlice, {}, [&] { return Open(Backing::kFile).status().ToString(); }),
+      HasSubstr("PERMISSION_DENIED"));
+  EXPECT_THAT(Open(Backing::kFile), Fails(StatusCode::kFailedPrecondition, path,
+                                          "user 61002"));
+  EXPECT_EQ(As(kBob, {}, [&] {
+              return DbEnv::Remove(home_.path()).ToString();
+            }),
+            "OK");
+}
+
+struct Sharing {
+  const char* name;
+  Backing backing;
+  mode_t home_mode;
+};
+class GroupTest : public HostileUserTest,
+                  public ::testing::WithParamInterface<Sharing> {
+ protected:
+  EnvOptions Options() const {
+    EnvOptions options = test::SmallEnv(GetParam().backing);
+    options.mode = 0660;
+    return options;
+  }
+  FileOptions ForGroup() const { return {.create = true, .mode = 0660}; }
+  absl::StatusOr<std::unique_ptr<DbEnv>> OpenShared() const {
+    return DbEnv::Open(home_.path(), Options());
+  }
+};
+INSTANTIATE_TEST_SUITE_P(
+    Shared, GroupTest,
+    ::testing::Values(Sharing{"ShmWithSetGroupId", Backing::kPosixShm, 02770},
+                      Sharing{"Shm", Backing::kPosixShm, 0770},
+                      Sharing{"FileWithSetGroupId", Backing::kFile, 02770},
+                      Sharing{"File", Backing::kFile, 0770}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+// Owned by neither of them.
+TEST_P(GroupTest, ItsMembersShareAnEnvironmentAndOthersAreKeptOut) {
+  MPOOL_NEEDS_USERS();
+  ASSERT_EQ(::chown(home_.path().c_str(), kBob + 1, kTeam), 0);
+  ASSERT_EQ(::chmod(home_.path().c_str(), GetParam().home_mode), 0);
+  const auto put = [&](PageNo page, const std::string& text) {
+    const os::ScopedUmask umask(0007);
+    auto env = OpenShared();
+    if (!env.ok()) return env.status().ToString();
+    auto file = (*env)->OpenFile("pages.db", ForGroup());
+    if (!file.ok()) return file.status().ToString();
+    // Of a page file the user himself takes care.
+    static_cast<void>(::chown(home_.Below("pages.db").c_str(), -1u, kTeam));
+    EXPECT_THAT(PutText(**file, page, text), IsOk());
+    EXPECT_EQ(GetText(**file, 0), "alice");
+    EXPECT_THAT((*file)->Close(), IsOk());
+    return (*env)->Close().ToString();
+  };
+  EXPECT_EQ(As(kAlice, {kTeam}, [&] { return put(0, "alice"); }), "OK");
+  EXPECT_EQ(As(kBob, {kTeam}, [&] { return put(1, "bob"); }), "OK");
+  EXPECT_EQ(As(kAlice, {kTeam}, [&] { return put(2, "again"); }), "OK");
+  EXPECT_THAT(As(kBob + 2, {}, [&] { return put(3, "carol"); }),
+              HasSubstr("PERMISSION_DENIED"));
+  const EnvStats stats = *DbEnv::Inspect(home_.path());
+  EXPECT_EQ(stats.adoptions, 2u);
+}
+
+TEST_F(HostileUserTest, AMemberWhoseFilesAreOfAnotherGroupIsRefusedWithAdvice) {
+  MPOOL_NEEDS_USERS();
+  ASSERT_EQ(::chown(home_.path().c_str(), kBob + 1, kTeam), 0);
+  ASSERT_EQ(::chmod(home_.path().c_str(), 0770), 0);
+  // Mode 0600 is for Alice alone: her group is her own.
+  const std::string memory = As(kAlice, {kTeam}, [&] {
+    EXPECT_THAT(DbEnv::Open(home_.path(), test::SmallEnv()), IsOk());
+    return SegmentPath();
+  });
+  EXPECT_THAT(Open(Backing::kPosixShm),
+              Fails(StatusCode::kFailedPrecondition, "__db.register",
+                    "user 61001", "group 61001", "chmod 2770"));
+  for (const std::string& name : {home_.Below("__db.register"),
+                                  home_.Below("__db.001"), memory}) {
+    EXPECT_TRUE(fs::remove(name)) << name;
+  }
+}
+
+// The name is known only to those who may read the descriptor; if all of the
+// memory's own is gone, another may still take it.
+TEST_F(HostileUserTest, MemoryThatAnotherMadeIsNeitherJoinedNorRemoved) {
+  MPOOL_NEEDS_USERS();
+  ASSERT_EQ(UseAs(Backing::kPosixShm), "OK");
+  const std::string path = SegmentPath();
+  const auto size = static_cast<off_t>(fs::file_size(path));
+  fs::remove(path);
+  ASSERT_EQ(As(kAlice, {}, [&] {
+              test::MakeFile(path, "");
+              test::SetSize(path, static_cast<uint64_t>(size));
+              EXPECT_EQ(::chmod(path.c_str(), 0666), 0);
+              return std::string("squatted");
+            }),
+            "squatted");
+  const auto refused = Fails(StatusCode::kFailedPrecondition, path,
+                             "user 61001", "remove it");
+  EXPECT_THAT(Open(Backing::kPosixShm), refused);
+  EXPECT_THAT(DbEnv::Inspect(home_.path()), refused);
+  EXPECT_THAT(DbEnv::Remove(home_.path()), refused);
+  EXPECT_THAT(DbEnv::Remove(home_.path(), true), IsOk());
+  EXPECT_TRUE(fs::exists(path));
+  auto both = *Open(Backing::kPosixShm);
+  EXPECT_EQ(both.env->Stats().origin, Origin::kNew);
+  EXPECT_TRUE(fs::exists(path));
+  fs::remove(path);
+}
+
+// Their prefix follows from the home, and anybody may make files there.
+TEST_F(HostileUserTest, SquattersInDevShmHinderNobodyAndAreLeftAlone) {
+  MPOOL_NEEDS_USERS();
+  const os::FileIdentity home =
+      os::File::OpenDirectory(home_.path())->Info()->identity;
+  const std::string squat =
+      "/dev/shm" + os::MappingName(Backing::kPosixShm, home, 1);
+  ASSERT_EQ(As(kAlice, {}, [&] {
+              test::MakeFile(squat, "squat");
+              fs::create_directory(squat + ".d");
+              EXPECT_EQ(::mkfifo((squat + ".f").c_str(), 0666), 0);
+              return std::string("squatted");
+            }),
+            "squatted");
+  ASSERT_EQ(::chown(home_.path().c_str(), kBob, kBob), 0);
+  EXPECT_EQ(As(kBob, {}, [&] {
+              auto both = *Open(Backing::kPosixShm);
+              EXPECT_EQ(both.env->Stats().origin, Origin::kNew);
+              EXPECT_THAT(both.Close(), IsOk());
+              return DbEnv::Remove(home_.path()).ToString();
+            }),
+            "OK");
+  EXPECT_FALSE(os::HasStrayMappings(*os::File::OpenDirectory(home_.path())));
+  for (const char* end : {"", ".d", ".f"}) {
+    EXPECT_TRUE(fs::exists(squat + end)) << end;
+    fs::remove(squat + end);
+  }
+}
+
+TEST_F(HostileUserTest, ASystemVSegmentThatAnotherMadeIsNotJoined) {
+  MPOOL_NEEDS_USERS();
+  ASSERT_EQ(UseAs(Backing::kSysV), "OK");
+  const std::string name = Described().segment;
+  const os::IpcsLine line = os::IpcsOf(name);
+  ASSERT_EQ(::shmctl(line.id, IPC_RMID, nullptr), 0);
+  ASSERT_EQ(As(kAlice, {}, [&] {
+              const int id = ::shmget(static_cast<key_t>(line.key), line.size,
+                                      IPC_CREAT | IPC_EXCL | 0666);
+              char* base = static_cast<char*>(::shmat(id, nullptr, 0));
+              name.copy(base + line.size / 4096 * 4096, name.size());
+              return std::string(id < 0 ? "failed" : "squatted");
+            }),
+            "squatted");
+  const auto refused = Fails(StatusCode::kFailedPrecondition, name,
+                             "user 61001");
+  EXPECT_THAT(Open(Backing::kSysV), refused);
+  EXPECT_THAT(DbEnv::Inspect(home_.path()), refused);
+  ASSERT_EQ(::shmctl(os::IpcsOf(name).id, IPC_RMID, nullptr), 0);
+  auto both = *Open(Backing::kSysV);
+  EXPECT_EQ(both.env->Stats().origin, Origin::kLost);
+  EXPECT_EQ(GetText(*both.file, 0), "put");
+}
+
+// Root looks after the home of a user who wrote other names into it.
+TEST_F(HostileUserTest, ADescriptorLeadsToNoMemoryButItsOwn) {
+  for (const Backing backing : {Backing::kFile, Backing::kPosixShm}) {
+    const std::string other = absl::StrCat("/mpool-not-yours-", ::getpid());
+    const std::string name =
+        backing == Backing::kFile
+            ? "../" + fs::path(outside_.path()).filename().string() + "/victim"
+            : other;
+    test::MakeFile("/dev/shm" + other, "precious");
+    for (const bool force : {false, true}) {
+      ASSERT_EQ(UseAs(backing), "OK");
+      auto forged = Described();
+      std::memset(forged.segment, 0, sizeof(forged.segment));
+      name.copy(forged.segment, sizeof(forged.segment) - 1);
+      Describe(forged);
+      EXPECT_THAT(DbEnv::Inspect(home_.path()),
+                  Fails(StatusCode::kDataLoss, "another creation"));
+      EXPECT_THAT(DbEnv::Remove(home_.path(), force), IsOk());
+      EXPECT_EQ(test::BytesOf("/dev/shm" + other), "precious");
+      EXPECT_EQ(test::BytesOf(victim()), "precious");
+    }
+    ASSERT_EQ(UseAs(backing), "OK");
+    auto forged = Described();
+    std::memset(forged.segment, 0, sizeof(forged.segment));
+    name.copy(forged.segment, sizeof(forged.segment) - 1);
+    Describe(forged);
+    auto both = *Open(backing);
+    EXPECT_EQ(both.env->Stats().origin, Origin::kLost);
+    EXPECT_THAT(both.Close(), IsOk());
+    EXPECT_EQ(test::BytesOf("/dev/shm" + other), "precious");
+    EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
+    fs::remove("/dev/shm" + other);
+  }
+}
+
+TEST_F(HostileUserTest, AReadOnlyMountIsRefusedAndCanBeInspected) {
+  ASSERT_EQ(UseAs(Backing::kFile), "OK");
+  const auto before = test::FilesIn(home_.path());
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              EXPECT_THAT(test::EnterOwnMounts(), IsOk());
+              const char* home = home_.path().c_str();
+              EXPECT_EQ(::mount(home, home, nullptr, MS_BIND, nullptr), 0);
+              EXPECT_EQ(::mount(home, home, nullptr,
+                                MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr),
+                        0);
+              EXPECT_THAT(Open(Backing::kFile),
+                          Fails(StatusCode::kPermissionDenied, home_.path(),
+                                "EROFS", "mounted writable"));
+              EXPECT_THAT(DbEnv::Remove(home_.path()),
+                          Fails(StatusCode::kPermissionDenied, "EROFS"));
+              EXPECT_THAT(DbEnv::Inspect(home_.path()), IsOk());
+              return "done";
+            }),
+            "done");
+  EXPECT_EQ(test::FilesIn(home_.path()), before);
+  EXPECT_EQ(GetText(*Open(Backing::kFile)->file, 0), "put");
+}
+
+TEST_F(HostileUserTest, AMountWithoutExecSuidAndDevicesIsAsGoodAsAny) {
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              EXPECT_THAT(test::EnterOwnMounts(), IsOk());
+              EXPECT_EQ(::mount("tmpfs", home_.path().c_str(), "tmpfs",
+                                MS_NOEXEC | MS_NOSUID | MS_NODEV, "size=64m"),
+                        0);
+              for (const Backing backing : os::kSharedBackings) {
+                auto both = Open(backing);
+                EXPECT_THAT(both, IsOk());
+                EXPECT_THAT(PutText(*both->file, 0, "put"), IsOk());
+                EXPECT_THAT(both->file->Sync(), IsOk());
+                EXPECT_THAT(both->Close(), IsOk());
+                EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
+              }
+              return "done";
+            }),
+            "done");
+  EXPECT_THAT(test::AllOf(home_.path()), IsEmpty());
+}
+
+TEST_F(HostileUserTest, TwoMountsOfOneDirectoryAreOneEnvironment) {
+  const test::TempHome mounted;
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              EXPECT_THAT(test::EnterOwnMounts(), IsOk());
+              EXPECT_EQ(::mount(home_.path().c_str(), mounted.path().c_str(),
+                                nullptr, MS_BIND, nullptr),
+                        0);
+              auto here = *Open(Backing::kPosixShm);
+              EXPECT_THAT(PutText(*here.file, 0, "here"), IsOk());
+              // A handle more in this process, an attachment in another.
+              auto there = *test::OpenBoth(mounted.path());
+              EXPECT_EQ(there.env->Stats().processes, 1u);
+              EXPECT_EQ(GetText(*there.file, 0), "here");
+              EXPECT_EQ(test::InChild([&] {
+                          auto third = *test::OpenBoth(mounted.path());
+                          EXPECT_EQ(third.env->Stats().processes, 2u);
+                          EXPECT_EQ(third.env->Stats().files, 1u);
+                          EXPECT_EQ(GetText(*third.file, 0), "here");
+                          return third.Close().ToString();
+                        }),
+                        "OK");
+              EXPECT_THAT(there.Close(), IsOk());
+              return here.Close().ToString();
+            }),
+            "OK");
+  EXPECT_THAT(test::FilesIn(mounted.path()), IsEmpty());
+}
+
+class ImmutableTest : public HostileUserTest,
+                      public ::testing::WithParamInterface<const char*> {
+ protected:
+  bool SetImmutable(const std::string& path, bool immutable) const {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    int flags = 0;
+    EXPECT_EQ(::ioctl(fd, FS_IOC_GETFLAGS, &flags), 0) << path;
+    flags = immutable ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+    const bool done = ::ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+    ::close(fd);
+    return done;
+  }
+};
+std::string NameOf(const ::testing::TestParamInfo<const char*>& test) {
+  constexpr const char* kNames[] = {"Descriptor", "Register", "Segment",
+                                    "Home"};
+  return kNames[test.index];
+}
+INSTANTIATE_TEST_SUITE_P(
+    Files, ImmutableTest,
+    ::testing::Values("__db.001", "__db.register", "__db.002", "."),
+    NameOf);
+
+TEST_P(ImmutableTest, AnImmutableFileIsAnErrorThatNamesItUntilItIsNot) {
+  ASSERT_EQ(UseAs(Backing::kFile), "OK");
+  const std::string path = home_.Below(GetParam());
+  if (!SetImmutable(path, true)) {
+    EXPECT_FALSE(IsRoot());
+    return;
+  }
+  const auto before = test::FilesIn(home_.path());
+  const absl::Status opened = Open(Backing::kFile).status();
+  const absl::Status removed = DbEnv::Remove(home_.path(), true);
+  EXPECT_EQ(test::FilesIn(home_.path()).size(),
+            removed.ok() ? 0u : test::FilesIn(home_.path()).size());
+  ASSERT_TRUE(SetImmutable(path, false));
+  // Descriptor and home are only read by who joins.
+  if (std::string_view(GetParam()) == "__db.register" ||
+      std::string_view(GetParam()) == "__db.002") {
+    EXPECT_THAT(opened, Fails(StatusCode::kPermissionDenied, path, "EPERM",
+                              "immutable"));
+    EXPECT_EQ(test::FilesIn(home_.path()), before);
+  } else {
+    EXPECT_THAT(opened, IsOk());
+  }
+  EXPECT_THAT(removed, Fails(StatusCode::kPermissionDenied, home_.path(),
+                             "EPERM", "immutable"));
+  auto both = Open(Backing::kFile);
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(GetText(*both->file, 0), "put");
+}
+
+TEST_F(HostileUserTest, ALockFileThatTheDeadLeftIsUsedAgain) {
+  test::MakeFile(home_.Below("__db.register"), "");
+  ASSERT_EQ(::chmod(home_.Below("__db.register").c_str(), 0600), 0);
+  auto both = *Open(Backing::kFile);
+  EXPECT_EQ(both.env->Stats().origin, Origin::kNew);
+  EXPECT_EQ(both.env->Stats().processes, 1u);
+}
+
+}  // namespace
+}  // namespace mpool

@@ -1,0 +1,129 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "os/trust.h"
+
+#include <sys/stat.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "os/status.h"
+#include "os/syscalls.h"
+
+namespace mpool::os {
+
+absl::Status CheckDirectory(const File& dir) {
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, dir.Info());
+  if ((info.mode & S_IWOTH) == 0 || (info.mode & S_ISVTX) != 0) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "use directory %s: everybody may write to it (mode %#o), and so replace "
+      "the files of others; use a directory below it (mode 0700, or 2770 for "
+      "a group), take the right away (chmod o-w) or set the sticky bit "
+      "(chmod +t)",
+      dir.path(), info.mode & 07777));
+}
+
+namespace {
+
+bool IsSharedByGroup(const FileInfo& dir) {
+  return (dir.mode & S_IWGRP) != 0 && (dir.mode & S_IWOTH) == 0;
+}
+
+}  // namespace
+
+bool IsTrusted(const FileInfo& dir, uint32_t user, uint32_t group) {
+  constexpr uint32_t kRoot = 0;
+  if (user == Sys().geteuid() || user == kRoot || user == dir.user) return true;
+  return IsSharedByGroup(dir) && group == dir.group;
+}
+
+absl::Status NotTrusted(const FileInfo& dir, std::string_view path,
+                        uint32_t user, uint32_t group) {
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "use %s: it belongs to user %u, group %u; of an environment are only "
+      "files of user %u, of root, or of its directory's owner, user %u (or of "
+      "its group %u, where the mode lets that group write but not everybody); "
+      "remove it if it is not yours, or share the directory by a group "
+      "(chmod 2770)",
+      Abs(path), user, group, Sys().geteuid(), dir.user, dir.group));
+}
+
+absl::Status NotRegular(std::string_view path, uint32_t mode) {
+  std::string_view kind = "of an unknown kind";
+  switch (mode & S_IFMT) {
+    case S_IFIFO:
+      kind = "a FIFO";
+      break;
+    case S_IFCHR:
+    case S_IFBLK:
+      kind = "a device";
+      break;
+    case S_IFDIR:
+      kind = "a directory";
+      break;
+    case S_IFSOCK:
+      kind = "a socket";
+      break;
+    case S_IFLNK:
+      kind = "a symbolic link";
+      break;
+    default:
+      break;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("open ", Abs(path), ": it is ", Abs(kind),
+                   " and not a regular file; name another, or move it away"));
+}
+
+absl::Status CheckOwn(const FileInfo& dir, const FileInfo& file,
+                      std::string_view path) {
+  if (!file.is_regular) return NotRegular(path, file.mode);
+  if (file.links > 1) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "use ", Abs(path), ": it has ", file.links - 1,
+        " other names (hard links): it may be somebody's data; find them with "
+        "find -samefile, and remove this name or the others"));
+  }
+  if (IsTrusted(dir, file.user, file.group)) return absl::OkStatus();
+  return NotTrusted(dir, path, file.user, file.group);
+}
+
+absl::StatusOr<File> OpenOwn(const File& dir, std::string_view name,
+                             File::Mode mode) {
+  MPOOL_ASSIGN_OR_RETURN(
+      File file,
+      File::OpenAt(dir, name,
+                   {.mode = mode, .no_follow = true, .regular = true}));
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo dir_info, dir.Info());
+  MPOOL_RETURN_IF_ERROR(CheckOwn(dir_info, info, file.path()));
+  if ((info.mode & S_IWOTH) == 0) return file;
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "use %s: everybody may write to it (mode %#o); take the right away "
+      "(chmod o-w), if nobody has used it",
+      file.path(), info.mode & 07777));
+}
+
+File::OpenOptions NewOwn(const FileInfo& dir, int permissions) {
+  File::OpenOptions options = {.create = true,
+                               .exclusive = true,
+                               .no_follow = true,
+                               .permissions = permissions,
+                               .exact_permissions = true};
+  if ((permissions & S_IRWXG) != 0 && IsSharedByGroup(dir)) {
+    options.group = dir.group;
+  }
+  return options;
+}
+
+absl::Status RemoveOwn(const File& dir, std::string_view name) {
+  const absl::StatusOr<FileInfo> info = InfoAt(dir, name);
+  if (absl::IsNotFound(info.status())) return absl::OkStatus();
+  MPOOL_RETURN_IF_ERROR(info.status());
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo dir_info, dir.Info());
+  MPOOL_RETURN_IF_ERROR(CheckOwn(dir_info, *info, PathBelow(dir, name)));
+  return UnlinkAt(dir, name);
+}
+
+}  // namespace mpool::os

@@ -1,0 +1,64 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// belongs.cc - whether descriptor, memory and register belong together.
+
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "os/status.h"
+#include "region/region.h"
+
+namespace mpool::region {
+
+uint64_t CreationOf(const FixedHeader& fixed) {
+  uint64_t creation = 0;
+  std::memcpy(&creation, fixed.creation_id, sizeof(creation));
+  return creation;
+}
+
+// Memory is used and removed under no name but the one that follows from
+// home and creation, whatever name the descriptor gives.
+absl::StatusOr<std::string_view> WhyNotOf(const os::File& home,
+                                          const FixedHeader& descriptor) {
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
+  if (descriptor.home_device != info.identity.device ||
+      descriptor.home_inode != info.identity.inode ||
+      descriptor.home_birth_ns != info.identity.birth_ns) {
+    return "its descriptor __db.001 is that of another home";
+  }
+  // The key of System V memory may have been chosen, and stands first in its
+  // name; what carries another name behind its bytes is not used either.
+  const auto backing = static_cast<Backing>(descriptor.backing);
+  std::optional<int> key;
+  if (backing == Backing::kSysV) {
+    key = static_cast<int>(std::strtoul(descriptor.segment, nullptr, 16));
+  }
+  const std::string segment =
+      os::MappingName(backing, info.identity, CreationOf(descriptor), key);
+  return segment == descriptor.segment ? "" : kOfAnotherCreation;
+}
+
+// Times of birth tell, where the file system keeps them; a file that is renamed
+// keeps its own.
+absl::Status CheckRegister(const os::File& home,
+                           const FixedHeader& descriptor) {
+  const auto locks = os::InfoAt(home, kRegisterName);
+  const auto described = os::InfoAt(home, kDescriptorName);
+  const auto why_not = WhyNotOf(home, descriptor);
+  if (!locks.ok() || !described.ok() || !why_not.ok() || !why_not->empty() ||
+      described->identity.birth_ns == 0 ||
+      locks->identity.birth_ns <= described->identity.birth_ns) {
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<bool> in_use = os::IsMappingInUse(
+      static_cast<Backing>(descriptor.backing), home, descriptor.segment);
+  if (!in_use.value_or(false)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "join region of ", home.path(), ": its lock file ", kRegisterName,
+      " was removed while processes were inside, who still have its memory: "
+      "let them close, or end them, and try again"));
+}
+
+}  // namespace mpool::region
