@@ -73,7 +73,6 @@ void Pool::Adopt(const region::Thread& self, region::Reachable* reached,
   files_.Adopt(reached, report);
   MPOOL_STEP("mpool.adopt.files");
   pool.resizer.store(0);
-  pool.balancer.store(0);
   frames_.RebuildRings();
   MPOOL_STEP("mpool.adopt.places");
   FrameSet unnamed;

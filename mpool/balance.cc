@@ -11,12 +11,13 @@
 // whose frames are all held, takes one at once. The last extent of a size that
 // has open files stays.
 //
+// Nobody waits for one who takes frames: an extent that has a frame in flight
+// is not chosen.
 // Crash: frames that were taken are LOADING in a dead thread's name, as those
-// of any loader; the claim goes with the dead.
+// of any loader.
 
 #include <algorithm>
 
-#include "absl/cleanup/cleanup.h"
 #include "mpool/frame_set.h"
 #include "mpool/pool.h"
 #include "os/step.h"
@@ -75,10 +76,6 @@ std::optional<uint32_t> Pool::FindDonor(uint32_t page_class,
 
 // Retires the coldest extent, among some, that nobody holds a page of.
 bool Pool::GiveUpExtent(ThreadContext& self, uint32_t page_class) {
-  std::atomic<uint32_t>& balancer = frames_.pool().balancer;
-  if (!TryClaim(self, balancer)) return false;
-  // quiet: a claim of nothing.
-  const absl::Cleanup release = [&] { balancer.store(0); };
   const std::optional<uint32_t> extent = ColdestExtent(page_class);
   if (!extent.has_value()) return false;
   absl::Status failure;

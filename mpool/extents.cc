@@ -58,6 +58,7 @@ void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
           uint64_t{kMaxThreads} * 2 * sizeof(region::ThreadSlot) +
           (uint64_t{64} << 20),
       kMaxExtentBytes);
+  options->tail_bytes = RoundUp(cache_bytes, kSystemPage);
   options->reserved_bytes =
       options->heap_limit + RoundUp(max_cache_bytes, kSystemPage);
 }
@@ -65,19 +66,19 @@ void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
 absl::Status FrameTable::Format(const region::Thread& self) {
   region::Shalloc& heap = region_.heap();
   const uint64_t cache_bytes = region_.fixed().cache_bytes;
-  MPOOL_RETURN_IF_ERROR(
-      region_.Back(memory(), RoundUp(cache_bytes, kSystemPage)));
+  const auto extents = static_cast<uint32_t>(
+      (region_.fixed().max_cache_bytes + ExtentBytes(cache_bytes) - 1) /
+      ExtentBytes(cache_bytes));
   MPOOL_RETURN_IF_ERROR(heap.AllocateLinked(self, sizeof(PoolHeader), 64,
                                             &region_.header()->root)
                             .status());
   pool_ = region_.At<PoolHeader>(region_.header()->root.load());
   pool_->extent_bytes = static_cast<uint32_t>(ExtentBytes(cache_bytes));
-  pool_->extent_count = ExtentsOf(region_.fixed().max_cache_bytes);
+  pool_->extent_count = extents;
   // quiet: a region without magic is nobody's yet.
   pool_->cache.store(SealSize(cache_bytes));
   // quiet: as above.
   pool_->backed.store(SealSize(cache_bytes));
-  const uint64_t extents = pool_->extent_count;
   MPOOL_RETURN_IF_ERROR(heap.AllocateLinked(self, extents * sizeof(Extent), 64,
                                             &pool_->extents)
                             .status());
@@ -85,6 +86,7 @@ absl::Status FrameTable::Format(const region::Thread& self) {
                                             64, &pool_->rings)
                             .status());
   Attach();
+  MPOOL_RETURN_IF_ERROR(PrepareMemory());
   return MakeHeaders(self, cache_bytes);
 }
 

@@ -105,12 +105,8 @@ struct PoolHeader {
   region::Latch extents_latch;
   region::Latch files_latch;
   std::atomic<uint32_t> files_used;  // entries ever in use
-  // Threads that change which extents there are, or 0: to another size of the
-  // cache, and to another page size.
-  std::atomic<uint32_t> resizer;
-  std::atomic<uint32_t> balancer;
-  uint32_t pad0;
-  uint64_t pad1[6];
+  std::atomic<uint32_t> resizer;  // thread that resizes the cache, or 0
+  uint64_t pad[7];
   ClassHeader classes[kPageClasses];
   std::atomic<uint64_t> file_blocks[kMaxFiles / 64];
 };

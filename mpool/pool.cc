@@ -132,7 +132,9 @@ absl::Status Pool::Start() {
         "join region of ", region_.home().path(), ": its policy ",
         region_.fixed().policy, " is not known to this library"));
   }
-  MPOOL_RETURN_IF_ERROR(frames_.PrepareMemory());
+  if (region_.attached() != region::Attached::kCreated) {
+    MPOOL_RETURN_IF_ERROR(frames_.PrepareMemory());
+  }
   wants_hits_ = policy_->wants_hits();
   panic_ = &region_.header()->panic;
   std::lock_guard<std::mutex> lock(LivePools().mutex);

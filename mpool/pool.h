@@ -245,8 +245,7 @@ class Pool final : public region::Tenant {
   absl::Status CheckSize(std::string_view what, uint64_t bytes,
                          uint32_t classes) const;
   absl::Status CheckResize(const ThreadContext& self, uint64_t bytes) const;
-  static bool TryClaim(const ThreadContext& self,
-                       std::atomic<uint32_t>& place);
+  bool TryClaimResize(const ThreadContext& self);
   void SetCacheBytes(const ThreadContext& self, uint64_t bytes);
   absl::Status Grow(ThreadContext& self, uint64_t bytes);
   bool Drain(ThreadContext& self, uint32_t extent, uint64_t keep,

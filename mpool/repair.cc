@@ -16,7 +16,7 @@
 //   X else, dirty or in flight      Poison; panic if its file has LSNs
 //   extents latch                   rings made again; RETIRED in an extent:
 //                                   FREE
-//   resizer, balancer               off; see resize.cc
+//   resizer                         off; see resize.cc
 //   queue latch                     queues made again
 //   files latch, CLAIMED entry      entry FREE
 //   open bits                       off
@@ -44,11 +44,9 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
     });
     MPOOL_STEP("mpool.repair.frames");
     PoolHeader& pool = frames_.pool();
-    for (std::atomic<uint32_t>* claim : {&pool.resizer, &pool.balancer}) {
-      uint32_t owner = claim->load(std::memory_order_acquire);
-      // quiet: what it was about is settled by whoever comes next.
-      if (is_dead(owner)) claim->compare_exchange_strong(owner, 0);
-    }
+    uint32_t resizer = pool.resizer.load(std::memory_order_acquire);
+    // quiet: what it was about is settled by whoever comes next.
+    if (is_dead(resizer)) pool.resizer.compare_exchange_strong(resizer, 0);
     const bool ordered = policy_ != nullptr && policy_->is_ordered();
     frames_.Rebuild(self, is_dead, ordered, &report->latches);
     files_.Repair(self, dead_process, is_dead, &report->latches);

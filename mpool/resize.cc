@@ -27,7 +27,7 @@ namespace mpool::internal {
 namespace {
 
 // How long a resize waits while nothing moves, and how often it looks.
-constexpr absl::Duration kLookFor = absl::Seconds(1);
+constexpr absl::Duration kLookFor = absl::Milliseconds(500);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
 // Misses of a thread between two looks at what another left undone.
 constexpr uint32_t kHelpEvery = 64;
@@ -90,9 +90,12 @@ absl::Status Pool::CheckResize(const ThreadContext& self,
 }
 
 // False if another one resizes. Who died on it is repaired as any thread.
-bool Pool::TryClaim(const ThreadContext& self, std::atomic<uint32_t>& place) {
+bool Pool::TryClaimResize(const ThreadContext& self) {
   uint32_t nobody = 0;
-  if (!place.compare_exchange_strong(nobody, self.thread.id)) return false;
+  if (!frames_.pool().resizer.compare_exchange_strong(nobody,
+                                                      self.thread.id)) {
+    return false;
+  }
   MPOOL_STEP("mpool.resize.claimed");
   return true;
 }
@@ -101,7 +104,7 @@ absl::Status Pool::Resize(uint64_t bytes) {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
   MPOOL_RETURN_IF_ERROR(CheckPanic());
   std::atomic<uint32_t>& resizer = frames_.pool().resizer;
-  while (!TryClaim(*self, resizer)) {
+  while (!TryClaimResize(*self)) {
     region_.Suspect(resizer.load(), self->thread.id);
     os::Sleep(kLookEvery);
   }
@@ -277,7 +280,7 @@ absl::Status Pool::NotSettled(uint64_t frames,
 void Pool::HelpResize(ThreadContext& self) {
   std::atomic<uint32_t>& resizer = frames_.pool().resizer;
   if (!frames_.IsResizing() || resizer.load() != 0) return;
-  if (!TryClaim(self, resizer)) return;
+  if (!TryClaimResize(self)) return;
   Settle(self, /*wait=*/false).IgnoreError();
   // quiet: a claim of nothing.
   resizer.store(0);

@@ -40,6 +40,12 @@ absl::Status Mapping::CheckRange(uint64_t offset, uint64_t bytes,
       reserved_bytes_));
 }
 
+absl::Status Mapping::BackNew(const MappingOptions& options) {
+  MPOOL_RETURN_IF_ERROR(Back(0, options.size_bytes));
+  if (options.tail_bytes == 0) return absl::OkStatus();
+  return Back(options.tail_offset, options.tail_bytes);
+}
+
 int Mapping::release_advice() const { return MADV_REMOVE; }
 
 absl::Status Mapping::Release(uint64_t offset, uint64_t bytes) {

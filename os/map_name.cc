@@ -1,5 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
+#include <cstdlib>
+#include <optional>
+#include <string>
+
 #include "absl/strings/str_format.h"
 #include "os/map_backings.h"
 #include "os/mapping.h"
@@ -25,6 +29,18 @@ std::string MappingName(Backing backing, const FileIdentity& home,
     return SysVName(NamePrefix(home), creation, sysv_key);
   }
   return absl::StrFormat("/%s%016x", NamePrefix(home), creation);
+}
+
+// A key that was chosen stands first in the name; what carries another name
+// behind its bytes is not used either.
+bool IsMappingName(Backing backing, const FileIdentity& home,
+                   uint64_t creation, std::string_view name) {
+  std::optional<int> key;
+  if (backing == Backing::kSysV) {
+    key = static_cast<int>(
+        std::strtoul(std::string(name).c_str(), nullptr, 16));
+  }
+  return name == MappingName(backing, home, creation, key);
 }
 
 bool HasStrayMappings(const File& dir) {

@@ -101,6 +101,10 @@ MappingOr MapNewSegment(const File& file, SegmentName name,
   // In this order: a file that has its first pages has memory behind them. All
   // of the address space has the file behind it; what is not backed is a hole.
   MPOOL_RETURN_IF_ERROR(ReserveSegment(file, name, 0, options.size_bytes));
+  if (options.tail_bytes != 0) {
+    MPOOL_RETURN_IF_ERROR(ReserveSegment(file, name, options.tail_offset,
+                                         options.tail_bytes));
+  }
   MPOOL_RETURN_IF_ERROR(file.Resize(options.reserved_bytes));
   return MapSegment(file, std::move(name), options);
 }

@@ -318,7 +318,7 @@ absl::Status FillNew(Mapping& mapping, std::string_view name,
   std::memcpy(place + 1, name.data() + 1, name.size() - 1);
   // Last, so that there is no name before there is all of it.
   std::atomic_ref<char>(*place).store(name.front(), std::memory_order_release);
-  return mapping.Grow(options.size_bytes);
+  return mapping.BackNew(options);
 }
 
 }  // namespace
@@ -351,9 +351,11 @@ MappingOr CreateSysVPrivate(std::string_view prefix,
                          MakeSegment(IPC_PRIVATE, prefix, kName, options));
   MappingOr mapping = MapSysV(segment, kName, options);
   const absl::Status marked = Discard(segment);
+  // Nobody would find it again.
+  if (!marked.ok()) Discard(segment).IgnoreError();
   MPOOL_RETURN_IF_ERROR(mapping.status());
   MPOOL_RETURN_IF_ERROR(marked);
-  MPOOL_RETURN_IF_ERROR((*mapping)->Grow(options.size_bytes));
+  MPOOL_RETURN_IF_ERROR((*mapping)->BackNew(options));
   return mapping;
 }
 

@@ -58,7 +58,7 @@ MappingOr Map(const MappingOptions& options, int flags, int fd,
                                   flags | MAP_NORESERVE, fd, what));
   auto mapping = std::make_unique<UnnamedMapping>(base, options.reserved_bytes,
                                                   at_once);
-  MPOOL_RETURN_IF_ERROR(mapping->Grow(options.size_bytes));
+  MPOOL_RETURN_IF_ERROR(mapping->BackNew(options));
   return mapping;
 }
 

@@ -28,6 +28,8 @@ namespace mpool::os {
 enum class Reach { kOneProcess, kForkedChildren, kAnyProcess };
 Reach ReachOf(Backing backing);
 
+struct MappingOptions;
+
 class Mapping {
  public:
   virtual ~Mapping() = default;
@@ -42,6 +44,8 @@ class Mapping {
   // InvalidArgument beyond reserved_bytes().
   virtual absl::Status Back(uint64_t offset, uint64_t bytes) = 0;
   absl::Status Grow(uint64_t size_bytes) { return Back(0, size_bytes); }
+  // All that `options` wants to have from the start.
+  absl::Status BackNew(const MappingOptions& options);
   // Gives the memory of [offset, offset + bytes) back to the system, for every
   // process that maps it; it reads zero from then on, and must be backed again
   // before it is touched. REQUIRES: both are multiples of 4096.
@@ -75,6 +79,9 @@ class Mapping {
 struct MappingOptions {
   uint64_t size_bytes = 0;      // backed at once; create only
   uint64_t reserved_bytes = 0;  // address space
+  // A second part that is backed at once; create only.
+  uint64_t tail_offset = 0;
+  uint64_t tail_bytes = 0;
   int permissions = 0600;       // create only; exact, whatever the umask
   bool read_only = false;       // join only
 };
@@ -84,6 +91,9 @@ struct MappingOptions {
 std::string MappingName(Backing backing, const FileIdentity& home,
                         uint64_t creation,
                         std::optional<int> sysv_key = std::nullopt);
+// Whether MappingName gives such a name, for whatever key.
+bool IsMappingName(Backing backing, const FileIdentity& home,
+                   uint64_t creation, std::string_view name);
 
 // The segment `name`: a shm object's name ("/mpool-...") for kPosixShm, a file
 // name below `dir` for kFile, ignored by those that have no names. Create fails

@@ -284,6 +284,8 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
       os::CreateMapping(options_.backing, home_, segment,
                         {.size_bytes = options_.size_bytes,
                          .reserved_bytes = options_.reserved_bytes,
+                         .tail_offset = fixed.heap_limit,
+                         .tail_bytes = options_.tail_bytes,
                          .permissions = options_.mode}));
   MPOOL_STEP("region.create.sized");
   Use(std::move(mapping), fixed);

@@ -2,9 +2,7 @@
 //
 // belongs.cc - whether descriptor, memory and register belong together.
 
-#include <cstdlib>
 #include <cstring>
-#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "os/status.h"
@@ -28,16 +26,11 @@ absl::StatusOr<std::string_view> WhyNotOf(const os::File& home,
       descriptor.home_birth_ns != info.identity.birth_ns) {
     return "its descriptor __db.001 is that of another home";
   }
-  // The key of System V memory may have been chosen, and stands first in its
-  // name; what carries another name behind its bytes is not used either.
-  const auto backing = static_cast<Backing>(descriptor.backing);
-  std::optional<int> key;
-  if (backing == Backing::kSysV) {
-    key = static_cast<int>(std::strtoul(descriptor.segment, nullptr, 16));
-  }
-  const std::string segment =
-      os::MappingName(backing, info.identity, CreationOf(descriptor), key);
-  return segment == descriptor.segment ? "" : kOfAnotherCreation;
+  const bool is_ours =
+      os::IsMappingName(static_cast<Backing>(descriptor.backing),
+                        info.identity, CreationOf(descriptor),
+                        descriptor.segment);
+  return is_ours ? "" : kOfAnotherCreation;
 }
 
 // Times of birth tell, where the file system keeps them; a file that is renamed

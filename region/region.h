@@ -63,6 +63,7 @@ struct RegionOptions {
   uint64_t max_cache_bytes = 0;
   uint64_t size_bytes = 0;      // of header and heap, at creation
   uint64_t heap_limit = 0;      // up to which they may grow; 0: all there is
+  uint64_t tail_bytes = 0;      // of memory beyond heap_limit, at creation
   uint64_t reserved_bytes = 0;  // of address space
   int mode = 0600;
   bool shared = true;  // false: memory of this process alone, no files

@@ -58,7 +58,9 @@ absl::Status Region::AttachUnnamed() {
       std::unique_ptr<os::Mapping> mapping,
       os::CreateMapping(options_.backing, home_, "",
                         {.size_bytes = options_.size_bytes,
-                         .reserved_bytes = options_.reserved_bytes}));
+                         .reserved_bytes = options_.reserved_bytes,
+                         .tail_offset = fixed.heap_limit,
+                         .tail_bytes = options_.tail_bytes}));
   Use(std::move(mapping), fixed);
   attached_ = Attached::kCreated;
   return FormatRegion(fixed);

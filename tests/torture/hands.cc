@@ -294,6 +294,16 @@ void Hands::LookForDead() {
   ReadSome();
 }
 
+// Never to less than all that others hold at once. Memory of pages that they
+// hold is given back later.
+void Hands::ResizeAndScan() {
+  const uint64_t more = Any(2) == 0 ? 0 : Any(4 << 16) / 512 * 512;
+  const absl::Status status = Call(
+      [&] { return handles_.env->Resize(pooltest::kCacheBytes + more); });
+  if (!absl::IsUnavailable(status)) Must(status, "resize");
+  ReadSome();
+}
+
 void Hands::Do(Role role) {
   switch (role) {
     case Role::kReader:
@@ -312,6 +322,8 @@ void Hands::Do(Role role) {
       return AddPage();
     case Role::kChecker:
       return LookForDead();
+    case Role::kResizer:
+      return ResizeAndScan();
     default: {
       static constexpr Role kSome[] = {Role::kReader, Role::kWriter,
                                        Role::kGrouper, Role::kPinner,

@@ -61,6 +61,7 @@ class Hands {
   void SyncSome();
   void AddPage();
   void LookForDead();
+  void ResizeAndScan();
 
   const World& world_;
   const Handles& handles_;

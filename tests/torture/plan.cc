@@ -36,6 +36,7 @@ const std::vector<Row>& Rows() {
       {"mpool.group.", {Role::kGrouper}},
       {"mpool.image.", {Role::kWriter, Role::kGrouper}},
       {"mpool.new.", {Role::kMaker}},
+      {"mpool.resize.", {Role::kResizer}},
       {"mpool.hash.overflow", {Role::kMaker, Role::kScanner}},
       {"mpool.evict.", {Role::kScanner}},
       {"mpool.hash.", {Role::kScanner}},
@@ -82,8 +83,8 @@ const char* VictimStepFor(const std::string& repair_step) {
 bool NeedsScene(const std::string& step) {
   for (const char* prefix :
        {"region.create.", "region.remove.", "region.succeed.", "region.adopt.",
-        "mpool.adopt.", "mpool.extent.", "mpool.repair.rings",
-        "region.grow."}) {
+        "mpool.adopt.", "mpool.extent.", "mpool.balance.",
+        "mpool.repair.rings", "region.grow."}) {
     if (step.starts_with(prefix)) return true;
   }
   return false;

@@ -28,6 +28,7 @@ enum class Role {
   kMaker,
   kChecker,
   kThreads,
+  kResizer,
   kElder,     // a bit of all that holds nothing for long
   kRepairer,  // looks for the dead and does nothing else
 };

@@ -88,8 +88,7 @@ void Worker::Run() {
 void Worker::Work() {
   Hands hands(world_, *handles_, life_.seed, number_, 0);
   if (number_ == kElderSeat) {
-    // Each page size gets an extent, and that of A two, before another has
-    // taken them all; the last one is left to whoever comes.
+    // Each page size has an extent, and that of A two.
     for (const uint32_t file : {kC, kGrouped}) hands.Read(file, 0);
     for (PageNo page = 0; page < kPagesOfTwoExtents; ++page) {
       hands.Read(kA, page);
