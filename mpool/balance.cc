@@ -36,7 +36,7 @@ constexpr uint32_t kLookAt = 8;
 bool Pool::Balance(ThreadContext& self, uint32_t page_class, bool at_once) {
   std::atomic<uint64_t>& turned = frames_.page_class(page_class).turned;
   const uint64_t size = frames_.RingSize(page_class);
-  at_once = at_once || size == 0;
+  at_once = at_once || frames_.IsShort(page_class);
   uint64_t seen = turned.load(std::memory_order_relaxed);
   if (!at_once && seen < size) return false;
   const std::optional<uint32_t> donor = FindDonor(page_class, at_once);
@@ -79,7 +79,12 @@ bool Pool::GiveUpExtent(ThreadContext& self, uint32_t page_class) {
   const std::optional<uint32_t> extent = ColdestExtent(page_class);
   if (!extent.has_value()) return false;
   absl::Status failure;
-  if (!Drain(self, *extent, 0, &failure)) {
+  const bool is_open = (OpenClasses() >> page_class & 1) != 0;
+  const CutWord whole{page_class, frames_.PerExtent(page_class)};
+  if (!frames_.BeginDrain(self.thread, *extent, whole, 0, is_open)) {
+    return false;
+  }
+  if (!Drain(self, *extent, whole, 0, &failure)) {
     Undrain(self, *extent);
     return false;
   }

@@ -57,7 +57,9 @@ bool FrameTable::IsCutRight(uint32_t extent) const {
   const uint64_t word = extents_[extent].word.load(std::memory_order_acquire);
   const CutWord now = CutWord::Unpack(word);
   if (!now.is_cut()) return word == 0;
-  if (word != now.Pack() || now.frames == 0) return false;
+  if (word != now.Pack() || now.frames == 0 || now.drainer > kMaxThreads) {
+    return false;
+  }
   const bool resizing =
       IsResizing() || pool_->resizer.load(std::memory_order_acquire) != 0;
   const uint64_t most = resizing ? PerExtent(now.page_class)

@@ -153,7 +153,8 @@ uint32_t FrameTable::FindUncut(uint32_t page_class, uint64_t* frames) const {
     *frames = FramesOf(extent, page_class, cache);
     return *frames != 0 && !cut(extent).is_cut();
   };
-  if (used < count && fits(used)) return used;
+  // One in part comes last, where the cache ends.
+  if (used + 1 < count && fits(used)) return used;
   for (uint32_t i = 0; i < count; ++i) {
     if (fits(i)) return i;
   }
@@ -263,6 +264,66 @@ void FrameTable::TakeOut(const region::Thread& self, uint32_t extent,
     }
     MPOOL_STEP("mpool.extent.unlinked");
   }
+}
+
+bool FrameTable::IsShort(uint32_t page_class,
+                         std::optional<uint32_t> extent) const {
+  const uint64_t enough = std::min<uint64_t>(kMinFrames, PerExtent(page_class));
+  uint64_t frames = 0;
+  const uint32_t extents = RingExtents(page_class);
+  for (uint32_t n = 0; n < extents && frames < enough; ++n) {
+    const uint32_t i = ExtentAt(page_class, n);
+    if (i >= pool_->extent_count || i == extent) continue;
+    const CutWord now = cut(i);
+    if (now.page_class == page_class && now.drainer == 0) frames += now.frames;
+  }
+  return frames < enough;
+}
+
+bool FrameTable::BeginDrain(const region::Thread& self, uint32_t extent,
+                            const CutWord& now, uint64_t keep,
+                            bool needs_some) {
+  LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
+                   LockRank::kExtents);
+  CutWord there = cut(extent);
+  if (there.drainer == self.id) return true;
+  if (there.Pack() != now.Pack() || there.drainer != 0) return false;
+  const uint64_t enough =
+      std::min<uint64_t>(kMinFrames, PerExtent(now.page_class));
+  if (needs_some && keep < enough && IsShort(now.page_class, extent)) {
+    return false;
+  }
+  there.drainer = self.id;
+  extents_[extent].word.store(there.Pack(), std::memory_order_release);
+  MPOOL_STEP("mpool.extent.draining");
+  return true;
+}
+
+void FrameTable::EndDrain(const region::Thread& self, uint32_t extent) {
+  LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
+                   LockRank::kExtents);
+  CutWord there = cut(extent);
+  if (there.drainer != self.id) return;
+  there.drainer = 0;
+  // quiet: nobody drains it either way.
+  extents_[extent].word.store(there.Pack(), std::memory_order_release);
+}
+
+void FrameTable::ReleaseDrained(const region::Thread& self,
+                                const std::function<bool(uint32_t)>& is_dead) {
+  bool any = false;
+  ForEachExtent([&](uint32_t, CutWord now, BufferHeader*) {
+    any = any || (now.drainer != 0 && is_dead(now.drainer));
+  });
+  if (!any) return;
+  LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
+                   LockRank::kExtents);
+  ForEachExtent([&](uint32_t extent, CutWord now, BufferHeader*) {
+    if (now.drainer == 0 || !is_dead(now.drainer)) return;
+    now.drainer = 0;
+    // quiet: as in EndDrain.
+    extents_[extent].word.store(now.Pack(), std::memory_order_release);
+  });
 }
 
 void FrameTable::Retire(const region::Thread& self, uint32_t extent,

@@ -34,6 +34,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "absl/status/statusor.h"
@@ -66,20 +67,24 @@ inline constexpr uint32_t kHeaderBlocks = 4;
 
 // SHARED
 struct Extent {
-  std::atomic<uint64_t> word;  // frames 32 | page class + 1; 0 = not cut
+  std::atomic<uint64_t> word;  // a CutWord; 0 = not cut
   std::atomic<uint64_t> headers[kHeaderBlocks];  // region offsets
 };
 static_assert(sizeof(Extent) == 40);
 
-// How an extent is cut.
+// How an extent is cut: frames 32 | drainer 12 | page class + 1 8.
 struct CutWord {
   uint32_t page_class = 0;
   uint64_t frames = 0;
+  uint32_t drainer = 0;  // thread that takes its frames out of use, or 0
 
   static CutWord Unpack(uint64_t word) {
-    return {static_cast<uint32_t>(word & 0xff) - 1, word >> 32};
+    return {static_cast<uint32_t>(word & 0xff) - 1, word >> 32,
+            static_cast<uint32_t>(word >> 8) & 0xfff};
   }
-  uint64_t Pack() const { return frames << 32 | (page_class + 1); }
+  uint64_t Pack() const {
+    return frames << 32 | uint64_t{drainer} << 8 | (page_class + 1);
+  }
   bool is_cut() const { return page_class < kPageClasses; }
 };
 
@@ -187,9 +192,22 @@ class FrameTable {
 
   // Cuts an extent for pages of the class. False if there is none left.
   absl::StatusOr<bool> Cut(const region::Thread& self, uint32_t page_class);
+  // The caller is the one who takes frames from `keep` on out of use, until
+  // Retire or EndDrain. False if another one is, if the extent is not cut as
+  // `now` says, or if its class would be left with few frames and `needs_some`.
+  bool BeginDrain(const region::Thread& self, uint32_t extent,
+                  const CutWord& now, uint64_t keep, bool needs_some);
+  void EndDrain(const region::Thread& self, uint32_t extent);
   // Takes the frames from `keep` on out of an extent, all of it if that is 0.
   // REQUIRES: they are LOADING in the caller's name, and in no slot.
   void Retire(const region::Thread& self, uint32_t extent, uint64_t keep);
+  // Whether the class has fewer frames than a file needs, `extent` and those
+  // that are drained left out.
+  bool IsShort(uint32_t page_class,
+               std::optional<uint32_t> extent = std::nullopt) const;
+  // Repair: extents that the dead drained are as before.
+  void ReleaseDrained(const region::Thread& self,
+                      const std::function<bool(uint32_t)>& is_dead);
   // Gives an extent that is cut the frames that it has in such a cache.
   void Extend(const region::Thread& self, uint32_t extent,
               uint64_t cache_bytes);

@@ -248,10 +248,11 @@ class Pool final : public region::Tenant {
   bool TryClaimResize(const ThreadContext& self);
   void SetCacheBytes(const ThreadContext& self, uint64_t bytes);
   absl::Status Grow(ThreadContext& self, uint64_t bytes);
-  bool Drain(ThreadContext& self, uint32_t extent, uint64_t keep,
-             absl::Status* failure);
+  bool Drain(ThreadContext& self, uint32_t extent, const CutWord& now,
+             uint64_t keep, absl::Status* failure);
   void Undrain(const ThreadContext& self, uint32_t extent);
   static bool IsTakenBy(const ThreadContext& self, const BufferHeader& header);
+  void FindMore(ThreadContext& self, uint32_t page_class);
   uint64_t RetireBeyond(ThreadContext& self, bool* progress,
                         absl::Status* failure);
   absl::Status Settle(ThreadContext& self, bool wait);

@@ -16,7 +16,7 @@
 //   X else, dirty or in flight      Poison; panic if its file has LSNs
 //   extents latch                   rings made again; RETIRED in an extent:
 //                                   FREE
-//   resizer                         off; see resize.cc
+//   resizer, drainer of an extent   off; see resize.cc
 //   queue latch                     queues made again
 //   files latch, CLAIMED entry      entry FREE
 //   open bits                       off
@@ -49,6 +49,7 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
     if (is_dead(resizer)) pool.resizer.compare_exchange_strong(resizer, 0);
     const bool ordered = policy_ != nullptr && policy_->is_ordered();
     frames_.Rebuild(self, is_dead, ordered, &report->latches);
+    frames_.ReleaseDrained(self, is_dead);
     files_.Repair(self, dead_process, is_dead, &report->latches);
   }
 }

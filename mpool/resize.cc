@@ -157,10 +157,11 @@ absl::Status Pool::Grow(ThreadContext& self, uint64_t bytes) {
 }
 
 // One pass over the frames of an extent from `keep` on: those that nobody
-// holds become LOADING in the caller's name. Whether all of them are.
-bool Pool::Drain(ThreadContext& self, uint32_t extent, uint64_t keep,
-                 absl::Status* failure) {
-  const CutWord now = frames_.cut(extent);
+// holds become LOADING in the caller's name. Whether all of them are: then the
+// extent stays cut as it is, for who cuts it otherwise needs them too.
+bool Pool::Drain(ThreadContext& self, uint32_t extent, const CutWord& now,
+                 uint64_t keep, absl::Status* failure) {
+  if (now.frames <= keep) return false;
   BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
   std::vector<BufferHeader*> dirty;
   for (uint64_t i = keep; i < now.frames; ++i) {
@@ -192,12 +193,20 @@ void Pool::Undrain(const ThreadContext& self, uint32_t extent) {
   for (uint64_t i = 0; i < now.frames; ++i) {
     if (IsTakenBy(self, first[i])) frames_.GiveBack(self.thread, first[i]);
   }
+  if (now.drainer == self.thread.id) frames_.EndDrain(self.thread, extent);
 }
 
 // A thread loads no page while it drains.
 bool Pool::IsTakenBy(const ThreadContext& self, const BufferHeader& header) {
   const State seen = header.Load();
   return seen.phase() == Phase::kLoading && seen.owner() == self.thread.id;
+}
+
+// Another extent for a page size that is about to lose one.
+void Pool::FindMore(ThreadContext& self, uint32_t page_class) {
+  const bool cut = frames_.Cut(self.thread, page_class).value_or(false);
+  if (cut || !Balance(self, page_class, /*at_once=*/true)) return;
+  frames_.Cut(self.thread, page_class).IgnoreError();
 }
 
 // Retires what is beyond the cache and can be; frames that cannot yet.
@@ -212,7 +221,13 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
     if (!now.is_cut()) continue;
     const uint64_t keep = frames_.FramesOf(i, now.page_class, cache);
     if (now.frames <= keep) continue;
-    if (!Drain(self, i, keep, failure)) {
+    const bool is_open = (OpenClasses() >> now.page_class & 1) != 0;
+    if (is_open && now.drainer == 0 &&
+        frames_.IsShort(now.page_class, i)) {
+      FindMore(self, now.page_class);
+    }
+    if (!frames_.BeginDrain(self.thread, i, now, keep, is_open) ||
+        !Drain(self, i, now, keep, failure)) {
       left += now.frames - keep;
       continue;
     }

@@ -87,12 +87,12 @@ absl::Status WriteBack::Write(ThreadContext& self,
     used = 0;
   };
   for (const auto& [key, header] : sorted) {
-    const uint32_t size = ClassBytes(header->page_class());
-    if (used + size > kStagingBytes) flush();
+    // Until it is in flight the frame may come to have pages of any size.
+    if (used + kMaxPageBytes > kStagingBytes) flush();
     Item item;
     if (!Begin(self, *header, self.staging.get() + used, &item)) continue;
     batch.push_back(item);
-    used += size;
+    used += item.size;
   }
   flush();
   return result;

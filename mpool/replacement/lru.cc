@@ -76,9 +76,13 @@ class Lru final : public Replacement {
 
   void LookAhead(ThreadContext& self, const BufferHeader& victim, size_t most,
                  std::vector<BufferHeader*>* out) override {
-    LatchGuard guard(Latch(victim), self.thread.id, region_.watch(),
-                     LockRank::kQueue);
-    if (!IsIn(victim, Queue::kReplacement)) return;
+    const uint32_t page_class = victim.page_class();
+    LatchGuard guard(frames_.page_class(page_class).queue_latch,
+                     self.thread.id, region_.watch(), LockRank::kQueue);
+    if (!IsIn(victim, Queue::kReplacement) ||
+        !victim.IsOfClass(page_class)) {
+      return;
+    }
     FrameIndex at = victim.next.load(std::memory_order_relaxed);
     for (size_t i = 0; i < most && at != 0; ++i) {
       out->push_back(&frames_.header(at));
