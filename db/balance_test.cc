@@ -133,7 +133,7 @@ TEST_P(BalanceTest, TwoSizesThatAreUsedAlikeBothHaveHits) {
     seed = seed * 6364136223846793005 + 1442695040888963407;
     return (seed >> 33) % below;
   };
-  constexpr int kGets = 1500;
+  constexpr int kGets = 500;
   uint64_t large_before = 0;
   uint64_t small_before = 0;
   for (int i = 0; i < 2 * kGets; ++i) {

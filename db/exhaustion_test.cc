@@ -83,7 +83,7 @@ std::vector<Scarcity> Scarcities() {
                                        kMiB,      8 * kMiB, kAmple};
   return {
       {Resource::kFileSize, "FileSize", {kPosixShm, kFile}, kFileSizes,
-       {"Create", "HoldForUpdate", "PutMany", "Sync", "CloseFile", "Remove"},
+       {"Resize", "Create", "HoldForUpdate", "PutMany", "Sync", "CloseFile", "Remove"},
        {"errno EFBIG", "RLIMIT_FSIZE", "ulimit -f"}},
       {Resource::kFileSize, "FileSize", {kSysV}, kFileSizes,
        {"Create", "PutMany", "Sync", "CloseFile", "Remove"},
@@ -94,14 +94,14 @@ std::vector<Scarcity> Scarcities() {
        {"errno EFBIG", "RLIMIT_FSIZE", "ulimit -f"}},
       {Resource::kLockedMemory, "LockedMemory", {kPosixShm, kFile},
        {0, 64 * kKiB, kMiB, 1024 * kMiB},
-       {"Create", "Join", "Adopt", "HoldForUpdate", "ForkedChild"},
+       {"Resize", "Create", "Join", "Adopt", "HoldForUpdate", "ForkedChild"},
        {"RLIMIT_MEMLOCK", "ulimit -l"}},
       {Resource::kShmBytes, "ShmBytes", {kPosixShm}, bytes,
-       {"Create", "HoldForUpdate"},
+       {"Resize", "Create", "HoldForUpdate"},
        {"errno ENOSPC", "/dev/shm", "--shm-size"}},
       {Resource::kShmBytes, "ShmBytes", {kFile}, bytes, {}, {}},
       {Resource::kHomeBytes, "HomeBytes", {kFile}, bytes,
-       {"Create", "HoldForUpdate", "PutMany", "Sync", "CloseFile", "Remove"},
+       {"Resize", "Create", "HoldForUpdate", "PutMany", "Sync", "CloseFile", "Remove"},
        {"errno ENOSPC", "free space"}},
       {Resource::kHomeBytes, "HomeBytes", {kPosixShm, kSysV}, bytes,
        {"Create", "PutMany", "Sync", "CloseFile", "Remove"},
@@ -119,7 +119,7 @@ std::vector<Scarcity> Scarcities() {
 #ifndef __SANITIZE_ADDRESS__
       // The sanitizers need descriptors and memory of their own.
       {Resource::kDescriptors, "Descriptors", {kPosixShm}, UpTo(3, 20),
-       {"Create", "Join", "Adopt", "OpenFile", "HoldForUpdate", "ForkedChild",
+       {"Resize", "Create", "Join", "Adopt", "OpenFile", "HoldForUpdate", "ForkedChild",
         "Inspect", "Holders", "CloseEnv", "Remove"},
        {"errno EMFILE", "ulimit -n"}},
       {Resource::kDescriptors, "Descriptors", {kSysV}, UpTo(3, 20),

@@ -69,7 +69,9 @@ absl::Status Worker::Run(std::function<absl::Status()> body) {
 }
 
 World::World(std::string home, Backing backing)
-    : home_(std::move(home)), options_(SmallEnv(backing)) {}
+    : home_(std::move(home)), options_(SmallEnv(backing)) {
+  options_.max_cache_bytes = 2 * options_.cache_bytes;
+}
 
 void World::StartNeighbour() {
   neighbour_ = std::make_unique<Child>([this](Channel& parent) -> std::string {
@@ -228,6 +230,10 @@ absl::Status HoldForUpdate(World& world) {
   return absl::OkStatus();
 }
 
+absl::Status Resize(World& world) {
+  return world.env()->Resize(world.options().max_cache_bytes);
+}
+
 absl::Status Pin(World& world) {
   return world.worker().Run([&]() -> absl::Status {
     std::vector<ReadPage> held;
@@ -289,6 +295,7 @@ constexpr Moment kMoments[] = {
     {"Load", false, false, PagesOnDisk, GetSeven},
     {"NewThread", false, false, PagesBesideNeighbour, GetInThread},
     {"HoldForUpdate", false, false, DirtyPagesToHold, HoldForUpdate},
+    {"Resize", false, false, PagesBesideNeighbour, Resize},
     {"Pin", false, false, PagesBesideNeighbour, Pin},
     {"PutMany", false, false, PagesBesideNeighbour, PutMany},
     {"Sync", false, false, PagesBesideNeighbour, Sync},

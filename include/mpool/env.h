@@ -99,8 +99,8 @@ class MPOOL_EXPORT DbEnv {
   // Memory goes back to the system, but for headers (1.6 % of the largest size
   // so far). A larger cache whose memory cannot be had is an error, and the
   // size is as before. Unavailable if pages in the way are held, or cannot be
-  // written, for half a second: the new size holds all the same, nothing new is put
-  // there, and the rest of the memory is given back by a later miss, open,
+  // written, for half a second: the new size holds all the same, nothing new is
+  // put there, and the rest of the memory is given back by a later miss, open,
   // FailCheck or Resize of any process, as it is after a resizer died. A grown
   // part is locked (EnvOptions::lock_memory) by the process that resizes and by
   // those that open later.
