@@ -166,6 +166,18 @@ TEST_P(BalanceTest, ASizeWhoseFilesAreClosedKeepsNothing) {
   }
 }
 
+TEST_P(BalanceTest, AnExtentInPartChangesItsPageSizeToo) {
+  const test::TempHome home;
+  EnvOptions options;
+  options.cache_bytes = 32768;
+  auto opened = *test::OpenBoth(home.path(), options, "a.db", 512);
+  EXPECT_THAT(PutText(*opened.file, 0, "x"), IsOk());
+  EXPECT_THAT(opened.file->Close(), IsOk());
+  opened.file =
+      *opened.env->OpenFile("b.db", {.page_size = 1024, .create = true});
+  EXPECT_THAT(PutText(*opened.file, 0, "y"), IsOk());
+}
+
 TEST_P(BalanceTest, MorePageSizesThanExtentsAreRefused) {
   const test::TempHome home;
   EnvOptions options;

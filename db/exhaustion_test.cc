@@ -83,7 +83,8 @@ std::vector<Scarcity> Scarcities() {
                                        kMiB,      8 * kMiB, kAmple};
   return {
       {Resource::kFileSize, "FileSize", {kPosixShm, kFile}, kFileSizes,
-       {"Resize", "Create", "HoldForUpdate", "PutMany", "Sync", "CloseFile", "Remove"},
+       {"Resize", "Create", "HoldForUpdate", "PutMany", "Sync", "CloseFile",
+        "Remove"},
        {"errno EFBIG", "RLIMIT_FSIZE", "ulimit -f"}},
       {Resource::kFileSize, "FileSize", {kSysV}, kFileSizes,
        {"Create", "PutMany", "Sync", "CloseFile", "Remove"},
@@ -101,7 +102,8 @@ std::vector<Scarcity> Scarcities() {
        {"errno ENOSPC", "/dev/shm", "--shm-size"}},
       {Resource::kShmBytes, "ShmBytes", {kFile}, bytes, {}, {}},
       {Resource::kHomeBytes, "HomeBytes", {kFile}, bytes,
-       {"Resize", "Create", "HoldForUpdate", "PutMany", "Sync", "CloseFile", "Remove"},
+       {"Resize", "Create", "HoldForUpdate", "PutMany", "Sync", "CloseFile",
+        "Remove"},
        {"errno ENOSPC", "free space"}},
       {Resource::kHomeBytes, "HomeBytes", {kPosixShm, kSysV}, bytes,
        {"Create", "PutMany", "Sync", "CloseFile", "Remove"},
@@ -119,8 +121,8 @@ std::vector<Scarcity> Scarcities() {
 #ifndef __SANITIZE_ADDRESS__
       // The sanitizers need descriptors and memory of their own.
       {Resource::kDescriptors, "Descriptors", {kPosixShm}, UpTo(3, 20),
-       {"Resize", "Create", "Join", "Adopt", "OpenFile", "HoldForUpdate", "ForkedChild",
-        "Inspect", "Holders", "CloseEnv", "Remove"},
+       {"Resize", "Create", "Join", "Adopt", "OpenFile", "HoldForUpdate",
+        "ForkedChild", "Inspect", "Holders", "CloseEnv", "Remove"},
        {"errno EMFILE", "ulimit -n"}},
       {Resource::kDescriptors, "Descriptors", {kSysV}, UpTo(3, 20),
        {"Create", "Join", "Adopt", "OpenFile", "ForkedChild", "Inspect",

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <map>
 
 #include "db/test_backing.h"
 #include "db/test_resize.h"
@@ -17,6 +18,7 @@ using os::BackingText;
 using test::Fails;
 using test::GetText;
 using test::IsOk;
+using test::PutText;
 
 // What this process has mapped around `place`.
 uint64_t RssAround(const void* place) {
@@ -181,6 +183,75 @@ TEST_P(ResizeTest, TheNextProcessFindsItAsItWas) {
   EXPECT_EQ(opened.env->Stats().max_cache_bytes, kMost);
   ExpectPages(*opened.file, 100, "page ");
   EXPECT_THAT(opened.Close(), IsOk());
+}
+
+TEST_P(ResizeShmTest, AnExtentThatStayedInPartIsWholeInALargerCache) {
+  auto opened = *OpenWithRoom();
+  FillPages(*opened.file, 2 * kPagesPerMiB, "page ");
+  ASSERT_THAT(opened.env->Resize(544 << 10), IsOk());
+  ExpectPages(*opened.file, 2 * kPagesPerMiB, "page ");
+  std::vector<ReadPage> held;
+  for (PageNo page = 2 * kPagesPerMiB - 130; page < 2 * kPagesPerMiB; ++page) {
+    held.push_back(*opened.file->Get(page));
+  }
+  EXPECT_THAT(opened.env->Resize(256 << 10), Fails(StatusCode::kUnavailable));
+  EXPECT_THAT(opened.env->Resize(kMiB), IsOk());
+  held.clear();
+  EXPECT_EQ(test::InChild([&] { return OpenWithRoom().status().ToString(); }),
+            "OK");
+  ExpectPages(*opened.file, 2 * kPagesPerMiB, "page ");
+  EXPECT_EQ(opened.env->Stats().frames, kPagesPerMiB);
+}
+
+TEST_P(ResizeShmTest, ALargestCacheNeedNotEndWithAnExtent) {
+  EnvOptions options = test::SmallEnv();
+  options.max_cache_bytes = 2 * kMiB + (36 << 10) + 512;
+  auto opened = *test::OpenBoth(home_.path(), options);
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_THAT(opened.env->Resize(options.max_cache_bytes), IsOk());
+    FillPages(*opened.file, 3 * kPagesPerMiB, "page ");
+    ASSERT_THAT(opened.env->Resize(kMiB), IsOk());
+    EXPECT_EQ(opened.env->Stats().backed_bytes, kMiB);
+  }
+  ExpectPages(*opened.file, 3 * kPagesPerMiB, "page ");
+}
+
+TEST_P(ResizeShmTest, MemoryBelowTheCachesEndStays) {
+  EnvOptions options = test::SmallEnv();
+  options.max_cache_bytes = kMost;
+  auto opened = *test::OpenBoth(home_.path(), options, "pages.db", 65536);
+  ASSERT_THAT(opened.env->Resize(2 * kMiB), IsOk());
+  FillPages(*opened.file, 40, "page ");
+  const uint64_t before = ResidentBytes(Segment(), GetParam(), home_.path());
+  ASSERT_THAT(opened.env->Resize(kMiB + (60 << 10)), IsOk());
+  ASSERT_THAT(opened.env->Resize(2 * kMiB), IsOk());
+  EXPECT_GE(ResidentBytes(Segment(), GetParam(), home_.path()), before);
+}
+
+TEST_P(ResizeShmTest, AShrinkThatIsNotOverLeavesRoomBelow) {
+  auto opened = *OpenWithRoom(4 * kMiB);
+  FillPages(*opened.file, 4 * kPagesPerMiB, "page ");
+  std::map<const std::byte*, PageNo> places;
+  for (PageNo page = 0; page < 4 * kPagesPerMiB; ++page) {
+    places[opened.file->Get(page)->data().data()] = page;
+  }
+  std::vector<ReadPage> held;
+  const std::byte* end = places.begin()->first + kMiB;
+  for (const auto& [place, page] : places) {
+    if (place >= end && page % 8 == 0) {
+      held.push_back(*opened.file->Get(page));
+    }
+  }
+  EXPECT_THAT(opened.env->Resize(kMiB), Fails(StatusCode::kUnavailable));
+  auto large = *opened.env->OpenFile("large.db",
+                                     {.page_size = 65536, .create = true});
+  EXPECT_THAT(PutText(*large, 0, "x"), IsOk());
+  EXPECT_EQ(GetText(*large, 0), "x");
+  ExpectPages(*opened.file, 4 * kPagesPerMiB, "page ");
+  held.clear();
+  EXPECT_THAT(large->Close(), IsOk());
+  EXPECT_THAT(opened.env->Resize(kMiB), IsOk());
+  EXPECT_EQ(::unlink(home_.Below("large.db").c_str()), 0);
 }
 
 TEST_P(ResizeShmTest, AnOptionThatCannotBeIsRefused) {

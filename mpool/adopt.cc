@@ -74,7 +74,7 @@ void Pool::Adopt(const region::Thread& self, region::Reachable* reached,
   MPOOL_STEP("mpool.adopt.files");
   pool.resizer.store(0);
   frames_.RebuildRings();
-  frames_.ReleaseDrained(self, [](uint32_t) { return true; });
+  frames_.ReleaseDrained([](uint32_t) { return true; });
   MPOOL_STEP("mpool.adopt.places");
   FrameSet unnamed;
   frames_.ForEachHeader([&](BufferHeader& header) {

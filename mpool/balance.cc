@@ -80,7 +80,9 @@ bool Pool::GiveUpExtent(ThreadContext& self, uint32_t page_class) {
   if (!extent.has_value()) return false;
   absl::Status failure;
   const bool is_open = (OpenClasses() >> page_class & 1) != 0;
-  const CutWord whole{page_class, frames_.PerExtent(page_class)};
+  const CutWord whole{
+      page_class,
+      frames_.FramesOf(*extent, page_class, frames_.cache_bytes())};
   if (!frames_.BeginDrain(self.thread, *extent, whole, 0, is_open)) {
     return false;
   }
@@ -101,11 +103,13 @@ std::optional<uint32_t> Pool::ColdestExtent(uint32_t page_class) const {
       if (entry.word != 0) held.Add(entry.frame());
     });
   });
-  // Extents in part are a resize's.
-  const uint64_t whole = frames_.PerExtent(page_class);
+  const uint64_t cache = frames_.cache_bytes();
   auto warmth = [&](uint32_t extent) -> std::optional<uint64_t> {
     const CutWord now = frames_.cut(extent);
-    if (now.page_class != page_class || now.frames < whole) return {};
+    if (now.page_class != page_class ||
+        now.frames != frames_.FramesOf(extent, page_class, cache)) {
+      return {};
+    }
     const BufferHeader* first = frames_.HeadersOf(extent, page_class);
     uint64_t warm = 0;
     for (uint64_t i = 0; i < now.frames; ++i) {
@@ -121,7 +125,8 @@ std::optional<uint32_t> Pool::ColdestExtent(uint32_t page_class) const {
   const ClassHeader& donor = frames_.page_class(page_class);
   const uint32_t extents = frames_.RingExtents(page_class);
   const auto start = static_cast<uint32_t>(
-      donor.hand.load(std::memory_order_relaxed) / whole);
+      donor.hand.load(std::memory_order_relaxed) /
+      frames_.PerExtent(page_class));
   std::optional<uint32_t> coldest;
   uint64_t least = 0;
   uint32_t seen = 0;

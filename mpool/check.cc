@@ -114,7 +114,9 @@ absl::Status FrameTable::Check(region::Reachable* reached) {
   }
   for (uint32_t i = 0; i < pool_->extent_count; ++i) {
     MPOOL_RETURN_IF_ERROR(CheckExtent(i, reached));
-    if (i >= pool_->extents_used.load() && cut(i).is_cut()) {
+    // In this order: a cutter raises the mark first.
+    const bool is_cut = cut(i).is_cut();
+    if (is_cut && i >= pool_->extents_used.load(std::memory_order_acquire)) {
       return Damaged("pool header");
     }
   }

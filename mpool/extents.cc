@@ -50,10 +50,10 @@ void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
   options->cache_bytes = cache_bytes;
   options->max_cache_bytes = max_cache_bytes;
   options->size_bytes = RoundUp(tables, kSystemPage);
-  // Pages of 512 bytes need eight times the headers and buckets, and a hash
-  // that was made for larger pages stays beside the new one.
+  // An extent may come to have headers of all four kinds, 8 + 4 + 2 + 1; a hash
+  // for pages of 512 bytes is eight times as large, beside the one before.
   options->heap_limit = RoundUp(
-      options->size_bytes + 9 * (most * headers + buckets) +
+      options->size_bytes + 15 * most * headers + 9 * buckets +
           most * kHeaderBlocks * kChunkBytes +
           uint64_t{kMaxThreads} * 2 * sizeof(region::ThreadSlot) +
           (uint64_t{64} << 20),
@@ -201,7 +201,8 @@ absl::StatusOr<bool> FrameTable::Cut(const region::Thread& self,
                                      uint32_t page_class) {
   uint32_t cut_now = 0;
   for (uint32_t i = 0; i < kPageClasses; ++i) cut_now += RingExtents(i);
-  if (cut_now >= ExtentsOf(cache_bytes())) return false;
+  // Some of them may be beyond a cache that has shrunk.
+  if (!IsResizing() && cut_now >= ExtentsOf(cache_bytes())) return false;
   LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
                    LockRank::kExtents);
   uint64_t frames = 0;
@@ -225,27 +226,43 @@ absl::StatusOr<bool> FrameTable::Cut(const region::Thread& self,
   return true;
 }
 
+// REQUIRES: the extents latch.
 void FrameTable::Extend(const region::Thread& self, uint32_t extent,
-                        uint64_t cache_bytes) {
-  LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
-                   LockRank::kExtents);
+                        uint64_t bytes) {
   const CutWord now = cut(extent);
   if (!now.is_cut()) return;
-  const uint64_t frames = FramesOf(extent, now.page_class, cache_bytes);
+  const uint64_t frames = FramesOf(extent, now.page_class, bytes);
   if (frames <= now.frames) return;
   Place(extent, now.page_class, now.frames, frames);
   BufferHeader* first = HeadersOf(extent, now.page_class);
-  const uint32_t position =
-      now.frames == 0 ? 0 : first[0].position.load(std::memory_order_relaxed);
+  const uint32_t position = first[0].position.load(std::memory_order_relaxed);
   for (uint64_t i = now.frames; i < frames; ++i) {
     first[i].position.store(static_cast<uint32_t>(position + i),
                             std::memory_order_relaxed);
   }
   MPOOL_STEP("mpool.extent.placed");
-  extents_[extent].word.store(CutWord{now.page_class, frames}.Pack(),
-                              std::memory_order_release);
+  std::atomic<uint64_t>& word = extents_[extent].word;
+  uint64_t seen = word.load(std::memory_order_relaxed);
+  // A repairer may clear the drainer meanwhile.
+  while (!word.compare_exchange_weak(
+      seen, CutWord{now.page_class, frames,
+                    CutWord::Unpack(seen).drainer}.Pack())) {
+  }
   MPOOL_STEP("mpool.extent.extended");
   Open(self, extent, now.frames);
+}
+
+// All under the latch of who cuts: what is cut before is as it must be after.
+void FrameTable::SetCacheBytes(const region::Thread& self, uint64_t bytes) {
+  LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
+                   LockRank::kExtents);
+  const uint32_t end = ExtentsOf(bytes);
+  const auto begin =
+      static_cast<uint32_t>(cache_bytes() / pool_->extent_bytes);
+  for (uint32_t i = begin; i < end; ++i) Extend(self, i, bytes);
+  MPOOL_STEP("mpool.resize.extended");
+  pool_->cache.store(SealSize(bytes), std::memory_order_release);
+  MPOOL_STEP("mpool.resize.set");
 }
 
 // Out of the queues, and of the class.
@@ -309,20 +326,19 @@ void FrameTable::EndDrain(const region::Thread& self, uint32_t extent) {
   extents_[extent].word.store(there.Pack(), std::memory_order_release);
 }
 
-void FrameTable::ReleaseDrained(const region::Thread& self,
-                                const std::function<bool(uint32_t)>& is_dead) {
-  bool any = false;
-  ForEachExtent([&](uint32_t, CutWord now, BufferHeader*) {
-    any = any || (now.drainer != 0 && is_dead(now.drainer));
-  });
-  if (!any) return;
-  LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
-                   LockRank::kExtents);
+// Nobody else changes such a word, but for Extend: the latch is not needed, and
+// who repairs may have it, or wait for one who does.
+void FrameTable::ReleaseDrained(const std::function<bool(uint32_t)>& is_dead) {
   ForEachExtent([&](uint32_t extent, CutWord now, BufferHeader*) {
     if (now.drainer == 0 || !is_dead(now.drainer)) return;
-    now.drainer = 0;
-    // quiet: as in EndDrain.
-    extents_[extent].word.store(now.Pack(), std::memory_order_release);
+    std::atomic<uint64_t>& word = extents_[extent].word;
+    uint64_t seen = now.Pack();
+    do {
+      now = CutWord::Unpack(seen);
+      if (now.drainer == 0 || !is_dead(now.drainer)) return;
+      now.drainer = 0;
+      // quiet: nobody drains it either way.
+    } while (!word.compare_exchange_weak(seen, now.Pack()));
   });
 }
 

@@ -205,12 +205,11 @@ class FrameTable {
   // that are drained left out.
   bool IsShort(uint32_t page_class,
                std::optional<uint32_t> extent = std::nullopt) const;
-  // Repair: extents that the dead drained are as before.
-  void ReleaseDrained(const region::Thread& self,
-                      const std::function<bool(uint32_t)>& is_dead);
-  // Gives an extent that is cut the frames that it has in such a cache.
-  void Extend(const region::Thread& self, uint32_t extent,
-              uint64_t cache_bytes);
+  // Repair: extents that the dead drained are as before. Waits for nothing.
+  void ReleaseDrained(const std::function<bool(uint32_t)>& is_dead);
+  // The cache has that size from now on; extents that are cut have all their
+  // frames in it. REQUIRES: memory and headers for them.
+  void SetCacheBytes(const region::Thread& self, uint64_t bytes);
   // Makes headers for the extents of such a cache, as far as they have none.
   absl::Status MakeHeaders(const region::Thread& self, uint64_t cache_bytes);
 
@@ -275,6 +274,7 @@ class FrameTable {
   bool IsEmpty(uint32_t extent) const;
   absl::Status MakeBlock(const region::Thread& self, uint32_t extent,
                          uint32_t page_class);
+  void Extend(const region::Thread& self, uint32_t extent, uint64_t bytes);
   uint32_t FindUncut(uint32_t page_class, uint64_t* frames) const;
   void Place(uint32_t extent, uint32_t page_class, uint64_t from,
              uint64_t to);

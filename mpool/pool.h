@@ -246,7 +246,6 @@ class Pool final : public region::Tenant {
                          uint32_t classes) const;
   absl::Status CheckResize(const ThreadContext& self, uint64_t bytes) const;
   bool TryClaimResize(const ThreadContext& self);
-  void SetCacheBytes(const ThreadContext& self, uint64_t bytes);
   absl::Status Grow(ThreadContext& self, uint64_t bytes);
   bool Drain(ThreadContext& self, uint32_t extent, const CutWord& now,
              uint64_t keep, absl::Status* failure);

@@ -49,7 +49,7 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
     if (is_dead(resizer)) pool.resizer.compare_exchange_strong(resizer, 0);
     const bool ordered = policy_ != nullptr && policy_->is_ordered();
     frames_.Rebuild(self, is_dead, ordered, &report->latches);
-    frames_.ReleaseDrained(self, is_dead);
+    frames_.ReleaseDrained(is_dead);
     files_.Repair(self, dead_process, is_dead, &report->latches);
   }
 }

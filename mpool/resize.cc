@@ -29,6 +29,8 @@ namespace {
 // How long a resize waits while nothing moves, and how often it looks.
 constexpr absl::Duration kLookFor = absl::Milliseconds(500);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
+// How long a resize waits for another one.
+constexpr absl::Duration kAnother = absl::Seconds(10);
 // Misses of a thread between two looks at what another left undone.
 constexpr uint32_t kHelpEvery = 64;
 constexpr uint64_t kSystemPage = 4096;
@@ -104,8 +106,15 @@ absl::Status Pool::Resize(uint64_t bytes) {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
   MPOOL_RETURN_IF_ERROR(CheckPanic());
   std::atomic<uint32_t>& resizer = frames_.pool().resizer;
+  const os::Deadline patience(kAnother);
   while (!TryClaimResize(*self)) {
-    region_.Suspect(resizer.load(), self->thread.id);
+    const uint32_t other = resizer.load();
+    region_.Suspect(other, self->thread.id);
+    if (patience.passed()) {
+      return absl::UnavailableError(absl::StrCat(
+          "resize the cache of ", region_.home().path(), ": ",
+          region_.Describe(other), " resizes it; try again"));
+    }
     os::Sleep(kLookEvery);
   }
   // quiet: a claim of nothing.
@@ -114,17 +123,9 @@ absl::Status Pool::Resize(uint64_t bytes) {
   if (bytes > frames_.cache_bytes()) {
     MPOOL_RETURN_IF_ERROR(Grow(*self, bytes));
   } else {
-    SetCacheBytes(*self, bytes);
+    frames_.SetCacheBytes(self->thread, bytes);
   }
   return Settle(*self, /*wait=*/true);
-}
-
-// Under the latch of who cuts: what was cut before is seen after.
-void Pool::SetCacheBytes(const ThreadContext& self, uint64_t bytes) {
-  region::LatchGuard guard(frames_.pool().extents_latch, self.thread.id,
-                           region_.watch(), region::LockRank::kExtents);
-  frames_.pool().cache.store(SealSize(bytes), std::memory_order_release);
-  MPOOL_STEP("mpool.resize.set");
 }
 
 absl::Status Pool::Grow(ThreadContext& self, uint64_t bytes) {
@@ -146,13 +147,7 @@ absl::Status Pool::Grow(ThreadContext& self, uint64_t bytes) {
                      now, " to ", bytes, " bytes: ", status.message(),
                      "; its size is as before"));
   }
-  const uint32_t end = frames_.ExtentsOf(bytes);
-  for (uint32_t i = frames_.ExtentsOf(now); i-- > 0 && i < end;) {
-    frames_.Extend(self.thread, i, bytes);
-    if (uint64_t{i + 1} * frames_.pool().extent_bytes <= now) break;
-  }
-  MPOOL_STEP("mpool.resize.extended");
-  SetCacheBytes(self, bytes);
+  frames_.SetCacheBytes(self.thread, bytes);
   return absl::OkStatus();
 }
 
@@ -233,10 +228,13 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
     }
     frames_.Retire(self.thread, i, keep);
     *progress = true;
-    const uint64_t begin =
-        RoundUp(i * extent_bytes + keep * ClassBytes(now.page_class));
-    const uint64_t end = std::max(begin, (i + 1) * extent_bytes);
-    failure->Update(region_.Release(frames_.memory() + begin, end - begin));
+    // Nothing below the cache's end: another may have cut that again.
+    const uint64_t begin = std::max(i * extent_bytes, RoundUp(cache));
+    const uint64_t end = std::min((i + 1) * extent_bytes,
+                                  RoundUp(frames_.backed_bytes()));
+    if (begin < end) {
+      failure->Update(region_.Release(frames_.memory() + begin, end - begin));
+    }
     MPOOL_STEP("mpool.resize.released");
   }
   return left;
@@ -282,10 +280,19 @@ absl::Status Pool::Settle(ThreadContext& self, bool wait) {
 
 absl::Status Pool::NotSettled(uint64_t frames,
                               const absl::Status& failure) const {
+  uint64_t lost = 0;
+  const uint64_t end = frames_.memory() + frames_.cache_bytes();
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    if (header.data_offset() >= end &&
+        header.Load().phase() == Phase::kPoisoned) {
+      ++lost;
+    }
+  });
   return absl::UnavailableError(absl::StrCat(
       "resize the cache of ", region_.home().path(), ": it has ",
       frames_.cache_bytes(), " bytes from now on, but the memory of ", frames,
-      " frames could not be given back yet (", TellHolders(),
+      " frames could not be given back yet (", TellHolders(), "; ", lost,
+      " lost with their writers, to be written anew",
       failure.ok() ? "" : "; ", failure.message(),
       "); put those pages: the next Resize, FailCheck, open or miss gives it "
       "back"));

@@ -38,12 +38,13 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
     if (BufferHeader* header = frames_.TakeFree(self.thread, page_class)) {
       return header;
     }
-    MPOOL_ASSIGN_OR_RETURN(const bool cut,
-                           frames_.Cut(self.thread, page_class));
-    if (cut || Balance(self, page_class, all_held)) continue;
+    // Without memory for headers there still may be a victim.
+    const absl::StatusOr<bool> cut = frames_.Cut(self.thread, page_class);
+    if (cut.ok() && (*cut || Balance(self, page_class, all_held))) continue;
     MPOOL_ASSIGN_OR_RETURN(BufferHeader * victim,
                            TakeVictim(self, page_class));
     if (victim != nullptr) return victim;
+    MPOOL_RETURN_IF_ERROR(cut.status());
     all_held = true;
     if (repaired && patience.passed()) return AllHeld(page_class);
     if (!repaired) {
