@@ -167,7 +167,11 @@ TEST_F(ResizeLoadTest, FiftyTimesFrom32To256To16MiBUnderFourProcesses) {
     crew.push_back(std::make_unique<os::Child>([&, i] { Work(Seed() + i); }));
   }
   uint64_t largest = 0;
+#ifdef MPOOL_STEPS
+  const uint64_t rounds = Rounds(10);  // the plain build has them all
+#else
   const uint64_t rounds = Rounds(50);
+#endif
   for (uint64_t round = 0; round < rounds; ++round) {
     for (const uint64_t mib : {32u, 256u, 16u}) {
       // Pages are held for a moment only.
