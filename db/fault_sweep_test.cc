@@ -217,7 +217,7 @@ TEST_P(FaultSweepTest, EveryCallThatFailsIsAClearErrorThatPasses) {
   constexpr uint64_t kMost = 500;
   std::string outcome = "fired";
   // All of them are swept by `MPOOL_ROUNDS=2`.
-  const uint64_t stride = test::Rounds(1) > 1 ? 1 : 3;
+  const uint64_t stride = test::Rounds(1) > 1 ? 1 : 7;
   uint64_t step = 1;
   for (uint64_t nth = 1; outcome == "fired" && nth < kMost; nth += step) {
     step = nth < 3 ? 1 : nth == 3 ? 1 + test::Seed() % stride : stride;
