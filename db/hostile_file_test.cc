@@ -103,6 +103,18 @@ class HostileFileTest
     : public HostileTest,
       public ::testing::WithParamInterface<std::tuple<Planted, Where>> {
  protected:
+  // What was planted goes, and the file is as it was `before`.
+  void TakeAway(const std::string& path, const std::string& away,
+                const struct stat& before) const {
+    if (planted().keeps_file) {
+      fs::remove(path + ".2");
+      ASSERT_EQ(::chmod(path.c_str(), before.st_mode & 07777), 0);
+      ASSERT_EQ(::chown(path.c_str(), before.st_uid, before.st_gid), 0);
+    } else {
+      fs::remove(path);
+      fs::rename(away, path);
+    }
+  }
   const Planted& planted() const { return std::get<0>(GetParam()); }
   Where where() const { return std::get<1>(GetParam()); }
   Backing backing() const {
@@ -188,14 +200,7 @@ TEST_P(HostileFileTest, InPlaceOfAFileThatWasUsedIsRefused) {
   EXPECT_EQ(after.st_ino, there.st_ino);
   EXPECT_EQ(after.st_mode, there.st_mode);
 
-  if (planted().keeps_file) {
-    fs::remove(path + ".2");
-    ASSERT_EQ(::chmod(path.c_str(), before.st_mode & 07777), 0);
-    ASSERT_EQ(::chown(path.c_str(), before.st_uid, before.st_gid), 0);
-  } else {
-    fs::remove(path);
-    fs::rename(away, path);
-  }
+  ASSERT_NO_FATAL_FAILURE(TakeAway(path, away, before));
   auto both = Open(backing());
   ASSERT_THAT(both, IsOk());
   EXPECT_EQ(GetText(*both->file, 0), "put");
@@ -265,14 +270,7 @@ TEST_P(HostileFileTest, InPlaceOfAFileThatIsInUseIsRefusedAndHoldersGoOn) {
   }
   holder.Say("go on");
   EXPECT_EQ(holder.Hear(), "went on");
-  if (planted().keeps_file) {
-    fs::remove(path + ".2");
-    ASSERT_EQ(::chmod(path.c_str(), before.st_mode & 07777), 0);
-    ASSERT_EQ(::chown(path.c_str(), before.st_uid, before.st_gid), 0);
-  } else {
-    fs::remove(path);
-    fs::rename(away, path);
-  }
+  ASSERT_NO_FATAL_FAILURE(TakeAway(path, away, before));
   auto both = Open(backing());
   EXPECT_THAT(both, IsOk());
   EXPECT_EQ(both->env->Stats().processes, 2u);
