@@ -95,14 +95,6 @@ class Rig {
     }
   }
 
-  static absl::Status CheckedRun(Subject& subject,
-                                 std::span<const uint32_t> pages) {
-    MPOOL_ASSIGN_OR_RETURN(const uint64_t sum, subject.Run(pages));
-    if (sum == SumOf(pages)) return absl::OkStatus();
-    return absl::DataLossError(absl::StrCat(
-        subject.name(), ": it gave other pages than it was asked for"));
-  }
-
   // An eighth of the sequence goes first, untimed: the processor's caches are
   // full of the contender before. Processor time is right for mpool, whose hits
   // never sleep, and flatters Berkeley DB, whose threads may sleep on a mutex.
@@ -112,12 +104,7 @@ class Rig {
     const absl::Status warm = CheckedRun(subject, pages.last(pages.size() / 8));
     start.arrive_and_wait();
     MPOOL_RETURN_IF_ERROR(warm);
-    const double begin = ThreadNs();
-    absl::StatusOr<uint64_t> sum = subject.Run(pages);
-    const double end = ThreadNs();
-    if (!sum.ok()) return sum.status();
-    if (*sum != SumOf(pages)) return absl::DataLossError("wrong pages");
-    return (end - begin) / static_cast<double>(pages.size());
+    return TimedRun(subject, pages);
   }
 
   std::vector<std::vector<uint32_t>> sequences_;  // one for each thread

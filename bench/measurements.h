@@ -44,6 +44,8 @@ struct MemoryCase {
 };
 absl::Status MeasureMemory(const MemoryCase& what, const Context& context);
 
+absl::Status MeasureBackings(const std::string& name, bool huge_pages,
+                             const Context& context);
 absl::Status MeasureExclusiveHit(const Context& context);
 absl::Status MeasureMiss(const Context& context);
 absl::Status MeasureSync(const Context& context);

@@ -31,7 +31,9 @@ class MpoolSubject final : public Subject {
 
   absl::StatusOr<Counts> Count() override {
     const EnvStats stats = env_->Stats();
-    return Counts{.hits = stats.hits, .page_ins = stats.pages_read};
+    return Counts{.hits = stats.hits,
+                  .page_ins = stats.pages_read,
+                  .huge_bytes = env_->HugeBytes()};
   }
 
   absl::Status Close() override {
@@ -49,7 +51,9 @@ class MpoolSubject final : public Subject {
 absl::StatusOr<std::unique_ptr<Subject>> OpenMpool(const CacheSpec& spec) {
   MPOOL_ASSIGN_OR_RETURN(
       std::unique_ptr<DbEnv> env,
-      DbEnv::Open(spec.home, {.cache_bytes = spec.page_count * kPageBytes}));
+      DbEnv::Open(spec.home, {.cache_bytes = spec.page_count * kPageBytes,
+                              .backing = spec.backing,
+                              .huge_pages = spec.huge_pages}));
   MPOOL_ASSIGN_OR_RETURN(std::unique_ptr<MPoolFile> file,
                          env->OpenFile(spec.file));
   return std::make_unique<MpoolSubject>(std::move(env), std::move(file));

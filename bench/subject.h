@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "mpool/types.h"
 
 namespace mpool::bench {
 
@@ -21,6 +22,7 @@ inline constexpr uint32_t kPageBytes = 4096;
 struct Counts {
   uint64_t hits = 0;
   uint64_t page_ins = 0;
+  uint64_t huge_bytes = 0;  // of its memory, now
 };
 
 // Concurrency: Run may be called by several threads at once.
@@ -37,11 +39,20 @@ class Subject {
   virtual absl::Status Close() = 0;
 };
 
+// Runs the sequence untimed. DataLoss if other pages came.
+absl::Status CheckedRun(Subject& subject, std::span<const uint32_t> pages);
+// Nanoseconds of processor time that a get and put of the sequence takes, of
+// the calling thread. As CheckedRun else.
+absl::StatusOr<double> TimedRun(Subject& subject,
+                                std::span<const uint32_t> pages);
+
 // A cache of a file: `page_count` pages of it fit.
 struct CacheSpec {
   std::string home;
   std::string file;
   uint64_t page_count = 0;
+  Backing backing = Backing::kPosixShm;
+  bool huge_pages = true;
 };
 
 absl::StatusOr<std::unique_ptr<Subject>> OpenMpool(const CacheSpec& spec);

@@ -1,0 +1,114 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// backings.cc - a get and put of a page that is in memory, for each kind of
+// memory that a region can be made of. The first one stands there twice: how
+// far its two rows are apart is what the machine adds. Once with huge pages not
+// asked for and once with; which kinds have them then is the kernel's choice,
+// and told.
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "bench/measurements.h"
+#include "bench/page_file.h"
+#include "bench/subject.h"
+#include "os/status.h"
+
+namespace mpool::bench {
+namespace {
+
+constexpr uint64_t kPageCount = 10240;
+
+struct Kind {
+  std::string name;
+  Backing backing;
+};
+
+// What is measured, and what the other rows are compared with.
+const Kind kKinds[] = {{"shm", Backing::kPosixShm},
+                       {"shm-again", Backing::kPosixShm},
+                       {"file", Backing::kFile},
+                       {"sysv", Backing::kSysV},
+                       {"sysv-priv", Backing::kSysVPrivate},
+                       {"anonymous", Backing::kAnonymous},
+                       {"dev-zero", Backing::kDevZero},
+                       {"heap", Backing::kHeap}};
+
+struct Cache {
+  const Kind& kind;
+  std::string home;
+  std::unique_ptr<Subject> subject;
+};
+
+absl::StatusOr<Cache> OpenCache(const Kind& kind, bool huge_pages,
+                                const Context& context) {
+  Cache cache{kind, {}, nullptr};
+  MPOOL_ASSIGN_OR_RETURN(cache.home, context.scratch.NewHome("backing"));
+  // A file may be cached in one environment at a time.
+  const CacheSpec spec{cache.home, absl::StrCat(cache.home, "/pages"),
+                       kPageCount, kind.backing, huge_pages};
+  MPOOL_RETURN_IF_ERROR(EnsurePages(spec.file, kPageCount));
+  MPOOL_ASSIGN_OR_RETURN(cache.subject, OpenMpool(spec));
+  MPOOL_RETURN_IF_ERROR(CheckedRun(*cache.subject, ShuffledPages(kPageCount)));
+  return cache;
+}
+
+absl::Status Measure(const std::string& name, std::vector<Cache>& caches,
+                     const Context& context) {
+  const std::vector<uint32_t> pages =
+      UniformPages(context.hit_gets(), kPageCount);
+  std::vector<Contender> contenders;
+  std::vector<Ratio> ratios;
+  std::vector<uint64_t> page_ins;
+  for (const Cache& cache : caches) {
+    Subject& subject = *cache.subject;
+    contenders.push_back({cache.kind.name, [&]() -> absl::StatusOr<double> {
+                            MPOOL_RETURN_IF_ERROR(CheckedRun(
+                                subject, std::span(pages).last(
+                                             pages.size() / 8)));
+                            return TimedRun(subject, pages);
+                          }});
+    ratios.push_back({absl::StrCat(cache.kind.name, "_over_shm"),
+                      cache.kind.name, kKinds[0].name});
+    MPOOL_ASSIGN_OR_RETURN(const Counts counts, subject.Count());
+    page_ins.push_back(counts.page_ins);
+  }
+  ratios.erase(ratios.begin());
+  MPOOL_ASSIGN_OR_RETURN(const std::vector<Figures> figures,
+                         Interleave(contenders, context.hit_rounds()));
+  context.report.Add(name, figures, Unit::kNanoseconds, ratios);
+  for (size_t i = 0; i < caches.size(); ++i) {
+    MPOOL_ASSIGN_OR_RETURN(const Counts counts, caches[i].subject->Count());
+    if (counts.page_ins != page_ins[i]) {
+      return absl::InternalError(absl::StrCat(
+          name, ", ", caches[i].kind.name, ": ",
+          counts.page_ins - page_ins[i],
+          " pages were not in memory; give it more"));
+    }
+    context.report.AddCount(
+        absl::StrCat(name, ".", caches[i].kind.name, "_huge_bytes"),
+        counts.huge_bytes,
+        absl::StrCat(counts.huge_bytes, " bytes in huge pages"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status MeasureBackings(const std::string& name, bool huge_pages,
+                             const Context& context) {
+  std::vector<Cache> caches;
+  for (const Kind& kind : kKinds) {
+    MPOOL_ASSIGN_OR_RETURN(Cache cache, OpenCache(kind, huge_pages, context));
+    caches.push_back(std::move(cache));
+  }
+  absl::Status result = Measure(name, caches, context);
+  for (Cache& cache : caches) {
+    result.Update(cache.subject->Close());
+    cache.subject = nullptr;
+    result.Update(context.scratch.RemoveHome(cache.home));
+  }
+  return result;
+}
+
+}  // namespace mpool::bench
