@@ -6,9 +6,11 @@
 #include <cstdio>
 #include <fstream>
 #include <map>
+#include <thread>
 
 #include "db/test_backing.h"
 #include "db/test_resize.h"
+#include "tests/support/child.h"
 
 namespace mpool {
 namespace {
@@ -251,6 +253,51 @@ TEST_P(ResizeShmTest, AShrinkThatIsNotOverLeavesRoomBelow) {
   held.clear();
   EXPECT_THAT(large->Close(), IsOk());
   EXPECT_THAT(opened.env->Resize(kMiB), IsOk());
+  EXPECT_EQ(::unlink(home_.Below("large.db").c_str()), 0);
+}
+
+TEST_P(ResizeShmTest, AShrinkIsNotUndoneByAJoinerThatPreparesMemory) {
+  test::Child joiner([&](test::Channel& parent) {
+    parent.Hear();
+    static test::Channel* shrinker = &parent;
+    os::Sys().madvise = [](void* address, size_t size, int advice) {
+      if (size == kMost) {
+        shrinker->Say("it prepares the pages");
+        shrinker->Hear();
+      }
+      return os::RealSyscalls().madvise(address, size, advice);
+    };
+    return OpenWith([](EnvOptions& o) { o.prefault = true; })
+        .status()
+        .ToString();
+  });
+  auto opened = *OpenWithRoom(kMost);
+  FillPages(*opened.file, kMost / 4096, "page ");
+  const uint64_t before = ResidentBytes(Segment(), GetParam(), home_.path());
+  joiner.Say("come in");
+  EXPECT_EQ(joiner.Hear(), "it prepares the pages");
+  EXPECT_THAT(opened.env->Resize(kMiB), IsOk());
+  joiner.Say("go on");
+  EXPECT_EQ(joiner.End(), "OK");
+  EXPECT_LE(ResidentBytes(Segment(), GetParam(), home_.path()),
+            before - (kMost - kMiB));
+  ExpectPages(*opened.file, kMost / 4096, "page ");
+}
+
+TEST_P(ResizeShmTest, OfAShrinkAndAFileOfLargerPagesOneIsRefused) {
+  auto env = *OpenWith([](EnvOptions&) {});
+  for (int round = 0; round < 200; ++round) {
+    absl::Status shrunk;
+    std::thread shrinker([&] { shrunk = env->Resize(kMiB / 2); });
+    auto large = env->OpenFile("large.db",
+                               {.page_size = 65536, .create = true});
+    shrinker.join();
+    ASSERT_NE(shrunk.ok(), large.ok()) << shrunk << large.status();
+    if (large.ok()) {
+      ASSERT_THAT((*large)->Close(), IsOk());
+    }
+    ASSERT_THAT(env->Resize(kMiB), IsOk());
+  }
   EXPECT_EQ(::unlink(home_.Below("large.db").c_str()), 0);
 }
 

@@ -63,7 +63,7 @@ std::optional<uint32_t> Pool::FindDonor(uint32_t page_class,
     const double pressure =
         is_open ? static_cast<double>(frames_.page_class(c).turned.load(
                       std::memory_order_relaxed)) /
-                      static_cast<double>(frames_.RingSize(c))
+                      static_cast<double>(extents * frames_.PerExtent(c))
                 : -1;
     if (!at_once && pressure >= 0.5) continue;
     if (!donor.has_value() || pressure < least) {

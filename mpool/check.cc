@@ -9,6 +9,8 @@
 // Reads only.
 
 #include <algorithm>
+#include <array>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
@@ -52,20 +54,17 @@ absl::Status FrameTable::CheckPlaces(region::Reachable* reached) const {
   return absl::OkStatus();
 }
 
-// Whether the word is one that a cutter stores.
-bool FrameTable::IsCutRight(uint32_t extent) const {
-  const uint64_t word = extents_[extent].word.load(std::memory_order_acquire);
+// Whether the word is one that a cutter stores in such a cache: who resizes
+// changes all three, in an order in which they are right at any moment.
+bool FrameTable::IsCutRight(uint32_t extent, uint64_t word, uint64_t cache,
+                            uint64_t backed) const {
   const CutWord now = CutWord::Unpack(word);
   if (!now.is_cut()) return word == 0;
   if (word != now.Pack() || now.frames == 0 || now.drainer > kMaxThreads) {
     return false;
   }
-  const bool resizing =
-      IsResizing() || pool_->resizer.load(std::memory_order_acquire) != 0;
-  const uint64_t most = resizing ? PerExtent(now.page_class)
-                                 : FramesOf(extent, now.page_class,
-                                            cache_bytes());
-  return resizing ? now.frames <= most : now.frames == most;
+  return FramesOf(extent, now.page_class, cache) <= now.frames &&
+         now.frames <= FramesOf(extent, now.page_class, backed);
 }
 
 // Whether no header of an extent that is not cut has a page.
@@ -96,13 +95,20 @@ absl::Status FrameTable::CheckExtent(uint32_t index,
       return Damaged("table of extents");
     }
   }
-  // What is being cut or resized meanwhile is right a moment later.
-  for (int looks = 0; looks < 3; ++looks) {
-    if (IsCutRight(index) && (cut(index).is_cut() || IsEmpty(index))) {
-      return absl::OkStatus();
-    }
+  // What is being cut or resized meanwhile did not stand still while it was
+  // looked at.
+  std::optional<std::array<uint64_t, 3>> last;
+  while (true) {
+    const std::array<uint64_t, 3> seen = {
+        extent.word.load(std::memory_order_acquire), cache_bytes(),
+        backed_bytes()};
+    const bool is_right =
+        IsCutRight(index, seen[0], seen[1], seen[2]) &&
+        (CutWord::Unpack(seen[0]).is_cut() || IsEmpty(index));
+    if (is_right) return absl::OkStatus();
+    if (last == seen) return Damaged("table of extents");
+    last = seen;
   }
-  return Damaged("table of extents");
 }
 
 absl::Status FrameTable::Check(region::Reachable* reached) {

@@ -6,6 +6,7 @@
 
 #include "mpool/frames.h"
 #include "mpool/hash_table.h"
+#include "os/round.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -17,16 +18,11 @@ using region::LockRank;
 
 constexpr uint64_t kMinExtentBytes = uint64_t{64} << 10;
 constexpr uint64_t kMaxExtentBytes = uint64_t{2} << 20;
-constexpr uint64_t kSystemPage = 4096;
 constexpr uint32_t kLargeClass = kHeaderBlocks - 1;
 // Room in a new region for what comes by and by: threads, files, overflow.
 constexpr uint64_t kSpareBytes = uint64_t{96} << 10;
 // Of a chunk and its alignment.
 constexpr uint64_t kChunkBytes = 2 * kLineBytes;
-
-uint64_t RoundUp(uint64_t value, uint64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 }  // namespace
 
@@ -38,29 +34,31 @@ uint64_t ExtentBytes(uint64_t cache_bytes) {
 void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
                 region::RegionOptions* options) {
   const uint64_t extent_bytes = ExtentBytes(cache_bytes);
-  const uint64_t most = RoundUp(max_cache_bytes, extent_bytes) / extent_bytes;
-  const uint64_t now = RoundUp(cache_bytes, extent_bytes) / extent_bytes;
-  const uint64_t headers = extent_bytes / kSystemPage * sizeof(BufferHeader);
+  const uint64_t most =
+      os::RoundUp(max_cache_bytes, extent_bytes) / extent_bytes;
+  const uint64_t now = os::RoundUp(cache_bytes, extent_bytes) / extent_bytes;
+  const uint64_t headers =
+      extent_bytes / os::kSystemPage * sizeof(BufferHeader);
   const uint64_t buckets =
-      HashTable::BucketsFor(max_cache_bytes / kSystemPage) * sizeof(Bucket);
+      HashTable::BucketsFor(max_cache_bytes / os::kSystemPage) * sizeof(Bucket);
   const uint64_t tables =
       sizeof(region::RegionHeader) + sizeof(PoolHeader) +
       most * (sizeof(Extent) + kPageClasses * sizeof(uint32_t)) +
       now * (headers + kChunkBytes) + buckets + kSpareBytes;
   options->cache_bytes = cache_bytes;
   options->max_cache_bytes = max_cache_bytes;
-  options->size_bytes = RoundUp(tables, kSystemPage);
+  options->size_bytes = os::RoundUp(tables);
   // An extent may come to have headers of all four kinds, 8 + 4 + 2 + 1; a hash
   // for pages of 512 bytes is eight times as large, beside the one before.
-  options->heap_limit = RoundUp(
+  options->heap_limit = os::RoundUp(
       options->size_bytes + 15 * most * headers + 9 * buckets +
           most * kHeaderBlocks * kChunkBytes +
           uint64_t{kMaxThreads} * 2 * sizeof(region::ThreadSlot) +
           (uint64_t{64} << 20),
       kMaxExtentBytes);
-  options->tail_bytes = RoundUp(cache_bytes, kSystemPage);
+  options->tail_bytes = os::RoundUp(cache_bytes);
   options->reserved_bytes =
-      options->heap_limit + RoundUp(max_cache_bytes, kSystemPage);
+      options->heap_limit + os::RoundUp(max_cache_bytes);
 }
 
 absl::Status FrameTable::Format(const region::Thread& self) {
@@ -86,7 +84,8 @@ absl::Status FrameTable::Format(const region::Thread& self) {
                                             64, &pool_->rings)
                             .status());
   Attach();
-  MPOOL_RETURN_IF_ERROR(PrepareMemory());
+  MPOOL_RETURN_IF_ERROR(
+      region_.PrepareMemory(memory(), os::RoundUp(cache_bytes)));
   return MakeHeaders(self, cache_bytes);
 }
 
@@ -97,10 +96,6 @@ void FrameTable::Attach() {
       region_.At<Extent>(pool_->extents.load(std::memory_order_acquire));
   rings_ = region_.At<std::atomic<uint32_t>>(
       pool_->rings.load(std::memory_order_acquire));
-}
-
-absl::Status FrameTable::PrepareMemory() const {
-  return region_.PrepareMemory(memory(), RoundUp(cache_bytes(), kSystemPage));
 }
 
 uint64_t FrameTable::FramesOf(uint32_t extent, uint32_t page_class,
@@ -350,10 +345,7 @@ void FrameTable::Retire(const region::Thread& self, uint32_t extent,
   BufferHeader* first = HeadersOf(extent, now.page_class);
   TakeOut(self, extent, keep);
   for (uint64_t i = keep; i < now.frames; ++i) {
-    State seen = first[i].Load();
-    while (!first[i].Change(&seen, seen.NextVersion().Bare().WithPhase(
-                                       Phase::kRetired))) {
-    }
+    LeaveLoading(first[i], /*retired=*/true);
   }
   MPOOL_STEP("mpool.extent.retired");
   if (keep == 0) RemoveFromRing(extent, now.page_class);

@@ -320,11 +320,12 @@ absl::Status FileTable::Claim(Local& local, const os::File& file,
       "close it there"));
 }
 
-absl::StatusOr<OpenedFile> FileTable::Open(const region::Thread& self,
-                                           const Request& request,
-                                           const Drop& drop) {
+absl::StatusOr<OpenedFile> FileTable::Open(
+    const region::Thread& self, const Request& request,
+    const std::function<absl::Status()>& make_room, const Drop& drop) {
   LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
                    LockRank::kFiles);
+  MPOOL_RETURN_IF_ERROR(make_room());
   // Under the latch: what was true before may have changed by a write-back.
   // Before anything is known of the file: another may be changing it.
   Local claimed;

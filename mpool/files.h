@@ -126,8 +126,10 @@ class FileTable {
     int lsn_offset = -1;
   };
   using Drop = std::function<absl::Status(uint32_t index)>;
-  absl::StatusOr<OpenedFile> Open(const region::Thread& self,
-                                  const Request& request, const Drop& drop);
+  // `make_room` is called first, under the files latch.
+  absl::StatusOr<OpenedFile> Open(
+      const region::Thread& self, const Request& request,
+      const std::function<absl::Status()>& make_room, const Drop& drop);
   // Clears the process's bit if this was its last handle; tells whether nobody
   // has the file open any more.
   bool Close(const region::Thread& self, const OpenedFile& file);

@@ -4,6 +4,7 @@
 
 #include "mpool/frames.h"
 
+#include "os/futex.h"
 #include "os/step.h"
 
 namespace mpool::internal {
@@ -49,11 +50,20 @@ BufferHeader* FrameTable::TakeFree(const region::Thread& self,
   }
 }
 
-void FrameTable::GiveBack(const region::Thread& self, BufferHeader& header) {
+// Somebody may sleep on it for the page that it had before.
+// quiet below: its callers pass steps.
+void FrameTable::LeaveLoading(BufferHeader& header, bool retired) {
   State seen = header.Load();
-  MPOOL_STEP("mpool.frame.free");
-  while (!header.Change(&seen, seen.Bare())) {
+  while (!header.Change(
+      &seen, retired ? seen.NextVersion().Bare().WithPhase(Phase::kRetired)
+                     : seen.Bare())) {
   }
+  if (seen.has(State::kWaiters)) os::FutexWakeAll(os::LowHalf(&header.state));
+}
+
+void FrameTable::GiveBack(const region::Thread& self, BufferHeader& header) {
+  MPOOL_STEP("mpool.frame.free");
+  LeaveLoading(header, /*retired=*/false);
   MPOOL_STEP("mpool.frame.freed");
   PushFree(self, header);
 }

@@ -137,8 +137,6 @@ class FrameTable {
   // Finds them in a region that has them.
   void Attach();
   bool IsAttached() const { return pool_ != nullptr; }
-  // What this process does for itself with the page memory that is there.
-  absl::Status PrepareMemory() const;
 
   PoolHeader& pool() const { return *pool_; }
   ClassHeader& page_class(uint32_t c) const { return pool_->classes[c]; }
@@ -270,7 +268,8 @@ class FrameTable {
   uint64_t HeadersIn(uint32_t block) const { return PerExtent(block); }
   absl::Status CheckPlaces(region::Reachable* reached) const;
   absl::Status CheckExtent(uint32_t extent, region::Reachable* reached) const;
-  bool IsCutRight(uint32_t extent) const;
+  bool IsCutRight(uint32_t extent, uint64_t word, uint64_t cache,
+                  uint64_t backed) const;
   bool IsEmpty(uint32_t extent) const;
   absl::Status MakeBlock(const region::Thread& self, uint32_t extent,
                          uint32_t page_class);
@@ -283,6 +282,7 @@ class FrameTable {
   void AddToRing(uint32_t extent, uint32_t page_class, uint32_t n);
   void RemoveFromRing(uint32_t extent, uint32_t page_class);
   void LinkAtRest(BufferHeader& header, bool ordered);
+  static void LeaveLoading(BufferHeader& header, bool retired);
   template <class F>
   void ForEachExtent(F&& visit) const;
   void RebuildClass(uint32_t page_class, bool ordered, bool anew);

@@ -2,12 +2,16 @@
 
 #include "mpool/frames.h"
 
+#include <linux/futex.h>
+
 #include <map>
 #include <set>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "mpool/test_pool.h"
+#include "os/futex.h"
+#include "os/test_support.h"
 
 namespace mpool::internal {
 namespace {
@@ -152,6 +156,37 @@ TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   }
   EXPECT_EQ(found.size(), 15u);
   EXPECT_FALSE(found.contains(kept));
+}
+
+class FrameWaitersTest : public os::SyscallTest {};
+
+TEST_F(FrameWaitersTest, WhoSleepsOnAFrameIsWokenWhenItGoesBack) {
+  TestPool pool(128 << 10);
+  FrameTable& frames = pool.pool().frames();
+  const uint32_t page_class = ClassOf(4096);
+  ASSERT_TRUE(*frames.Cut(pool.self(), page_class));
+  static const void* woken = nullptr;
+  os::Sys().futex = [](uint32_t* word, int op, uint32_t value,
+                       const timespec* limit) {
+    if (op == FUTEX_WAKE) woken = word;
+    return os::RealSyscalls().futex(word, op, value, limit);
+  };
+  auto take = [&] {
+    woken = nullptr;
+    BufferHeader* header = frames.TakeFree(pool.self(), page_class);
+    State seen = header->Load();
+    EXPECT_TRUE(header->Change(&seen, seen.With(State::kWaiters)));
+    return header;
+  };
+  BufferHeader* header = take();
+  frames.GiveBack(pool.self(), *header);
+  EXPECT_EQ(woken, os::LowHalf(&header->state));
+  const uint64_t keep = frames.cut(0).frames - 1;
+  do {
+    header = take();
+  } while (header != frames.HeadersOf(0, page_class) + keep);
+  frames.Retire(pool.self(), 0, keep);
+  EXPECT_EQ(woken, os::LowHalf(&header->state));
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ absl::Status Pool::Start() {
         region_.fixed().policy, " is not known to this library"));
   }
   if (region_.attached() != region::Attached::kCreated) {
-    MPOOL_RETURN_IF_ERROR(frames_.PrepareMemory());
+    MPOOL_RETURN_IF_ERROR(PrepareMemory());
   }
   wants_hits_ = policy_->wants_hits();
   panic_ = &region_.header()->panic;
@@ -151,7 +151,7 @@ void Pool::Stop() {
 
 absl::Status Pool::EnterChild() {
   return region_.EnterChild([this](uint32_t generation) {
-    MPOOL_RETURN_IF_ERROR(frames_.PrepareMemory());
+    MPOOL_RETURN_IF_ERROR(PrepareMemory());
     {
       std::lock_guard<std::mutex> lock(region_.process_mutex());
       // As at any join: children that die one after another would fill it.
@@ -245,17 +245,15 @@ void Pool::AttachBuckets() {
 absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
   region::Latch& latch = frames_.pool().files_latch;
-  {
-    region::LatchGuard guard(latch, self->thread.id, region_.watch(),
-                             region::LockRank::kFiles);
+  auto make_room = [&] {
     MPOOL_RETURN_IF_ERROR(
         CheckSize(absl::StrCat("open file ", request.path),
                   frames_.cache_bytes(),
                   OpenClasses() | 1u << ClassOf(request.page_bytes)));
-    MPOOL_RETURN_IF_ERROR(EnsureBuckets(self->thread, request.page_bytes));
-  }
+    return EnsureBuckets(self->thread, request.page_bytes);
+  };
   auto try_open = [&] {
-    return files_.Open(self->thread, request, [&](uint32_t index) {
+    return files_.Open(self->thread, request, make_room, [&](uint32_t index) {
       AttachBuckets();
       return DropFile(*self, index);
     });

@@ -244,8 +244,12 @@ class Pool final : public region::Tenant {
   uint32_t OpenClasses() const;
   absl::Status CheckSize(std::string_view what, uint64_t bytes,
                          uint32_t classes) const;
-  absl::Status CheckResize(const ThreadContext& self, uint64_t bytes) const;
-  bool TryClaimResize(const ThreadContext& self);
+  absl::Status CheckResize(uint64_t bytes) const;
+  std::string TellResize(uint64_t bytes) const;
+  bool TryClaimResize(const region::Thread& self);
+  absl::Status ClaimResize(const region::Thread& self);
+  void EndResize();
+  absl::Status Shrink(const ThreadContext& self, uint64_t bytes);
   absl::Status Grow(ThreadContext& self, uint64_t bytes);
   bool Drain(ThreadContext& self, uint32_t extent, const CutWord& now,
              uint64_t keep, absl::Status* failure);
@@ -258,6 +262,7 @@ class Pool final : public region::Tenant {
   absl::Status NotSettled(uint64_t frames, const absl::Status& failure) const;
   void HelpResize(ThreadContext& self);
   void HelpResizeNowAndThen(ThreadContext& self);
+  absl::Status PrepareMemory();
 
   // sync.cc
   absl::Status WriteOut(ThreadContext& self, std::optional<uint32_t> file,

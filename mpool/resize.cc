@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
 #include "os/clock.h"
+#include "os/round.h"
 #include "os/step.h"
 
 namespace mpool::internal {
@@ -33,12 +34,6 @@ constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
 constexpr absl::Duration kAnother = absl::Seconds(10);
 // Misses of a thread between two looks at what another left undone.
 constexpr uint32_t kHelpEvery = 64;
-constexpr uint64_t kSystemPage = 4096;
-
-uint64_t RoundUp(uint64_t bytes) {
-  return (bytes + kSystemPage - 1) / kSystemPage * kSystemPage;
-}
-
 }  // namespace
 
 // Page sizes of the files that are open, one bit a class.
@@ -69,47 +64,42 @@ absl::Status Pool::CheckSize(std::string_view what, uint64_t bytes,
       "; use a larger cache or fewer sizes"));
 }
 
-absl::Status Pool::CheckResize(const ThreadContext& self,
-                               uint64_t bytes) const {
+absl::Status Pool::CheckResize(uint64_t bytes) const {
   const uint64_t most = region_.fixed().max_cache_bytes;
-  const std::string what = absl::StrCat("resize the cache of ",
-                                        region_.home().path(), " to ", bytes,
-                                        " bytes");
   constexpr uint64_t kLeast = uint64_t{kMinFrames} * kMinPageBytes;
   if (bytes % kMinPageBytes != 0 || bytes < kLeast) {
     return absl::InvalidArgumentError(
-        absl::StrCat(what, ": it must be a multiple of ", kMinPageBytes,
-                     " and at least ", kLeast));
+        absl::StrCat(TellResize(bytes), ": it must be a multiple of ",
+                     kMinPageBytes, " and at least ", kLeast));
   }
   if (bytes > most) {
     return absl::InvalidArgumentError(absl::StrCat(
-        what, ": its EnvOptions::max_cache_bytes is ", most,
+        TellResize(bytes), ": its EnvOptions::max_cache_bytes is ", most,
         ", which only who makes the environment can choose; ask for less"));
   }
-  region::LatchGuard guard(frames_.pool().files_latch, self.thread.id,
-                           region_.watch(), region::LockRank::kFiles);
-  return CheckSize(what, bytes, OpenClasses());
+  return absl::OkStatus();
+}
+
+std::string Pool::TellResize(uint64_t bytes) const {
+  return absl::StrCat("resize the cache of ", region_.home().path(), " from ",
+                      frames_.cache_bytes(), " to ", bytes, " bytes");
 }
 
 // False if another one resizes. Who died on it is repaired as any thread.
-bool Pool::TryClaimResize(const ThreadContext& self) {
+bool Pool::TryClaimResize(const region::Thread& self) {
   uint32_t nobody = 0;
-  if (!frames_.pool().resizer.compare_exchange_strong(nobody,
-                                                      self.thread.id)) {
+  if (!frames_.pool().resizer.compare_exchange_strong(nobody, self.id)) {
     return false;
   }
   MPOOL_STEP("mpool.resize.claimed");
   return true;
 }
 
-absl::Status Pool::Resize(uint64_t bytes) {
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
-  MPOOL_RETURN_IF_ERROR(CheckPanic());
-  std::atomic<uint32_t>& resizer = frames_.pool().resizer;
+absl::Status Pool::ClaimResize(const region::Thread& self) {
   const os::Deadline patience(kAnother);
-  while (!TryClaimResize(*self)) {
-    const uint32_t other = resizer.load();
-    region_.Suspect(other, self->thread.id);
+  while (!TryClaimResize(self)) {
+    const uint32_t other = frames_.pool().resizer.load();
+    region_.Suspect(other, self.id);
     if (patience.passed()) {
       return absl::UnavailableError(absl::StrCat(
           "resize the cache of ", region_.home().path(), ": ",
@@ -117,35 +107,49 @@ absl::Status Pool::Resize(uint64_t bytes) {
     }
     os::Sleep(kLookEvery);
   }
-  // quiet: a claim of nothing.
-  const absl::Cleanup release = [&] { resizer.store(0); };
-  MPOOL_RETURN_IF_ERROR(CheckResize(*self, bytes));
-  if (bytes > frames_.cache_bytes()) {
-    MPOOL_RETURN_IF_ERROR(Grow(*self, bytes));
-  } else {
-    frames_.SetCacheBytes(self->thread, bytes);
-  }
+  return absl::OkStatus();
+}
+
+// quiet below: a claim of nothing.
+void Pool::EndResize() { frames_.pool().resizer.store(0); }
+
+absl::Status Pool::Resize(uint64_t bytes) {
+  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_RETURN_IF_ERROR(CheckPanic());
+  MPOOL_RETURN_IF_ERROR(CheckResize(bytes));
+  MPOOL_RETURN_IF_ERROR(ClaimResize(self->thread));
+  const absl::Cleanup release = [&] { EndResize(); };
+  MPOOL_RETURN_IF_ERROR(bytes > frames_.cache_bytes() ? Grow(*self, bytes)
+                                                      : Shrink(*self, bytes));
   return Settle(*self, /*wait=*/true);
 }
 
+// Under the latch of who opens files, and looks whether there is room for them.
+absl::Status Pool::Shrink(const ThreadContext& self, uint64_t bytes) {
+  region::LatchGuard guard(frames_.pool().files_latch, self.thread.id,
+                           region_.watch(), region::LockRank::kFiles);
+  MPOOL_RETURN_IF_ERROR(CheckSize(TellResize(bytes), bytes, OpenClasses()));
+  frames_.SetCacheBytes(self.thread, bytes);
+  return absl::OkStatus();
+}
+
 absl::Status Pool::Grow(ThreadContext& self, uint64_t bytes) {
+  const std::string what = TellResize(bytes);
   const uint64_t now = frames_.cache_bytes();
   if (bytes > frames_.backed_bytes()) {
     frames_.pool().backed.store(SealSize(bytes), std::memory_order_release);
   }
   MPOOL_STEP("mpool.resize.begun");
-  const uint64_t from = now / kSystemPage * kSystemPage;
+  const uint64_t from = now / os::kSystemPage * os::kSystemPage;
   absl::Status status =
-      region_.Back(frames_.memory() + from, RoundUp(bytes) - from);
+      region_.Back(frames_.memory() + from, os::RoundUp(bytes) - from);
   MPOOL_STEP("mpool.resize.backed");
   if (status.ok()) status = frames_.MakeHeaders(self.thread, bytes);
   if (!status.ok()) {
     Settle(self, /*wait=*/false).IgnoreError();
-    return absl::Status(
-        status.code(),
-        absl::StrCat("resize the cache of ", region_.home().path(), " from ",
-                     now, " to ", bytes, " bytes: ", status.message(),
-                     "; its size is as before"));
+    return absl::Status(status.code(),
+                        absl::StrCat(what, ": ", status.message(),
+                                     "; its size is as before"));
   }
   frames_.SetCacheBytes(self.thread, bytes);
   return absl::OkStatus();
@@ -229,9 +233,9 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
     frames_.Retire(self.thread, i, keep);
     *progress = true;
     // Nothing below the cache's end: another may have cut that again.
-    const uint64_t begin = std::max(i * extent_bytes, RoundUp(cache));
+    const uint64_t begin = std::max(i * extent_bytes, os::RoundUp(cache));
     const uint64_t end = std::min((i + 1) * extent_bytes,
-                                  RoundUp(frames_.backed_bytes()));
+                                  os::RoundUp(frames_.backed_bytes()));
     if (begin < end) {
       failure->Update(region_.Release(frames_.memory() + begin, end - begin));
     }
@@ -268,8 +272,8 @@ absl::Status Pool::Settle(ThreadContext& self, bool wait) {
   }
   MPOOL_RETURN_IF_ERROR(failure);
   const uint64_t cache = frames_.cache_bytes();
-  const uint64_t begin = RoundUp(cache);
-  const uint64_t end = RoundUp(frames_.backed_bytes());
+  const uint64_t begin = os::RoundUp(cache);
+  const uint64_t end = os::RoundUp(frames_.backed_bytes());
   MPOOL_RETURN_IF_ERROR(
       region_.Release(frames_.memory() + begin, end - begin));
   MPOOL_STEP("mpool.resize.given_back");
@@ -300,18 +304,32 @@ absl::Status Pool::NotSettled(uint64_t frames,
 
 // Goes on with what another one left undone, without a wait.
 void Pool::HelpResize(ThreadContext& self) {
-  std::atomic<uint32_t>& resizer = frames_.pool().resizer;
-  if (!frames_.IsResizing() || resizer.load() != 0) return;
-  if (!TryClaimResize(self)) return;
+  if (!frames_.IsResizing() || frames_.pool().resizer.load() != 0) return;
+  if (!TryClaimResize(self.thread)) return;
   Settle(self, /*wait=*/false).IgnoreError();
-  // quiet: a claim of nothing.
-  resizer.store(0);
+  EndResize();
 }
 
 void Pool::HelpResizeNowAndThen(ThreadContext& self) {
   if (frames_.IsResizing() && ++self.helped % kHelpEvery == 0) {
     HelpResize(self);
   }
+}
+
+// What this process does for itself with the page memory, which a shrink may
+// give back at the same time: memory that was made again after that goes back
+// once more, by another one's next shrink if a resize takes long.
+absl::Status Pool::PrepareMemory() {
+  if (!region_.prepares_memory()) return absl::OkStatus();
+  const uint64_t bytes = frames_.cache_bytes();
+  MPOOL_RETURN_IF_ERROR(
+      region_.PrepareMemory(frames_.memory(), os::RoundUp(bytes)));
+  if (bytes <= frames_.cache_bytes()) return absl::OkStatus();
+  if (!ClaimResize(region_.process_thread()).ok()) return absl::OkStatus();
+  const absl::Cleanup release = [&] { EndResize(); };
+  const uint64_t begin = os::RoundUp(frames_.backed_bytes());
+  if (begin >= os::RoundUp(bytes)) return absl::OkStatus();
+  return region_.Release(frames_.memory() + begin, os::RoundUp(bytes) - begin);
 }
 
 }  // namespace mpool::internal

@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "os/map_backings.h"
 #include "os/retry.h"
+#include "os/round.h"
 #include "os/status.h"
 #include "os/syscalls.h"
 
@@ -23,7 +24,6 @@ namespace mpool::os {
 namespace {
 
 // The smallest that there is: a larger one is touched more than once.
-constexpr uint64_t kPageBytes = 4096;
 constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14 or newer
 
 }  // namespace
@@ -73,7 +73,7 @@ absl::Status Mapping::Populate(uint64_t offset, uint64_t size_bytes) {
   if (done == 0) return absl::OkStatus();
   if (errno == EINVAL) {
     // An older kernel, which answers a page that it has not by killing us.
-    for (uint64_t at = 0; at < size_bytes; at += kPageBytes) {
+    for (uint64_t at = 0; at < size_bytes; at += kSystemPage) {
       std::atomic_ref<char>(reinterpret_cast<char&>(begin[at])).fetch_or(0);
     }
     return absl::OkStatus();

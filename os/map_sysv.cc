@@ -30,6 +30,7 @@
 #include "absl/strings/str_split.h"
 #include "os/crc32.h"
 #include "os/map_backings.h"
+#include "os/round.h"
 #include "os/status.h"
 #include "os/syscalls.h"
 #include "os/trust.h"
@@ -37,7 +38,6 @@
 namespace mpool::os {
 namespace {
 
-constexpr uint64_t kPageBytes = 4096;
 // Of the part behind the memory, which holds the name.
 constexpr uint64_t kLeastOddBytes = 512;
 constexpr size_t kKeyDigits = 11;  // "0x01234567/"
@@ -75,11 +75,7 @@ std::string_view PrefixIn(std::string_view name) {
 }
 
 uint64_t OddBytes(std::string_view prefix) {
-  return kLeastOddBytes + Hash(prefix) % (kPageBytes - kLeastOddBytes);
-}
-
-uint64_t RoundUp(uint64_t bytes) {
-  return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  return kLeastOddBytes + Hash(prefix) % (kSystemPage - kLeastOddBytes);
 }
 
 struct Segment {
@@ -88,7 +84,7 @@ struct Segment {
   std::string name;  // that it carries; empty if its creator died before
 
   uint64_t memory_bytes() const {
-    return state.shm_segsz / kPageBytes * kPageBytes;
+    return state.shm_segsz / kSystemPage * kSystemPage;
   }
   bool IsMarked() const { return (state.shm_perm.mode & SHM_DEST) != 0; }
   // Made for a home by a creator that got no further.
@@ -96,7 +92,7 @@ struct Segment {
   bool IsHalfMade(std::string_view prefix) const {
     return name.empty() && state.shm_nattch == 0 &&
            state.shm_perm.cuid == Sys().geteuid() &&
-           state.shm_segsz % kPageBytes == OddBytes(prefix);
+           state.shm_segsz % kSystemPage == OddBytes(prefix);
   }
 };
 
@@ -140,7 +136,7 @@ absl::StatusOr<Segment> Look(int id, std::string_view what) {
     return Failed(errno, "look at segment", what,
                   "use the environment as the user who made it");
   }
-  const uint64_t room = segment.state.shm_segsz % kPageBytes;
+  const uint64_t room = segment.state.shm_segsz % kSystemPage;
   if (room < kLeastOddBytes) {
     segment.name = "another's";
     return segment;
@@ -247,7 +243,7 @@ class SysVMapping : public Mapping {
               const Segment& segment)
       : id_(segment.id),
         name_bytes_(segment.state.shm_perm.__key == IPC_PRIVATE ? 0
-                                                                : kPageBytes),
+                                                                : kSystemPage),
         read_only_(options.read_only) {
     base_ = base;
     reserved_bytes_ = options.reserved_bytes;
@@ -394,7 +390,7 @@ absl::StatusOr<uint64_t> SysVSize(const File& dir, std::string_view name) {
 std::vector<std::string> SysVSegmentsOf(std::string_view prefix, bool remove) {
   std::vector<std::string> names;
   for (const Listed& one : AllSegments()) {
-    if (one.size % kPageBytes != OddBytes(prefix)) continue;
+    if (one.size % kSystemPage != OddBytes(prefix)) continue;
     const absl::StatusOr<Segment> segment = Look(one.id, prefix);
     // One that is marked goes with its last process: it is removed already.
     if (!segment.ok() || segment->IsMarked()) continue;

@@ -162,6 +162,9 @@ class Region : public LifeWatch {
   // What each process does for itself with memory that is there: page tables
   // and locks are its own.
   absl::Status PrepareMemory(uint64_t offset, uint64_t bytes) const;
+  bool prepares_memory() const {
+    return options_.prefault || options_.lock_memory;
+  }
 
   // A number that no other attachment of this process has, nor has a forked
   // child: 0 in a child until EnterChild has returned.

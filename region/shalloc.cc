@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "os/round.h"
 #include "os/step.h"
 #include "region/region.h"
 
@@ -31,10 +32,6 @@ uint32_t TagOfWord(uint64_t word) {
 }
 bool IsFree(uint64_t word) { return (word & 0xf) == kStateFree; }
 bool IsUsed(uint64_t word) { return (word & 0xf) == kStateUsed; }
-
-uint64_t RoundUp(uint64_t value, uint64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 }  // namespace
 
@@ -96,7 +93,7 @@ absl::Status Shalloc::GrowLocked(uint64_t size, uint64_t alignment) {
   RegionHeader* header = region_.header();
   const uint64_t old_end = header->heap_end.load(std::memory_order_relaxed);
   const uint64_t more =
-      RoundUp(size + alignment + 2 * kHeader, kGrowBytes);
+      os::RoundUp(size + alignment + 2 * kHeader, kGrowBytes);
   MPOOL_RETURN_IF_ERROR(region_.Grow(old_end + more));
   // The new end is published after the chunk in front of it is whole.
   Chunk* chunk = At(old_end);
@@ -118,7 +115,7 @@ absl::StatusOr<uint64_t> Shalloc::Allocate(const Thread& self, uint64_t size,
         absl::StrCat("allocate in region: size ", size, " with alignment ",
                      alignment, " is out of range"));
   }
-  size = RoundUp(size, kUnit);
+  size = os::RoundUp(size, kUnit);
   uint64_t payload = 0;
   {
     LatchGuard guard(region_.header()->heap_latch, self.id, region_.watch(),
