@@ -101,8 +101,8 @@ void Work(const Scene& scene, const Death& death, uint64_t lives) {
   scene.Leave();
 }
 
-// Leaves so many dead processes, each in a slot of its own.
-void LeaveDead(const Scene& scene, uint32_t count) {
+// Leaves so many dead processes, each in a slot of its own. What went wrong.
+std::string LeaveDead(const Scene& scene, uint32_t count) {
   std::vector<std::unique_ptr<os::Child>> all;
   for (uint32_t i = 0; i < count; ++i) {
     const os::Shared board;
@@ -112,8 +112,12 @@ void LeaveDead(const Scene& scene, uint32_t count) {
       board.Set(0);
       while (true) ::pause();
     }));
-    AwaitOrDeath(board, 0, all.back()->pid());
+    if (!AwaitOrDeath(board, 0, all.back()->pid())) {
+      return absl::StrCat("one of those that were to take all slots, ", i,
+                          ", was not let in\n");
+    }
   }
+  return "";
 }
 
 // The death, beside one who survives it.
@@ -151,8 +155,9 @@ std::string Die(const Scene& scene, const Death& death, Victim& victim,
     if (adopting) join(/*busy=*/false);
   } else if (absl::StartsWith(death.step, "region.succeed.")) {
     join(/*busy=*/false);
-    LeaveDead(scene, kMaxProcesses - 1);
-    wrong = KillOneThat(open, death, victim);
+    // Beside the survivor.
+    wrong = LeaveDead(scene, kMaxProcesses - (scene.IsAttached() ? 2 : 1));
+    if (wrong.empty()) wrong = KillOneThat(open, death, victim);
   } else {
     join(death.busy);
     wrong = KillOneThat([&] { Work(scene, death, victim.lives); }, death,
