@@ -19,7 +19,7 @@ struct Entry {
   Verb run;
 };
 
-constexpr std::array<Entry, 5> kVerbs = {{
+constexpr std::array<Entry, 6> kVerbs = {{
     {"replay", "replay TRACE... [options]",
      R"(  Replays page reference traces through a real pool; tells what it hit.
   --cache-frames N,N,...   cache sizes in frames, from 16
@@ -34,7 +34,8 @@ constexpr std::array<Entry, 5> kVerbs = {{
   --seed S                 which of them (1)
   --verify                 pages describe themselves; check them at every get
                            and on disk after the last close
-  --backing B              heap, posix-shm, file (posix-shm)
+  --backing B              posix-shm, file, sysv; for one process also
+                           anonymous, dev-zero, heap, sysv-private (posix-shm)
   --home DIR               where environment and page file live while it runs
                            (a directory below $TMPDIR or /tmp)
   --html FILE              a report with charts, beside LRU and OPT
@@ -62,6 +63,11 @@ constexpr std::array<Entry, 5> kVerbs = {{
   of them is dead, without joining the environment.
 )",
      HoldersVerb},
+    {"resize", "resize HOME BYTES [--json]",
+     R"(  Makes the cache of an environment larger or smaller, up to the
+  max_cache_bytes that it was made with, while others work in it.
+)",
+     ResizeVerb},
     {"remove", "remove HOME [--force] [--json]",
      R"(  Writes back and removes an environment that nobody uses.
   --force                  give up pages that cannot be written

@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mpool/env.h"
 #include "nlohmann/json.hpp"
 #include "tools/test_dir.h"
 
@@ -40,7 +41,8 @@ TEST(CommandTest, HelpListsEveryVerb) {
   for (const char* help : {"help", "--help", "-h"}) {
     const Ran ran = RunMpool({help});
     EXPECT_EQ(ran.code, 0);
-    for (const char* verb : {"replay", "simulate", "stat", "remove"}) {
+    for (const char* verb : {"replay", "simulate", "stat", "holders", "resize",
+                             "remove"}) {
       EXPECT_THAT(ran.out, HasSubstr(std::string("mpool ") + verb));
     }
     EXPECT_EQ(ran.err, "");
@@ -81,14 +83,19 @@ TEST(CommandTest, WrongOptionsAreUsageErrors) {
       {"replay", trace, "--page-size", "256"},
       {"replay", trace, "--write-percent", "101"},
       {"replay", trace, "--seed", "-1"},
-      {"replay", trace, "--backing", "sysv"},
+      {"replay", trace, "--backing", "tape"},
       {"replay", trace, "--backing", "heap", "--processes", "2"},
+      {"replay", trace, "--backing", "anonymous", "--processes", "2"},
       {"replay", trace, "--bench-json", "b.json"},
       {"stat"},
       {"stat", "a", "b"},
       {"stat", "a", "--force"},
       {"remove"},
       {"remove", "a", "b"},
+      {"resize", "a"},
+      {"resize", "a", "many"},
+      {"resize", "a", "-1"},
+      {"resize", "a", "65536", "b"},
   };
   for (const std::vector<std::string>& words : wrong) {
     const Ran ran = RunMpool(words);
@@ -173,6 +180,26 @@ TEST(CommandTest, EnvironmentThatIsNotThereCannotBeInspected) {
   EXPECT_EQ(RunMpool({"stat", dir.File("none")}).code, 3);
   EXPECT_EQ(RunMpool({"stat", dir.path()}).code, 3);
   EXPECT_EQ(RunMpool({"remove", dir.File("none")}).code, 3);
+  EXPECT_EQ(RunMpool({"resize", dir.File("none"), "65536"}).code, 3);
+  EXPECT_EQ(RunMpool({"resize", dir.path(), "65536"}).code, 3);
+}
+
+TEST(CommandTest, AnEnvironmentInUseIsResizedUpToItsLargestSize) {
+  const TestDir dir;
+  const auto env = DbEnv::Open(
+      dir.path(), {.cache_bytes = 64 << 10, .max_cache_bytes = 128 << 10});
+  ASSERT_TRUE(env.ok()) << env.status();
+  const Ran ran = RunMpool({"resize", dir.path(), "131072", "--json"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  const auto row = nlohmann::json::parse(ran.out)[0];
+  EXPECT_EQ(row["bytes_before"], 64 << 10);
+  EXPECT_EQ(row["bytes"], 128 << 10);
+  EXPECT_EQ((*env)->Stats().cache_bytes, uint64_t{128} << 10);
+  const Ran more = RunMpool({"resize", dir.path(), "262144"});
+  EXPECT_EQ(more.code, 2);
+  EXPECT_THAT(more.err, HasSubstr("max_cache_bytes is 131072"));
+  EXPECT_TRUE((*env)->Close().ok());
+  EXPECT_TRUE(DbEnv::Remove(dir.path()).ok());
 }
 
 TEST(CommandTest, RemovingAHomeWithoutARegionIsWell) {

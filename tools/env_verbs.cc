@@ -1,11 +1,13 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// env_verbs.cc - the verbs that look at, or remove, an environment.
+// env_verbs.cc - the verbs that look at, resize or remove an environment.
 
 #include <array>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "mpool/env.h"
 #include "mpool/stats.h"
 #include "os/status.h"
@@ -87,6 +89,37 @@ Outcome HoldersVerb(std::span<const std::string> words, const VerbContext&) {
          uint64_t{holding.process_slot}, uint64_t{holding.thread},
          absl::ToDoubleSeconds(holding.held), holding.dead, holding.what});
   }
+  if (args->Has("--json")) outcome.format = Format::kJson;
+  return outcome;
+}
+
+Outcome ResizeVerb(std::span<const std::string> words, const VerbContext&) {
+  const absl::StatusOr<Args> args =
+      Args::Parse("resize", words, kStatOptions);
+  if (!args.ok()) return Outcome::Fail(ExitCode::kUsage, args.status());
+  uint64_t bytes = 0;
+  if (args->positional().size() != 2 ||
+      !absl::SimpleAtoi(args->positional()[1], &bytes)) {
+    return Outcome::Fail(
+        ExitCode::kUsage,
+        absl::InvalidArgumentError(
+            "give a home and the bytes that its cache is to have"));
+  }
+  const std::string& home = args->positional()[0];
+  const absl::StatusOr<std::unique_ptr<DbEnv>> env =
+      DbEnv::Open(home, {.create = false});
+  if (!env.ok()) return Outcome::Fail(ExitCode::kCannotOpen, env.status());
+  const uint64_t before = (*env)->Stats().cache_bytes;
+  absl::Status status = (*env)->Resize(bytes);
+  const EnvStats after = (*env)->Stats();
+  status.Update((*env)->Close());
+  if (absl::IsInvalidArgument(status)) {
+    return Outcome::Fail(ExitCode::kUsage, status);
+  }
+  if (!status.ok()) return Outcome::Fail(ExitCode::kFinding, status);
+  Outcome outcome;
+  outcome.table.columns = {{"home"}, {"bytes_before"}, {"bytes"}};
+  outcome.table.rows.push_back({home, before, after.cache_bytes});
   if (args->Has("--json")) outcome.format = Format::kJson;
   return outcome;
 }

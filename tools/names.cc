@@ -2,6 +2,8 @@
 
 #include "tools/names.h"
 
+#include <algorithm>
+
 namespace mpool::tools {
 
 Policy PolicyOf(std::string_view name) {
@@ -15,9 +17,9 @@ SimulatedPolicy SimulatedPolicyOf(std::string_view name) {
 }
 
 Backing BackingOf(std::string_view name) {
-  if (name == "heap") return Backing::kHeap;
-  if (name == "file") return Backing::kFile;
-  return Backing::kPosixShm;
+  const auto found =
+      std::find(kBackingNames.begin(), kBackingNames.end(), name);
+  return static_cast<Backing>(found - kBackingNames.begin());
 }
 
 std::string_view NameOf(Policy policy) {
@@ -33,23 +35,8 @@ std::string_view NameOf(Policy policy) {
 }
 
 std::string_view NameOf(Backing backing) {
-  switch (backing) {
-    case Backing::kPosixShm:
-      return "posix-shm";
-    case Backing::kFile:
-      return "file";
-    case Backing::kSysV:
-      return "sysv";
-    case Backing::kAnonymous:
-      return "anonymous";
-    case Backing::kDevZero:
-      return "dev-zero";
-    case Backing::kHeap:
-      return "heap";
-    case Backing::kSysVPrivate:
-      return "sysv-private";
-  }
-  return "unknown";
+  const auto index = static_cast<size_t>(backing);
+  return index < kBackingNames.size() ? kBackingNames[index] : "unknown";
 }
 
 std::string_view NameOf(Origin origin) {

@@ -19,8 +19,10 @@ inline constexpr std::array<std::string_view, 2> kPolicyNames = {"lru",
                                                                  "clock"};
 inline constexpr std::array<std::string_view, 3> kSimulatedPolicyNames = {
     "lru", "clock", "opt"};
-inline constexpr std::array<std::string_view, 3> kBackingNames = {
-    "heap", "posix-shm", "file"};
+// In the order of Backing.
+inline constexpr std::array<std::string_view, 7> kBackingNames = {
+    "posix-shm", "file", "sysv", "anonymous", "dev-zero", "heap",
+    "sysv-private"};
 
 // REQUIRES: `name` is one of the names above.
 Policy PolicyOf(std::string_view name);

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "os/clock.h"
 #include "os/futex.h"
+#include "os/mapping.h"
 #include "os/status.h"
 #include "tools/children.h"
 #include "tools/names.h"
@@ -138,7 +139,8 @@ class ReplayRun {
   }
 
   void CloseLast() {
-    const bool survives_close = plan_.options.backing != Backing::kHeap;
+    const bool survives_close =
+        os::ReachOf(plan_.options.backing) == os::Reach::kAnyProcess;
     if (!survives_close) FindIfBad(file_->Sync());
     EnvStats stats = env_->Stats();
     if (file_ != nullptr) FindIfBad(file_->Close());

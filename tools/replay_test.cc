@@ -20,6 +20,7 @@
 #include "nlohmann/json.hpp"
 #include "tools/children.h"
 #include "tools/command.h"
+#include "tools/names.h"
 #include "tools/simulator.h"
 #include "tools/test_dir.h"
 
@@ -103,18 +104,20 @@ TEST_F(ReplayTest, OneThreadHitsWhatTheSimulatorHits) {
 
 TEST_F(ReplayTest, ThreadsOfOneProcessSeeOnlyRightPages) {
   const Trace trace = SampleTrace(20000);
-  for (const Backing backing :
-       {Backing::kHeap, Backing::kPosixShm, Backing::kFile}) {
-    const ReplayResult result =
-        Replay(trace, {.threads = 3, .verify = true, .backing = backing},
-               Policy::kClock, 64);
+  for (const std::string_view backing : kBackingNames) {
+    SCOPED_TRACE(backing);
+    const ReplayResult result = Replay(
+        trace,
+        {.threads = 3, .verify = true, .backing = BackingOf(backing)},
+        Policy::kClock, 64);
     ExpectWhole(trace, result);
   }
 }
 
 TEST_F(ReplayTest, ProcessesSeeOnlyRightPages) {
   const Trace trace = SampleTrace(20000);
-  for (const Backing backing : {Backing::kPosixShm, Backing::kFile}) {
+  for (const Backing backing : {Backing::kPosixShm, Backing::kFile,
+                                Backing::kSysV}) {
     const ReplayResult result = Replay(trace,
                                        {.processes = 3,
                                         .threads = kThreadsOfEachProcess,

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "os/mapping.h"
 #include "os/status.h"
 #include "tools/args.h"
 #include "tools/names.h"
@@ -86,10 +87,12 @@ absl::StatusOr<ReplayOptions> ParseReplayOptions(const Args& args) {
   options.page_size = static_cast<uint32_t>(page_size);
   options.verify = args.Has("--verify");
   options.backing = BackingOf(backing);
-  if (options.backing == Backing::kHeap && processes > 1) {
-    return absl::InvalidArgumentError(
-        "replay: --backing heap is memory of one process; give "
-        "--processes 1 or another backing");
+  // The processes know each other's memory by the home alone.
+  if (processes > 1 &&
+      os::ReachOf(options.backing) != os::Reach::kAnyProcess) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "replay: --backing ", backing, " has no name by which other processes "
+        "could find it; give --processes 1, or posix-shm, file or sysv"));
   }
   return options;
 }

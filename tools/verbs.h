@@ -30,6 +30,8 @@ Outcome StatVerb(std::span<const std::string> words,
                  const VerbContext& context);
 Outcome HoldersVerb(std::span<const std::string> words,
                     const VerbContext& context);
+Outcome ResizeVerb(std::span<const std::string> words,
+                   const VerbContext& context);
 Outcome RemoveVerb(std::span<const std::string> words,
                    const VerbContext& context);
 
