@@ -1,7 +1,7 @@
 # Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 #
-# Compiler flags of the project's own targets: warnings, hidden symbols,
-# sanitizers, coverage, ccache.
+# How the project's own targets are compiled: warnings, hidden symbols,
+# sanitizers, coverage, ccache, precompiled headers.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -41,3 +41,13 @@ if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
     endif()
   endif()
 endif()
+
+# What most files include: two thirds of the time of a build is its parsing.
+set(MPOOL_COMMON_HEADERS <atomic> <functional> <memory> <mutex> <optional>
+  <string> <thread> <vector> <absl/status/status.h> <absl/status/statusor.h>
+  <absl/strings/str_cat.h> <absl/time/time.h>)
+function(mpool_precompile target)
+  if(MPOOL_PRECOMPILE)
+    target_precompile_headers(${target} PRIVATE ${MPOOL_COMMON_HEADERS} ${ARGN})
+  endif()
+endfunction()

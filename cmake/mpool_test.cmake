@@ -48,11 +48,7 @@ if(MPOOL_BUILD_TESTS)
     add_library(mpool_test_headers OBJECT ${PROJECT_BINARY_DIR}/test_headers.cc)
     target_link_libraries(mpool_test_headers PRIVATE absl::status
       absl::statusor absl::strings absl::time GTest::gmock Threads::Threads)
-    target_precompile_headers(mpool_test_headers PRIVATE
-      <atomic> <functional> <memory> <mutex> <optional> <random> <string>
-      <thread> <vector> <gmock/gmock.h> <gtest/gtest.h>
-      <absl/status/status.h> <absl/status/statusor.h>
-      <absl/strings/str_cat.h> <absl/time/time.h>)
+    mpool_precompile(mpool_test_headers <random> <gmock/gmock.h> <gtest/gtest.h>)
     mpool_quick_to_build(mpool_test_headers)
   endif()
 endif()
