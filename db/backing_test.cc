@@ -44,6 +44,14 @@ uint64_t Of(const char* file, const std::string& key) {
   return kilobytes * 1024;
 }
 
+void ExpectLocked(const DbEnv& env) {
+  if (const auto segment = os::MappedSegment(); segment.id >= 0) {
+    EXPECT_NE(segment.permissions & SHM_LOCKED, 0u);
+  } else {
+    EXPECT_GE(Of("/proc/self/status", "VmLck:"), env.Stats().region_bytes);
+  }
+}
+
 class LimitTest : public BackingTest {
  protected:
   // A child without rights that may lock 64 KiB opens the environment.
@@ -118,11 +126,7 @@ TEST_P(BackingTest, PrefaultHasTheWholeRegionInMemoryAtOnce) {
 TEST_P(BackingTest, LockedMemoryIsLocked) {
   auto env = OpenWith([](EnvOptions& options) { options.lock_memory = true; });
   ASSERT_THAT(env, IsOk());
-  if (const auto segment = os::MappedSegment(); segment.id >= 0) {
-    EXPECT_NE(segment.permissions & SHM_LOCKED, 0u);
-  } else {
-    EXPECT_GE(Of("/proc/self/status", "VmLck:"), (*env)->Stats().region_bytes);
-  }
+  ExpectLocked(**env);
 }
 
 TEST_P(LimitTest, ALockBeyondTheLimitIsRefusedAndSaysWhatToDo) {
@@ -131,6 +135,33 @@ TEST_P(LimitTest, ALockBeyondTheLimitIsRefusedAndSaysWhatToDo) {
       OpenWithoutRights(change),
       Fails(StatusCode::kUnknown, "lock memory", "EnvOptions::lock_memory",
             "RLIMIT_MEMLOCK", "65536", "ulimit -l"));
+}
+
+TEST_P(LimitTest, ALaterHandleMayAskForMore) {
+  ASSERT_EQ(::chmod(home_.path().c_str(), 01777), 0);
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              const rlimit limit = {.rlim_cur = 65536, .rlim_max = 65536};
+              EXPECT_EQ(::setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+              EXPECT_THAT(test::DropRights(), IsOk());
+              auto env = *OpenWith([](EnvOptions&) {});
+              EXPECT_THAT(OpenWith([](EnvOptions& o) { o.prefault = true; }),
+                          IsOk());
+              const auto lock = [](EnvOptions& o) { o.lock_memory = true; };
+              EXPECT_THAT(OpenWith(lock), Fails(StatusCode::kResourceExhausted,
+                                                "RLIMIT_MEMLOCK", "65536"));
+              EXPECT_THAT(OpenWith([](EnvOptions&) {}), IsOk());
+              env = nullptr;
+              return DbEnv::Remove(home_.path()).ToString();
+            }),
+            "OK");
+}
+
+TEST_P(BackingTest, ALaterHandleHasTheMemoryLocked) {
+  auto env = OpenWith([](EnvOptions&) {});
+  auto locked =
+      OpenWith([](EnvOptions& options) { options.lock_memory = true; });
+  ASSERT_THAT(locked, IsOk());
+  ExpectLocked(**env);
 }
 
 TEST_P(BackingTest, HugeBytesAreWhatTheKernelSays) {

@@ -88,8 +88,11 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
           new Environment(dir.path(), info.identity, options));
       MPOOL_RETURN_IF_ERROR(made->Attach(std::move(dir)));
       known = std::move(made);
+    } else {
+      MPOOL_RETURN_IF_ERROR(known->CheckPanic(options));
+      MPOOL_RETURN_IF_ERROR(known->pool_->PrepareMore(options.prefault,
+                                                      options.lock_memory));
     }
-    MPOOL_RETURN_IF_ERROR(known->CheckPanic(options));
     ++known->handles_;
     env = known;
   }

@@ -3,6 +3,7 @@
 // fork_test.cc - what a forked child may do with an environment that its
 // parent has open.
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <thread>
@@ -425,6 +426,58 @@ TEST(OpenWhileForkingTest, ComesToAnEnd) {
   EXPECT_EQ(child.End(), "OK");
 }
 #endif
+
+class NamedForkTest : public ForkTest {};
+INSTANTIATE_TEST_SUITE_P(Shared, NamedForkTest,
+                         ::testing::ValuesIn(os::kSharedBackings),
+                         os::BackingText);
+
+// Closes every fd, and has their numbers lead elsewhere.
+void LoseFds() {
+  ::closefrom(3);
+  while (::open("/dev/null", O_RDWR) < 32) {
+  }
+}
+
+TEST_P(NamedForkTest, AChildThatClosedEveryFdComesIn) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
+  ASSERT_THAT(both.file->Close(), IsOk());
+  for (const auto& lose : {std::function<void()>(LoseFds),
+                           std::function<void()>([] { ::closefrom(3); })}) {
+    EXPECT_EQ(os::InChild([&] {
+                lose();
+                auto file = *both.env->OpenFile("pages.db");
+                return GetText(*file, 0);
+              }),
+              "put");
+  }
+  EXPECT_THAT(both.env->Close(), IsOk());
+}
+
+TEST_P(NamedForkTest, AChildThatClosedTheFdOfAFileIsTold) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
+  EXPECT_THAT(os::InChild([&] {
+                LoseFds();
+                return GetText(*both.file, 0);
+              }),
+              ::testing::HasSubstr("closed the fd of"));
+}
+
+TEST_P(NamedForkTest, AChildWhoseFilesHaveNoRoomAnyMoreIsToldSo) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()), "pages.db", 65536);
+  ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
+  Child child([&](Channel& parent) {
+    parent.Hear();
+    return GetText(*both.file, 0);
+  });
+  ASSERT_THAT(both.file->Close(), IsOk());
+  ASSERT_THAT(both.env->Resize(512 << 10), IsOk());
+  child.Say("go");
+  EXPECT_THAT(child.End(), ::testing::HasSubstr("room for 8 pages of 65536"));
+  ASSERT_THAT(both.env->Close(), IsOk());
+}
 
 }  // namespace
 }  // namespace mpool

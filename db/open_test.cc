@@ -307,6 +307,8 @@ TEST_F(OpenTest, AFileThatAnotherHomeHasOpenIsRefusedUntilItIsClosed) {
                   Fails(StatusCode::kFailedPrecondition, "open file", path,
                         "another environment"));
     }
+    env = nullptr;
+    ASSERT_THAT(DbEnv::Remove(other.path()), IsOk());
   }
   ASSERT_THAT(first.file->Close(), IsOk());
   auto env = *DbEnv::Open(other.path());

@@ -301,6 +301,25 @@ TEST_P(ResizeShmTest, OfAShrinkAndAFileOfLargerPagesOneIsRefused) {
   EXPECT_EQ(::unlink(home_.Below("large.db").c_str()), 0);
 }
 
+TEST_P(ResizeShmTest, AFileWhoseOnlyUserDiedIsNotInTheWay) {
+  const FileOptions large = {.page_size = 65536, .create = true};
+  auto env = *OpenWith([](EnvOptions&) {});
+  auto die_with_it = [&] {
+    EXPECT_EQ(test::InChild([&]() -> std::string {
+                auto file = *env->OpenFile("large.db", large);
+                ::raise(SIGKILL);
+                return "";
+              }),
+              test::kKilled);
+  };
+  die_with_it();
+  EXPECT_THAT(env->Resize(kMiB / 2), IsOk());
+  ASSERT_THAT(env->Resize(kMiB), IsOk());
+  die_with_it();
+  EXPECT_THAT(env->OpenFile("large.db", {.page_size = 512}), IsOk());
+  EXPECT_EQ(::unlink(home_.Below("large.db").c_str()), 0);
+}
+
 TEST_P(ResizeShmTest, AnOptionThatCannotBeIsRefused) {
   for (const uint64_t most : {kMiB - 512, 2 * kMiB + 1, uint64_t{1} << 50}) {
     EXPECT_THAT(OpenWith([&](EnvOptions& o) { o.max_cache_bytes = most; }),

@@ -43,6 +43,23 @@ TEST_P(UnnamedTest, AChildThatClosedEveryFdIsToldWhy) {
   EXPECT_EQ(GetText(*both.file, 0), "put");
 }
 
+TEST(HeapTest, AHomeWithARegionThatOthersCanJoinIsRefused) {
+  const test::TempHome home;
+  EXPECT_EQ(os::InChild([&] {
+              auto both = *test::OpenBoth(home.path(), SmallEnv());
+              EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
+              ::raise(SIGKILL);
+              return std::string();
+            }),
+            "signal 9");
+  EXPECT_THAT(DbEnv::Open(home.path(), SmallEnv(Backing::kHeap)),
+              Fails(StatusCode::kFailedPrecondition, home.path(),
+                    "pages that are on no disk", "mpool remove"));
+  EXPECT_THAT(DbEnv::Remove(home.path()), IsOk());
+  auto both = *test::OpenBoth(home.path(), SmallEnv(Backing::kHeap));
+  EXPECT_EQ(GetText(*both.file, 0), "put");
+}
+
 TEST_P(UnnamedTest, AnotherProgramIsToldWhyItCannotJoin) {
   auto both = *Open();
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());

@@ -86,11 +86,12 @@ bool Pool::GiveUpExtent(ThreadContext& self, uint32_t page_class) {
   if (!frames_.BeginDrain(self.thread, *extent, whole, 0, is_open)) {
     return false;
   }
-  if (!Drain(self, *extent, whole, 0, &failure)) {
+  // A larger cache may have extended it meanwhile.
+  if (!Drain(self, *extent, whole, 0, &failure) ||
+      !frames_.Retire(self.thread, *extent, whole, 0)) {
     Undrain(self, *extent);
     return false;
   }
-  frames_.Retire(self.thread, *extent, 0);
   MPOOL_STEP("mpool.balance.given");
   return true;
 }

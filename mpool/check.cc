@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
@@ -95,20 +94,20 @@ absl::Status FrameTable::CheckExtent(uint32_t index,
       return Damaged("table of extents");
     }
   }
-  // What is being cut or resized meanwhile did not stand still while it was
-  // looked at.
-  std::optional<std::array<uint64_t, 3>> last;
-  while (true) {
-    const std::array<uint64_t, 3> seen = {
-        extent.word.load(std::memory_order_acquire), cache_bytes(),
-        backed_bytes()};
-    const bool is_right =
-        IsCutRight(index, seen[0], seen[1], seen[2]) &&
-        (CutWord::Unpack(seen[0]).is_cut() || IsEmpty(index));
-    if (is_right) return absl::OkStatus();
-    if (last == seen) return Damaged("table of extents");
-    last = seen;
+  // What is being cut or resized meanwhile does not stand still.
+  auto look = [&] {
+    return std::array<uint64_t, 3>{extent.word.load(std::memory_order_acquire),
+                                   cache_bytes(), backed_bytes()};
+  };
+  for (int still = 0; still < 3;) {
+    const auto [word, cache, backed] = look();
+    if (IsCutRight(index, word, cache, backed) &&
+        (CutWord::Unpack(word).is_cut() || IsEmpty(index))) {
+      return absl::OkStatus();
+    }
+    if (look() == std::array{word, cache, backed}) ++still;
   }
+  return Damaged("table of extents");
 }
 
 absl::Status FrameTable::Check(region::Reachable* reached) {

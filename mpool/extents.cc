@@ -337,11 +337,14 @@ void FrameTable::ReleaseDrained(const std::function<bool(uint32_t)>& is_dead) {
   });
 }
 
-void FrameTable::Retire(const region::Thread& self, uint32_t extent,
-                        uint64_t keep) {
+bool FrameTable::Retire(const region::Thread& self, uint32_t extent,
+                        const CutWord& drained, uint64_t keep) {
   LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
                    LockRank::kExtents);
   const CutWord now = cut(extent);
+  if (now.page_class != drained.page_class || now.frames != drained.frames) {
+    return false;
+  }
   BufferHeader* first = HeadersOf(extent, now.page_class);
   TakeOut(self, extent, keep);
   for (uint64_t i = keep; i < now.frames; ++i) {
@@ -354,6 +357,7 @@ void FrameTable::Retire(const region::Thread& self, uint32_t extent,
       keep == 0 ? 0 : CutWord{now.page_class, keep}.Pack(),
       std::memory_order_release);
   MPOOL_STEP("mpool.extent.uncut");
+  return true;
 }
 
 void FrameTable::AddToRing(uint32_t extent, uint32_t page_class, uint32_t n) {

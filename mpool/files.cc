@@ -354,6 +354,7 @@ absl::StatusOr<OpenedFile> FileTable::Open(
   std::lock_guard<std::mutex> lock(mutex_);
   Local& local = LocalOf(index, generation);
   ++local.handles;
+  local.file = request.file;
   if (!request.read_only) local.writable = request.file;
   if (!local.claim.held() || !request.read_only) {
     local.claim = std::move(claimed.claim);
@@ -530,19 +531,43 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
   latch.Unlock(self.id, LockRank::kFiles);
 }
 
+// A forked child may have closed every fd that it does not know, and the number
+// may be another file's by now.
+absl::Status FileTable::CheckInherited(uint32_t index, Local& local) const {
+  const bool is_open = local.handles != 0;
+  const std::shared_ptr<os::File>& file = is_open ? local.file : local.writable;
+  if (file == nullptr) return absl::OkStatus();
+  const absl::StatusOr<os::FileInfo> info = file->Info();
+  if (info.ok() && IsSame(*At(index), info->identity)) return absl::OkStatus();
+  if (is_open) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "use ", region_.home().path(), " in a forked child: the program closed "
+        "the fd of ", file->path(), ", which is open; close only fds that are "
+        "the program's own, or the file first"));
+  }
+  // Pages are written by an open of its own, when there are some.
+  local.writable->Forget();
+  local.writable = nullptr;
+  return absl::OkStatus();
+}
+
 // quiet below: repair clears the bits of the dead, however many were set.
-absl::Status FileTable::MarkOpenInChild(const region::Thread& self) {
+absl::Status FileTable::MarkOpenInChild(
+    const region::Thread& self,
+    const std::function<absl::Status(uint32_t classes)>& check_room) {
   LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
                    LockRank::kFiles);
   std::lock_guard<std::mutex> lock(mutex_);
   for (auto& [index, local] : local_) {
     // The claim is the parent's; a file that is only read has none here.
     local.claim.Forget();
+    MPOOL_RETURN_IF_ERROR(CheckInherited(index, local));
     if (local.writable != nullptr) {
       MPOOL_RETURN_IF_ERROR(Claim(local, *local.writable, PathOf(*At(index)),
                                   /*for_writing=*/true));
     }
   }
+  uint32_t classes = 0;
   for (const auto& [index, local] : local_) {
     if (local.handles == 0) continue;
     FileEntry& entry = *At(index);
@@ -552,7 +577,9 @@ absl::Status FileTable::MarkOpenInChild(const region::Thread& self) {
           "child's first call its parent closed a file that both had open; "
           "open the environment again in the child"));
     }
+    classes |= 1u << ClassOf(entry.page_bytes.load());
   }
+  MPOOL_RETURN_IF_ERROR(check_room(classes));
   for (const auto& [index, local] : local_) {
     if (local.handles == 0) continue;
     FileEntry& entry = *At(index);

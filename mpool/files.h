@@ -138,8 +138,11 @@ class FileTable {
   // Whether this is the last handle on the file, in any process.
   bool IsOnlyOpener(const region::Thread& self, const OpenedFile& file) const;
   // A forked child has its parent's handles open too; all of them or, if the
-  // parent closed one meanwhile, none.
-  absl::Status MarkOpenInChild(const region::Thread& self);
+  // parent closed one meanwhile, none. `check_room` is asked, under the files
+  // latch, whether page sizes fit, one bit a class.
+  absl::Status MarkOpenInChild(
+      const region::Thread& self,
+      const std::function<absl::Status(uint32_t classes)>& check_room);
   // Held around a fork, so that the child finds the table whole.
   std::mutex& mutex() { return mutex_; }
   // The process leaves: closes what it opened to write pages back.
@@ -193,12 +196,14 @@ class FileTable {
   struct Local {
     uint32_t generation = 0;
     uint32_t handles = 0;
+    std::shared_ptr<os::File> file;  // of the latest handle
     std::shared_ptr<os::File> writable;
     // That this environment caches the file; as one that writes, or not.
     os::ByteLock claim;
     bool claims_writing = false;
   };
   Local& LocalOf(uint32_t index, uint32_t generation);
+  absl::Status CheckInherited(uint32_t index, Local& local) const;
   // Gives the claim back; in a child that never came in it is the parent's.
   void DropClaim(Local& local) const;
   absl::Status Claim(Local& local, const os::File& file,

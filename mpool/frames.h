@@ -197,8 +197,11 @@ class FrameTable {
                   const CutWord& now, uint64_t keep, bool needs_some);
   void EndDrain(const region::Thread& self, uint32_t extent);
   // Takes the frames from `keep` on out of an extent, all of it if that is 0.
-  // REQUIRES: they are LOADING in the caller's name, and in no slot.
-  void Retire(const region::Thread& self, uint32_t extent, uint64_t keep);
+  // False if it was extended since it was cut as `drained` says.
+  // REQUIRES: those of `drained` are LOADING in the caller's name, and in no
+  // slot.
+  bool Retire(const region::Thread& self, uint32_t extent,
+              const CutWord& drained, uint64_t keep);
   // Whether the class has fewer frames than a file needs, `extent` and those
   // that are drained left out.
   bool IsShort(uint32_t page_class,

@@ -185,7 +185,7 @@ TEST_F(FrameWaitersTest, WhoSleepsOnAFrameIsWokenWhenItGoesBack) {
   do {
     header = take();
   } while (header != frames.HeadersOf(0, page_class) + keep);
-  frames.Retire(pool.self(), 0, keep);
+  EXPECT_TRUE(frames.Retire(pool.self(), 0, frames.cut(0), keep));
   EXPECT_EQ(woken, os::LowHalf(&header->state));
 }
 

@@ -158,8 +158,14 @@ absl::Status Pool::EnterChild() {
       RepairReport report;
       region_.RepairPredecessor(&report);
       region_.RepairAll(region_.process_thread(), &report);
+      // The parent may have closed them, and the cache be smaller since.
+      auto check_room = [this](uint32_t classes) {
+        return CheckSize(absl::StrCat("use ", region_.home().path(),
+                                      " in a forked child"),
+                         frames_.cache_bytes(), OpenClasses() | classes);
+      };
       MPOOL_RETURN_IF_ERROR(
-          files_.MarkOpenInChild(region_.process_thread()));
+          files_.MarkOpenInChild(region_.process_thread(), check_room));
     }
     std::lock_guard<std::mutex> lock(LivePools().mutex);
     std::erase_if(LivePools().pools,
@@ -259,8 +265,8 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
     });
   };
   absl::StatusOr<OpenedFile> opened = try_open();
-  if (absl::IsResourceExhausted(opened.status())) {
-    // The dead may hold what is missing.
+  if (!opened.ok()) {
+    // The dead may hold what is missing, or have the file open.
     RepairReport report;
     region_.RepairAll(self->thread, &report);
     opened = try_open();

@@ -65,6 +65,9 @@ class Pool final : public region::Tenant {
   // Finds its tables in the region, which is attached now, and makes itself
   // known to threads that end and to forks.
   absl::Status Start();
+  // What one more handle of this process asks for: memory in page tables from
+  // now on, or locked.
+  absl::Status PrepareMore(bool prefault, bool lock_memory);
   // No thread ends into it from here on.
   void Stop();
 
@@ -250,6 +253,7 @@ class Pool final : public region::Tenant {
   absl::Status ClaimResize(const region::Thread& self);
   void EndResize();
   absl::Status Shrink(const ThreadContext& self, uint64_t bytes);
+  absl::Status TryShrink(const ThreadContext& self, uint64_t bytes);
   absl::Status Grow(ThreadContext& self, uint64_t bytes);
   bool Drain(ThreadContext& self, uint32_t extent, const CutWord& now,
              uint64_t keep, absl::Status* failure);

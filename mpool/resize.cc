@@ -36,11 +36,14 @@ constexpr absl::Duration kAnother = absl::Seconds(10);
 constexpr uint32_t kHelpEvery = 64;
 }  // namespace
 
-// Page sizes of the files that are open, one bit a class.
+// Page sizes of the files that are open, one bit a class. The word alone does
+// not tell: it stays when the last who has a file open dies.
 uint32_t Pool::OpenClasses() const {
   uint32_t classes = 0;
   files_.ForEach([&](uint32_t, FileEntry& entry, FileWord word) {
-    if (word.state != FileState::kOpen) return;
+    if (word.state != FileState::kOpen || !FileTable::IsOpenAnywhere(entry)) {
+      return;
+    }
     classes |= 1u << ClassOf(entry.page_bytes.load());
   });
   return classes;
@@ -124,8 +127,17 @@ absl::Status Pool::Resize(uint64_t bytes) {
   return Settle(*self, /*wait=*/true);
 }
 
-// Under the latch of who opens files, and looks whether there is room for them.
 absl::Status Pool::Shrink(const ThreadContext& self, uint64_t bytes) {
+  absl::Status status = TryShrink(self, bytes);
+  if (status.ok()) return status;
+  // The dead may have had the files open that are in the way.
+  RepairReport report;
+  region_.RepairAll(self.thread, &report);
+  return TryShrink(self, bytes);
+}
+
+// Under the latch of who opens files, and looks whether there is room for them.
+absl::Status Pool::TryShrink(const ThreadContext& self, uint64_t bytes) {
   region::LatchGuard guard(frames_.pool().files_latch, self.thread.id,
                            region_.watch(), region::LockRank::kFiles);
   MPOOL_RETURN_IF_ERROR(CheckSize(TellResize(bytes), bytes, OpenClasses()));
@@ -226,11 +238,11 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
       FindMore(self, now.page_class);
     }
     if (!frames_.BeginDrain(self.thread, i, now, keep, is_open) ||
-        !Drain(self, i, now, keep, failure)) {
+        !Drain(self, i, now, keep, failure) ||
+        !frames_.Retire(self.thread, i, now, keep)) {
       left += now.frames - keep;
       continue;
     }
-    frames_.Retire(self.thread, i, keep);
     *progress = true;
     // Nothing below the cache's end: another may have cut that again.
     const uint64_t begin = std::max(i * extent_bytes, os::RoundUp(cache));
@@ -273,7 +285,8 @@ absl::Status Pool::Settle(ThreadContext& self, bool wait) {
   MPOOL_RETURN_IF_ERROR(failure);
   const uint64_t cache = frames_.cache_bytes();
   const uint64_t begin = os::RoundUp(cache);
-  const uint64_t end = os::RoundUp(frames_.backed_bytes());
+  // To the end: a joiner may have had memory made that was given back before.
+  const uint64_t end = os::RoundUp(region_.fixed().max_cache_bytes);
   MPOOL_RETURN_IF_ERROR(
       region_.Release(frames_.memory() + begin, end - begin));
   MPOOL_STEP("mpool.resize.given_back");
@@ -316,9 +329,15 @@ void Pool::HelpResizeNowAndThen(ThreadContext& self) {
   }
 }
 
+absl::Status Pool::PrepareMore(bool prefault, bool lock_memory) {
+  return region_.PrepareMore(prefault, lock_memory,
+                             [this] { return PrepareMemory(); });
+}
+
 // What this process does for itself with the page memory, which a shrink may
 // give back at the same time: memory that was made again after that goes back
-// once more, by another one's next shrink if a resize takes long.
+// once more; by the next shrink if this process dies, or cannot wait for who
+// resizes now.
 absl::Status Pool::PrepareMemory() {
   if (!region_.prepares_memory()) return absl::OkStatus();
   const uint64_t bytes = frames_.cache_bytes();

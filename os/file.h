@@ -118,6 +118,8 @@ class File {
   // "9p", "FUSE"; empty for all others.
   absl::StatusOr<std::string> RemoteFilesystem() const;
   void Close();
+  // The program closed our fd: the number is nobody's, or another file's.
+  void Forget() { fd_ = -1; }
 
  private:
   File(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}

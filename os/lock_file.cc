@@ -229,25 +229,29 @@ absl::StatusOr<File> LockFile::OpenUnnamed(File::Mode mode) const {
       "; mount /proc, or use kPosixShm, kFile or kSysV"));
 }
 
+absl::StatusOr<File> ReopenDirectory(const File& dir,
+                                     const FileIdentity& identity) {
+  const absl::StatusOr<FileInfo> open = dir.Info();
+  if (open.ok() && open->identity == identity) return File();
+  MPOOL_ASSIGN_OR_RETURN(File again, File::OpenDirectory(dir.path()));
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, again.Info());
+  if (info.identity == identity) return again;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "find ", dir.path(), ": the program closed the directory's fd, and "
+      "another directory has its name now; close the environment and open it "
+      "again"));
+}
+
+// In another directory every lock would look free.
 absl::StatusOr<File> LockFile::ReopenDirectory() const {
-  // A program may close every fd it does not know, and the number may be
-  // another directory's by now: there, every lock would look free.
+  if (unnamed_ == nullptr) return os::ReopenDirectory(*dir_, dir_identity_);
   const absl::StatusOr<FileInfo> open = dir_->Info();
   if (open.ok() && open->identity == dir_identity_) return File();
-  if (unnamed_ != nullptr) {
-    if (absl::IsResourceExhausted(open.status())) return open.status();
-    return absl::FailedPreconditionError(
-        "prove that forked processes live: the program closed the fd of their "
-        "lock file, which has no name; close only fds that are its own, or use "
-        "kPosixShm, kFile or kSysV");
-  }
-  MPOOL_ASSIGN_OR_RETURN(File again, File::OpenDirectory(dir_->path()));
-  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, again.Info());
-  if (info.identity == dir_identity_) return again;
-  return absl::FailedPreconditionError(absl::StrCat(
-      "find lock file ", name_, ": ", dir_->path(),
-      ": the program closed the directory's fd, and another directory has "
-      "its name now; close the environment and open it again"));
+  if (absl::IsResourceExhausted(open.status())) return open.status();
+  return absl::FailedPreconditionError(
+      "prove that forked processes live: the program closed the fd of their "
+      "lock file, which has no name; close only fds that are its own, or use "
+      "kPosixShm, kFile or kSysV");
 }
 
 absl::StatusOr<File> LockFile::OpenBelow(const File& dir) const {

@@ -77,6 +77,12 @@ absl::StatusOr<bool> IsDirectoryClaimed(const File& dir);
 void MarkMapped(const File& file);
 absl::StatusOr<bool> IsMapped(const File& file);
 
+// The directory again, by its path, if the program closed our fd under us; a
+// closed File if `dir` is still good. A program may close every fd it does not
+// know, and the number may be another directory's by now.
+absl::StatusOr<File> ReopenDirectory(const File& dir,
+                                     const FileIdentity& identity);
+
 // A file of byte locks, known by directory and name. The locks need no fd; one
 // stays open to look at them, so that a process which has no fd left still
 // knows who lives.
@@ -114,8 +120,7 @@ class LockFile {
            bool create, int permissions);
 
   absl::StatusOr<File> OpenUnnamed(File::Mode mode) const;
-  // The directory again, by its path, if the program closed our fd under us;
-  // a closed File if the fd is still good.
+  // As above, of the lock file's directory.
   absl::StatusOr<File> ReopenDirectory() const;
   absl::StatusOr<File> OpenBelow(const File& dir) const;
   // Whether `file` is the one that has the name now.

@@ -65,6 +65,8 @@ void SetThreadState(ThreadSlot* slot, ThreadState state) {
 Region::Region(os::File home, const RegionOptions& options)
     : home_(std::move(home)),
       options_(options),
+      prefault_(options.prefault),
+      lock_memory_(options.lock_memory),
       process_mutex_(std::make_unique<std::mutex>()) {}
 
 Region::Region(std::unique_ptr<os::Mapping> mapping,
@@ -79,7 +81,9 @@ Region::~Region() {
 
 absl::StatusOr<std::unique_ptr<Region>> Region::Prepare(
     os::File home, const RegionOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
   std::unique_ptr<Region> region(new Region(std::move(home), options));
+  region->home_identity_ = info.identity;
   MPOOL_RETURN_IF_ERROR(region->marker_.Map());
   return region;
 }
@@ -101,11 +105,25 @@ absl::Status Region::Grow(uint64_t size_bytes) {
 }
 
 absl::Status Region::PrepareMemory(uint64_t offset, uint64_t bytes) const {
-  if (options_.prefault) {
+  if (prefault_.load()) {
     MPOOL_RETURN_IF_ERROR(mapping_->Populate(offset, bytes));
   }
-  if (!options_.lock_memory) return absl::OkStatus();
+  if (!lock_memory_.load()) return absl::OkStatus();
   return mapping_->LockMemory(offset, bytes);
+}
+
+// quiet below: of this process alone.
+absl::Status Region::PrepareMore(bool prefault, bool lock_memory,
+                                 const std::function<absl::Status()>& rest) {
+  const bool prefaulted = prefault_.exchange(prefault_.load() || prefault);
+  const bool locked = lock_memory_.exchange(lock_memory_.load() || lock_memory);
+  if (prefaulted >= prefault && locked >= lock_memory) return absl::OkStatus();
+  absl::Status status = PrepareMemory(0, header_->size_bytes.load());
+  if (status.ok()) status = rest();
+  if (status.ok()) return status;
+  prefault_.store(prefaulted);
+  lock_memory_.store(locked);
+  return status;
 }
 
 void Region::FillSizes(FixedHeader* fixed) const {
@@ -265,17 +283,23 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   // begins anew, and nothing is left behind that a leak checker would find.
   new (process_mutex_.get()) std::mutex;
   life_.Forget();
+  os::File reopened;
+  if (options_.named) {
+    MPOOL_ASSIGN_OR_RETURN(reopened,
+                           os::ReopenDirectory(home_, home_identity_));
+  }
+  const os::File& home = reopened.is_open() ? reopened : home_;
   // Of a register that is there: a child makes none in a home that was removed.
   auto lock_gate = [&]() -> absl::StatusOr<os::ByteLock> {
     if (!options_.named) return lock_file_->Lock(0);
     MPOOL_ASSIGN_OR_RETURN(
         const os::LockFile there,
-        os::LockFile::Open(home_, kRegisterName, /*create=*/false, 0600));
+        os::LockFile::Open(home, kRegisterName, /*create=*/false, 0600));
     return there.Lock(0);
   };
   absl::StatusOr<os::ByteLock> gate = lock_gate();
   if (!absl::IsNotFound(gate.status())) MPOOL_RETURN_IF_ERROR(gate.status());
-  MPOOL_RETURN_IF_ERROR(CheckStillThere());
+  MPOOL_RETURN_IF_ERROR(CheckStillThere(home));
   MPOOL_RETURN_IF_ERROR(gate.status());
   MPOOL_RETURN_IF_ERROR(PrepareMemory(0, header_->size_bytes.load()));
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/true));
@@ -289,7 +313,7 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
 
 // The parent may have left before its child came in, and the region may have
 // been removed or made anew since.
-absl::Status Region::CheckStillThere() const {
+absl::Status Region::CheckStillThere(const os::File& home) const {
   if (!options_.named) {
     if (header_->magic.load(std::memory_order_acquire) == kMagic) {
       return absl::OkStatus();
@@ -299,7 +323,7 @@ absl::Status Region::CheckStillThere() const {
         "and its memory went with them; open it again in the child"));
   }
   MPOOL_ASSIGN_OR_RETURN(const std::optional<FixedHeader> descriptor,
-                         ReadDescriptor(home_));
+                         ReadDescriptor(home));
   if (descriptor.has_value() &&
       std::memcmp(descriptor->creation_id, fixed().creation_id,
                   sizeof(descriptor->creation_id)) == 0) {

@@ -162,9 +162,11 @@ class Region : public LifeWatch {
   // What each process does for itself with memory that is there: page tables
   // and locks are its own.
   absl::Status PrepareMemory(uint64_t offset, uint64_t bytes) const;
-  bool prepares_memory() const {
-    return options_.prefault || options_.lock_memory;
-  }
+  bool prepares_memory() const { return prefault_ || lock_memory_; }
+  // Does that from now on, also for memory that is there; `rest` for the
+  // tenant's. On failure as before. One call at a time.
+  absl::Status PrepareMore(bool prefault, bool lock_memory,
+                           const std::function<absl::Status()>& rest);
 
   // A number that no other attachment of this process has, nor has a forked
   // child: 0 in a child until EnterChild has returned.
@@ -253,13 +255,14 @@ class Region : public LifeWatch {
   absl::Status AttachShared();
   absl::Status AttachUnnamed();
   absl::Status ClaimHome() const;
+  absl::Status CheckNoOther() const;
   absl::Status Create(const std::optional<FixedHeader>& old, Origin origin);
   absl::Status Join(const FixedHeader& descriptor, bool* unsound);
   absl::Status FormatRegion(const FixedHeader& fixed);
   bool AwaitNobody() const;
   absl::StatusOr<uint32_t> JoinAsChild(
       const std::function<absl::Status(uint32_t)>& ready);
-  absl::Status CheckStillThere() const;
+  absl::Status CheckStillThere(const os::File& home) const;
   absl::StatusOr<bool> IsAlone() const;
   void FillSizes(FixedHeader* fixed) const;
   absl::Status CheckPermissions() const;
@@ -298,7 +301,11 @@ class Region : public LifeWatch {
                      RepairReport* report);
 
   os::File home_;
+  os::FileIdentity home_identity_;
   const RegionOptions options_{};
+  // Of them, what may be asked for later.
+  std::atomic<bool> prefault_ = false;
+  std::atomic<bool> lock_memory_ = false;
   std::optional<os::LockFile> lock_file_;
   std::unique_ptr<os::Mapping> mapping_;
   std::byte* base_ = nullptr;

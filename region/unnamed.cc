@@ -31,7 +31,12 @@ absl::Status InUseUnnamed(std::string_view verb, const os::File& home) {
 // Keeps everybody out who would not find the memory.
 absl::Status Region::ClaimHome() const {
   MPOOL_ASSIGN_OR_RETURN(const bool claimed, os::ClaimDirectory(home_));
-  if (!claimed) return InUseUnnamed("open", home_);
+  return claimed ? absl::OkStatus() : InUseUnnamed("open", home_);
+}
+
+// Pages that it has would not be seen, and could not be written once the files
+// were changed from here.
+absl::Status Region::CheckNoOther() const {
   if (!os::InfoAt(home_, kDescriptorName).ok()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "open environment ", home_.path(),
@@ -45,6 +50,7 @@ absl::Status Region::AttachUnnamed() {
     MPOOL_RETURN_IF_ERROR(ClaimHome());
     MPOOL_ASSIGN_OR_RETURN(lock_file_, os::LockFile::Unnamed());
   }
+  MPOOL_RETURN_IF_ERROR(CheckNoOther());
   FixedHeader fixed;
   fixed.version = kLayoutVersion;
   fixed.signature = options_.signature;

@@ -23,6 +23,8 @@
 //   processes are refused the home as long as one that could come in is there.
 //   They keep fds open: a program that closes every fd it does not know cannot
 //   use them. If all processes die, pages that no Sync had written are lost.
+//   They and kHeap are refused in a home that has a region with a name, whose
+//   pages they would not see: remove that first.
 // - A process that writes wild bytes into the region is not defended against.
 //
 // Thread safety: every call may be made by any thread at any time, except

@@ -1,6 +1,11 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// resize_kill_test.cc - who resizes dies at each step of it.
+// resize_steps_test.cc - who resizes dies at each step of it, or meets another
+// who moves memory.
+
+#include <map>
+#include <thread>
+#include <utility>
 
 #include "db/test_resize.h"
 #include "mpool/mpool.h"
@@ -56,6 +61,45 @@ TEST_P(ResizeKillTest, AKilledResizeIsUndoneOrEnded) {
     }
   }
   EXPECT_TRUE(killed) << "nobody came to " << GetParam();
+}
+
+// The extent at the end of a cache is drained for another page size while the
+// cache grows and has more frames of it.
+TEST(ResizeRaceTest, AnExtentThatGrowsWhileItIsGivenUpKeepsItsNewPages) {
+  const test::TempHome home;
+  EnvOptions options;
+  options.cache_bytes = 96 << 10;  // one extent and a half
+  options.max_cache_bytes = 128 << 10;
+  auto opened = *test::OpenBoth(home.path(), options);
+  auto small = *opened.env->OpenFile("small.db",
+                                     {.page_size = 512, .create = true});
+  constexpr PageNo kFrames = 24;
+  FillPages(*opened.file, kFrames, "page ");
+  ASSERT_THAT(opened.env->Sync(), IsOk());
+  std::map<const std::byte*, PageNo> places;
+  for (PageNo page = 0; page < kFrames; ++page) {
+    places[opened.file->Get(page)->data().data()] = page;
+  }
+  // The first extent stays.
+  const ReadPage held = *opened.file->Get(places.begin()->second);
+  bool grown = false;
+  os::CallAtStep("mpool.resize.drained", [&] {
+    if (std::exchange(grown, true)) return;
+    std::thread([&] {
+      EXPECT_THAT(opened.env->Resize(options.max_cache_bytes), IsOk());
+      for (PageNo page = kFrames; page < kFrames + 8; ++page) {
+        EXPECT_THAT(
+            test::PutText(*opened.file, page, absl::StrCat("page ", page)),
+            IsOk());
+      }
+    }).join();
+  });
+  EXPECT_THAT(test::PutText(*small, 0, "small"), IsOk());
+  os::ClearSteps();
+  EXPECT_TRUE(grown);
+  ExpectPages(*opened.file, kFrames + 8, "page ");
+  EXPECT_EQ(test::GetText(*small, 0), "small");
+  EXPECT_THAT(small->Close(), IsOk());
 }
 
 }  // namespace
