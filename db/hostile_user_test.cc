@@ -210,20 +210,23 @@ TEST_F(HostileUserTest, SquattersInDevShmHinderNobodyAndAreLeftAlone) {
   }
 }
 
+// A segment of another's under the key of one that is gone, and by its name.
+std::string Squat(const os::IpcsLine& gone, const std::string& name) {
+  const int id = ::shmget(static_cast<key_t>(gone.key), gone.size,
+                          IPC_CREAT | IPC_EXCL | 0666);
+  if (id < 0) return "failed";
+  char* base = static_cast<char*>(::shmat(id, nullptr, 0));
+  name.copy(base + gone.size / 4096 * 4096, name.size());
+  return "squatted";
+}
+
 TEST_F(HostileUserTest, ASystemVSegmentThatAnotherMadeIsNotJoined) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(UseAs(Backing::kSysV), "OK");
   const std::string name = Described().segment;
   const os::IpcsLine line = os::IpcsOf(name);
   ASSERT_EQ(::shmctl(line.id, IPC_RMID, nullptr), 0);
-  ASSERT_EQ(As(kAlice, {}, [&] {
-              const int id = ::shmget(static_cast<key_t>(line.key), line.size,
-                                      IPC_CREAT | IPC_EXCL | 0666);
-              char* base = static_cast<char*>(::shmat(id, nullptr, 0));
-              name.copy(base + line.size / 4096 * 4096, name.size());
-              return std::string(id < 0 ? "failed" : "squatted");
-            }),
-            "squatted");
+  ASSERT_EQ(As(kAlice, {}, [&] { return Squat(line, name); }), "squatted");
   const auto refused = Fails(StatusCode::kFailedPrecondition, name,
                              "user 61001");
   EXPECT_THAT(Open(Backing::kSysV), refused);
@@ -232,6 +235,60 @@ TEST_F(HostileUserTest, ASystemVSegmentThatAnotherMadeIsNotJoined) {
   auto both = *Open(Backing::kSysV);
   EXPECT_EQ(both.env->Stats().origin, Origin::kLost);
   EXPECT_EQ(GetText(*both.file, 0), "put");
+}
+
+// What may not be looked at is not the home's, if its users made it.
+TEST_F(HostileUserTest, ASystemVKeyThatAnotherTookHindersNobody) {
+  MPOOL_NEEDS_USERS();
+  ASSERT_EQ(::chown(home_.path().c_str(), kBob, kBob), 0);
+  std::vector<key_t> squats;
+  auto lose_it_to_alice = [&] {
+    ASSERT_EQ(As(kBob, {}, [&] { return UseAs(Backing::kSysV); }), "OK");
+    const os::IpcsLine line = os::IpcsOf(Described().segment);
+    ASSERT_EQ(::shmctl(line.id, IPC_RMID, nullptr), 0);
+    ASSERT_EQ(As(kAlice, {}, [&] {
+                return std::string(
+                    ::shmget(static_cast<key_t>(line.key), line.size,
+                             IPC_CREAT | IPC_EXCL | 0600) < 0
+                        ? "failed"
+                        : "squatted");
+              }),
+              "squatted");
+    squats.push_back(static_cast<key_t>(line.key));
+  };
+  lose_it_to_alice();
+  EXPECT_EQ(As(kBob, {}, [&] {
+              auto both = *Open(Backing::kSysV);
+              EXPECT_EQ(both.env->Stats().origin, Origin::kLost);
+              EXPECT_THAT(both.Close(), IsOk());
+              return DbEnv::Remove(home_.path()).ToString();
+            }),
+            "OK");
+  lose_it_to_alice();
+  EXPECT_EQ(As(kBob, {}, [&] {
+              return DbEnv::Remove(home_.path(), /*force=*/true).ToString();
+            }),
+            "OK");
+  for (const key_t key : squats) {
+    const int id = ::shmget(key, 0, 0);
+    EXPECT_GE(id, 0) << "it was removed";
+    ::shmctl(id, IPC_RMID, nullptr);
+  }
+}
+
+// One that looks as if a process had died while it made the home's.
+TEST_F(HostileUserTest, ASystemVSegmentOfAnotherIsNoStray) {
+  MPOOL_NEEDS_USERS();
+  ASSERT_EQ(UseAs(Backing::kSysV), "OK");
+  const std::string name = Described().segment;
+  const os::IpcsLine line = os::IpcsOf(name);
+  ASSERT_THAT(DbEnv::Remove(home_.path()), IsOk());
+  ASSERT_EQ(As(kAlice, {}, [&] { return Squat(line, name); }), "squatted");
+  EXPECT_FALSE(os::HasStrayMappings(*os::File::OpenDirectory(home_.path())));
+  auto both = *Open(Backing::kSysV);
+  EXPECT_EQ(both.env->Stats().origin, Origin::kNew);
+  EXPECT_THAT(both.Close(), IsOk());
+  EXPECT_EQ(::shmctl(os::IpcsOf(name).id, IPC_RMID, nullptr), 0);
 }
 
 // Root looks after the home of a user who wrote other names into it.

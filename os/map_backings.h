@@ -43,7 +43,7 @@ absl::StatusOr<uint64_t> FileMappingSize(const File& dir,
 MappingOr CreateSysV(std::string_view name, const MappingOptions& options);
 MappingOr JoinSysV(const File& dir, std::string_view name,
                    const MappingOptions& options);
-absl::Status RemoveSysV(std::string_view name);
+absl::Status RemoveSysV(const File& dir, std::string_view name);
 absl::StatusOr<bool> IsSysVInUse(const File& dir, std::string_view name);
 absl::StatusOr<uint64_t> SysVSize(const File& dir, std::string_view name);
 // `prefix` is what the names of a home have in common.
@@ -53,7 +53,8 @@ std::string SysVName(std::string_view prefix, uint64_t creation,
 MappingOr CreateSysVPrivate(std::string_view prefix,
                             const MappingOptions& options);
 // Those of a home; removes them if told so.
-std::vector<std::string> SysVSegmentsOf(std::string_view prefix, bool remove);
+std::vector<std::string> SysVSegmentsOf(const File& dir,
+                                        std::string_view prefix, bool remove);
 
 // What the names of a home's segments begin with: device and inode, so that no
 // other home that exists has the same.
@@ -91,8 +92,6 @@ MappingOr MapSegment(const File& file, SegmentName name,
 
 // A process that dumps a cache of gigabytes keeps its locks all that time.
 void LeaveOutOfDumps(std::byte* base, uint64_t size_bytes);
-// The whole text of a file whose size the kernel does not tell.
-absl::StatusOr<std::string> ReadToEnd(std::string_view path);
 // The error of a lock on memory, with what to do about it.
 absl::Status CannotLock(int error, uint64_t size_bytes);
 

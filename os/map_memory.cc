@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "os/map_backings.h"
+#include "os/process.h"
 #include "os/retry.h"
 #include "os/round.h"
 #include "os/status.h"
@@ -109,23 +110,6 @@ absl::Status CannotLock(int error, uint64_t size_bytes) {
 
 void Mapping::AdviseHugePages() {
   Sys().madvise(base_, reserved_bytes_, MADV_HUGEPAGE);
-}
-
-absl::StatusOr<std::string> ReadToEnd(std::string_view path) {
-  constexpr size_t kPiece = 64 * 1024;
-  MPOOL_ASSIGN_OR_RETURN(
-      const File file, File::Open(path, {.mode = File::Mode::kReadOnly}));
-  std::string text;
-  while (true) {
-    const size_t before = text.size();
-    text.resize(before + kPiece);
-    MPOOL_ASSIGN_OR_RETURN(
-        const size_t got,
-        file.ReadAt(before, std::as_writable_bytes(std::span(text).subspan(
-                                before))));
-    text.resize(before + got);
-    if (got < kPiece) return text;
-  }
 }
 
 uint64_t Mapping::HugeBytes() const {

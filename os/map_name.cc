@@ -49,7 +49,7 @@ bool HasStrayMappings(const File& dir) {
   const std::string prefix = NamePrefix(info->identity);
   return InfoAt(dir, kFileName).ok() ||
          !PosixShmOf(dir, prefix, false).empty() ||
-         !SysVSegmentsOf(prefix, false).empty();
+         !SysVSegmentsOf(dir, prefix, false).empty();
 }
 
 absl::StatusOr<uint32_t> RemoveStrayMappings(const File& dir) {
@@ -58,7 +58,7 @@ absl::StatusOr<uint32_t> RemoveStrayMappings(const File& dir) {
   const size_t files = InfoAt(dir, kFileName).ok() ? 1 : 0;
   MPOOL_RETURN_IF_ERROR(RemoveOwn(dir, kFileName));
   return static_cast<uint32_t>(files + PosixShmOf(dir, prefix, true).size() +
-                               SysVSegmentsOf(prefix, true).size());
+                               SysVSegmentsOf(dir, prefix, true).size());
 }
 
 }  // namespace mpool::os

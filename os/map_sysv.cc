@@ -30,6 +30,7 @@
 #include "absl/strings/str_split.h"
 #include "os/crc32.h"
 #include "os/map_backings.h"
+#include "os/process.h"
 #include "os/round.h"
 #include "os/status.h"
 #include "os/syscalls.h"
@@ -155,23 +156,67 @@ absl::Status IsNotThere(std::string_view name) {
   return Failed(ENOENT, "find segment", name);
 }
 
-// Whoever's has the key of `name`.
-absl::StatusOr<Segment> FindByKey(std::string_view name) {
-  const int id = Sys().shmget(KeyIn(name), 0, 0);
-  if (id >= 0) return Look(id, name);
-  if (errno == ENOENT) return IsNotThere(name);
-  return Failed(errno, "find segment", name);
+// A line of /proc/sysvipc/shm.
+struct Listed {
+  int32_t key = 0;
+  int id = 0;
+  uint64_t size = 0;
+  uint32_t user = 0;  // who made it
+  uint32_t group = 0;
+  uint64_t resident = 0;  // in memory or in swap
+};
+
+std::vector<Listed> AllSegments() {
+  std::vector<Listed> all;
+  const absl::StatusOr<std::string> text = ReadToEnd("/proc/sysvipc/shm");
+  if (!text.ok()) return all;
+  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
+    Listed one;
+    uint64_t swap = 0;
+    if (std::sscanf(std::string(line).c_str(),
+                    "%" SCNd32 " %d %*s %" SCNu64
+                    " %*s %*s %*s %*s %*s %" SCNu32 " %" SCNu32
+                    " %*s %*s %*s %" SCNu64 " %" SCNu64,
+                    &one.key, &one.id, &one.size, &one.user, &one.group,
+                    &one.resident, &swap) == 7) {
+      one.resident += swap;
+      all.push_back(one);
+    }
+  }
+  return all;
 }
 
-absl::StatusOr<Segment> Find(std::string_view name) {
-  absl::StatusOr<Segment> segment = FindByKey(name);
+// Whether somebody whom users of `dir` trust made it. The kernel tells this of
+// a segment that may not be looked at.
+bool IsOurs(const File& dir, int id) {
+  const absl::StatusOr<FileInfo> home = dir.Info();
+  for (const Listed& one : AllSegments()) {
+    if (one.id != id) continue;
+    return home.ok() && IsTrusted(*home, one.user, one.group);
+  }
+  return true;
+}
+
+// Whoever's has the key of `name`; NotFound if it is another user's that may
+// not be looked at: he took the key when ours was gone.
+absl::StatusOr<Segment> FindByKey(const File& dir, std::string_view name) {
+  const int id = Sys().shmget(KeyIn(name), 0, 0);
+  if (id < 0 && errno == ENOENT) return IsNotThere(name);
+  if (id < 0) return Failed(errno, "find segment", name);
+  absl::StatusOr<Segment> segment = Look(id, name);
+  if (!segment.ok() && !IsOurs(dir, id)) return IsNotThere(name);
+  return segment;
+}
+
+absl::StatusOr<Segment> Find(const File& dir, std::string_view name) {
+  absl::StatusOr<Segment> segment = FindByKey(dir, name);
   if (segment.ok() && segment->name != name) return IsNotThere(name);
   return segment;
 }
 
 // Find of what is to be used. The creator counts, for nobody can change him.
 absl::StatusOr<Segment> FindOwn(const File& dir, std::string_view name) {
-  MPOOL_ASSIGN_OR_RETURN(Segment segment, Find(name));
+  MPOOL_ASSIGN_OR_RETURN(Segment segment, Find(dir, name));
   MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
   const ipc_perm& made_by = segment.state.shm_perm;
   if (IsTrusted(home, made_by.cuid, made_by.cgid)) return segment;
@@ -196,7 +241,8 @@ absl::Status KeyIsTaken(std::string_view name) {
     return Failed(EEXIST, "create segment", name,
                   "another segment has that key; open again for another");
   }
-  const absl::StatusOr<Segment> other = FindByKey(name);
+  const absl::StatusOr<Segment> other =
+      Look(Sys().shmget(KeyIn(name), 0, 0), name);
   std::string who = "a segment that this user may not look at";
   if (other.ok() && !PrefixIn(other->name).empty()) {
     who = absl::StrCat("the environment of another home (", other->name, ")");
@@ -208,33 +254,6 @@ absl::Status KeyIsTaken(std::string_view name) {
                 absl::StrCat(who, " has that key; choose another "
                                   "EnvOptions::sysv_key, or remove what has "
                                   "it if nobody needs it"));
-}
-
-// A line of /proc/sysvipc/shm.
-struct Listed {
-  int32_t key = 0;
-  int id = 0;
-  uint64_t size = 0;
-  uint64_t resident = 0;  // in memory or in swap
-};
-
-std::vector<Listed> AllSegments() {
-  std::vector<Listed> all;
-  const absl::StatusOr<std::string> text = ReadToEnd("/proc/sysvipc/shm");
-  if (!text.ok()) return all;
-  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
-    Listed one;
-    uint64_t swap = 0;
-    if (std::sscanf(std::string(line).c_str(),
-                    "%" SCNd32 " %d %*s %" SCNu64
-                    " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64
-                    " %" SCNu64,
-                    &one.key, &one.id, &one.size, &one.resident, &swap) == 5) {
-      one.resident += swap;
-      all.push_back(one);
-    }
-  }
-  return all;
 }
 
 class SysVMapping : public Mapping {
@@ -271,6 +290,14 @@ class SysVMapping : public Mapping {
       return absl::OkStatus();
     }
     if (Sys().shmctl(id_, SHM_LOCK, nullptr) == 0) return absl::OkStatus();
+    const uint32_t user = Sys().geteuid();
+    if (errno == EPERM && user != state.shm_perm.uid &&
+        user != state.shm_perm.cuid) {
+      return absl::PermissionDeniedError(absl::StrCat(
+          "lock memory of System V segment ", id_, ": only user ",
+          state.shm_perm.cuid, ", who made it, may; ask for "
+          "EnvOptions::lock_memory there"));
+    }
     return CannotLock(errno, state.shm_segsz);
   }
 
@@ -368,8 +395,8 @@ MappingOr JoinSysV(const File& dir, std::string_view name,
   return MapSysV(segment, name, options);
 }
 
-absl::Status RemoveSysV(std::string_view name) {
-  const absl::StatusOr<Segment> segment = FindByKey(name);
+absl::Status RemoveSysV(const File& dir, std::string_view name) {
+  const absl::StatusOr<Segment> segment = FindByKey(dir, name);
   if (absl::IsNotFound(segment.status())) return absl::OkStatus();
   MPOOL_RETURN_IF_ERROR(segment.status());
   const bool ours =
@@ -387,10 +414,13 @@ absl::StatusOr<uint64_t> SysVSize(const File& dir, std::string_view name) {
   return segment.memory_bytes();
 }
 
-std::vector<std::string> SysVSegmentsOf(std::string_view prefix, bool remove) {
+std::vector<std::string> SysVSegmentsOf(const File& dir,
+                                        std::string_view prefix, bool remove) {
   std::vector<std::string> names;
+  const absl::StatusOr<FileInfo> home = dir.Info();
   for (const Listed& one : AllSegments()) {
     if (one.size % kSystemPage != OddBytes(prefix)) continue;
+    if (!home.ok() || !IsTrusted(*home, one.user, one.group)) continue;
     const absl::StatusOr<Segment> segment = Look(one.id, prefix);
     // One that is marked goes with its last process: it is removed already.
     if (!segment.ok() || segment->IsMarked()) continue;

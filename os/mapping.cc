@@ -157,7 +157,7 @@ absl::Status RemoveMapping(Backing backing, const File& dir,
     case Backing::kFile:
       return RemoveOwn(dir, name);
     case Backing::kSysV:
-      return RemoveSysV(name);
+      return RemoveSysV(dir, name);
     case Backing::kAnonymous:
     case Backing::kDevZero:
     case Backing::kHeap:

@@ -26,23 +26,6 @@ namespace {
 
 constexpr char kBootIdPath[] = "/proc/sys/kernel/random/boot_id";
 
-// The start of a small file of /proc.
-absl::StatusOr<std::string> ReadProc(const char* path) {
-  MPOOL_ASSIGN_OR_RETURN(const File file,
-                         File::Open(path, {.mode = File::Mode::kReadOnly}));
-  std::array<char, 4096> text;
-  size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = RetryEintr([&] {
-      return Sys().read(file.fd(), text.data() + size, text.size() - size);
-    });
-    if (got < 0) return ErrnoToStatus(errno, "read", path);
-    if (got == 0) break;
-    size += static_cast<size_t>(got);
-  }
-  return std::string(text.data(), size);
-}
-
 // Takes the name between the parentheses, which may contain parentheses, and
 // field 22. Leaves both alone if the text is not what it should be.
 void ParseStat(const std::string& stat, ProcessIdentity& self) {
@@ -80,10 +63,24 @@ bool ParseId(std::string_view text, std::array<uint8_t, 16>& id) {
 
 }  // namespace
 
+absl::StatusOr<std::string> ReadToEnd(std::string_view path) {
+  MPOOL_ASSIGN_OR_RETURN(const File file,
+                         File::Open(path, {.mode = File::Mode::kReadOnly}));
+  std::array<char, 4096> piece;
+  std::string text;
+  while (true) {
+    const ssize_t got = RetryEintr(
+        [&] { return Sys().read(file.fd(), piece.data(), piece.size()); });
+    if (got < 0) return ErrnoToStatus(errno, "read", path);
+    if (got == 0) return text;
+    text.append(piece.data(), static_cast<size_t>(got));
+  }
+}
+
 ProcessIdentity CurrentProcess() {
   ProcessIdentity self;
   self.pid = Sys().getpid();
-  const absl::StatusOr<std::string> stat = ReadProc("/proc/self/stat");
+  const absl::StatusOr<std::string> stat = ReadToEnd("/proc/self/stat");
   if (stat.ok()) ParseStat(*stat, self);
   struct stat space = {};
   if (RetryEintr([&] {
@@ -95,7 +92,7 @@ ProcessIdentity CurrentProcess() {
 }
 
 absl::StatusOr<std::array<uint8_t, 16>> BootId() {
-  MPOOL_ASSIGN_OR_RETURN(const std::string text, ReadProc(kBootIdPath));
+  MPOOL_ASSIGN_OR_RETURN(const std::string text, ReadToEnd(kBootIdPath));
   std::array<uint8_t, 16> id = {};
   if (!ParseId(std::string(absl::StripAsciiWhitespace(text)), id)) {
     return absl::DataLossError(absl::StrCat(
@@ -118,7 +115,7 @@ std::array<uint8_t, 16> RandomId() {
 }
 
 uint64_t PhysicalMemoryBytes() {
-  const absl::StatusOr<std::string> text = ReadProc("/proc/meminfo");
+  const absl::StatusOr<std::string> text = ReadToEnd("/proc/meminfo");
   if (!text.ok()) return 0;
   for (absl::string_view line : absl::StrSplit(*text, '\n')) {
     if (!absl::ConsumePrefix(&line, "MemTotal:")) continue;

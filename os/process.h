@@ -9,10 +9,14 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 
 namespace mpool::os {
+
+// The whole text of a file whose size the kernel does not tell, as in /proc.
+absl::StatusOr<std::string> ReadToEnd(std::string_view path);
 
 struct ProcessIdentity {
   int32_t pid = 0;

@@ -4,8 +4,13 @@
 
 #include <sys/stat.h>
 
+#include <vector>
+
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "os/process.h"
 #include "os/status.h"
 #include "os/syscalls.h"
 
@@ -30,12 +35,42 @@ bool IsSharedByGroup(const FileInfo& dir) {
   return (dir.mode & S_IWGRP) != 0 && (dir.mode & S_IWOTH) == 0;
 }
 
+// In a user namespace all users who have no number there look like one:
+// /proc/sys/kernel/overflowuid. `map` tells who has one.
+bool IsAnybody(uint32_t id, const char* overflow, const char* map) {
+  const absl::StatusOr<std::string> text = ReadToEnd(overflow);
+  uint32_t anybody = 0;
+  if (!text.ok() || !absl::SimpleAtoi(*text, &anybody) || id != anybody) {
+    return false;
+  }
+  const absl::StatusOr<std::string> ranges = ReadToEnd(map);
+  if (!ranges.ok()) return false;
+  uint64_t mapped = 0;
+  for (const absl::string_view line : absl::StrSplit(*ranges, '\n')) {
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(line, ' ', absl::SkipEmpty());
+    uint64_t count = 0;
+    if (words.size() == 3 && absl::SimpleAtoi(words[2], &count)) {
+      mapped += count;
+    }
+  }
+  constexpr uint64_t kAll = 0xffffffff;
+  return mapped < kAll;
+}
+bool IsAnyUser(uint32_t id) {
+  return IsAnybody(id, "/proc/sys/kernel/overflowuid", "/proc/self/uid_map");
+}
+bool IsAnyGroup(uint32_t id) {
+  return IsAnybody(id, "/proc/sys/kernel/overflowgid", "/proc/self/gid_map");
+}
+
 }  // namespace
 
 bool IsTrusted(const FileInfo& dir, uint32_t user, uint32_t group) {
   constexpr uint32_t kRoot = 0;
-  if (user == Sys().geteuid() || user == kRoot || user == dir.user) return true;
-  return IsSharedByGroup(dir) && group == dir.group;
+  if (user == kRoot) return true;
+  if (user == Sys().geteuid() || user == dir.user) return !IsAnyUser(user);
+  return IsSharedByGroup(dir) && group == dir.group && !IsAnyGroup(group);
 }
 
 absl::Status NotTrusted(const FileInfo& dir, std::string_view path,

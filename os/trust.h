@@ -12,7 +12,8 @@
 // T3 It belongs to the user himself, to root or to the directory's owner; or
 //    to the directory's group, if that group may write there and not everybody
 //    may. Give a directory that a group shares the set-group-ID bit (2770), so
-//    that what is made there belongs to the group.
+//    that what is made there belongs to the group. The number that stands for
+//    all who have none in a user namespace is nobody's.
 // T4 Not everybody may write to it.
 //
 // They are checked on open descriptors. Opening neither follows a symbolic link

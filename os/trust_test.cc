@@ -202,5 +202,18 @@ TEST_F(TrustTest, AGroupThatCannotBeGivenIsNamedAndWhatToDo) {
   EXPECT_TRUE(absl::IsNotFound(InfoAt(temp_.dir(), "file").status()));
 }
 
+TEST_F(TrustTest, TheNumberOfAllWhoHaveNoneIsNobodys) {
+  EXPECT_EQ(InChild([]() -> std::string {
+              if (::unshare(CLONE_NEWUSER) != 0) return "unshare refused";
+              // Nobody has a number here.
+              FileInfo dir = *File::OpenDirectory("/")->Info();
+              EXPECT_FALSE(IsTrusted(dir, dir.user, dir.group + 1));
+              dir.mode = S_IFDIR | 0770;
+              EXPECT_FALSE(IsTrusted(dir, dir.user + 1, dir.group));
+              return "";
+            }),
+            "");
+}
+
 }  // namespace
 }  // namespace mpool::os
