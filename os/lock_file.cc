@@ -254,6 +254,10 @@ absl::StatusOr<File> LockFile::ReopenDirectory() const {
       "kPosixShm, kFile or kSysV");
 }
 
+void LockFile::ForgetLost() {
+  if (!HasName(*dir_, probe_).value_or(false)) probe_.Forget();
+}
+
 absl::StatusOr<File> LockFile::OpenBelow(const File& dir) const {
   if (unnamed_ != nullptr) return OpenUnnamed(File::Mode::kReadWrite);
   while (true) {

@@ -100,6 +100,9 @@ class LockFile {
   // asked while nobody else can come in by byte 0, says no. Needs no fd, and
   // leaves a LockFile that is good for nothing.
   void Unmake(const std::function<bool()>& unused);
+  // The program closed our fds: their numbers are left alone from here on.
+  // REQUIRES: the directory is open again.
+  void ForgetLost();
   // One without a name, for this process and its forked children. Its fd stays
   // open; /proc leads each lock to an open of its own.
   static absl::StatusOr<LockFile> Unnamed();

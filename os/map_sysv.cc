@@ -400,7 +400,8 @@ absl::Status RemoveSysV(const File& dir, std::string_view name) {
   if (absl::IsNotFound(segment.status())) return absl::OkStatus();
   MPOOL_RETURN_IF_ERROR(segment.status());
   const bool ours =
-      segment->name == name || segment->IsHalfMade(PrefixIn(name));
+      IsOurs(dir, segment->id) &&
+      (segment->name == name || segment->IsHalfMade(PrefixIn(name)));
   return ours ? Discard(*segment) : absl::OkStatus();
 }
 

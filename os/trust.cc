@@ -35,33 +35,40 @@ bool IsSharedByGroup(const FileInfo& dir) {
   return (dir.mode & S_IWGRP) != 0 && (dir.mode & S_IWOTH) == 0;
 }
 
-// In a user namespace all users who have no number there look like one:
-// /proc/sys/kernel/overflowuid. `map` tells who has one.
-bool IsAnybody(uint32_t id, const char* overflow, const char* map) {
+// In a user namespace all users who have no number there look like one, which
+// may be somebody's too: /proc/sys/kernel/overflowuid.
+enum class Number { kOnes, kOnesAndOthers, kNobodys };
+Number WhoseIs(uint32_t id, const char* overflow, const char* map) {
   const absl::StatusOr<std::string> text = ReadToEnd(overflow);
-  uint32_t anybody = 0;
-  if (!text.ok() || !absl::SimpleAtoi(*text, &anybody) || id != anybody) {
-    return false;
+  uint32_t shared = 0;
+  if (!text.ok() || !absl::SimpleAtoi(*text, &shared) || id != shared) {
+    return Number::kOnes;
   }
   const absl::StatusOr<std::string> ranges = ReadToEnd(map);
-  if (!ranges.ok()) return false;
-  uint64_t mapped = 0;
+  if (!ranges.ok()) return Number::kOnes;
+  uint64_t numbers = 0;
+  bool has_owner = false;
   for (const absl::string_view line : absl::StrSplit(*ranges, '\n')) {
     const std::vector<absl::string_view> words =
         absl::StrSplit(line, ' ', absl::SkipEmpty());
+    uint64_t first = 0;
     uint64_t count = 0;
-    if (words.size() == 3 && absl::SimpleAtoi(words[2], &count)) {
-      mapped += count;
+    if (words.size() != 3 || !absl::SimpleAtoi(words[0], &first) ||
+        !absl::SimpleAtoi(words[2], &count)) {
+      continue;
     }
+    numbers += count;
+    has_owner = has_owner || (first <= id && id - first < count);
   }
   constexpr uint64_t kAll = 0xffffffff;
-  return mapped < kAll;
+  if (numbers >= kAll) return Number::kOnes;
+  return has_owner ? Number::kOnesAndOthers : Number::kNobodys;
 }
-bool IsAnyUser(uint32_t id) {
-  return IsAnybody(id, "/proc/sys/kernel/overflowuid", "/proc/self/uid_map");
+Number WhoseIsUser(uint32_t id) {
+  return WhoseIs(id, "/proc/sys/kernel/overflowuid", "/proc/self/uid_map");
 }
-bool IsAnyGroup(uint32_t id) {
-  return IsAnybody(id, "/proc/sys/kernel/overflowgid", "/proc/self/gid_map");
+Number WhoseIsGroup(uint32_t id) {
+  return WhoseIs(id, "/proc/sys/kernel/overflowgid", "/proc/self/gid_map");
 }
 
 }  // namespace
@@ -69,8 +76,11 @@ bool IsAnyGroup(uint32_t id) {
 bool IsTrusted(const FileInfo& dir, uint32_t user, uint32_t group) {
   constexpr uint32_t kRoot = 0;
   if (user == kRoot) return true;
-  if (user == Sys().geteuid() || user == dir.user) return !IsAnyUser(user);
-  return IsSharedByGroup(dir) && group == dir.group && !IsAnyGroup(group);
+  // Who runs under such a number has to live with the others.
+  if (user == Sys().geteuid()) return WhoseIsUser(user) != Number::kNobodys;
+  if (user == dir.user) return WhoseIsUser(user) == Number::kOnes;
+  return IsSharedByGroup(dir) && group == dir.group &&
+         WhoseIsGroup(group) == Number::kOnes;
 }
 
 absl::Status NotTrusted(const FileInfo& dir, std::string_view path,

@@ -6,10 +6,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <functional>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "os/status.h"
@@ -202,17 +206,46 @@ TEST_F(TrustTest, AGroupThatCannotBeGivenIsNamedAndWhatToDo) {
   EXPECT_TRUE(absl::IsNotFound(InfoAt(temp_.dir(), "file").status()));
 }
 
+// Of every number, or of all but the last: then 65534 stands for the rest.
+std::string InUserNamespace(const std::string& map,
+                            const std::function<void()>& body) {
+  return InChild([&]() -> std::string {
+    static std::string uid_map;
+    uid_map = map;
+    Sys().read = [](int fd, void* data, size_t size) -> ssize_t {
+      char path[64] = {};
+      const std::string link = absl::StrCat("/proc/self/fd/", fd);
+      static_cast<void>(::readlink(link.c_str(), path, sizeof(path) - 1));
+      if (!std::string_view(path).ends_with("id_map")) {
+        return RealSyscalls().read(fd, data, size);
+      }
+      const size_t got = std::exchange(uid_map, "").copy(
+          static_cast<char*>(data), size);
+      return static_cast<ssize_t>(got);
+    };
+    body();
+    return "";
+  });
+}
+
 TEST_F(TrustTest, TheNumberOfAllWhoHaveNoneIsNobodys) {
-  EXPECT_EQ(InChild([]() -> std::string {
-              if (::unshare(CLONE_NEWUSER) != 0) return "unshare refused";
-              // Nobody has a number here.
-              FileInfo dir = *File::OpenDirectory("/")->Info();
-              EXPECT_FALSE(IsTrusted(dir, dir.user, dir.group + 1));
-              dir.mode = S_IFDIR | 0770;
-              EXPECT_FALSE(IsTrusted(dir, dir.user + 1, dir.group));
-              return "";
-            }),
-            "");
+  constexpr uint32_t kAnybody = 65534;
+  FileInfo dir = Directory(01777);
+  dir.user = kAnybody;
+  const auto by_dir = [&] {
+    EXPECT_FALSE(IsTrusted(dir, kAnybody, kOthers));
+  };
+  EXPECT_EQ(InUserNamespace("0 100000 65536\n", by_dir), "");
+  EXPECT_EQ(InUserNamespace("", by_dir), "");
+  EXPECT_EQ(InUserNamespace("0 0 4294967295\n", [&] {
+              EXPECT_TRUE(IsTrusted(dir, kAnybody, kOthers));
+            }), "");
+  // Who runs as nobody in a container has files of his own.
+  Sys().geteuid = [] { return uid_t{kAnybody}; };
+  EXPECT_EQ(InUserNamespace("0 100000 65536\n", [&] {
+              EXPECT_TRUE(IsTrusted(dir, kAnybody, kOthers));
+            }), "");
+  EXPECT_EQ(InUserNamespace("0 1000 1\n", by_dir), "");
 }
 
 }  // namespace

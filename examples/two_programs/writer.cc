@@ -26,8 +26,8 @@ absl::Status Write(const char* home) {
   auto file = (*env)->OpenFile("board.db", {.create = true});
   if (!file.ok()) return file.status();
   for (std::string line; std::getline(std::cin, line);) {
-    // Nobody else can hold it yet: who gets it now waits until it is put. Two
-    // writers get two pages.
+    // Two writers get two pages. Who gets it before it is held here finds it
+    // cleared; who gets it after that waits until it is put.
     auto page = (*file)->New();
     if (!page.ok()) return page.status();
     line.resize(std::min(line.size(), page->data().size() - 1));
