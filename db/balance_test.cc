@@ -190,5 +190,57 @@ TEST_P(BalanceTest, MorePageSizesThanExtentsAreRefused) {
   EXPECT_THAT(PutText(*opened.file, 0, "x"), IsOk());
 }
 
+// The last extent of such a cache has 512 bytes.
+class ShortExtentTest : public ::testing::TestWithParam<uint64_t> {};
+INSTANTIATE_TEST_SUITE_P(Bytes, ShortExtentTest,
+                         ::testing::Values((64 << 10) + 512, (128 << 10) + 512,
+                                           (2 << 20) + 512));
+
+TEST_P(ShortExtentTest, TwoPageSizesBothHaveFramesOrOneIsRefused) {
+  for (uint32_t first = 512; first <= 65536; first *= 2) {
+    for (uint32_t second = 512; second <= 65536; second *= 2) {
+      SCOPED_TRACE(absl::StrCat(first, " then ", second));
+      const test::TempHome home;
+      auto env = *DbEnv::Open(home.path(), {.cache_bytes = GetParam(),
+                                            .backing = Backing::kHeap});
+      std::vector<std::unique_ptr<MPoolFile>> files;
+      for (const uint32_t size : {first, second}) {
+        auto file = env->OpenFile(absl::StrCat(size),
+                                  {.page_size = size, .create = true});
+        if (!file.ok()) {
+          EXPECT_THAT(file, Fails(StatusCode::kInvalidArgument));
+          continue;
+        }
+        EXPECT_THAT(PutText(**file, 0, "put"), IsOk());
+        files.push_back(*std::move(file));
+      }
+    }
+  }
+}
+
+TEST(ShortExtentResizeTest, AShrinkThatLeavesASizeNothingIsRefused) {
+  const test::TempHome home;
+  auto env = *DbEnv::Open(home.path(), {.cache_bytes = kCache});
+  auto small = *env->OpenFile("a", {.page_size = 4096, .create = true});
+  auto large = *env->OpenFile("b", {.page_size = 8192, .create = true});
+  const uint64_t extent = kCache / 32;
+  for (PageNo page = 0; page < 200; ++page) {
+    ASSERT_THAT(PutText(*small, page, absl::StrCat(page)), IsOk());
+    ASSERT_THAT(PutText(*large, page, absl::StrCat(page)), IsOk());
+  }
+  EXPECT_THAT(env->Resize(extent + 512),
+              Fails(StatusCode::kInvalidArgument, "2 page sizes", "cut for 1"));
+  for (const uint64_t bytes : {2 * extent + 512, extent + 8192}) {
+    ASSERT_THAT(env->Resize(bytes), IsOk());
+    EXPECT_EQ(env->Stats().backed_bytes, bytes);
+    for (PageNo page = 0; page < 200; ++page) {
+      ASSERT_EQ(GetText(*small, page), absl::StrCat(page));
+      ASSERT_EQ(GetText(*large, page), absl::StrCat(page));
+    }
+  }
+  EXPECT_THAT(small->Close(), IsOk());
+  EXPECT_THAT(large->Close(), IsOk());
+}
+
 }  // namespace
 }  // namespace mpool

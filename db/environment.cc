@@ -89,9 +89,9 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
       MPOOL_RETURN_IF_ERROR(made->Attach(std::move(dir)));
       known = std::move(made);
     } else {
-      MPOOL_RETURN_IF_ERROR(known->CheckPanic(options));
       MPOOL_RETURN_IF_ERROR(known->pool_->PrepareMore(options.prefault,
                                                       options.lock_memory));
+      MPOOL_RETURN_IF_ERROR(known->CheckPanic(options));
     }
     ++known->handles_;
     env = known;
@@ -245,6 +245,13 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   absl::StatusOr<OpenedFile> opened = pool_->OpenFile(std::move(request));
   DeliverEvents();
   MPOOL_RETURN_IF_ERROR(opened.status());
+  if (options_.backing == Backing::kHeap) {
+    // Nothing else keeps others from making one, until the file is claimed.
+    if (absl::Status other = region_->CheckNoOther(); !other.ok()) {
+      pool_->CloseFile(*opened).IgnoreError();
+      return other;
+    }
+  }
   return new OpenedFile(*std::move(opened));
 }
 

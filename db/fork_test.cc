@@ -438,31 +438,51 @@ void LoseFds() {
   while (::open("/dev/null", O_RDWR) < 32) {
   }
 }
+bool HasAllFds() {
+  for (int fd = 3; fd <= 32; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) return false;
+  }
+  return true;
+}
 
 TEST_P(NamedForkTest, AChildThatClosedEveryFdComesIn) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
   ASSERT_THAT(both.file->Close(), IsOk());
-  for (const auto& lose : {std::function<void()>(LoseFds),
-                           std::function<void()>([] { ::closefrom(3); })}) {
-    EXPECT_EQ(os::InChild([&] {
-                lose();
-                auto file = *both.env->OpenFile("pages.db");
-                return GetText(*file, 0);
-              }),
-              "put");
-  }
+  EXPECT_EQ(os::InChild([&] {
+              LoseFds();
+              auto file = *both.env->OpenFile("pages.db");
+              EXPECT_EQ(GetText(*file, 0), "put");
+              EXPECT_THAT(file->Close(), IsOk());
+              EXPECT_THAT(both.env->Close(), IsOk());
+              return HasAllFds() ? "left alone" : "the child's own were closed";
+            }),
+            "left alone");
+  EXPECT_EQ(os::InChild([&] {
+              ::closefrom(3);
+              auto file = *both.env->OpenFile("pages.db");
+              return GetText(*file, 0);
+            }),
+            "put");
   EXPECT_THAT(both.env->Close(), IsOk());
 }
 
 TEST_P(NamedForkTest, AChildThatClosedTheFdOfAFileIsTold) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
-  EXPECT_THAT(os::InChild([&] {
-                LoseFds();
-                return GetText(*both.file, 0);
-              }),
-              ::testing::HasSubstr("closed the fd of"));
+  auto reader = *both.env->OpenFile("pages.db", {.read_only = true});
+  EXPECT_EQ(os::InChild([&]() -> std::string {
+              LoseFds();
+              for (MPoolFile* file : {both.file.get(), reader.get()}) {
+                EXPECT_THAT(GetText(*file, 0),
+                            ::testing::HasSubstr("closed the fd of"));
+              }
+              both.file = nullptr;
+              reader = nullptr;
+              both.env = nullptr;
+              return HasAllFds() ? "left alone" : "the child's own were closed";
+            }),
+            "left alone");
 }
 
 TEST_P(NamedForkTest, AChildWhoseFilesHaveNoRoomAnyMoreIsToldSo) {

@@ -42,6 +42,10 @@ absl::Status Work(Opened& both, const std::string& text) {
 Worker::Worker()
     : thread_([this] {
         std::unique_lock<std::mutex> lock(mutex_);
+        // From here on it takes no memory: who forks would have the allocator
+        // as it is in the middle of that.
+        is_there_ = true;
+        changed_.notify_all();
         while (true) {
           changed_.wait(lock, [this] { return ends_ || body_ != nullptr; });
           if (ends_) return;
@@ -49,7 +53,10 @@ Worker::Worker()
           body_ = nullptr;
           changed_.notify_all();
         }
-      }) {}
+      }) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait(lock, [this] { return is_there_; });
+}
 
 Worker::~Worker() {
   {

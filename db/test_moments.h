@@ -36,6 +36,7 @@ class Worker {
   std::condition_variable changed_;
   std::function<absl::Status()> body_;
   absl::Status result_;
+  bool is_there_ = false;
   bool ends_ = false;
   std::thread thread_;
 };

@@ -60,6 +60,17 @@ TEST(HeapTest, AHomeWithARegionThatOthersCanJoinIsRefused) {
   EXPECT_EQ(GetText(*both.file, 0), "put");
 }
 
+TEST(HeapTest, AFileIsRefusedOnceTheHomeHasSuchARegion) {
+  const test::TempHome home;
+  auto env = *DbEnv::Open(home.path(), SmallEnv(Backing::kHeap));
+  Stranger stranger(home.path(), "exchange");
+  EXPECT_EQ(stranger.child().End(), "");
+  EXPECT_THAT(env->OpenFile("pages.db"),
+              Fails(StatusCode::kFailedPrecondition, "mpool remove"));
+  EXPECT_THAT(env->Close(), IsOk());
+  EXPECT_THAT(DbEnv::Remove(home.path()), IsOk());
+}
+
 TEST_P(UnnamedTest, AnotherProgramIsToldWhyItCannotJoin) {
   auto both = *Open();
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());

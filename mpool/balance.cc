@@ -83,7 +83,8 @@ bool Pool::GiveUpExtent(ThreadContext& self, uint32_t page_class) {
   const CutWord whole{
       page_class,
       frames_.FramesOf(*extent, page_class, frames_.cache_bytes())};
-  if (!frames_.BeginDrain(self.thread, *extent, whole, 0, is_open)) {
+  const uint64_t leaves = is_open ? frames_.Enough(page_class) : 0;
+  if (!frames_.BeginDrain(self.thread, *extent, whole, 0, leaves)) {
     return false;
   }
   // A larger cache may have extended it meanwhile.

@@ -278,33 +278,32 @@ void FrameTable::TakeOut(const region::Thread& self, uint32_t extent,
   }
 }
 
-bool FrameTable::IsShort(uint32_t page_class,
-                         std::optional<uint32_t> extent) const {
-  const uint64_t enough = std::min<uint64_t>(kMinFrames, PerExtent(page_class));
+bool FrameTable::IsShort(uint32_t page_class) const {
+  return !Has(Enough(page_class), page_class, std::nullopt);
+}
+
+bool FrameTable::Has(uint64_t enough, uint32_t page_class,
+                     std::optional<uint32_t> but) const {
   uint64_t frames = 0;
   const uint32_t extents = RingExtents(page_class);
   for (uint32_t n = 0; n < extents && frames < enough; ++n) {
     const uint32_t i = ExtentAt(page_class, n);
-    if (i >= pool_->extent_count || i == extent) continue;
+    if (i >= pool_->extent_count || i == but) continue;
     const CutWord now = cut(i);
     if (now.page_class == page_class && now.drainer == 0) frames += now.frames;
   }
-  return frames < enough;
+  return frames >= enough;
 }
 
 bool FrameTable::BeginDrain(const region::Thread& self, uint32_t extent,
                             const CutWord& now, uint64_t keep,
-                            bool needs_some) {
+                            uint64_t leaves) {
   LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
                    LockRank::kExtents);
   CutWord there = cut(extent);
   if (there.drainer == self.id) return true;
   if (there.Pack() != now.Pack() || there.drainer != 0) return false;
-  const uint64_t enough =
-      std::min<uint64_t>(kMinFrames, PerExtent(now.page_class));
-  if (needs_some && keep < enough && IsShort(now.page_class, extent)) {
-    return false;
-  }
+  if (keep < leaves && !Has(leaves, now.page_class, extent)) return false;
   there.drainer = self.id;
   extents_[extent].word.store(there.Pack(), std::memory_order_release);
   MPOOL_STEP("mpool.extent.draining");

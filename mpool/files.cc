@@ -354,7 +354,8 @@ absl::StatusOr<OpenedFile> FileTable::Open(
   std::lock_guard<std::mutex> lock(mutex_);
   Local& local = LocalOf(index, generation);
   ++local.handles;
-  local.file = request.file;
+  std::erase_if(local.files, [](const auto& file) { return file.expired(); });
+  local.files.push_back(request.file);
   if (!request.read_only) local.writable = request.file;
   if (!local.claim.held() || !request.read_only) {
     local.claim = std::move(claimed.claim);
@@ -531,24 +532,29 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
   latch.Unlock(self.id, LockRank::kFiles);
 }
 
-// A forked child may have closed every fd that it does not know, and the number
-// may be another file's by now.
+// A forked child may have closed fds that it does not know, and their numbers
+// may be other files' by now: those are left alone from here on.
 absl::Status FileTable::CheckInherited(uint32_t index, Local& local) const {
-  const bool is_open = local.handles != 0;
-  const std::shared_ptr<os::File>& file = is_open ? local.file : local.writable;
-  if (file == nullptr) return absl::OkStatus();
-  const absl::StatusOr<os::FileInfo> info = file->Info();
-  if (info.ok() && IsSame(*At(index), info->identity)) return absl::OkStatus();
-  if (is_open) {
-    return absl::FailedPreconditionError(absl::StrCat(
+  auto is_lost = [&](os::File& file) {
+    const absl::StatusOr<os::FileInfo> info = file.Info();
+    if (info.ok() && IsSame(*At(index), info->identity)) return false;
+    file.Forget();
+    return true;
+  };
+  absl::Status result;
+  for (const std::weak_ptr<os::File>& handle : local.files) {
+    const std::shared_ptr<os::File> file = handle.lock();
+    if (file == nullptr || !is_lost(*file)) continue;
+    result.Update(absl::FailedPreconditionError(absl::StrCat(
         "use ", region_.home().path(), " in a forked child: the program closed "
         "the fd of ", file->path(), ", which is open; close only fds that are "
-        "the program's own, or the file first"));
+        "the program's own, or the file first")));
   }
   // Pages are written by an open of its own, when there are some.
-  local.writable->Forget();
-  local.writable = nullptr;
-  return absl::OkStatus();
+  if (local.writable != nullptr && is_lost(*local.writable)) {
+    local.writable = nullptr;
+  }
+  return result;
 }
 
 // quiet below: repair clears the bits of the dead, however many were set.
@@ -558,13 +564,14 @@ absl::Status FileTable::MarkOpenInChild(
   LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
                    LockRank::kFiles);
   std::lock_guard<std::mutex> lock(mutex_);
+  std::unordered_map<uint32_t, Local> claims;
   for (auto& [index, local] : local_) {
     // The claim is the parent's; a file that is only read has none here.
     local.claim.Forget();
     MPOOL_RETURN_IF_ERROR(CheckInherited(index, local));
     if (local.writable != nullptr) {
-      MPOOL_RETURN_IF_ERROR(Claim(local, *local.writable, PathOf(*At(index)),
-                                  /*for_writing=*/true));
+      MPOOL_RETURN_IF_ERROR(Claim(claims[index], *local.writable,
+                                  PathOf(*At(index)), /*for_writing=*/true));
     }
   }
   uint32_t classes = 0;
@@ -580,6 +587,10 @@ absl::Status FileTable::MarkOpenInChild(
     classes |= 1u << ClassOf(entry.page_bytes.load());
   }
   MPOOL_RETURN_IF_ERROR(check_room(classes));
+  for (auto& [index, claim] : claims) {
+    local_[index].claim = std::move(claim.claim);
+    local_[index].claims_writing = claim.claims_writing;
+  }
   for (const auto& [index, local] : local_) {
     if (local.handles == 0) continue;
     FileEntry& entry = *At(index);

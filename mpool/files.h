@@ -22,6 +22,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -196,7 +197,7 @@ class FileTable {
   struct Local {
     uint32_t generation = 0;
     uint32_t handles = 0;
-    std::shared_ptr<os::File> file;  // of the latest handle
+    std::vector<std::weak_ptr<os::File>> files;  // of the handles
     std::shared_ptr<os::File> writable;
     // That this environment caches the file; as one that writes, or not.
     os::ByteLock claim;

@@ -192,9 +192,9 @@ class FrameTable {
   absl::StatusOr<bool> Cut(const region::Thread& self, uint32_t page_class);
   // The caller is the one who takes frames from `keep` on out of use, until
   // Retire or EndDrain. False if another one is, if the extent is not cut as
-  // `now` says, or if its class would be left with few frames and `needs_some`.
+  // `now` says, or if its class would not have `leaves` frames left.
   bool BeginDrain(const region::Thread& self, uint32_t extent,
-                  const CutWord& now, uint64_t keep, bool needs_some);
+                  const CutWord& now, uint64_t keep, uint64_t leaves);
   void EndDrain(const region::Thread& self, uint32_t extent);
   // Takes the frames from `keep` on out of an extent, all of it if that is 0.
   // False if it was extended since it was cut as `drained` says.
@@ -202,10 +202,15 @@ class FrameTable {
   // slot.
   bool Retire(const region::Thread& self, uint32_t extent,
               const CutWord& drained, uint64_t keep);
-  // Whether the class has fewer frames than a file needs, `extent` and those
-  // that are drained left out.
-  bool IsShort(uint32_t page_class,
-               std::optional<uint32_t> extent = std::nullopt) const;
+  // Whether the class has so many frames, those of the extent `but` and of
+  // extents that are drained left out; and whether it has fewer than a file
+  // needs.
+  bool Has(uint64_t frames, uint32_t page_class,
+           std::optional<uint32_t> but) const;
+  bool IsShort(uint32_t page_class) const;
+  uint64_t Enough(uint32_t page_class) const {
+    return std::min<uint64_t>(kMinFrames, PerExtent(page_class));
+  }
   // Repair: extents that the dead drained are as before. Waits for nothing.
   void ReleaseDrained(const std::function<bool(uint32_t)>& is_dead);
   // The cache has that size from now on; extents that are cut have all their

@@ -133,7 +133,7 @@ absl::Status Pool::Start() {
         region_.fixed().policy, " is not known to this library"));
   }
   if (region_.attached() != region::Attached::kCreated) {
-    MPOOL_RETURN_IF_ERROR(PrepareMemory());
+    MPOOL_RETURN_IF_ERROR(PrepareMemory(region_.process_thread()));
   }
   wants_hits_ = policy_->wants_hits();
   panic_ = &region_.header()->panic;
@@ -151,7 +151,6 @@ void Pool::Stop() {
 
 absl::Status Pool::EnterChild() {
   return region_.EnterChild([this](uint32_t generation) {
-    MPOOL_RETURN_IF_ERROR(PrepareMemory());
     {
       std::lock_guard<std::mutex> lock(region_.process_mutex());
       // As at any join: children that die one after another would fill it.
@@ -167,6 +166,7 @@ absl::Status Pool::EnterChild() {
       MPOOL_RETURN_IF_ERROR(
           files_.MarkOpenInChild(region_.process_thread(), check_room));
     }
+    MPOOL_RETURN_IF_ERROR(PrepareMemory(region_.process_thread()));
     std::lock_guard<std::mutex> lock(LivePools().mutex);
     std::erase_if(LivePools().pools,
                   [this](const auto& live) { return live.second == this; });

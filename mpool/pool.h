@@ -266,7 +266,7 @@ class Pool final : public region::Tenant {
   absl::Status NotSettled(uint64_t frames, const absl::Status& failure) const;
   void HelpResize(ThreadContext& self);
   void HelpResizeNowAndThen(ThreadContext& self);
-  absl::Status PrepareMemory();
+  absl::Status PrepareMemory(const region::Thread& self);
 
   // sync.cc
   absl::Status WriteOut(ThreadContext& self, std::optional<uint32_t> file,

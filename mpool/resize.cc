@@ -60,10 +60,15 @@ absl::Status Pool::CheckSize(std::string_view what, uint64_t bytes,
         ", and needs ", kMinFrames, "; use a larger cache or smaller pages"));
   }
   const auto sizes = static_cast<uint32_t>(std::popcount(classes));
-  if (sizes <= frames_.ExtentsOf(bytes)) return absl::OkStatus();
+  // The last one may be too short for a page.
+  uint32_t extents = frames_.ExtentsOf(bytes);
+  if (sizes != 0 && frames_.FramesOf(extents - 1, largest, bytes) == 0) {
+    --extents;
+  }
+  if (sizes <= extents) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       os::Abs(what), ": files of ", sizes, " page sizes are open then, and a "
-      "cache of ", bytes, " bytes can be cut for ", frames_.ExtentsOf(bytes),
+      "cache of ", bytes, " bytes can be cut for ", extents,
       "; use a larger cache or fewer sizes"));
 }
 
@@ -234,10 +239,11 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
     if (now.frames <= keep) continue;
     const bool is_open = (OpenClasses() >> now.page_class & 1) != 0;
     if (is_open && now.drainer == 0 &&
-        frames_.IsShort(now.page_class, i)) {
+        !frames_.Has(frames_.Enough(now.page_class), now.page_class, i)) {
       FindMore(self, now.page_class);
     }
-    if (!frames_.BeginDrain(self.thread, i, now, keep, is_open) ||
+    // A cache that has little of a size gives it more when it is needed.
+    if (!frames_.BeginDrain(self.thread, i, now, keep, is_open ? 1 : 0) ||
         !Drain(self, i, now, keep, failure) ||
         !frames_.Retire(self.thread, i, now, keep)) {
       left += now.frames - keep;
@@ -330,21 +336,23 @@ void Pool::HelpResizeNowAndThen(ThreadContext& self) {
 }
 
 absl::Status Pool::PrepareMore(bool prefault, bool lock_memory) {
+  if (!prefault && !lock_memory) return absl::OkStatus();
+  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
   return region_.PrepareMore(prefault, lock_memory,
-                             [this] { return PrepareMemory(); });
+                             [&] { return PrepareMemory(self->thread); });
 }
 
 // What this process does for itself with the page memory, which a shrink may
 // give back at the same time: memory that was made again after that goes back
 // once more; by the next shrink if this process dies, or cannot wait for who
 // resizes now.
-absl::Status Pool::PrepareMemory() {
+absl::Status Pool::PrepareMemory(const region::Thread& self) {
   if (!region_.prepares_memory()) return absl::OkStatus();
   const uint64_t bytes = frames_.cache_bytes();
   MPOOL_RETURN_IF_ERROR(
       region_.PrepareMemory(frames_.memory(), os::RoundUp(bytes)));
   if (bytes <= frames_.cache_bytes()) return absl::OkStatus();
-  if (!ClaimResize(region_.process_thread()).ok()) return absl::OkStatus();
+  if (!ClaimResize(self).ok()) return absl::OkStatus();
   const absl::Cleanup release = [&] { EndResize(); };
   const uint64_t begin = os::RoundUp(frames_.backed_bytes());
   if (begin >= os::RoundUp(bytes)) return absl::OkStatus();

@@ -271,6 +271,17 @@ absl::Status Region::EnterChild(
   return generation.status();
 }
 
+// A child may have closed our fds, whose numbers may be its own by now.
+absl::Status Region::FindHomeAgain() {
+  MPOOL_ASSIGN_OR_RETURN(os::File again,
+                         os::ReopenDirectory(home_, home_identity_));
+  if (!again.is_open()) return absl::OkStatus();
+  home_.Forget();
+  home_ = std::move(again);
+  lock_file_->ForgetLost();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<uint32_t> Region::JoinAsChild(
     const std::function<absl::Status(uint32_t)>& ready) {
   if (!options_.shared) {
@@ -283,23 +294,18 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   // begins anew, and nothing is left behind that a leak checker would find.
   new (process_mutex_.get()) std::mutex;
   life_.Forget();
-  os::File reopened;
-  if (options_.named) {
-    MPOOL_ASSIGN_OR_RETURN(reopened,
-                           os::ReopenDirectory(home_, home_identity_));
-  }
-  const os::File& home = reopened.is_open() ? reopened : home_;
+  if (options_.named) MPOOL_RETURN_IF_ERROR(FindHomeAgain());
   // Of a register that is there: a child makes none in a home that was removed.
   auto lock_gate = [&]() -> absl::StatusOr<os::ByteLock> {
     if (!options_.named) return lock_file_->Lock(0);
     MPOOL_ASSIGN_OR_RETURN(
         const os::LockFile there,
-        os::LockFile::Open(home, kRegisterName, /*create=*/false, 0600));
+        os::LockFile::Open(home_, kRegisterName, /*create=*/false, 0600));
     return there.Lock(0);
   };
   absl::StatusOr<os::ByteLock> gate = lock_gate();
   if (!absl::IsNotFound(gate.status())) MPOOL_RETURN_IF_ERROR(gate.status());
-  MPOOL_RETURN_IF_ERROR(CheckStillThere(home));
+  MPOOL_RETURN_IF_ERROR(CheckStillThere());
   MPOOL_RETURN_IF_ERROR(gate.status());
   MPOOL_RETURN_IF_ERROR(PrepareMemory(0, header_->size_bytes.load()));
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/true));
@@ -313,7 +319,7 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
 
 // The parent may have left before its child came in, and the region may have
 // been removed or made anew since.
-absl::Status Region::CheckStillThere(const os::File& home) const {
+absl::Status Region::CheckStillThere() const {
   if (!options_.named) {
     if (header_->magic.load(std::memory_order_acquire) == kMagic) {
       return absl::OkStatus();
@@ -323,7 +329,7 @@ absl::Status Region::CheckStillThere(const os::File& home) const {
         "and its memory went with them; open it again in the child"));
   }
   MPOOL_ASSIGN_OR_RETURN(const std::optional<FixedHeader> descriptor,
-                         ReadDescriptor(home));
+                         ReadDescriptor(home_));
   if (descriptor.has_value() &&
       std::memcmp(descriptor->creation_id, fixed().creation_id,
                   sizeof(descriptor->creation_id)) == 0) {
@@ -474,6 +480,7 @@ absl::StatusOr<os::ByteLock> Region::BeginLeave(bool* is_last) {
 void Region::Leave(os::ByteLock gate, bool closes) {
   if (inherited_.any()) {
     // Nobody has repaired the predecessor: the next one must find it dead.
+    inherited_.reset();
     life_.Drop();
     return;
   }

@@ -168,6 +168,10 @@ class Region : public LifeWatch {
   absl::Status PrepareMore(bool prefault, bool lock_memory,
                            const std::function<absl::Status()>& rest);
 
+  // For memory without a name: FailedPrecondition if the home has a region that
+  // has one.
+  absl::Status CheckNoOther() const;
+
   // A number that no other attachment of this process has, nor has a forked
   // child: 0 in a child until EnterChild has returned.
   uint32_t generation() const {
@@ -255,14 +259,14 @@ class Region : public LifeWatch {
   absl::Status AttachShared();
   absl::Status AttachUnnamed();
   absl::Status ClaimHome() const;
-  absl::Status CheckNoOther() const;
   absl::Status Create(const std::optional<FixedHeader>& old, Origin origin);
   absl::Status Join(const FixedHeader& descriptor, bool* unsound);
   absl::Status FormatRegion(const FixedHeader& fixed);
   bool AwaitNobody() const;
   absl::StatusOr<uint32_t> JoinAsChild(
       const std::function<absl::Status(uint32_t)>& ready);
-  absl::Status CheckStillThere(const os::File& home) const;
+  absl::Status CheckStillThere() const;
+  absl::Status FindHomeAgain();
   absl::StatusOr<bool> IsAlone() const;
   void FillSizes(FixedHeader* fixed) const;
   absl::Status CheckPermissions() const;
