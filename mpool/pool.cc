@@ -157,16 +157,20 @@ absl::Status Pool::EnterChild() {
       RepairReport report;
       region_.RepairPredecessor(&report);
       region_.RepairAll(region_.process_thread(), &report);
-      // The parent may have closed them, and the cache be smaller since.
-      auto check_room = [this](uint32_t classes) {
-        return CheckSize(absl::StrCat("use ", region_.home().path(),
-                                      " in a forked child"),
-                         frames_.cache_bytes(), OpenClasses() | classes);
-      };
+    }
+    MPOOL_RETURN_IF_ERROR(PrepareMemory(region_.process_thread()));
+    // The parent may have closed them, and the cache be smaller since.
+    auto check_room = [this](uint32_t classes) {
+      return CheckSize(absl::StrCat("use ", region_.home().path(),
+                                    " in a forked child"),
+                       frames_.cache_bytes(), OpenClasses() | classes);
+    };
+    // Last: a child that is refused leaves no file open.
+    {
+      std::lock_guard<std::mutex> lock(region_.process_mutex());
       MPOOL_RETURN_IF_ERROR(
           files_.MarkOpenInChild(region_.process_thread(), check_room));
     }
-    MPOOL_RETURN_IF_ERROR(PrepareMemory(region_.process_thread()));
     std::lock_guard<std::mutex> lock(LivePools().mutex);
     std::erase_if(LivePools().pools,
                   [this](const auto& live) { return live.second == this; });
@@ -267,8 +271,7 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
   absl::StatusOr<OpenedFile> opened = try_open();
   if (!opened.ok()) {
     // The dead may hold what is missing, or have the file open.
-    RepairReport report;
-    region_.RepairAll(self->thread, &report);
+    region_.RepairAndWait(self->thread);
     opened = try_open();
   }
   // Now that a file is known the table stays; before, another process may have

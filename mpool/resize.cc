@@ -136,8 +136,7 @@ absl::Status Pool::Shrink(const ThreadContext& self, uint64_t bytes) {
   absl::Status status = TryShrink(self, bytes);
   if (status.ok()) return status;
   // The dead may have had the files open that are in the way.
-  RepairReport report;
-  region_.RepairAll(self.thread, &report);
+  region_.RepairAndWait(self.thread);
   return TryShrink(self, bytes);
 }
 

@@ -229,6 +229,9 @@ class Region : public LifeWatch {
   void RepairPredecessor(RepairReport* report);
   // Looks at every process and repairs the dead.
   void RepairAll(const Thread& self, RepairReport* report);
+  // So that what the dead had is free after it: also lets those finish who
+  // repair somebody now, for a second at most.
+  void RepairAndWait(const Thread& self);
   // Called with each repair that this process finished.
   void set_on_repair(std::function<void(const RepairReport&)> callback) {
     on_repair_ = std::move(callback);

@@ -20,6 +20,7 @@
 // Crash:      the claim names the repairer's slot and generation; whoever finds
 //             that one gone takes the claim over.
 
+#include "os/clock.h"
 #include "os/futex.h"
 #include "os/step.h"
 #include "region/region.h"
@@ -34,6 +35,9 @@ struct Underway {
   const Underway* outer;
 };
 thread_local const Underway* underway = nullptr;
+
+// How long a repair by another process is waited for.
+constexpr absl::Duration kAnothersRepair = absl::Seconds(1);
 
 bool IsOfRepairUnderway(uint32_t thread) {
   for (const Underway* one = underway; one != nullptr; one = one->outer) {
@@ -210,6 +214,25 @@ void Region::RepairAll(const Thread& self, RepairReport* report) {
     RepairProcess(self, process, report);
   }
   if (!report->processes.empty() && on_repair_ != nullptr) on_repair_(*report);
+}
+
+void Region::RepairAndWait(const Thread& self) {
+  RepairReport report;
+  RepairAll(self, &report);
+  auto is_underway = [this] {
+    const uint32_t count = std::min(
+        header_->process_high_water.load(std::memory_order_acquire),
+        kMaxProcesses);
+    for (uint32_t process = 1; process <= count; ++process) {
+      if (IsClaimedByLiving(ProcessWord::Unpack(
+              header_->processes[process - 1].word.load()))) {
+        return true;
+      }
+    }
+    return false;
+  };
+  const os::Deadline patience(kAnothersRepair);
+  while (is_underway() && !patience.passed()) os::Sleep(absl::Milliseconds(1));
 }
 
 }  // namespace mpool::region
