@@ -2,6 +2,7 @@
 
 #include "mpool/files.h"
 
+#include <cerrno>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -219,7 +220,7 @@ absl::Status FileTable::Match(FileEntry& entry, const Request& request,
       return absl::InvalidArgumentError(absl::StrCat(
           "open file ", request.path, " with FileOptions::lsn_offset ",
           request.lsn_offset, ": it is open with ",
-          static_cast<int>(entry.lsn_place.load()) - 1,
+          int64_t{entry.lsn_place.load()} - 1,
           "; all handles must agree"));
     }
     return absl::OkStatus();
@@ -240,7 +241,7 @@ absl::Status FileTable::Match(FileEntry& entry, const Request& request,
         "open file ", request.path, " with pages of ", request.page_bytes,
         " bytes and lsn_offset ", request.lsn_offset, ": the environment "
         "holds unwritten pages of ", page_bytes, " bytes and lsn_offset ",
-        static_cast<int>(entry.lsn_place.load()) - 1, " of it (",
+        int64_t{entry.lsn_place.load()} - 1, " of it (",
         dropped.message(), "); open it as before, and Sync"));
   }
   if (!dropped.ok() && changed) {
@@ -535,24 +536,31 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
 // A forked child may have closed fds that it does not know, and their numbers
 // may be other files' by now: those are left alone from here on.
 absl::Status FileTable::CheckInherited(uint32_t index, Local& local) const {
-  auto is_lost = [&](os::File& file) {
+  auto is_lost = [&](os::File& file) -> absl::StatusOr<bool> {
     const absl::StatusOr<os::FileInfo> info = file.Info();
     if (info.ok() && IsSame(*At(index), info->identity)) return false;
+    // What else may fail passes.
+    if (!info.ok() && os::StatusErrno(info.status()) != EBADF) {
+      return info.status();
+    }
     file.Forget();
     return true;
   };
   absl::Status result;
   for (const std::weak_ptr<os::File>& handle : local.files) {
     const std::shared_ptr<os::File> file = handle.lock();
-    if (file == nullptr || !is_lost(*file)) continue;
+    if (file == nullptr) continue;
+    MPOOL_ASSIGN_OR_RETURN(const bool lost, is_lost(*file));
+    if (!lost) continue;
     result.Update(absl::FailedPreconditionError(absl::StrCat(
         "use ", region_.home().path(), " in a forked child: the program closed "
         "the fd of ", file->path(), ", which is open; close only fds that are "
         "the program's own, or the file first")));
   }
   // Pages are written by an open of its own, when there are some.
-  if (local.writable != nullptr && is_lost(*local.writable)) {
-    local.writable = nullptr;
+  if (local.writable != nullptr) {
+    MPOOL_ASSIGN_OR_RETURN(const bool lost, is_lost(*local.writable));
+    if (lost) local.writable = nullptr;
   }
   return result;
 }

@@ -233,6 +233,8 @@ absl::StatusOr<File> ReopenDirectory(const File& dir,
                                      const FileIdentity& identity) {
   const absl::StatusOr<FileInfo> open = dir.Info();
   if (open.ok() && open->identity == identity) return File();
+  // What else may fail passes.
+  if (!open.ok() && StatusErrno(open.status()) != EBADF) return open.status();
   MPOOL_ASSIGN_OR_RETURN(File again, File::OpenDirectory(dir.path()));
   MPOOL_ASSIGN_OR_RETURN(const FileInfo info, again.Info());
   if (info.identity == identity) return again;
@@ -255,7 +257,10 @@ absl::StatusOr<File> LockFile::ReopenDirectory() const {
 }
 
 void LockFile::ForgetLost() {
-  if (!HasName(*dir_, probe_).value_or(false)) probe_.Forget();
+  const absl::StatusOr<bool> is_ours = HasName(*dir_, probe_);
+  const bool lost = is_ours.ok() ? !*is_ours
+                                 : StatusErrno(is_ours.status()) == EBADF;
+  if (lost) probe_.Forget();
 }
 
 absl::StatusOr<File> LockFile::OpenBelow(const File& dir) const {

@@ -61,7 +61,9 @@ class MPOOL_EXPORT MPoolFile {
   absl::StatusOr<WritePage> GetForUpdate(PageNo page,
                                          const GetOptions& options = {});
 
-  // A new zeroed page after the last one, to change; number() tells which.
+  // A new zeroed page after the last one, to change; number() tells which. It
+  // counts in page_count() a moment before it is held here: who gets it then,
+  // by its number alone, finds it cleared.
   absl::StatusOr<WritePage> New();
 
   // The last page, to read. NotFound on an empty file.
