@@ -2,12 +2,18 @@
 //
 // balance_test.cc - files of several page sizes in one cache: none starves.
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "db/test_resize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
+#include "os/step.h"
+#include "tests/support/child.h"
 #include "tests/support/pages.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_home.h"
@@ -177,6 +183,66 @@ TEST_P(BalanceTest, AnExtentInPartChangesItsPageSizeToo) {
       *opened.env->OpenFile("b.db", {.page_size = 1024, .create = true});
   EXPECT_THAT(PutText(*opened.file, 0, "y"), IsOk());
 }
+
+// The first extent cannot go, for the second has too few frames to live on.
+TEST_P(BalanceTest, AnExtentThatMustStayLeavesItToTheNext) {
+  const test::TempHome home;
+  EnvOptions options;
+  options.cache_bytes = (64 << 10) + 4096;
+  options.policy = GetParam();
+  auto opened = *test::OpenBoth(home.path(), options, "a.db", 512);
+  Fill(*opened.file, 136);
+  EXPECT_THAT(opened.file->Sync(), IsOk());
+  auto other =
+      *opened.env->OpenFile("b.db", {.page_size = 4096, .create = true});
+  EXPECT_THAT(PutText(*other, 0, "page 0"), IsOk());
+  for (PageNo page = 0; page < 136; ++page) {
+    EXPECT_EQ(GetText(*opened.file, page), absl::StrCat("page ", page));
+  }
+  EXPECT_THAT(other->Close(), IsOk());
+}
+
+// A size whose files are closed is asked first, but has a page that cannot be
+// written.
+TEST_P(BalanceTest, ASizeThatHasNothingToGiveLeavesItToTheNext) {
+  const std::string path = home_.Below("gone.db");
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              auto gone = OpenFile("gone.db", 1024);
+              EXPECT_THAT(PutText(*gone, 0, "unwritten"), IsOk());
+              ::raise(SIGKILL);
+              return "";
+            }),
+            test::kKilled);
+  EXPECT_THAT(env_->FailCheck(), IsOk());
+  ASSERT_EQ(::rename(path.c_str(), home_.Below("away.db").c_str()), 0);
+  Fill(*small_, 2 * kSmallPages);
+  Fill(*large_, 2);
+  EXPECT_EQ(GetText(*large_, 0), "page 0");
+  ASSERT_EQ(::rename(home_.Below("away.db").c_str(), path.c_str()), 0);
+}
+
+#ifdef MPOOL_STEPS
+// The last extent is the coldest, and too short for a page of the other size.
+TEST(ShortExtentBalanceTest, AnExtentThatIsOfNoUseIsNotGivenUp) {
+  const test::TempHome home;
+  EnvOptions options;
+  options.cache_bytes = (128 << 10) + 512;
+  auto opened = *test::OpenBoth(home.path(), options, "a.db", 512);
+  constexpr PageNo kFrames = 257;
+  FillPages(*opened.file, kFrames, "page ");
+  EXPECT_THAT(opened.file->Sync(), IsOk());
+  FillPages(*opened.file, kFrames - 1, "page ");
+  auto other =
+      *opened.env->OpenFile("b.db", {.page_size = 8192, .create = true});
+  int given = 0;
+  os::CallAtStep("mpool.balance.given", [&] { ++given; });
+  EXPECT_THAT(PutText(*other, 0, "page 0"), IsOk());
+  os::ClearSteps();
+  EXPECT_EQ(given, 1);
+  ExpectPages(*opened.file, kFrames, "page ");
+  EXPECT_THAT(other->Close(), IsOk());
+}
+#endif
 
 TEST_P(BalanceTest, MorePageSizesThanExtentsAreRefused) {
   const test::TempHome home;

@@ -9,7 +9,9 @@
 #include "absl/strings/str_join.h"
 #include "os/file.h"
 #include "os/fork.h"
+#include "os/lost.h"
 #include "os/status.h"
+#include "os/step.h"
 
 namespace mpool::internal {
 namespace {
@@ -23,11 +25,23 @@ struct Registry {
   // pages of it.
   std::vector<std::shared_ptr<Environment>> abandoned;
 };
+Registry& Homes();
+
+void ForEachEvents(void (std::mutex::*act)()) {
+  for (auto& [identity, env] : Homes().envs) {
+    if (env != nullptr) (env->events_mutex().*act)();
+  }
+  for (auto& env : Homes().abandoned) (env->events_mutex().*act)();
+}
+
 Registry& Homes() {
   static Registry* homes = [] {
     // Handlers that come later run first: the registry is locked before the
-    // pools, and they before the locks that are being made, as everywhere.
+    // pools, they before the events, and these before the locks that are being
+    // made, as everywhere.
     os::LockFile::WatchForks();
+    os::AtFork([] { ForEachEvents(&std::mutex::lock); },
+               [] { ForEachEvents(&std::mutex::unlock); });
     Pool::WatchForks();
     os::AtFork([] { Homes().mutex.lock(); }, [] { Homes().mutex.unlock(); });
     return new Registry;
@@ -180,16 +194,6 @@ absl::Status Environment::CheckPath(const std::string& path) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<os::File> Environment::OpenHomeAgain() const {
-  MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home_));
-  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, dir.Info());
-  if (info.identity == identity_) return dir;
-  return absl::FailedPreconditionError(absl::StrCat(
-      "use environment ", home_,
-      ": another directory has its name now; put the old one back, or close "
-      "the environment and open it again"));
-}
-
 // `full` is `path` with its links resolved: none is followed after that. A
 // relative path starts at the directory that was opened, which must still have
 // its name, for others find the file by `full`.
@@ -204,7 +208,8 @@ absl::StatusOr<os::File> Environment::OpenPageFile(
                                      .regular = true,
                                      .permissions = options.mode};
   if (path.front() == '/') return os::File::Open(full, how);
-  MPOOL_ASSIGN_OR_RETURN(const os::File dir, OpenHomeAgain());
+  MPOOL_ASSIGN_OR_RETURN(const os::File dir,
+                         os::OpenSameDirectory(home_, identity_));
   const absl::StatusOr<os::FileInfo> info = os::InfoAt(dir, path);
   const bool is_link = info.ok() && info->is_link;
   return is_link ? os::File::Open(full, how) : os::File::OpenAt(dir, path, how);
@@ -248,7 +253,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   if (options_.backing == Backing::kHeap) {
     // Nothing else keeps others from making one, until the file is claimed.
     if (absl::Status other = region_->CheckNoOther(); !other.ok()) {
-      pool_->CloseFile(*opened).IgnoreError();
+      ForceClose(*opened);
       return other;
     }
   }
@@ -286,6 +291,16 @@ absl::Status Environment::CloseFile(OpenedFile* file) {
   return status;
 }
 
+// Writes nothing.
+void Environment::ForceClose(const OpenedFile& file) {
+  if (region_->generation() == 0) {
+    pool_->files().Forget(file);
+    return;
+  }
+  std::lock_guard<std::mutex> lock(region_->process_mutex());
+  pool_->files().Close(region_->process_thread(), file);
+}
+
 void Environment::AbandonFile(OpenedFile* file) {
   const absl::Status held = CheckNoGuardsOn(*file);
   if (!held.ok()) {
@@ -293,10 +308,7 @@ void Environment::AbandonFile(OpenedFile* file) {
   } else if (absl::Status status = pool_->CloseFile(*file); !status.ok()) {
     // Its pages could not be written. They stay dirty in the region.
     Report(Event::Kind::kWriteFailed, status.ToString());
-    if (region_->generation() != 0) {
-      std::lock_guard<std::mutex> lock(region_->process_mutex());
-      pool_->files().Close(region_->process_thread(), *file);
-    }
+    ForceClose(*file);
   }
   delete file;
   DeliverEvents();
@@ -374,6 +386,7 @@ void Environment::Report(Event::Kind kind, std::string message) {
   if (options_.on_event == nullptr) return;
   std::lock_guard<std::mutex> lock(events_mutex_);
   events_.push_back({kind, std::move(message)});
+  MPOOL_STEP("db.event.kept");
 }
 
 void Environment::DeliverEvents() {

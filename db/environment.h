@@ -56,6 +56,8 @@ class Environment {
   // REQUIRES: no latch is held.
   void DeliverEvents();
   void Report(Event::Kind kind, std::string message);
+  // Held around a fork, so that the child finds the events whole.
+  std::mutex& events_mutex() { return events_mutex_; }
 
  private:
   Environment(std::string home, const os::FileIdentity& identity,
@@ -65,11 +67,10 @@ class Environment {
   absl::Status CheckPanic(const EnvOptions& options);
   void TellOrigin();
   absl::Status CheckPath(const std::string& path) const;
-  // The home, if its path still leads to the directory that was opened.
-  absl::StatusOr<os::File> OpenHomeAgain() const;
   absl::StatusOr<os::File> OpenPageFile(std::string_view path,
                                         const std::string& full,
                                         const FileOptions& options) const;
+  void ForceClose(const OpenedFile& file);
   std::vector<std::string> Guards(std::optional<uint32_t> file) const;
   absl::Status CheckNoGuardsOn(const OpenedFile& file) const;
   absl::Status CheckNothingOut();

@@ -5,7 +5,9 @@
 // come and die.
 
 #include <linux/futex.h>
+#include <unistd.h>
 
+#include "db/test_resize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
@@ -130,6 +132,27 @@ TEST_F(FirstFileTest, OneWhoIsOvertakenByASmallerPageSizeTakesItsTable) {
   small.Say("end");
   EXPECT_EQ(medium.End(), "done");
   EXPECT_EQ(small.End(), "done");
+}
+
+TEST_F(FirstFileTest, OneWhoHasNoFileResizesByTheTableThatTheOthersUse) {
+  Child reader([&](Channel& parent) -> std::string {
+    parent.Hear();
+    ::alarm(60);
+    auto both = *OpenBoth(home_.path(), SmallEnv(), "small.db", 512);
+    FillPages(*both.file, 2048, "page ");
+    EXPECT_THAT(both.file->Sync(), IsOk());
+    parent.Say("full");
+    parent.Hear();
+    ExpectPages(*both.file, 2048, "page ");
+    return both.Close().ToString();
+  });
+  // Knows the old table.
+  auto env = *DbEnv::Open(home_.path(), SmallEnv());
+  reader.Say("fill");
+  ASSERT_EQ(reader.Hear(), "full");
+  EXPECT_THAT(env->Resize(256 << 10), IsOk());
+  reader.Say("read");
+  EXPECT_EQ(reader.End(), "OK");
 }
 
 // The first extent is large pages' for one who dies making it so, and small

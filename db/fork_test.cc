@@ -3,7 +3,7 @@
 // fork_test.cc - what a forked child may do with an environment that its
 // parent has open.
 
-#include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <thread>
@@ -425,6 +425,38 @@ TEST(OpenWhileForkingTest, ComesToAnEnd) {
   os::ClearSteps();
   EXPECT_EQ(child.End(), "OK");
 }
+
+// One thread keeps an event for on_event while another forks.
+TEST(EventWhileForkingTest, TheChildCanTellItsOwn) {
+  const TempHome home;
+  EnvOptions options = SmallEnv();
+  options.on_event = [](const Event&) {};
+  auto both = *OpenBoth(home.path(), options);
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              EXPECT_THAT(both.env->FailCheck(), IsOk());
+              ::raise(SIGKILL);
+              return "";
+            }),
+            test::kKilled);
+  std::atomic<bool> inside = false;
+  os::CallAtStep("db.event.kept", [&] {
+    inside = true;
+    // Long enough that the fork below has begun; it is no matter if not.
+    absl::SleepFor(absl::Milliseconds(50));
+  });
+  std::thread teller([&] { EXPECT_THAT(both.env->FailCheck(), IsOk()); });
+  while (!inside) std::this_thread::yield();
+  Child child([&](Channel&) {
+    os::ClearSteps();
+    ::alarm(20);
+    EXPECT_THAT(both.env->FailCheck(), IsOk());
+    return both.Close().ToString();
+  });
+  teller.join();
+  os::ClearSteps();
+  EXPECT_EQ(child.End(), "OK");
+  EXPECT_THAT(both.Close(), IsOk());
+}
 #endif
 
 class NamedForkTest : public ForkTest {};
@@ -432,57 +464,33 @@ INSTANTIATE_TEST_SUITE_P(Shared, NamedForkTest,
                          ::testing::ValuesIn(os::kSharedBackings),
                          os::BackingText);
 
-// Closes every fd, and has their numbers lead elsewhere.
-void LoseFds() {
-  ::closefrom(3);
-  while (::open("/dev/null", O_RDWR) < 32) {
-  }
-}
-bool HasAllFds() {
-  for (int fd = 3; fd <= 32; ++fd) {
-    if (::fcntl(fd, F_GETFD) < 0) return false;
-  }
-  return true;
-}
-
-TEST_P(NamedForkTest, AChildThatClosedEveryFdComesIn) {
-  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
-  ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
-  ASSERT_THAT(both.file->Close(), IsOk());
-  EXPECT_EQ(os::InChild([&] {
-              LoseFds();
-              auto file = *both.env->OpenFile("pages.db");
-              EXPECT_EQ(GetText(*file, 0), "put");
-              EXPECT_THAT(file->Close(), IsOk());
-              EXPECT_THAT(both.env->Close(), IsOk());
-              return HasAllFds() ? "left alone" : "the child's own were closed";
-            }),
-            "left alone");
-  EXPECT_EQ(os::InChild([&] {
-              ::closefrom(3);
-              auto file = *both.env->OpenFile("pages.db");
-              return GetText(*file, 0);
-            }),
-            "put");
-  EXPECT_THAT(both.env->Close(), IsOk());
-}
-
-TEST_P(NamedForkTest, AChildThatClosedTheFdOfAFileIsTold) {
-  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
-  ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
-  auto reader = *both.env->OpenFile("pages.db", {.read_only = true});
-  EXPECT_EQ(os::InChild([&]() -> std::string {
-              LoseFds();
-              for (MPoolFile* file : {both.file.get(), reader.get()}) {
-                EXPECT_THAT(GetText(*file, 0),
-                            ::testing::HasSubstr("closed the fd of"));
-              }
-              both.file = nullptr;
-              reader = nullptr;
-              both.env = nullptr;
-              return HasAllFds() ? "left alone" : "the child's own were closed";
-            }),
-            "left alone");
+// The parent was the last to have a file open that it only wrote back.
+TEST_P(NamedForkTest, AChildHasNoFileThatItsParentOnlyWroteBack) {
+  auto env = *DbEnv::Open(home_.path(), SmallEnv(GetParam()));
+  const std::string path = home_.Below("pages.db");
+  Child writer([&](Channel&) -> std::string {
+    auto file = *env->OpenFile("pages.db", {.create = true});
+    EXPECT_THAT(PutText(*file, 0, "put"), IsOk());
+    ::raise(SIGKILL);
+    return "";
+  });
+  EXPECT_EQ(writer.End(), test::kKilled);
+  EXPECT_THAT(env->FailCheck(), IsOk());
+  EXPECT_THAT(env->Sync(), IsOk());
+  Child child([&](Channel& parent) {
+    EXPECT_THAT(env->FailCheck(), IsOk());
+    parent.Say("in");
+    parent.Hear();
+    return env->Close().ToString();
+  });
+  ASSERT_EQ(child.Hear(), "in");
+  EXPECT_THAT(env->Close(), IsOk());
+  const TempHome other;
+  auto both = OpenBoth(other.path(), SmallEnv(), path);
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(GetText(*both->file, 0), "put");
+  child.Say("end");
+  EXPECT_EQ(child.End(), "OK");
 }
 
 TEST_P(NamedForkTest, AChildWhoseFilesHaveNoRoomAnyMoreIsToldSo) {

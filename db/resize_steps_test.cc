@@ -3,6 +3,7 @@
 // resize_steps_test.cc - who resizes dies at each step of it, or meets another
 // who moves memory.
 
+#include <fstream>
 #include <map>
 #include <thread>
 #include <utility>
@@ -100,6 +101,34 @@ TEST(ResizeRaceTest, AnExtentThatGrowsWhileItIsGivenUpKeepsItsNewPages) {
   ExpectPages(*opened.file, kFrames + 8, "page ");
   EXPECT_EQ(test::GetText(*small, 0), "small");
   EXPECT_THAT(small->Close(), IsOk());
+}
+
+// Frames that a shrink has taken still have the keys of their last pages.
+TEST(ResizeRaceTest, AFileThatGrewIsOpenedWhileItsFramesAreTakenOutOfUse) {
+  const test::TempHome home;
+  EnvOptions options;
+  options.cache_bytes = 1 << 20;
+  auto opened = *test::OpenBoth(home.path(), options);
+  FillPages(*opened.file, kPagesPerMiB, "page ");
+  ASSERT_THAT(opened.file->Close(), IsOk());
+  bool reopened = false;
+  os::CallAtStep("mpool.resize.drained", [&] {
+    if (std::exchange(reopened, true)) return;
+    std::thread([&] {
+      const std::string path = home.Below("pages.db");
+      std::string page(4096, 0);
+      test::Fill(std::as_writable_bytes(std::span(page)), "more");
+      std::ofstream(path, std::ios::app | std::ios::binary) << page;
+      auto file = opened.env->OpenFile("pages.db");
+      ASSERT_THAT(file, test::IsOk());
+      EXPECT_EQ(test::GetText(**file, kPagesPerMiB), "more");
+      ExpectPages(**file, kPagesPerMiB, "page ");
+      EXPECT_THAT((*file)->Close(), IsOk());
+    }).join();
+  });
+  EXPECT_THAT(opened.env->Resize(512 << 10), IsOk());
+  os::ClearSteps();
+  EXPECT_TRUE(reopened);
 }
 
 }  // namespace

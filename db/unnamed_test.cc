@@ -3,6 +3,7 @@
 // unnamed_test.cc - environments that only a process and its forked children
 // can share: who is kept out, for how long, and what a death costs.
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 
 #include "absl/time/clock.h"
 #include "db/test_backing.h"
+#include "os/test_support.h"
 
 namespace mpool {
 namespace {
@@ -60,6 +62,11 @@ TEST(HeapTest, AHomeWithARegionThatOthersCanJoinIsRefused) {
   EXPECT_EQ(GetText(*both.file, 0), "put");
 }
 
+class HeapWriteErrorTest : public os::SyscallTest {
+ protected:
+  const test::TempHome home_;
+};
+
 TEST(HeapTest, AFileIsRefusedOnceTheHomeHasSuchARegion) {
   const test::TempHome home;
   auto env = *DbEnv::Open(home.path(), SmallEnv(Backing::kHeap));
@@ -69,6 +76,25 @@ TEST(HeapTest, AFileIsRefusedOnceTheHomeHasSuchARegion) {
               Fails(StatusCode::kFailedPrecondition, "mpool remove"));
   EXPECT_THAT(env->Close(), IsOk());
   EXPECT_THAT(DbEnv::Remove(home.path()), IsOk());
+}
+
+TEST_F(HeapWriteErrorTest, ARefusedOpenLeavesNoHandle) {
+  auto both = *test::OpenBoth(home_.path(), SmallEnv(Backing::kHeap),
+                              "own.db");
+  ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
+  os::Sys().pwritev = [](int, const iovec*, int, off_t) -> ssize_t {
+    errno = EIO;
+    return -1;
+  };
+  both.file = nullptr;
+  Stranger stranger(home_.path(), "exchange");
+  EXPECT_EQ(stranger.child().End(), "");
+  EXPECT_THAT(both.env->OpenFile("own.db"),
+              Fails(StatusCode::kFailedPrecondition, "mpool remove"));
+  os::Sys() = os::RealSyscalls();
+  EXPECT_THAT(both.env->Close(), IsOk());
+  EXPECT_EQ(test::DiskText(home_.Below("own.db"), 0), "put");
+  EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
 }
 
 TEST_P(UnnamedTest, AnotherProgramIsToldWhyItCannotJoin) {

@@ -11,12 +11,17 @@
 // whose frames are all held, takes one at once. The last extent of a size that
 // has open files stays.
 //
+// An extent may be of no use: its pages are held or cannot be written, or it is
+// too short for a page of the size that needs one. Then the next one is asked
+// for, and the next size.
+//
 // Nobody waits for one who takes frames: an extent that has a frame in flight
 // is not chosen.
 // Crash: frames that were taken are LOADING in a dead thread's name, as those
 // of any loader.
 
 #include <algorithm>
+#include <utility>
 
 #include "mpool/frame_set.h"
 #include "mpool/pool.h"
@@ -26,38 +31,42 @@ namespace mpool::internal {
 namespace {
 
 // Extents that are looked at before the coldest of them is chosen.
-constexpr uint32_t kLookAt = 8;
+constexpr size_t kLookAt = 8;
 
 }  // namespace
 
-// Whether an extent became free for a page size that needs one; `at_once`: no
-// frame of it can be had.
+// Whether an extent became free that the page size can use; `none`: no frame of
+// it can be had, so that every extent of the others is tried.
 // quiet below: a count that was lost makes a turn longer.
-bool Pool::Balance(ThreadContext& self, uint32_t page_class, bool at_once) {
+bool Pool::Balance(ThreadContext& self, uint32_t page_class, bool none) {
   std::atomic<uint64_t>& turned = frames_.page_class(page_class).turned;
-  const uint64_t size = frames_.RingSize(page_class);
-  at_once = at_once || frames_.IsShort(page_class);
+  const bool at_once = none || frames_.IsShort(page_class);
   uint64_t seen = turned.load(std::memory_order_relaxed);
-  if (!at_once && seen < size) return false;
-  const std::optional<uint32_t> donor = FindDonor(page_class, at_once);
+  if (!at_once && seen < frames_.RingSize(page_class)) return false;
+  const uint32_t open = OpenClasses() | 1u << page_class;
+  const std::vector<uint32_t> donors = FindDonors(page_class, open, at_once);
   // One thread does it, once a turn.
   if (!at_once && !turned.compare_exchange_strong(seen, 0)) return false;
-  const bool moved = donor.has_value() && GiveUpExtent(self, *donor);
+  const bool moved = std::ranges::any_of(donors, [&](uint32_t donor) {
+    const bool is_open = (open >> donor & 1) != 0;
+    return GiveUpExtent(self, donor, page_class,
+                        is_open ? frames_.Enough(donor) : 0, none);
+  });
+  if (at_once && !moved) return false;
   for (uint32_t c = 0; c < kPageClasses; ++c) {
     frames_.page_class(c).turned.store(0, std::memory_order_relaxed);
   }
   return moved;
 }
 
-std::optional<uint32_t> Pool::FindDonor(uint32_t page_class,
-                                        bool at_once) const {
-  std::optional<uint32_t> donor;
-  double least = 0;
-  uint32_t open = 0;
+// The sizes that can be asked for an extent, that with the least pressure
+// first. `open`: those with open files, one bit a class.
+std::vector<uint32_t> Pool::FindDonors(uint32_t page_class, uint32_t open,
+                                       bool at_once) const {
+  std::vector<std::pair<double, uint32_t>> found;
   for (uint32_t c = 0; c < kPageClasses; ++c) {
     const uint32_t extents = frames_.RingExtents(c);
     if (c == page_class || extents == 0) continue;
-    if (open == 0) open = OpenClasses() | 1u << page_class;
     const bool is_open = (open >> c & 1) != 0;
     if (is_open && extents < 2) continue;
     const double pressure =
@@ -65,39 +74,62 @@ std::optional<uint32_t> Pool::FindDonor(uint32_t page_class,
                       std::memory_order_relaxed)) /
                       static_cast<double>(extents * frames_.PerExtent(c))
                 : -1;
-    if (!at_once && pressure >= 0.5) continue;
-    if (!donor.has_value() || pressure < least) {
-      donor = c;
-      least = pressure;
-    }
+    if (at_once || pressure < 0.5) found.emplace_back(pressure, c);
   }
-  return donor;
+  std::ranges::sort(found);
+  std::vector<uint32_t> donors;
+  for (const auto& [pressure, c] : found) donors.push_back(c);
+  return donors;
 }
 
-// Retires the coldest extent, among some, that nobody holds a page of.
-bool Pool::GiveUpExtent(ThreadContext& self, uint32_t page_class) {
-  const std::optional<uint32_t> extent = ColdestExtent(page_class);
-  if (!extent.has_value()) return false;
-  absl::Status failure;
-  const bool is_open = (OpenClasses() >> page_class & 1) != 0;
-  const CutWord whole{
-      page_class,
-      frames_.FramesOf(*extent, page_class, frames_.cache_bytes())};
-  const uint64_t leaves = is_open ? frames_.Enough(page_class) : 0;
-  if (!frames_.BeginDrain(self.thread, *extent, whole, 0, leaves)) {
-    return false;
+// Retires an extent of the donor that the receiver has a use for, so that the
+// donor keeps `leaves` frames: the coldest of some, or, if `any`, whichever can
+// be had.
+bool Pool::GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
+                        uint64_t leaves, bool any) {
+  const FrameSet held = HeldFrames();
+  const uint64_t cache = frames_.cache_bytes();
+  const uint32_t extents = frames_.RingExtents(donor);
+  const auto start = static_cast<uint32_t>(
+      frames_.page_class(donor).hand.load(std::memory_order_relaxed) /
+      frames_.PerExtent(donor));
+  std::vector<std::pair<uint64_t, uint32_t>> cold;
+  for (uint32_t i = 0; i < extents; ++i) {
+    const uint32_t extent = frames_.ExtentAt(donor, (start + i) % extents);
+    if (extent < frames_.pool().extent_count &&
+        frames_.FramesOf(extent, receiver, cache) != 0 &&
+        frames_.Has(leaves, donor, extent)) {
+      const std::optional<uint64_t> warmth = WarmthOf(extent, donor, held);
+      if (warmth.has_value()) cold.emplace_back(*warmth, extent);
+    }
+    if (cold.size() < kLookAt && i + 1 < extents) continue;
+    std::ranges::sort(cold);
+    for (const auto& [warmth, coldest] : cold) {
+      if (TryGiveUp(self, coldest, donor, leaves)) return true;
+    }
+    if (!any) return false;
+    cold.clear();
   }
+  return false;
+}
+
+bool Pool::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
+                     uint64_t leaves) {
+  absl::Status failure;
+  const CutWord whole{donor, frames_.FramesOf(extent, donor,
+                                              frames_.cache_bytes())};
+  if (!frames_.BeginDrain(self.thread, extent, whole, 0, leaves)) return false;
   // A larger cache may have extended it meanwhile.
-  if (!Drain(self, *extent, whole, 0, &failure) ||
-      !frames_.Retire(self.thread, *extent, whole, 0)) {
-    Undrain(self, *extent);
+  if (!Drain(self, extent, whole, 0, &failure) ||
+      !frames_.Retire(self.thread, extent, whole, 0)) {
+    Undrain(self, extent);
     return false;
   }
   MPOOL_STEP("mpool.balance.given");
   return true;
 }
 
-std::optional<uint32_t> Pool::ColdestExtent(uint32_t page_class) const {
+FrameSet Pool::HeldFrames() const {
   FrameSet held;
   region_.ForEachSlot([&](region::ThreadSlot& slot) {
     region_.ForEachEntry(slot, [&](EntryWord& place) {
@@ -105,46 +137,29 @@ std::optional<uint32_t> Pool::ColdestExtent(uint32_t page_class) const {
       if (entry.word != 0) held.Add(entry.frame());
     });
   });
-  const uint64_t cache = frames_.cache_bytes();
-  auto warmth = [&](uint32_t extent) -> std::optional<uint64_t> {
-    const CutWord now = frames_.cut(extent);
-    if (now.page_class != page_class ||
-        now.frames != frames_.FramesOf(extent, page_class, cache)) {
-      return {};
-    }
-    const BufferHeader* first = frames_.HeadersOf(extent, page_class);
-    uint64_t warm = 0;
-    for (uint64_t i = 0; i < now.frames; ++i) {
-      const State s = first[i].Load();
-      const bool stays = s.is_owned() || s.phase() == Phase::kPoisoned ||
-                         held.Has(frames_.IndexOf(first[i]));
-      if (stays) return {};
-      if (s.has(State::kDirty)) ++warm;
-      if (first[i].reference.load(std::memory_order_relaxed) != 0) ++warm;
-    }
-    return warm;
-  };
-  const ClassHeader& donor = frames_.page_class(page_class);
-  const uint32_t extents = frames_.RingExtents(page_class);
-  const auto start = static_cast<uint32_t>(
-      donor.hand.load(std::memory_order_relaxed) /
-      frames_.PerExtent(page_class));
-  std::optional<uint32_t> coldest;
-  uint64_t least = 0;
-  uint32_t seen = 0;
-  for (uint32_t i = 0; i < extents && seen < kLookAt; ++i) {
-    const uint32_t extent =
-        frames_.ExtentAt(page_class, (start + i) % extents);
-    if (extent >= frames_.pool().extent_count) continue;
-    const std::optional<uint64_t> warm = warmth(extent);
-    if (!warm.has_value()) continue;
-    ++seen;
-    if (!coldest.has_value() || *warm < least) {
-      coldest = extent;
-      least = *warm;
-    }
+  return held;
+}
+
+// How many of its pages are dirty or were used since the hand came by; nothing
+// if a page of it cannot go, or if it is not the donor's as a whole.
+std::optional<uint64_t> Pool::WarmthOf(uint32_t extent, uint32_t donor,
+                                       const FrameSet& held) const {
+  const CutWord now = frames_.cut(extent);
+  if (now.page_class != donor ||
+      now.frames != frames_.FramesOf(extent, donor, frames_.cache_bytes())) {
+    return {};
   }
-  return coldest;
+  const BufferHeader* first = frames_.HeadersOf(extent, donor);
+  uint64_t warm = 0;
+  for (uint64_t i = 0; i < now.frames; ++i) {
+    const State s = first[i].Load();
+    const bool stays = s.is_owned() || s.phase() == Phase::kPoisoned ||
+                       held.Has(frames_.IndexOf(first[i]));
+    if (stays) return {};
+    if (s.has(State::kDirty)) ++warm;
+    if (first[i].reference.load(std::memory_order_relaxed) != 0) ++warm;
+  }
+  return warm;
 }
 
 }  // namespace mpool::internal

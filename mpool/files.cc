@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "os/lost.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -23,10 +24,10 @@ void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
   }
 }
 
-bool IsSame(const FileEntry& entry, const os::FileIdentity& identity) {
-  return entry.device.load(std::memory_order_relaxed) == identity.device &&
-         entry.inode.load(std::memory_order_relaxed) == identity.inode &&
-         entry.birth_ns.load(std::memory_order_relaxed) == identity.birth_ns;
+os::FileIdentity IdentityOf(const FileEntry& entry) {
+  return {.device = entry.device.load(std::memory_order_relaxed),
+          .inode = entry.inode.load(std::memory_order_relaxed),
+          .birth_ns = entry.birth_ns.load(std::memory_order_relaxed)};
 }
 
 void SetSeen(FileEntry& entry, const os::FileInfo& info) {
@@ -271,7 +272,7 @@ absl::StatusOr<uint32_t> FileTable::FindOrClaim(const region::Thread& self,
                                                 const Drop& drop) {
   std::optional<uint32_t> found;
   ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
-    if (!found.has_value() && IsSame(entry, info.identity)) found = index;
+    if (!found.has_value() && IdentityOf(entry) == info.identity) found = index;
   });
   if (found.has_value()) {
     MPOOL_RETURN_IF_ERROR(Match(*At(*found), request, info, *found, drop));
@@ -296,6 +297,7 @@ FileTable::Local& FileTable::LocalOf(uint32_t index, uint32_t generation) {
   if (local.generation != generation) {
     local = Local();
     local.generation = generation;
+    local.identity = IdentityOf(*At(index));
   }
   return local;
 }
@@ -383,11 +385,38 @@ bool FileTable::Close(const region::Thread& self, const OpenedFile& file) {
 
 void FileTable::Forget(const OpenedFile& file) {
   std::lock_guard<std::mutex> lock(mutex_);
+  ForgetLostLocked().IgnoreError();
   const auto local = local_.find(file.index);
   if (local != local_.end() && --local->second.handles == 0) {
-    DropClaim(local->second);
     local_.erase(local);
   }
+}
+
+absl::Status FileTable::ForgetLost() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return ForgetLostLocked();
+}
+
+// All of them, whatever comes of one.
+absl::Status FileTable::ForgetLostLocked() {
+  absl::Status complete;
+  for (auto& [index, local] : local_) {
+    local.claim.Forget();
+    for (const std::weak_ptr<os::File>& handle : local.files) {
+      const std::shared_ptr<os::File> file = handle.lock();
+      if (file == nullptr || !os::ForgetIfLost(*file, local.identity)) continue;
+      complete.Update(absl::FailedPreconditionError(absl::StrCat(
+          "use ", region_.home().path(), " in a forked child: the program "
+          "closed the fd of ", file->path(), ", which is open; close only fds "
+          "that are the program's own, or the file first")));
+    }
+    // Pages are written by an open of its own, when there are some.
+    if (local.writable != nullptr &&
+        os::ForgetIfLost(*local.writable, local.identity)) {
+      local.writable = nullptr;
+    }
+  }
+  return complete;
 }
 
 bool FileTable::IsOnlyOpener(const region::Thread& self,
@@ -404,16 +433,12 @@ bool FileTable::IsOnlyOpener(const region::Thread& self,
   return true;
 }
 
-void FileTable::DropClaim(Local& local) const {
-  if (region_.generation() == 0) local.claim.Forget();
-  local.claim.Drop();
-}
-
 void FileTable::CloseAll() {
   std::lock_guard<std::mutex> lock(mutex_);
+  if (region_.generation() == 0) ForgetLostLocked().IgnoreError();
   for (auto& [index, local] : local_) {
     local.writable = nullptr;
-    DropClaim(local);
+    local.claim.Drop();
   }
 }
 
@@ -470,7 +495,7 @@ absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry,
   const Seen seen(entry);
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file->Info());
   const bool quiet = entry.write_count.load(std::memory_order_acquire) == over;
-  if (IsSame(entry, info.identity)) {
+  if (IdentityOf(entry) == info.identity) {
     if (IsOpenAnywhere(entry) || !quiet || seen.is_unknown() ||
         !seen.BytesDiffer(info)) {
       return file;
@@ -533,38 +558,6 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
   latch.Unlock(self.id, LockRank::kFiles);
 }
 
-// A forked child may have closed fds that it does not know, and their numbers
-// may be other files' by now: those are left alone from here on.
-absl::Status FileTable::CheckInherited(uint32_t index, Local& local) const {
-  auto is_lost = [&](os::File& file) -> absl::StatusOr<bool> {
-    const absl::StatusOr<os::FileInfo> info = file.Info();
-    if (info.ok() && IsSame(*At(index), info->identity)) return false;
-    // What else may fail passes.
-    if (!info.ok() && os::StatusErrno(info.status()) != EBADF) {
-      return info.status();
-    }
-    file.Forget();
-    return true;
-  };
-  absl::Status result;
-  for (const std::weak_ptr<os::File>& handle : local.files) {
-    const std::shared_ptr<os::File> file = handle.lock();
-    if (file == nullptr) continue;
-    MPOOL_ASSIGN_OR_RETURN(const bool lost, is_lost(*file));
-    if (!lost) continue;
-    result.Update(absl::FailedPreconditionError(absl::StrCat(
-        "use ", region_.home().path(), " in a forked child: the program closed "
-        "the fd of ", file->path(), ", which is open; close only fds that are "
-        "the program's own, or the file first")));
-  }
-  // Pages are written by an open of its own, when there are some.
-  if (local.writable != nullptr) {
-    MPOOL_ASSIGN_OR_RETURN(const bool lost, is_lost(*local.writable));
-    if (lost) local.writable = nullptr;
-  }
-  return result;
-}
-
 // quiet below: repair clears the bits of the dead, however many were set.
 absl::Status FileTable::MarkOpenInChild(
     const region::Thread& self,
@@ -572,19 +565,12 @@ absl::Status FileTable::MarkOpenInChild(
   LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
                    LockRank::kFiles);
   std::lock_guard<std::mutex> lock(mutex_);
-  std::unordered_map<uint32_t, Local> claims;
-  for (auto& [index, local] : local_) {
-    // The claim is the parent's; a file that is only read has none here.
-    local.claim.Forget();
-    MPOOL_RETURN_IF_ERROR(CheckInherited(index, local));
-    if (local.writable != nullptr) {
-      MPOOL_RETURN_IF_ERROR(Claim(claims[index], *local.writable,
-                                  PathOf(*At(index)), /*for_writing=*/true));
-    }
-  }
+  // What the parent opened to write pages back.
+  std::erase_if(local_, [](const auto& entry) {
+    return entry.second.handles == 0;
+  });
   uint32_t classes = 0;
   for (const auto& [index, local] : local_) {
-    if (local.handles == 0) continue;
     FileEntry& entry = *At(index);
     if (FileWord::Unpack(entry.word.load()).generation != local.generation) {
       return absl::FailedPreconditionError(absl::StrCat(
@@ -595,12 +581,18 @@ absl::Status FileTable::MarkOpenInChild(
     classes |= 1u << ClassOf(entry.page_bytes.load());
   }
   MPOOL_RETURN_IF_ERROR(check_room(classes));
+  // A file that is only read has no claim in a child.
+  std::unordered_map<uint32_t, Local> claims;
+  for (const auto& [index, local] : local_) {
+    if (local.writable == nullptr) continue;
+    MPOOL_RETURN_IF_ERROR(Claim(claims[index], *local.writable,
+                                PathOf(*At(index)), /*for_writing=*/true));
+  }
   for (auto& [index, claim] : claims) {
     local_[index].claim = std::move(claim.claim);
     local_[index].claims_writing = claim.claims_writing;
   }
   for (const auto& [index, local] : local_) {
-    if (local.handles == 0) continue;
     FileEntry& entry = *At(index);
     const uint32_t bit = self.process - 1;
     entry.open_bits[bit / 64].fetch_or(uint64_t{1} << (bit % 64));

@@ -136,6 +136,10 @@ class FileTable {
   bool Close(const region::Thread& self, const OpenedFile& file);
   // Gives back a handle that a forked child inherited and never used.
   void Forget(const OpenedFile& file);
+  // Of a forked child that has not come in: the parent's claims are not its
+  // own, and fds that the program closed are left alone. FailedPrecondition if
+  // a handle has lost its fd.
+  absl::Status ForgetLost();
   // Whether this is the last handle on the file, in any process.
   bool IsOnlyOpener(const region::Thread& self, const OpenedFile& file) const;
   // A forked child has its parent's handles open too; all of them or, if the
@@ -197,6 +201,7 @@ class FileTable {
   struct Local {
     uint32_t generation = 0;
     uint32_t handles = 0;
+    os::FileIdentity identity;
     std::vector<std::weak_ptr<os::File>> files;  // of the handles
     std::shared_ptr<os::File> writable;
     // That this environment caches the file; as one that writes, or not.
@@ -204,9 +209,7 @@ class FileTable {
     bool claims_writing = false;
   };
   Local& LocalOf(uint32_t index, uint32_t generation);
-  absl::Status CheckInherited(uint32_t index, Local& local) const;
-  // Gives the claim back; in a child that never came in it is the parent's.
-  void DropClaim(Local& local) const;
+  absl::Status ForgetLostLocked();
   absl::Status Claim(Local& local, const os::File& file,
                      const std::string& path, bool for_writing) const;
   std::unordered_map<uint32_t, Local> local_;  // guarded by mutex_

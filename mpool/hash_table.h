@@ -49,10 +49,16 @@ class HashTable {
   // The table of `count` buckets at region offset `buckets`. Stores nothing if
   // that is the one already: gets may be using it.
   void Attach(uint64_t buckets, uint32_t count) {
-    if (base_ != region_.base()) base_ = region_.base();
-    Bucket* table = region_.At<Bucket>(buckets);
-    if (buckets_ != table) buckets_ = table;
-    if (count_ != count) count_ = count;
+    // Two threads may find it at once.
+    auto set = []<class T>(T& place, T value) {
+      std::atomic_ref<T> at(place);
+      if (at.load(std::memory_order_relaxed) != value) {
+        at.store(value, std::memory_order_relaxed);
+      }
+    };
+    set(base_, region_.base());
+    set(buckets_, region_.At<Bucket>(buckets));
+    set(count_, count);
   }
   uint32_t size() const { return count_; }
 

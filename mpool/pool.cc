@@ -252,6 +252,25 @@ void Pool::AttachBuckets() {
   hash_.Attach(pool.buckets.load(std::memory_order_acquire), count);
 }
 
+// For who may have no file open. False if no file was ever known: then nothing
+// is in the table, and it may still be replaced.
+bool Pool::FindBuckets() {
+  if (frames_.pool().files_used.load(std::memory_order_acquire) == 0) {
+    return false;
+  }
+  AttachBuckets();
+  return true;
+}
+
+// Whether a slot leads to the frame by the key that it has.
+bool Pool::IsNamed(const region::Thread& self, const BufferHeader& header) {
+  if (!FindBuckets()) return false;
+  const uint64_t hash = HashTable::Hash(header.key.load());
+  region::LatchGuard guard(hash_.bucket(hash).latch, self.id, region_.watch(),
+                           region::LockRank::kBucket);
+  return hash_.Names(hash, frames_.IndexOf(header));
+}
+
 absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
   region::Latch& latch = frames_.pool().files_latch;
@@ -264,7 +283,7 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
   };
   auto try_open = [&] {
     return files_.Open(self->thread, request, make_room, [&](uint32_t index) {
-      AttachBuckets();
+      FindBuckets();
       return DropFile(*self, index);
     });
   };

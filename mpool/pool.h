@@ -79,6 +79,7 @@ class Pool final : public region::Tenant {
   void RepairTenant(const region::Thread& self, uint32_t dead_process,
                     const std::function<bool(uint32_t)>& is_dead,
                     RepairReport* report) override;
+  absl::Status ForgetLost() override { return files_.ForgetLost(); }
 
   absl::StatusOr<OpenedFile> OpenFile(FileTable::Request request);
   // Writes back what is dirty if nobody else has it open.
@@ -238,10 +239,16 @@ class Pool final : public region::Tenant {
   std::string TellHolders() const;
 
   // balance.cc
-  bool Balance(ThreadContext& self, uint32_t page_class, bool at_once);
-  std::optional<uint32_t> FindDonor(uint32_t page_class, bool at_once) const;
-  bool GiveUpExtent(ThreadContext& self, uint32_t page_class);
-  std::optional<uint32_t> ColdestExtent(uint32_t page_class) const;
+  bool Balance(ThreadContext& self, uint32_t page_class, bool none);
+  std::vector<uint32_t> FindDonors(uint32_t page_class, uint32_t open,
+                                   bool at_once) const;
+  bool GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
+                    uint64_t leaves, bool any);
+  bool TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
+                 uint64_t leaves);
+  FrameSet HeldFrames() const;
+  std::optional<uint64_t> WarmthOf(uint32_t extent, uint32_t donor,
+                                   const FrameSet& held) const;
 
   // resize.cc
   uint32_t OpenClasses() const;
@@ -302,6 +309,8 @@ class Pool final : public region::Tenant {
 
   absl::Status EnsureBuckets(const region::Thread& self, uint32_t page_bytes);
   void AttachBuckets();
+  bool FindBuckets();
+  bool IsNamed(const region::Thread& self, const BufferHeader& header);
   void MakePolicy();
 
   static inline constinit const std::atomic<uint64_t> kNoPanic{0};

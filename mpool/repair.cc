@@ -34,8 +34,7 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
                         const std::function<bool(uint32_t)>& is_dead,
                         RepairReport* report) {
   if (frames_.IsAttached()) {
-    AttachBuckets();
-    report->latches += hash_.ReleaseDead(is_dead);
+    if (FindBuckets()) report->latches += hash_.ReleaseDead(is_dead);
     MPOOL_STEP("mpool.repair.buckets");
     const uint32_t pid =
         region_.header()->processes[dead_process - 1].pid.load();
@@ -116,13 +115,7 @@ void Pool::RepairExclusive(const region::Thread& self, BufferHeader& header,
 void Pool::RepairEvicting(const region::Thread& self, BufferHeader& header) {
   latch_.ChangeAndWake(header, [&](State s) { return s.WithOwner(self.id); });
   MPOOL_STEP("mpool.repair.evicting");
-  const uint64_t hash = HashTable::Hash(header.key.load());
-  bool named = false;
-  {
-    region::LatchGuard guard(hash_.bucket(hash).latch, self.id,
-                             region_.watch(), region::LockRank::kBucket);
-    named = hash_.Names(hash, frames_.IndexOf(header));
-  }
+  const bool named = IsNamed(self, header);
   latch_.ChangeAndWake(header, [&](State s) {
     if (named) return s.WithPhase(Phase::kValid).WithOwner(0);
     return s.NextVersion().Bare();
@@ -161,8 +154,9 @@ void Pool::Drop(const region::Thread& self, BufferHeader& header) {
   });
   MPOOL_STEP("mpool.repair.dropping");
   const FrameIndex frame = frames_.IndexOf(header);
-  const uint64_t hash = HashTable::Hash(header.key.load());
-  {
+  // A frame that was taken out of use need not have had a page.
+  if (FindBuckets()) {
+    const uint64_t hash = HashTable::Hash(header.key.load());
     region::LatchGuard guard(hash_.bucket(hash).latch, self.id,
                              region_.watch(), region::LockRank::kBucket);
     // A loader that died before it stored its key left another page's, whose

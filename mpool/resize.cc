@@ -177,6 +177,8 @@ absl::Status Pool::Grow(ThreadContext& self, uint64_t bytes) {
 bool Pool::Drain(ThreadContext& self, uint32_t extent, const CutWord& now,
                  uint64_t keep, absl::Status* failure) {
   if (now.frames <= keep) return false;
+  // This process may have no file open.
+  FindBuckets();
   BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
   std::vector<BufferHeader*> dirty;
   for (uint64_t i = keep; i < now.frames; ++i) {
@@ -220,7 +222,7 @@ bool Pool::IsTakenBy(const ThreadContext& self, const BufferHeader& header) {
 // Another extent for a page size that is about to lose one.
 void Pool::FindMore(ThreadContext& self, uint32_t page_class) {
   const bool cut = frames_.Cut(self.thread, page_class).value_or(false);
-  if (cut || !Balance(self, page_class, /*at_once=*/true)) return;
+  if (cut || !Balance(self, page_class, /*none=*/true)) return;
   frames_.Cut(self.thread, page_class).IgnoreError();
 }
 

@@ -24,6 +24,8 @@ constexpr absl::Duration kLookFor = absl::Seconds(1);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
 // Pages written along with a dirty victim.
 constexpr size_t kBatchPages = 64;
+// Extents that one call gets from other page sizes: others may take the frames.
+constexpr int kMostExtents = 64;
 
 }  // namespace
 
@@ -33,6 +35,7 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
   const os::Deadline patience(deadline.Left(kLookFor));
   bool repaired = false;  // since the last look
   bool all_held = false;
+  int given = 0;
   HelpResizeNowAndThen(self);
   while (true) {
     if (BufferHeader* header = frames_.TakeFree(self.thread, page_class)) {
@@ -40,7 +43,12 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
     }
     // Without memory for headers there still may be a victim.
     const absl::StatusOr<bool> cut = frames_.Cut(self.thread, page_class);
-    if (cut.ok() && (*cut || Balance(self, page_class, all_held))) continue;
+    if (cut.ok() && *cut) continue;
+    if (cut.ok() && given < kMostExtents &&
+        Balance(self, page_class, all_held)) {
+      ++given;
+      continue;
+    }
     MPOOL_ASSIGN_OR_RETURN(BufferHeader * victim,
                            TakeVictim(self, page_class));
     if (victim != nullptr) return victim;
@@ -196,24 +204,36 @@ std::string Pool::TellHolders() const {
   return holders.empty() ? "nobody holds one" : holders;
 }
 
-// Takes all pages of a file that nobody has open out of the pool.
+// Takes all pages of a file that nobody has open out of the pool. A frame keeps
+// the key of its last page, also while it is taken for another or out of use:
+// what counts is what a slot leads to. Waits for those in flight.
 absl::Status Pool::DropFile(ThreadContext& self, uint32_t index) {
-  uint64_t left = 0;
-  frames_.ForEachHeader([&](BufferHeader& header) {
-    auto is_ours = [&] {
-      return PageKey::FileIndex(header.key.load()) == index &&
-             header.Load().phase() != Phase::kFree;
-    };
-    if (!is_ours()) return;
-    if (TryEvict(self, header) == Evicted::kFreed) {
-      frames_.PushFree(self.thread, header);
-    } else if (is_ours()) {
+  const os::Deadline patience(kLookFor);
+  while (true) {
+    uint64_t left = 0;
+    bool in_flight = false;
+    frames_.ForEachHeader([&](BufferHeader& header) {
+      if (PageKey::FileIndex(header.key.load()) != index) return;
+      if (TryEvict(self, header) == Evicted::kFreed) {
+        frames_.PushFree(self.thread, header);
+        return;
+      }
+      const State seen = header.Load();
+      if (seen.phase() == Phase::kFree || seen.phase() == Phase::kRetired ||
+          PageKey::FileIndex(header.key.load()) != index ||
+          !IsNamed(self.thread, header)) {
+        return;
+      }
       ++left;
+      in_flight = in_flight || seen.is_owned() || seen.has(State::kWriting);
+    });
+    if (left == 0) return absl::OkStatus();
+    if (!in_flight || patience.passed()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(left, " of its pages are dirty or held"));
     }
-  });
-  if (left == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(left, " of its pages are dirty or held"));
+    os::Sleep(kLookEvery);
+  }
 }
 
 }  // namespace mpool::internal

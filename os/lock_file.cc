@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "os/lost.h"
 #include "os/retry.h"
 #include "os/status.h"
 #include "os/syscalls.h"
@@ -189,6 +190,8 @@ absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
   LockFile file(&dir, info.identity, name, create, permissions);
   file.made_ = create && absl::IsNotFound(InfoAt(dir, name).status());
   MPOOL_ASSIGN_OR_RETURN(file.probe_, file.OpenBelow(dir));
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo probe, file.probe_.Info());
+  file.probe_identity_ = probe.identity;
   return file;
 }
 
@@ -212,12 +215,13 @@ void LockFile::Unmake(const std::function<bool()>& unused) {
 
 absl::StatusOr<LockFile> LockFile::Unnamed() {
   MPOOL_ASSIGN_OR_RETURN(File unnamed, File::Unnamed());
-  auto kept = std::make_shared<const File>(std::move(unnamed));
+  auto kept = std::make_shared<File>(std::move(unnamed));
   MPOOL_ASSIGN_OR_RETURN(const FileInfo info, kept->Info());
   LockFile file(kept.get(), info.identity, "", false, 0);
   file.unnamed_ = std::move(kept);
   MPOOL_ASSIGN_OR_RETURN(file.probe_,
                          file.OpenUnnamed(File::Mode::kReadOnly));
+  file.probe_identity_ = info.identity;
   return file;
 }
 
@@ -229,27 +233,11 @@ absl::StatusOr<File> LockFile::OpenUnnamed(File::Mode mode) const {
       "; mount /proc, or use kPosixShm, kFile or kSysV"));
 }
 
-absl::StatusOr<File> ReopenDirectory(const File& dir,
-                                     const FileIdentity& identity) {
-  const absl::StatusOr<FileInfo> open = dir.Info();
-  if (open.ok() && open->identity == identity) return File();
-  // What else may fail passes.
-  if (!open.ok() && StatusErrno(open.status()) != EBADF) return open.status();
-  MPOOL_ASSIGN_OR_RETURN(File again, File::OpenDirectory(dir.path()));
-  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, again.Info());
-  if (info.identity == identity) return again;
-  return absl::FailedPreconditionError(absl::StrCat(
-      "find ", dir.path(), ": the program closed the directory's fd, and "
-      "another directory has its name now; close the environment and open it "
-      "again"));
-}
-
 // In another directory every lock would look free.
 absl::StatusOr<File> LockFile::ReopenDirectory() const {
   if (unnamed_ == nullptr) return os::ReopenDirectory(*dir_, dir_identity_);
-  const absl::StatusOr<FileInfo> open = dir_->Info();
-  if (open.ok() && open->identity == dir_identity_) return File();
-  if (absl::IsResourceExhausted(open.status())) return open.status();
+  MPOOL_ASSIGN_OR_RETURN(const bool lost, IsLost(*dir_, dir_identity_));
+  if (!lost) return File();
   return absl::FailedPreconditionError(
       "prove that forked processes live: the program closed the fd of their "
       "lock file, which has no name; close only fds that are its own, or use "
@@ -257,10 +245,8 @@ absl::StatusOr<File> LockFile::ReopenDirectory() const {
 }
 
 void LockFile::ForgetLost() {
-  const absl::StatusOr<bool> is_ours = HasName(*dir_, probe_);
-  const bool lost = is_ours.ok() ? !*is_ours
-                                 : StatusErrno(is_ours.status()) == EBADF;
-  if (lost) probe_.Forget();
+  ForgetIfLost(probe_, probe_identity_);
+  if (unnamed_ != nullptr) ForgetIfLost(*unnamed_, dir_identity_);
 }
 
 absl::StatusOr<File> LockFile::OpenBelow(const File& dir) const {

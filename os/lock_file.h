@@ -77,12 +77,6 @@ absl::StatusOr<bool> IsDirectoryClaimed(const File& dir);
 void MarkMapped(const File& file);
 absl::StatusOr<bool> IsMapped(const File& file);
 
-// The directory again, by its path, if the program closed our fd under us; a
-// closed File if `dir` is still good. A program may close every fd it does not
-// know, and the number may be another directory's by now.
-absl::StatusOr<File> ReopenDirectory(const File& dir,
-                                     const FileIdentity& identity);
-
 // A file of byte locks, known by directory and name. The locks need no fd; one
 // stays open to look at them, so that a process which has no fd left still
 // knows who lives.
@@ -100,8 +94,7 @@ class LockFile {
   // asked while nobody else can come in by byte 0, says no. Needs no fd, and
   // leaves a LockFile that is good for nothing.
   void Unmake(const std::function<bool()>& unused);
-  // The program closed our fds: their numbers are left alone from here on.
-  // REQUIRES: the directory is open again.
+  // Leaves fds alone that the program closed.
   void ForgetLost();
   // One without a name, for this process and its forked children. Its fd stays
   // open; /proc leads each lock to an open of its own.
@@ -140,9 +133,10 @@ class LockFile {
                                             uint64_t first,
                                             uint64_t count) const;
 
-  std::shared_ptr<const File> unnamed_;  // stands for the directory too
+  std::shared_ptr<File> unnamed_;  // stands for the directory too
   const File* dir_;
-  File probe_;  // never has a lock; may be another file's by now
+  File probe_;  // never has a lock
+  FileIdentity probe_identity_;
   FileIdentity dir_identity_;
   std::string name_;
   bool create_;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "os/clock.h"
 #include "os/futex.h"
+#include "os/lost.h"
 #include "os/process.h"
 #include "os/step.h"
 
@@ -76,7 +77,10 @@ Region::Region(std::unique_ptr<os::Mapping> mapping,
 
 Region::~Region() {
   // A forked child that never came in has neither the lock nor its page.
-  if (generation() == 0) life_.Forget();
+  if (generation() == 0) {
+    life_.Forget();
+    ForgetLost();
+  }
 }
 
 absl::StatusOr<std::unique_ptr<Region>> Region::Prepare(
@@ -271,19 +275,15 @@ absl::Status Region::EnterChild(
   return generation.status();
 }
 
-// A child may have closed our fds, whose numbers may be its own by now.
-absl::Status Region::FindHomeAgain() {
-  MPOOL_ASSIGN_OR_RETURN(os::File again,
-                         os::ReopenDirectory(home_, home_identity_));
-  if (!again.is_open()) return absl::OkStatus();
-  home_.Forget();
-  home_ = std::move(again);
-  lock_file_->ForgetLost();
-  return absl::OkStatus();
+void Region::ForgetLost() {
+  os::ForgetIfLost(home_, home_identity_);
+  if (lock_file_.has_value()) lock_file_->ForgetLost();
 }
 
 absl::StatusOr<uint32_t> Region::JoinAsChild(
     const std::function<absl::Status(uint32_t)>& ready) {
+  ForgetLost();
+  const absl::Status complete = tenant_->ForgetLost();
   if (!options_.shared) {
     return absl::FailedPreconditionError(absl::StrCat(
         "use ", home_.path(),
@@ -294,7 +294,12 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   // begins anew, and nothing is left behind that a leak checker would find.
   new (process_mutex_.get()) std::mutex;
   life_.Forget();
-  if (options_.named) MPOOL_RETURN_IF_ERROR(FindHomeAgain());
+  if (options_.named) {
+    MPOOL_ASSIGN_OR_RETURN(os::File again,
+                           os::ReopenDirectory(home_, home_identity_));
+    if (again.is_open()) home_ = std::move(again);
+  }
+  MPOOL_RETURN_IF_ERROR(complete);
   // Of a register that is there: a child makes none in a home that was removed.
   auto lock_gate = [&]() -> absl::StatusOr<os::ByteLock> {
     if (!options_.named) return lock_file_->Lock(0);

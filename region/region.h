@@ -90,6 +90,9 @@ class Tenant {
   // held, see adopt.cc. Adds to `reached` the chunks that Check did not.
   virtual void Adopt(const Thread& self, Reachable* reached,
                      RepairReport* report) = 0;
+  // In a forked child, before all else: leaves fds alone that the program
+  // closed, and tells if it cannot do without one.
+  virtual absl::Status ForgetLost() { return absl::OkStatus(); }
   // Rows of the death table that are above this layer; see repair.cc.
   virtual void RepairTenant(const Thread& self, uint32_t dead_process,
                             const std::function<bool(uint32_t)>& is_dead,
@@ -269,7 +272,7 @@ class Region : public LifeWatch {
   absl::StatusOr<uint32_t> JoinAsChild(
       const std::function<absl::Status(uint32_t)>& ready);
   absl::Status CheckStillThere() const;
-  absl::Status FindHomeAgain();
+  void ForgetLost();
   absl::StatusOr<bool> IsAlone() const;
   void FillSizes(FixedHeader* fixed) const;
   absl::Status CheckPermissions() const;
