@@ -95,13 +95,12 @@ class Rig {
     }
   }
 
-  // An eighth of the sequence goes first, untimed: the processor's caches are
-  // full of the contender before. Processor time is right for mpool, whose hits
-  // never sleep, and flatters Berkeley DB, whose threads may sleep on a mutex.
+  // Processor time is right for mpool, whose hits never sleep, and flatters
+  // Berkeley DB, whose threads may sleep on a mutex.
   static absl::StatusOr<double> TimeLoop(Subject& subject,
                                          std::span<const uint32_t> pages,
                                          std::barrier<>& start) {
-    const absl::Status warm = CheckedRun(subject, pages.last(pages.size() / 8));
+    const absl::Status warm = WarmUp(subject, pages);
     start.arrive_and_wait();
     MPOOL_RETURN_IF_ERROR(warm);
     return TimedRun(subject, pages);

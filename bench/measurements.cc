@@ -5,9 +5,6 @@
 namespace mpool::bench {
 namespace {
 
-constexpr uint64_t kSmall = 10240;   // pages: 40 MB, what a core's caches hold
-constexpr uint64_t kLarge = 102400;  // pages: 400 MB
-
 Measurement Hit(HitCase what, bool in_quick) {
   return {what.name, in_quick,
           [what](const Context& context) { return MeasureHit(what, context); }};

@@ -16,6 +16,10 @@
 
 namespace mpool::bench {
 
+// Pages of a file: 40 MB, what a core's caches hold, and 400 MB.
+inline constexpr uint64_t kSmall = 10240;
+inline constexpr uint64_t kLarge = 102400;
+
 // What a measurement has to work with.
 struct Context {
   bool quick = false;

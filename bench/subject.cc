@@ -13,6 +13,10 @@ absl::Status CheckedRun(Subject& subject, std::span<const uint32_t> pages) {
   return TimedRun(subject, pages).status();
 }
 
+absl::Status WarmUp(Subject& subject, std::span<const uint32_t> pages) {
+  return CheckedRun(subject, pages.last(pages.size() / 8));
+}
+
 absl::StatusOr<double> TimedRun(Subject& subject,
                                 std::span<const uint32_t> pages) {
   const double begin = ThreadNs();

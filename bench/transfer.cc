@@ -127,15 +127,14 @@ absl::Status WriteStream(const os::File& file,
 }  // namespace
 
 absl::Status MeasureExclusiveHit(const Context& context) {
-  constexpr uint64_t kPages = 10240;
   const std::string path =
-      absl::StrCat(context.scratch.path(), "/pages-", kPages);
-  MPOOL_RETURN_IF_ERROR(EnsurePages(path, kPages));
+      absl::StrCat(context.scratch.path(), "/pages-", kSmall);
+  MPOOL_RETURN_IF_ERROR(EnsurePages(path, kSmall));
   MPOOL_ASSIGN_OR_RETURN(const std::unique_ptr<OneFile> one,
-                         OneFile::Open(context.scratch, path, kPages));
+                         OneFile::Open(context.scratch, path, kSmall));
   MPoolFile& file = one->file();
-  MPOOL_RETURN_IF_ERROR(GetShared(file, ShuffledPages(kPages)).status());
-  const std::vector<uint32_t> pages = UniformPages(context.hit_gets(), kPages);
+  MPOOL_RETURN_IF_ERROR(GetShared(file, ShuffledPages(kSmall)).status());
+  const std::vector<uint32_t> pages = UniformPages(context.hit_gets(), kSmall);
   const Contender contenders[] = {
       {"shared",
        [&] {
@@ -153,18 +152,17 @@ absl::Status MeasureExclusiveHit(const Context& context) {
 }
 
 absl::Status MeasureMiss(const Context& context) {
-  constexpr uint64_t kPages = 102400;
   constexpr uint64_t kCachePages = 1024;
   const std::string path =
-      absl::StrCat(context.scratch.path(), "/pages-", kPages);
-  MPOOL_RETURN_IF_ERROR(EnsurePages(path, kPages));
+      absl::StrCat(context.scratch.path(), "/pages-", kLarge);
+  MPOOL_RETURN_IF_ERROR(EnsurePages(path, kLarge));
   MPOOL_ASSIGN_OR_RETURN(
       const os::File bare,
       os::File::Open(path, {.mode = os::File::Mode::kReadOnly}));
   MPOOL_ASSIGN_OR_RETURN(const std::unique_ptr<OneFile> one,
                          OneFile::Open(context.scratch, path, kCachePages));
   // Each page comes back long after it has left the cache.
-  const std::vector<uint32_t> pages = ShuffledPages(kPages);
+  const std::vector<uint32_t> pages = ShuffledPages(kLarge);
   std::vector<std::byte> buffer(kPageBytes);
   MPOOL_RETURN_IF_ERROR(Pread(bare, buffer, pages).status());
   const uint64_t before = one->env().Stats().misses;
@@ -185,7 +183,7 @@ absl::Status MeasureMiss(const Context& context) {
   const Ratio ratios[] = {{"over_pread", "mpool", "pread"}};
   context.report.Add("miss", figures, Unit::kNanoseconds, ratios);
   MPOOL_RETURN_IF_ERROR(one->Close());
-  const uint64_t gets = kPages * static_cast<uint64_t>(context.rounds());
+  const uint64_t gets = kLarge * static_cast<uint64_t>(context.rounds());
   if (misses == gets) return absl::OkStatus();
   return absl::InternalError(
       absl::StrCat("miss: only ", misses, " of ", gets, " gets were misses"));

@@ -190,8 +190,9 @@ absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
   LockFile file(&dir, info.identity, name, create, permissions);
   file.made_ = create && absl::IsNotFound(InfoAt(dir, name).status());
   MPOOL_ASSIGN_OR_RETURN(file.probe_, file.OpenBelow(dir));
-  MPOOL_ASSIGN_OR_RETURN(const FileInfo probe, file.probe_.Info());
-  file.probe_identity_ = probe.identity;
+  // Without it a forked child keeps one fd more than it needs.
+  const absl::StatusOr<FileInfo> probe = file.probe_.Info();
+  if (probe.ok()) file.probe_identity_ = probe->identity;
   return file;
 }
 

@@ -299,7 +299,6 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
                            os::ReopenDirectory(home_, home_identity_));
     if (again.is_open()) home_ = std::move(again);
   }
-  MPOOL_RETURN_IF_ERROR(complete);
   // Of a register that is there: a child makes none in a home that was removed.
   auto lock_gate = [&]() -> absl::StatusOr<os::ByteLock> {
     if (!options_.named) return lock_file_->Lock(0);
@@ -312,6 +311,7 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   if (!absl::IsNotFound(gate.status())) MPOOL_RETURN_IF_ERROR(gate.status());
   MPOOL_RETURN_IF_ERROR(CheckStillThere());
   MPOOL_RETURN_IF_ERROR(gate.status());
+  MPOOL_RETURN_IF_ERROR(complete);
   MPOOL_RETURN_IF_ERROR(PrepareMemory(0, header_->size_bytes.load()));
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/true));
   os::RegisterGlobalBarrier();

@@ -18,20 +18,26 @@ EnvOptions SmallEnv(Backing backing) {
   return options;
 }
 
-// The text and a NUL, again and again.
+// The text and a NUL, again and again, copied from what is there already.
 void Fill(std::span<std::byte> page, std::string_view text) {
-  for (size_t i = 0; i < page.size(); ++i) {
-    const size_t at = i % (text.size() + 1);
-    page[i] = std::byte(at < text.size() ? static_cast<uint8_t>(text[at]) : 0);
+  const size_t period = text.size() + 1;
+  size_t done = std::min(period, page.size());
+  std::memcpy(page.data(), text.data(), std::min(text.size(), page.size()));
+  if (period <= page.size()) page[text.size()] = std::byte{0};
+  while (done < page.size()) {
+    const size_t more = std::min(done, page.size() - done);
+    std::memcpy(page.data() + done, page.data(), more);
+    done += more;
   }
 }
 
 std::string TextOn(std::span<const std::byte> page) {
   const char* start = reinterpret_cast<const char*>(page.data());
   const std::string text(start, strnlen(start, page.size()));
-  std::vector<std::byte> whole(page.size());
-  Fill(whole, text);
-  return std::equal(page.begin(), page.end(), whole.begin()) ? text : "(torn)";
+  const size_t period = std::min(text.size() + 1, page.size());
+  const bool whole =
+      std::memcmp(start, start + period, page.size() - period) == 0;
+  return whole ? text : "(torn)";
 }
 
 absl::Status PutText(MPoolFile& file, PageNo page, std::string_view text) {

@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 
 namespace mpool::test {
@@ -29,8 +28,9 @@ std::set<std::string> AllSteps() {
     for (const fs::directory_entry& entry :
          fs::recursive_directory_iterator(fs::path(MPOOL_SOURCE_DIR) / layer)) {
       if (!IsOfTheLibrary(entry.path())) continue;
-      std::ifstream in(entry.path());
-      const std::string text(std::istreambuf_iterator<char>(in), {});
+      std::string text(entry.file_size(), 0);
+      std::ifstream(entry.path()).read(text.data(),
+                                       static_cast<long>(text.size()));
       for (size_t at = text.find(kCall); at != std::string::npos;
            at = text.find(kCall, at + 1)) {
         const size_t open = text.find_first_not_of(" \n", at + kCall.size());
