@@ -36,7 +36,7 @@ using test::TempHome;
 
 constexpr uint32_t kPageBytes[] = {4096, 512};
 constexpr PageNo kPages = 12;
-constexpr uint64_t kFlipsPerArea = 100;
+constexpr uint64_t kFlipsPerArea = 40;
 constexpr unsigned kSecondsPerFlip = 20;
 
 EnvOptions Env() {

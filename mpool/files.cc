@@ -118,6 +118,12 @@ std::string FileTable::PathOf(const FileEntry& entry) const {
   return std::string(text, strnlen(text, size));
 }
 
+std::string FileTable::TellPage(uint64_t key) const {
+  const FileEntry* entry = At(PageKey::FileIndex(key));
+  return absl::StrCat("page ", PageKey::Page(key), " of ",
+                      entry == nullptr ? "a file" : PathOf(*entry));
+}
+
 absl::Status FileTable::EnsureBlock(const region::Thread& self,
                                     uint32_t block) {
   std::atomic<uint64_t>& place = frames_.pool().file_blocks[block];

@@ -114,6 +114,8 @@ class FileTable {
   FileEntry* At(uint32_t index) const;
   static bool IsOpenAnywhere(const FileEntry& entry);
   std::string PathOf(const FileEntry& entry) const;
+  // "page 7 of /path".
+  std::string TellPage(uint64_t key) const;
 
   // Finds or makes the entry of an open file and marks it open by this
   // process. `drop` empties the pool of a closed entry's clean pages; it fails,

@@ -75,10 +75,7 @@ class Collector {
 
   std::string Page(FrameIndex frame) const {
     if (!frames_.IsHeader(frame)) return "a page that cannot be told";
-    const uint64_t key = frames_.header(frame).key.load();
-    const FileEntry* file = files_.At(PageKey::FileIndex(key));
-    return absl::StrCat("page ", PageKey::Page(key), " of ",
-                        file == nullptr ? "a file" : files_.PathOf(*file));
+    return files_.TellPage(frames_.header(frame).key.load());
   }
 
   void Ledger(uint32_t id, const region::ThreadSlot& slot) {

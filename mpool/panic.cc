@@ -18,6 +18,7 @@
 #include "os/step.h"
 
 namespace mpool::internal {
+
 void Pool::SetPanic(uint64_t key, RepairReport* report) {
   uint64_t none = 0;
   MPOOL_STEP("mpool.panic.set");
@@ -42,7 +43,6 @@ absl::Status Pool::PanicOfAll() const {
 
 absl::Status Pool::Panicked(uint64_t word) const {
   const uint64_t key = ~word;
-  const FileEntry* file = files_.At(PageKey::FileIndex(key));
   uint32_t pid = 0;
   frames_.ForEachHeader([&](const BufferHeader& header) {
     if (header.Load().phase() == Phase::kPoisoned && header.key.load() == key) {
@@ -52,8 +52,7 @@ absl::Status Pool::Panicked(uint64_t word) const {
   absl::Status status = absl::DataLossError(absl::StrCat(
       "use environment ", region_.home().path(), ": panic: ",
       pid == 0 ? "a process" : absl::StrCat("process ", pid),
-      " died while it changed page ", PageKey::Page(key), " of ",
-      file == nullptr ? "a file" : files_.PathOf(*file),
+      " died while it changed ", files_.TellPage(key),
       ", which has its owner's log for this (FileOptions::lsn_offset): let the "
       "owner open the environment with EnvOptions::recover, redo from its log, "
       "and call DbEnv::ClearPanic"));
@@ -94,11 +93,10 @@ absl::Status Pool::ClearPanic() {
     if (lost.has_value()) SetPanic(*lost, &report);
   }
   if (!lost.has_value()) return absl::OkStatus();
-  const FileEntry* file = files_.At(PageKey::FileIndex(*lost));
   return absl::FailedPreconditionError(absl::StrCat(
-      "clear the panic of ", region_.home().path(), ": page ",
-      PageKey::Page(*lost), " of ", files_.PathOf(*file), " is still lost; "
-      "make it anew from the log, with GetForUpdate and GetOptions::create"));
+      "clear the panic of ", region_.home().path(), ": ",
+      files_.TellPage(*lost), " is still lost; make it anew from the log, with "
+      "GetForUpdate and GetOptions::create"));
 }
 
 }  // namespace mpool::internal

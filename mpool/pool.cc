@@ -323,10 +323,8 @@ std::vector<std::string> Pool::Guards(std::optional<uint32_t> file) const {
           frames_.header(entry.frame()).key.load(std::memory_order_relaxed);
       const uint32_t index = PageKey::FileIndex(key);
       if (file.has_value() && *file != index) return;
-      const FileEntry* known = files_.At(index);
       guards.push_back(absl::StrCat(
-          "page ", PageKey::Page(key), " of ",
-          known == nullptr ? "a file" : files_.PathOf(*known),
+          files_.TellPage(key),
           entry.mode() == Mode::kExclusive ? " (for update)" : ""));
     });
   });

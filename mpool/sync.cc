@@ -55,10 +55,8 @@ absl::Status Pool::WriteBackAll(bool durable) {
 
 // REQUIRES: the header's page was POISONED with `key`.
 absl::Status Pool::LostPage(const BufferHeader& header, uint64_t key) const {
-  const FileEntry* entry = files_.At(PageKey::FileIndex(key));
   return absl::DataLossError(absl::StrCat(
-      "sync page ", PageKey::Page(key), " of ",
-      entry == nullptr ? "a file" : files_.PathOf(*entry), ": process ",
+      "sync ", files_.TellPage(key), ": process ",
       header.poisoned_by.load(), " died while it changed it; write it anew "
       "with GetForUpdate and GetOptions::create"));
 }
@@ -108,9 +106,8 @@ absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
     // wait for this very call.
     if (seen.has(State::kX)) {
       if (seen.owner() == self.thread.id) {
-        const FileEntry* entry = files_.At(PageKey::FileIndex(key));
         return absl::FailedPreconditionError(absl::StrCat(
-            "sync page ", PageKey::Page(key), " of ", files_.PathOf(*entry),
+            "sync ", files_.TellPage(key),
             ": this thread holds it for update; put it first"));
       }
       MPOOL_RETURN_IF_ERROR(
