@@ -227,11 +227,11 @@ std::string TellDeath(const Death& death) {
   return absl::StrCat("the victim never came to ", death.step);
 }
 
-// Steps of db/ are of the process alone. Who mends a part of the heap is killed
-// by region/kill_test.cc. Files of other page sizes are opened by
-// db/file_test.cc, and files that have a log by db/panic_kill_test.cc.
+// Who mends a part of the heap is killed by region/kill_test.cc. Files of other
+// page sizes are opened by db/file_test.cc, and files that have a log by
+// db/panic_kill_test.cc.
 bool HasScene(const std::string& step) {
-  return !step.starts_with("db.") && !step.starts_with("region.mend.") &&
+  return !step.starts_with("region.mend.") &&
          !step.starts_with("mpool.panic.") && step != "mpool.file.renewed" &&
          step != "mpool.file.uncounted" && step != "mpool.file.sized";
 }
