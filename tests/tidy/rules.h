@@ -68,6 +68,9 @@ Findings StoresHaveSteps(const Tree& tree);
 // Text.
 Findings ReadmeCommandsExist(const Tree& tree);
 Findings ReadmeProgramIsTheExample(const Tree& tree);
+// A mistake of tests/mutants/list replaces a text that stands at one place of
+// its file.
+Findings MutantsCanBePlanted(const Tree& tree);
 
 }  // namespace mpool::tidy
 

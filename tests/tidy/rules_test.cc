@@ -278,5 +278,19 @@ TEST(TextRulesTest, AProgramThatDiffersFromTheExampleIsReported) {
   EXPECT_THAT(Print(findings), HasSubstr("differs"));
 }
 
+TEST(TextRulesTest, AMutantWhoseTextIsGoneOrThereTwiceIsFound) {
+  const auto tree = [](const std::string& code) {
+    return Tree{MakeSource("os/a.cc", code),
+                MakeSource("tests/mutants/list",
+                           "mutant a: b\nin os/a.cc\n- one;\n- two;\n"
+                           "+ three;\nby os_test *\n")};
+  };
+  EXPECT_THAT(MutantsCanBePlanted(tree("one;\ntwo;\n")), IsEmpty());
+  for (const char* code : {"one;\n", "one;\ntwo;\none;\ntwo;\n"}) {
+    EXPECT_THAT(Print(MutantsCanBePlanted(tree(code))),
+                HasSubstr("tests/mutants/list:6"));
+  }
+}
+
 }  // namespace
 }  // namespace mpool::tidy

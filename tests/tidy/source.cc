@@ -104,7 +104,7 @@ bool IsText(const fs::path& path) {
   static const char* const kKinds[] = {".h",  ".cc", ".cmake", ".md",  ".def",
                                        ".in", ".sh", ".json",  ".txt", ".yml"};
   const std::string kind = path.extension().string();
-  return path.filename() == "dev" ||
+  return path.filename() == "dev" || path.filename() == "list" ||
          std::find(std::begin(kKinds), std::end(kKinds), kind) !=
              std::end(kKinds);
 }

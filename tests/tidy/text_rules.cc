@@ -208,4 +208,31 @@ Findings ReadmeProgramIsTheExample(const Tree& tree) {
            "the program differs from examples/hello.cc; it must be:\n" + real}};
 }
 
+Findings MutantsCanBePlanted(const Tree& tree) {
+  constexpr std::string_view kList = "tests/mutants/list";
+  const Source* list = Find(tree, kList);
+  if (list == nullptr) return {{std::string(kList), 1, "it is missing"}};
+  Findings findings;
+  const Source* file = nullptr;
+  std::string old;
+  for (size_t i = 0; i < list->lines.size(); ++i) {
+    const std::string& line = list->lines[i];
+    if (line.starts_with("in ")) {
+      file = Find(tree, line.substr(3));
+      old.clear();
+    } else if (line.starts_with("- ")) {
+      old += (old.empty() ? "" : "\n") + line.substr(2);
+    } else if (line.starts_with("by ")) {
+      const std::string text = file == nullptr ? "" : Join(file->lines);
+      const size_t first = text.find(old);
+      if (first == std::string::npos ||
+          text.find(old, first + 1) != std::string::npos) {
+        findings.push_back({std::string(kList), i + 1,
+                            "its text must stand at one place of its file"});
+      }
+    }
+  }
+  return findings;
+}
+
 }  // namespace mpool::tidy

@@ -70,6 +70,9 @@ TEST(TidyTest, ReadmeNamesWhatExists) {
 TEST(TidyTest, ReadmeShowsTheTestedProgram) {
   ExpectNone(ReadmeProgramIsTheExample(Project()));
 }
+TEST(TidyTest, MutantsCanBePlanted) {
+  ExpectNone(MutantsCanBePlanted(Project()));
+}
 
 }  // namespace
 }  // namespace mpool::tidy
