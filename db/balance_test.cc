@@ -221,6 +221,25 @@ TEST_P(BalanceTest, ASizeThatHasNothingToGiveLeavesItToTheNext) {
   ASSERT_EQ(::rename(home_.Below("away.db").c_str(), path.c_str()), 0);
 }
 
+// All frames of a size have pages that cannot be written.
+TEST_P(BalanceTest, ASizeFullOfUnwritablePagesTakesFromAnother) {
+  const std::string path = home_.Below("gone.db");
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              auto gone = OpenFile("gone.db", kLargePage);
+              EXPECT_THAT(PutText(*gone, 0, "unwritten"), IsOk());
+              EXPECT_THAT(PutText(*gone, 1, "unwritten"), IsOk());
+              ::raise(SIGKILL);
+              return "";
+            }),
+            test::kKilled);
+  EXPECT_THAT(env_->FailCheck(), IsOk());
+  ASSERT_EQ(::rename(path.c_str(), home_.Below("away.db").c_str()), 0);
+  Fill(*small_, 2 * kSmallPages);
+  Fill(*large_, 4);
+  EXPECT_EQ(GetText(*large_, 0), "page 0");
+  ASSERT_EQ(::rename(home_.Below("away.db").c_str(), path.c_str()), 0);
+}
+
 #ifdef MPOOL_STEPS
 // The last extent is the coldest, and too short for a page of the other size.
 TEST(ShortExtentBalanceTest, AnExtentThatIsOfNoUseIsNotGivenUp) {

@@ -284,7 +284,7 @@ absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
 
 absl::Status Environment::CloseFile(OpenedFile* file) {
   // A forked child that never came in has nothing open but its copy.
-  if (region_->generation() == 0) {
+  if (!region_->HasEntered()) {
     pool_->files().Forget(*file);
     delete file;
     return absl::OkStatus();
@@ -298,15 +298,15 @@ absl::Status Environment::CloseFile(OpenedFile* file) {
 
 // Writes nothing.
 void Environment::ForceClose(const OpenedFile& file) {
-  if (region_->generation() == 0) {
-    pool_->files().Forget(file);
-    return;
-  }
   std::lock_guard<std::mutex> lock(region_->process_mutex());
   pool_->files().Close(region_->process_thread(), file);
 }
 
 void Environment::AbandonFile(OpenedFile* file) {
+  if (!region_->HasEntered()) {
+    CloseFile(file).IgnoreError();
+    return;
+  }
   const absl::Status held = CheckNoGuardsOn(*file);
   if (!held.ok()) {
     Report(Event::Kind::kGuardsAtClose, held.ToString());
@@ -339,7 +339,7 @@ absl::Status Environment::CheckNothingOut() {
 // region, which outlives its processes, but for one on the heap.
 absl::Status Environment::Leave(bool force) {
   // A forked child that never used the environment has nothing to leave.
-  if (region_->generation() == 0) {
+  if (!region_->HasEntered()) {
     pool_->Stop();
     return absl::OkStatus();
   }

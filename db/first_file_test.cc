@@ -68,6 +68,39 @@ TEST_F(FirstFileTest, OneWhoDiesWhileItReplacesTheTableLeavesOneTable) {
   EXPECT_EQ(reader.End(), "put");
 }
 
+TEST_F(FirstFileTest, TheTableOfOneWhoDiedReplacingItOutlivesThemAll) {
+  Child victim([&](Channel& parent) -> std::string {
+    parent.Hear();
+    auto env = *DbEnv::Open(home_.path(), SmallEnv());
+    os::KillAtStep("region.heap.linked", 1);
+    return env->OpenFile("small.db", {.page_size = 512, .create = true})
+        .status()
+        .ToString();
+  });
+  Child writer([&](Channel& parent) -> std::string {
+    auto env = *DbEnv::Open(home_.path(), SmallEnv());
+    parent.Say("in");
+    parent.Hear();
+    auto file = *env->OpenFile("pages.db", {.create = true});
+    for (PageNo page = 0; page < 100; ++page) {
+      EXPECT_THAT(PutText(*file, page, "put"), IsOk());
+    }
+    parent.Say("put");
+    parent.Hear();
+    return "";
+  });
+  ASSERT_EQ(writer.Hear(), "in");
+  victim.Say("die");
+  ASSERT_EQ(victim.End(), test::kKilled);
+  writer.Say("go");
+  ASSERT_EQ(writer.Hear(), "put");
+  writer.Kill();
+  auto both = *OpenBoth(home_.path(), SmallEnv());
+  for (PageNo page = 0; page < 100; ++page) {
+    ASSERT_EQ(GetText(*both.file, page), "put") << page;
+  }
+}
+
 // Whom the process in the middle of its open tells, and hears from.
 Channel* line;
 

@@ -493,6 +493,27 @@ TEST_P(NamedForkTest, AChildHasNoFileThatItsParentOnlyWroteBack) {
   EXPECT_EQ(child.End(), "OK");
 }
 
+TEST_P(NamedForkTest, AChildSeesWhatOthersChangedBeforeItCameIn) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "old"), IsOk());
+  Child child([&](Channel& parent) {
+    parent.Hear();
+    return GetText(*both.file, 0);
+  });
+  ASSERT_THAT(both.file->Close(), IsOk());
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              const TempHome other;
+              auto second = *OpenBoth(other.path(), SmallEnv(),
+                                      home_.Below("pages.db"));
+              EXPECT_THAT(PutText(*second.file, 0, "new"), IsOk());
+              return second.Close().ToString();
+            }),
+            "OK");
+  child.Say("go");
+  EXPECT_EQ(child.End(), "new");
+  ASSERT_THAT(both.env->Close(), IsOk());
+}
+
 TEST_P(NamedForkTest, AChildWhoseFilesHaveNoRoomAnyMoreIsToldSo) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()), "pages.db", 65536);
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());

@@ -3,6 +3,8 @@
 // resize_steps_test.cc - who resizes dies at each step of it, or meets another
 // who moves memory.
 
+#include <unistd.h>
+
 #include <fstream>
 #include <map>
 #include <thread>
@@ -129,6 +131,35 @@ TEST(ResizeRaceTest, AFileThatGrewIsOpenedWhileItsFramesAreTakenOutOfUse) {
   EXPECT_THAT(opened.env->Resize(512 << 10), IsOk());
   os::ClearSteps();
   EXPECT_TRUE(reopened);
+}
+
+// A writer died when its page was clean and still in its name, and the frame
+// went out of use before anybody looked for the dead.
+TEST(DeadWriterTest, AFrameThatComesBackCanBeWritten) {
+  const test::TempHome home;
+  EnvOptions options;
+  options.cache_bytes = 1 << 20;
+  auto opened = *test::OpenBoth(home.path(), options);
+  FillPages(*opened.file, kPagesPerMiB, "page ");
+  ASSERT_THAT(opened.file->Sync(), IsOk());
+  for (PageNo page = 0; page < kPagesPerMiB; page += 16) {
+    EXPECT_EQ(test::InChild([&]() -> std::string {
+                EXPECT_THAT(test::PutText(*opened.file, page,
+                                          absl::StrCat("page ", page)),
+                            IsOk());
+                os::KillAtStep("mpool.write.ended", 1);
+                return opened.file->Sync().ToString();
+              }),
+              test::kKilled);
+  }
+  ASSERT_THAT(opened.env->Resize(512 << 10), IsOk());
+  ASSERT_THAT(opened.env->FailCheck(), IsOk());
+  ASSERT_THAT(opened.env->Resize(1 << 20), IsOk());
+  FillPages(*opened.file, kPagesPerMiB, "again ");
+  ::alarm(60);
+  EXPECT_THAT(opened.file->Sync(), IsOk());
+  EXPECT_THAT(opened.Close(), IsOk());
+  ::alarm(0);
 }
 
 }  // namespace

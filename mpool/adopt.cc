@@ -81,6 +81,9 @@ void Pool::Adopt(const region::Thread& self, region::Reachable* reached,
     RestFrame(header, report);
     if (HoldsPage(header)) unnamed.Add(frames_.IndexOf(header));
   });
+  frames_.ForEachHeaderMade([](BufferHeader& header) {
+    if (header.io_owner.load() != 0) header.io_owner.store(0);
+  });
   MPOOL_STEP("mpool.adopt.frames");
   hash_.Adopt(&unnamed, reached, report);
   MPOOL_STEP("mpool.adopt.slots");

@@ -564,10 +564,33 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
   latch.Unlock(self.id, LockRank::kFiles);
 }
 
+// As an open: the last who had the file open may have closed it, and others may
+// have changed it since.
+absl::Status FileTable::OpenInChild(uint32_t index, const Local& local,
+                                    const Drop& drop, Local& claimed) {
+  std::shared_ptr<os::File> file = local.writable;
+  for (const std::weak_ptr<os::File>& handle : local.files) {
+    if (file == nullptr) file = handle.lock();
+  }
+  if (file == nullptr) return absl::OkStatus();
+  FileEntry& entry = *At(index);
+  Request request;
+  request.path = PathOf(entry);
+  request.page_bytes = entry.page_bytes.load();
+  request.lsn_offset = static_cast<int>(entry.lsn_place.load()) - 1;
+  MPOOL_RETURN_IF_ERROR(
+      Claim(claimed, *file, request.path, local.writable != nullptr));
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file->Info());
+  MPOOL_RETURN_IF_ERROR(Match(entry, request, info, index, drop));
+  RaiseTo(&entry.page_count, info.size_bytes / request.page_bytes);
+  return absl::OkStatus();
+}
+
 // quiet below: repair clears the bits of the dead, however many were set.
 absl::Status FileTable::MarkOpenInChild(
     const region::Thread& self,
-    const std::function<absl::Status(uint32_t classes)>& check_room) {
+    const std::function<absl::Status(uint32_t classes)>& check_room,
+    const Drop& drop) {
   LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
                    LockRank::kFiles);
   std::lock_guard<std::mutex> lock(mutex_);
@@ -587,12 +610,9 @@ absl::Status FileTable::MarkOpenInChild(
     classes |= 1u << ClassOf(entry.page_bytes.load());
   }
   MPOOL_RETURN_IF_ERROR(check_room(classes));
-  // A file that is only read has no claim in a child.
   std::unordered_map<uint32_t, Local> claims;
   for (const auto& [index, local] : local_) {
-    if (local.writable == nullptr) continue;
-    MPOOL_RETURN_IF_ERROR(Claim(claims[index], *local.writable,
-                                PathOf(*At(index)), /*for_writing=*/true));
+    MPOOL_RETURN_IF_ERROR(OpenInChild(index, local, drop, claims[index]));
   }
   for (auto& [index, claim] : claims) {
     local_[index].claim = std::move(claim.claim);

@@ -144,12 +144,13 @@ class FileTable {
   absl::Status ForgetLost();
   // Whether this is the last handle on the file, in any process.
   bool IsOnlyOpener(const region::Thread& self, const OpenedFile& file) const;
-  // A forked child has its parent's handles open too; all of them or, if the
-  // parent closed one meanwhile, none. `check_room` is asked, under the files
-  // latch, whether page sizes fit, one bit a class.
+  // A forked child has its parent's handles open too, as if it opened the files
+  // now; all of them or, if one is void or cannot be opened, none. `check_room` is asked, under the files
+  // latch, whether page sizes fit, one bit a class; `drop` as in Open.
   absl::Status MarkOpenInChild(
       const region::Thread& self,
-      const std::function<absl::Status(uint32_t classes)>& check_room);
+      const std::function<absl::Status(uint32_t classes)>& check_room,
+      const Drop& drop);
   // Held around a fork, so that the child finds the table whole.
   std::mutex& mutex() { return mutex_; }
   // The process leaves: closes what it opened to write pages back.
@@ -212,6 +213,8 @@ class FileTable {
   };
   Local& LocalOf(uint32_t index, uint32_t generation);
   absl::Status ForgetLostLocked();
+  absl::Status OpenInChild(uint32_t index, const Local& local,
+                           const Drop& drop, Local& claimed);
   absl::Status Claim(Local& local, const os::File& file,
                      const std::string& path, bool for_writing) const;
   std::unordered_map<uint32_t, Local> local_;  // guarded by mutex_

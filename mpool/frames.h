@@ -250,6 +250,9 @@ class FrameTable {
 
   template <class F>
   void ForEachHeader(F&& visit) const;
+  // Also those of extents that are cut otherwise by now, or not at all.
+  template <class F>
+  void ForEachHeaderMade(F&& visit) const;
 
   // Queue surgery; REQUIRES the queue latch of the header's class.
   FrameQueue& QueueOf(const BufferHeader& header, Queue queue) const;
@@ -320,6 +323,22 @@ void FrameTable::ForEachHeader(F&& visit) const {
   ForEachExtent([&](uint32_t, CutWord now, BufferHeader* first) {
     for (uint64_t i = 0; i < now.frames; ++i) visit(first[i]);
   });
+}
+
+template <class F>
+void FrameTable::ForEachHeaderMade(F&& visit) const {
+  const uint32_t used = std::min(
+      pool_->extents_used.load(std::memory_order_acquire),
+      pool_->extent_count);
+  for (uint32_t i = 0; i < used; ++i) {
+    for (uint32_t block = 0; block < kHeaderBlocks; ++block) {
+      if (extents_[i].headers[block].load(std::memory_order_acquire) == 0) {
+        continue;
+      }
+      BufferHeader* first = HeadersOf(i, block);
+      for (uint64_t n = 0; n < HeadersIn(block); ++n) visit(first[n]);
+    }
+  }
 }
 
 }  // namespace mpool::internal

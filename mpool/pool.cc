@@ -156,7 +156,7 @@ absl::Status Pool::EnterChild() {
       // As at any join: children that die one after another would fill it.
       RepairReport report;
       region_.RepairPredecessor(&report);
-      region_.RepairAll(region_.process_thread(), &report);
+      region_.RepairAndWait(region_.process_thread());
     }
     MPOOL_RETURN_IF_ERROR(PrepareMemory(region_.process_thread()));
     // The parent may have closed them, and the cache be smaller since.
@@ -168,8 +168,13 @@ absl::Status Pool::EnterChild() {
     // Last: a child that is refused leaves no file open.
     {
       std::lock_guard<std::mutex> lock(region_.process_mutex());
-      MPOOL_RETURN_IF_ERROR(
-          files_.MarkOpenInChild(region_.process_thread(), check_room));
+      ThreadContext self;
+      self.thread = region_.process_thread();
+      MPOOL_RETURN_IF_ERROR(files_.MarkOpenInChild(
+          self.thread, check_room, [&](uint32_t index) {
+            FindBuckets();
+            return DropFile(self, index);
+          }));
     }
     std::lock_guard<std::mutex> lock(LivePools().mutex);
     std::erase_if(LivePools().pools,
@@ -233,9 +238,13 @@ absl::Status Pool::EnsureBuckets(const region::Thread& self,
   const uint32_t need =
       HashTable::BucketsFor(region_.fixed().max_cache_bytes / page_bytes);
   const uint64_t old = pool.buckets.load(std::memory_order_relaxed);
-  if (pool.files_used.load() != 0 || pool.bucket_count.load() >= need) {
-    return absl::OkStatus();
-  }
+  if (pool.files_used.load() != 0) return absl::OkStatus();
+  // One who died while it replaced the table left the count of that before.
+  const auto there =
+      static_cast<uint32_t>(region_.heap().SizeOf(old) / sizeof(Bucket));
+  // quiet: a table that is used in part is whole, and this one is empty.
+  if (there != pool.bucket_count.load()) pool.bucket_count.store(there);
+  if (there >= need) return absl::OkStatus();
   MPOOL_RETURN_IF_ERROR(
       region_.heap()
           .AllocateLinked(self, need * sizeof(Bucket), kLineBytes,
@@ -307,7 +316,11 @@ absl::Status Pool::CloseFile(const OpenedFile& file) {
     MPOOL_RETURN_IF_ERROR(WriteOut(
         *self, file.index, os::Deadline(absl::InfiniteDuration())));
   }
-  files_.Close(self->thread, file);
+  // Another may have been the only opener since, or two have closed it at once
+  // and each thought of the other. What fails is told as an event.
+  if (files_.Close(self->thread, file)) {
+    WriteOut(*self, file.index, os::Deadline(absl::Seconds(1))).IgnoreError();
+  }
   return absl::OkStatus();
 }
 

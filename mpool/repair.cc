@@ -38,6 +38,12 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
     MPOOL_STEP("mpool.repair.buckets");
     const uint32_t pid =
         region_.header()->processes[dead_process - 1].pid.load();
+    // A frame may have gone out of use since its writer died, for it is clean
+    // before io_owner is off.
+    frames_.ForEachHeaderMade([&](BufferHeader& header) {
+      const uint32_t writer = header.io_owner.load(std::memory_order_acquire);
+      if (writer != 0 && is_dead(writer)) RepairWriting(header, writer, report);
+    });
     frames_.ForEachHeader([&](BufferHeader& header) {
       RepairFrame(self, header, is_dead, pid, report);
     });
@@ -56,8 +62,6 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
 void Pool::RepairFrame(const region::Thread& self, BufferHeader& header,
                        const std::function<bool(uint32_t)>& is_dead,
                        uint32_t pid, RepairReport* report) {
-  const uint32_t writer = header.io_owner.load(std::memory_order_acquire);
-  if (writer != 0 && is_dead(writer)) RepairWriting(header, writer, report);
   const State seen = header.Load();
   if (!seen.is_owned() || !is_dead(seen.owner())) return;
   ++report->frames;

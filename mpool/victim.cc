@@ -49,9 +49,10 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
       ++given;
       continue;
     }
-    MPOOL_ASSIGN_OR_RETURN(BufferHeader * victim,
-                           TakeVictim(self, page_class));
-    if (victim != nullptr) return victim;
+    const absl::StatusOr<BufferHeader*> victim = TakeVictim(self, page_class);
+    if (victim.ok() && *victim != nullptr) return victim;
+    // Pages that cannot be written are told, once no other size can help.
+    if (!victim.ok() && repaired) return victim;
     MPOOL_RETURN_IF_ERROR(cut.status());
     all_held = true;
     if (repaired && patience.passed()) return AllHeld(page_class);

@@ -260,14 +260,19 @@ absl::Status Region::ClaimProcessSlot(bool may_succeed) {
       " process slots are taken; close a process that uses it"));
 }
 
+bool Region::HasEntered() const {
+  const std::atomic_ref<uint32_t> marker(*marker_.word());
+  while (marker.load() == kEntering) os::Sleep(absl::Milliseconds(1));
+  return marker.load() != 0;
+}
+
 absl::Status Region::EnterChild(
     const std::function<absl::Status(uint32_t)>& ready) {
   std::atomic_ref<uint32_t> marker(*marker_.word());
   uint32_t expected = 0;
   // quiet: of this process alone.
   if (!marker.compare_exchange_strong(expected, kEntering)) {
-    while (marker.load() == kEntering) os::Sleep(absl::Milliseconds(1));
-    if (marker.load() != 0) return absl::OkStatus();
+    if (HasEntered()) return absl::OkStatus();
     return absl::UnavailableError("another thread could not enter; try again");
   }
   const absl::StatusOr<uint32_t> generation = JoinAsChild(ready);
@@ -294,10 +299,15 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   // begins anew, and nothing is left behind that a leak checker would find.
   new (process_mutex_.get()) std::mutex;
   life_.Forget();
+  // What the parent's had to repair is not this one's.
+  inherited_.reset();
   if (options_.named) {
     MPOOL_ASSIGN_OR_RETURN(os::File again,
                            os::ReopenDirectory(home_, home_identity_));
-    if (again.is_open()) home_ = std::move(again);
+    if (again.is_open()) {
+      home_.Forget();
+      home_ = std::move(again);
+    }
   }
   // Of a register that is there: a child makes none in a home that was removed.
   auto lock_gate = [&]() -> absl::StatusOr<os::ByteLock> {

@@ -182,6 +182,8 @@ class Region : public LifeWatch {
                               .load(std::memory_order_acquire);
     return word == kEntering ? 0 : word;
   }
+  // Whether the process is in; waits for a thread that is coming in.
+  bool HasEntered() const;
   // Where it stands, for who compares it with one that he was given: 0 and the
   // two values below are no generation's.
   uint32_t* generation_word() const { return marker_.word(); }

@@ -85,9 +85,9 @@ struct EnvOptions {
   // file with an lsn_offset are written, with the highest LSN among them, from
   // any call that may write. It holds no latch, but maybe pages: it must not
   // wait for what another thread holds while that one waits for a page, and
-  // calls into the environment from it are FailedPrecondition. It must not
-  // throw. If it fails the pages stay dirty. A process without it does not
-  // write such pages.
+  // calls into the environment from it are FailedPrecondition. It must not open
+  // or close another environment, nor fork, nor throw. If it fails the pages
+  // stay dirty. A process without it does not write such pages.
   std::function<absl::Status(Lsn)> log_flush = {};
   // Called from the thread that found the event, with no latch held. It must
   // not call into the environment, nor throw.
