@@ -76,6 +76,26 @@ class BalanceTest : public ::testing::TestWithParam<Policy> {
     return rounds;
   }
 
+  // One who died left so many pages of a file that is gone; others fill the
+  // cache, and large pages find room.
+  void ExpectRoomBesideUnwritable(uint32_t page_size, PageNo pages) {
+    const std::string path = home_.Below("gone.db");
+    const std::string away = home_.Below("away.db");
+    EXPECT_EQ(test::InChild([&]() -> std::string {
+                auto gone = OpenFile("gone.db", page_size);
+                Fill(*gone, pages);
+                ::raise(SIGKILL);
+                return "";
+              }),
+              test::kKilled);
+    EXPECT_THAT(env_->FailCheck(), IsOk());
+    ASSERT_EQ(::rename(path.c_str(), away.c_str()), 0);
+    Fill(*small_, 2 * kSmallPages);
+    Fill(*large_, 4);
+    EXPECT_EQ(GetText(*large_, 0), "page 0");
+    ASSERT_EQ(::rename(away.c_str(), path.c_str()), 0);
+  }
+
   const test::TempHome home_;
   std::unique_ptr<DbEnv> env_;
   std::unique_ptr<MPoolFile> small_;
@@ -205,39 +225,12 @@ TEST_P(BalanceTest, AnExtentThatMustStayLeavesItToTheNext) {
 // A size whose files are closed is asked first, but has a page that cannot be
 // written.
 TEST_P(BalanceTest, ASizeThatHasNothingToGiveLeavesItToTheNext) {
-  const std::string path = home_.Below("gone.db");
-  EXPECT_EQ(test::InChild([&]() -> std::string {
-              auto gone = OpenFile("gone.db", 1024);
-              EXPECT_THAT(PutText(*gone, 0, "unwritten"), IsOk());
-              ::raise(SIGKILL);
-              return "";
-            }),
-            test::kKilled);
-  EXPECT_THAT(env_->FailCheck(), IsOk());
-  ASSERT_EQ(::rename(path.c_str(), home_.Below("away.db").c_str()), 0);
-  Fill(*small_, 2 * kSmallPages);
-  Fill(*large_, 2);
-  EXPECT_EQ(GetText(*large_, 0), "page 0");
-  ASSERT_EQ(::rename(home_.Below("away.db").c_str(), path.c_str()), 0);
+  ExpectRoomBesideUnwritable(1024, 1);
 }
 
 // All frames of a size have pages that cannot be written.
 TEST_P(BalanceTest, ASizeFullOfUnwritablePagesTakesFromAnother) {
-  const std::string path = home_.Below("gone.db");
-  EXPECT_EQ(test::InChild([&]() -> std::string {
-              auto gone = OpenFile("gone.db", kLargePage);
-              EXPECT_THAT(PutText(*gone, 0, "unwritten"), IsOk());
-              EXPECT_THAT(PutText(*gone, 1, "unwritten"), IsOk());
-              ::raise(SIGKILL);
-              return "";
-            }),
-            test::kKilled);
-  EXPECT_THAT(env_->FailCheck(), IsOk());
-  ASSERT_EQ(::rename(path.c_str(), home_.Below("away.db").c_str()), 0);
-  Fill(*small_, 2 * kSmallPages);
-  Fill(*large_, 4);
-  EXPECT_EQ(GetText(*large_, 0), "page 0");
-  ASSERT_EQ(::rename(home_.Below("away.db").c_str(), path.c_str()), 0);
+  ExpectRoomBesideUnwritable(kLargePage, 2);
 }
 
 #ifdef MPOOL_STEPS

@@ -145,8 +145,8 @@ class FileTable {
   // Whether this is the last handle on the file, in any process.
   bool IsOnlyOpener(const region::Thread& self, const OpenedFile& file) const;
   // A forked child has its parent's handles open too, as if it opened the files
-  // now; all of them or, if one is void or cannot be opened, none. `check_room` is asked, under the files
-  // latch, whether page sizes fit, one bit a class; `drop` as in Open.
+  // now; all of them or, if one is void or cannot be opened, none. `check_room`
+  // is asked, under the files latch, whether page sizes fit, one bit a class.
   absl::Status MarkOpenInChild(
       const region::Thread& self,
       const std::function<absl::Status(uint32_t classes)>& check_room,
