@@ -2,7 +2,6 @@
 
 #include "mpool/files.h"
 
-#include <cerrno>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
