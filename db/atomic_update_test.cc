@@ -279,6 +279,10 @@ class ImageStepTest : public ::testing::TestWithParam<
     for (PageNo page = 0; page < 4; ++page) {
       texts.push_back(GetText(*survivor.file, page));
     }
+    EXPECT_THAT(survivor.file->Sync(), IsOk());
+    for (PageNo page = 0; page < 4; ++page) {
+      EXPECT_EQ(test::DiskText(home_.Below("pages.db"), page), texts[page]);
+    }
     for (PageNo page = 0; page < 4; ++page) {
       EXPECT_THAT(PutText(*survivor.file, page, "goes on"), IsOk());
     }

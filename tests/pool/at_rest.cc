@@ -18,11 +18,20 @@ using region::ThreadWord;
 
 std::string Frames(internal::Pool& pool, Leaks* leaks) {
   std::string wrong;
+  const internal::PoolHeader& tables = pool.frames().pool();
+  internal::HashTable hash(pool.region());
+  hash.Attach(tables.buckets.load(), tables.bucket_count.load());
+  auto is_named = [&](const BufferHeader& header) {
+    const uint64_t key = header.key.load();
+    return hash.Find(internal::HashTable::Hash(key), key) ==
+           pool.frames().IndexOf(header);
+  };
   pool.frames().ForEachHeader([&](BufferHeader& header) {
     const State s = header.Load();
     const bool phase_ok = s.phase() == internal::Phase::kFree ||
-                          s.phase() == internal::Phase::kValid ||
-                          s.phase() == internal::Phase::kPoisoned;
+                          ((s.phase() == internal::Phase::kValid ||
+                            s.phase() == internal::Phase::kPoisoned) &&
+                           is_named(header));
     if (phase_ok && !s.is_owned() && !s.has(State::kWriting) &&
         header.io_owner.load() == 0) {
       return;
@@ -84,6 +93,27 @@ std::string Ledgers(region::Region& region) {
         region.header()->processes[i].word.load());
     if (word.state != region::SlotState::kRepairing) continue;
     absl::StrAppend(&wrong, "process slot ", i + 1, " is being repaired\n");
+  }
+  return wrong;
+}
+
+// Entries that nobody fills any more, or that the dead have open.
+std::string Files(internal::Pool& pool) {
+  std::string wrong;
+  for (uint32_t i = 0; i < pool.frames().pool().files_used.load(); ++i) {
+    const internal::FileEntry& entry = *pool.files().At(i);
+    const auto word = internal::FileWord::Unpack(entry.word.load());
+    if (word.state == internal::FileState::kClaimed) {
+      absl::StrAppend(&wrong, "file entry ", i, " is claimed\n");
+    }
+    for (uint32_t bit = 0; bit < kMaxProcesses; ++bit) {
+      const auto process = region::ProcessWord::Unpack(
+          pool.region().header()->processes[bit].word.load());
+      const bool is_open = (entry.open_bits[bit / 64].load() >> bit % 64) & 1;
+      if (!is_open || process.state == region::SlotState::kLive) continue;
+      absl::StrAppend(&wrong, "file entry ", i, " is open in process slot ",
+                      bit + 1, ", which is not live\n");
+    }
   }
   return wrong;
 }
@@ -161,7 +191,7 @@ std::string AtRest(internal::Pool& pool, Leaks* leaks) {
   Leaks unasked;
   if (leaks == nullptr) leaks = &unasked;
   const std::string slots =
-      absl::StrCat(Latches(pool), Ledgers(pool.region()));
+      absl::StrCat(Latches(pool), Ledgers(pool.region()), Files(pool));
   leaks->slots += static_cast<uint64_t>(
       std::count(slots.begin(), slots.end(), '\n'));
   return absl::StrCat(Frames(pool, leaks), slots, Heap(pool, leaks));

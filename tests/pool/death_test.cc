@@ -302,7 +302,9 @@ class HeldPageTest : public DeathTest {
     });
     Worker survivor(scene, Seed(), 1);
     survivor.Open();
-    survivor.Scan(kC);  // before A takes what is left of the cache
+    // Before A takes what is left of the cache.
+    survivor.Scan(kB);
+    survivor.Scan(kC);
     ReadPage held =
         Must(survivor.file(kA).Get(kPage, {.latch = latch}), "hold");
     board.Set(0);
@@ -312,11 +314,13 @@ class HeldPageTest : public DeathTest {
     const std::vector<std::byte> before(held.data().begin(),
                                         held.data().end());
     Must(survivor.env().FailCheck(), "repair");
+    const uint64_t evicted = survivor.env().Stats().evictions;
     for (int round = 0; round < 3; ++round) {
       for (PageNo page = 0; page < kPageCount[kA]; ++page) {
         if (page != kPage) survivor.ReadOne(kA, page);
       }
     }
+    EXPECT_GT(survivor.env().Stats().evictions - evicted, kPageCount[kA]);
     EXPECT_TRUE(std::equal(before.begin(), before.end(), held.data().begin()))
         << "the frame was given to another page";
     survivor.ReadOne(kA, kPage);  // perhaps in another frame
