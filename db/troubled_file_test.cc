@@ -129,6 +129,25 @@ TEST_F(TroubledFileTest, APageThatEndsInTheMiddleIsDataLoss) {
   EXPECT_EQ(GetText(*both_.file, 0), "kept");
 }
 
+TEST_F(TroubledFileTest, APageThatWasOnDiskAndIsGoneIsDataLoss) {
+  ASSERT_THAT(PutText(*both_.file, 2, "cut"), IsOk());
+  ASSERT_THAT(both_.file->Sync(), IsOk());
+  auto other = OpenOther("other.db");
+  FillCache(*other);
+  fs::resize_file(home_.Below("pages.db"), 4096);
+  for (const PageNo page : {1, 2}) {
+    EXPECT_THAT(both_.file->Get(page),
+                Fails(StatusCode::kDataLoss, absl::StrCat("page ", page),
+                      home_.Below("pages.db"), "0 bytes into it", "restore"));
+  }
+  EXPECT_EQ(GetText(*both_.file, 0), "kept");
+  // One that nobody has written yet is only not there.
+  GetOptions create;
+  create.create = true;
+  EXPECT_THAT(both_.file->GetForUpdate(4, create), IsOk());
+  EXPECT_EQ(GetText(*both_.file, 3), "");
+}
+
 TEST_F(TroubledFileTest, APageBeyondTheLargestFileIsOutOfRangeAndMakesNone) {
   // As ext4 does with blocks of 4 KiB.
   os::Sys().lseek = [](int, off_t offset, int) -> off_t {

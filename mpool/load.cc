@@ -141,11 +141,14 @@ absl::Status Pool::Fill(ThreadContext& self, const Request& request,
   const std::span<std::byte> bytes = frames_.bytes(header);
   size_t got = 0;
   if (exists) {
+    const uint64_t offset = request.page * request.file->page_bytes;
+    // Before the read, for the file may grow.
+    const uint64_t seen_size =
+        request.file->entry->seen_size.load(std::memory_order_acquire);
     MPOOL_STEP("mpool.load.read");
-    MPOOL_ASSIGN_OR_RETURN(
-        got, request.file->file->ReadAt(
-                 request.page * request.file->page_bytes, bytes));
-    if (got != 0 && got != bytes.size()) {
+    MPOOL_ASSIGN_OR_RETURN(got,
+                           request.file->file->ReadAt(offset, bytes));
+    if (got != bytes.size() && (got != 0 || offset < seen_size)) {
       return absl::DataLossError(absl::StrCat(
           "get page ", request.page, " of ", request.file->path,
           ": the file ends ", got, " bytes into it; it was cut by others: "
