@@ -233,6 +233,41 @@ TEST_P(BalanceTest, ASizeFullOfUnwritablePagesTakesFromAnother) {
   ExpectRoomBesideUnwritable(kLargePage, 2);
 }
 
+// Each extent has a page that cannot be written, so none can be had: the others
+// in it need not go.
+TEST_P(BalanceTest, WhereAPageStaysTheOthersAreNotEvicted) {
+  constexpr PageNo kPages = 384;
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              auto huge = OpenFile("huge.db", kLargePage);
+              auto gone = OpenFile("gone.db", kSmallPage);
+              Fill(*huge, 16);
+              for (PageNo page = 0; page < kPages; ++page) {
+                EXPECT_THAT(PutText(*gone, page, "gone"), IsOk());
+                EXPECT_THAT(
+                    PutText(*small_, page, absl::StrCat("page ", page)),
+                    IsOk());
+              }
+              ::raise(SIGKILL);
+              return "";
+            }),
+            test::kKilled);
+  EXPECT_THAT(env_->FailCheck(), IsOk());
+  EXPECT_THAT(small_->Sync(), IsOk());
+  EXPECT_EQ(Round(*small_, kPages), 0u);
+  for (const char* name : {"gone.db", "huge.db"}) {
+    const std::string path = home_.Below(name);
+    ASSERT_EQ(::rename(path.c_str(), (path + ".away").c_str()), 0);
+  }
+  EXPECT_THAT(PutText(*large_, 0, "x"),
+              Fails(StatusCode::kResourceExhausted, "could not be written"));
+  EXPECT_EQ(Round(*small_, kPages), 0u);
+  for (const char* name : {"gone.db", "huge.db"}) {
+    const std::string path = home_.Below(name);
+    ASSERT_EQ(::rename((path + ".away").c_str(), path.c_str()), 0);
+  }
+  EXPECT_THAT(PutText(*large_, 0, "x"), IsOk());
+}
+
 #ifdef MPOOL_STEPS
 // The last extent is the coldest, and too short for a page of the other size.
 TEST(ShortExtentBalanceTest, AnExtentThatIsOfNoUseIsNotGivenUp) {

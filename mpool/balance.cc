@@ -21,6 +21,7 @@
 // of any loader.
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "mpool/frame_set.h"
@@ -47,10 +48,12 @@ bool Pool::Balance(ThreadContext& self, uint32_t page_class, bool none) {
   const std::vector<uint32_t> donors = FindDonors(page_class, open, at_once);
   // One thread does it, once a turn.
   if (!at_once && !turned.compare_exchange_strong(seen, 0)) return false;
+  std::set<uint64_t> unwritable;
   const bool moved = std::ranges::any_of(donors, [&](uint32_t donor) {
     const bool is_open = (open >> donor & 1) != 0;
     return GiveUpExtent(self, donor, page_class,
-                        is_open ? frames_.Enough(donor) : 0, none);
+                        is_open ? frames_.Enough(donor) : 0, none,
+                        &unwritable);
   });
   if (at_once && !moved) return false;
   for (uint32_t c = 0; c < kPageClasses; ++c) {
@@ -84,9 +87,10 @@ std::vector<uint32_t> Pool::FindDonors(uint32_t page_class, uint32_t open,
 
 // Retires an extent of the donor that the receiver has a use for, so that the
 // donor keeps `leaves` frames: the coldest of some, or, if `any`, whichever can
-// be had.
+// be had. Files that turn out to be unwritable are not tried again.
 bool Pool::GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
-                        uint64_t leaves, bool any) {
+                        uint64_t leaves, bool any,
+                        std::set<uint64_t>* unwritable) {
   const FrameSet held = HeldFrames();
   const uint64_t cache = frames_.cache_bytes();
   const uint32_t extents = frames_.RingExtents(donor);
@@ -99,13 +103,15 @@ bool Pool::GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
     if (extent < frames_.pool().extent_count &&
         frames_.FramesOf(extent, receiver, cache) != 0 &&
         frames_.Has(leaves, donor, extent)) {
-      const std::optional<uint64_t> warmth = WarmthOf(extent, donor, held);
+      const std::optional<uint64_t> warmth =
+          WarmthOf(extent, donor, held, *unwritable);
       if (warmth.has_value()) cold.emplace_back(*warmth, extent);
     }
     if (cold.size() < kLookAt && i + 1 < extents) continue;
     std::ranges::sort(cold);
     for (const auto& [warmth, coldest] : cold) {
-      if (TryGiveUp(self, coldest, donor, leaves)) return true;
+      if (!WarmthOf(coldest, donor, held, *unwritable).has_value()) continue;
+      if (TryGiveUp(self, coldest, donor, leaves, unwritable)) return true;
     }
     if (!any) return false;
     cold.clear();
@@ -114,19 +120,31 @@ bool Pool::GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
 }
 
 bool Pool::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
-                     uint64_t leaves) {
+                     uint64_t leaves, std::set<uint64_t>* unwritable) {
   absl::Status failure;
   const CutWord whole{donor, frames_.FramesOf(extent, donor,
                                               frames_.cache_bytes())};
   if (!frames_.BeginDrain(self.thread, extent, whole, 0, leaves)) return false;
+  // Before anything is evicted: where a dirty page stays, all of them may.
+  const bool writable = WriteExtent(self, extent, whole, 0).ok();
+  if (!writable) AddFilesOfDirty(extent, whole, unwritable);
   // A larger cache may have extended it meanwhile.
-  if (!Drain(self, extent, whole, 0, &failure) ||
+  if (!writable || !Drain(self, extent, whole, 0, &failure) ||
       !frames_.Retire(self.thread, extent, whole, 0)) {
     Undrain(self, extent);
     return false;
   }
   MPOOL_STEP("mpool.balance.given");
   return true;
+}
+
+void Pool::AddFilesOfDirty(uint32_t extent, const CutWord& now,
+                           std::set<uint64_t>* files) const {
+  const BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
+  for (uint64_t i = 0; i < now.frames; ++i) {
+    if (!first[i].Load().has(State::kDirty)) continue;
+    files->insert(PageKey::FilePart(first[i].key.load()));
+  }
 }
 
 FrameSet Pool::HeldFrames() const {
@@ -142,8 +160,9 @@ FrameSet Pool::HeldFrames() const {
 
 // How many of its pages are dirty or were used since the hand came by; nothing
 // if a page of it cannot go, or if it is not the donor's as a whole.
-std::optional<uint64_t> Pool::WarmthOf(uint32_t extent, uint32_t donor,
-                                       const FrameSet& held) const {
+std::optional<uint64_t> Pool::WarmthOf(
+    uint32_t extent, uint32_t donor, const FrameSet& held,
+    const std::set<uint64_t>& unwritable) const {
   const CutWord now = frames_.cut(extent);
   if (now.page_class != donor ||
       now.frames != frames_.FramesOf(extent, donor, frames_.cache_bytes())) {
@@ -156,7 +175,12 @@ std::optional<uint64_t> Pool::WarmthOf(uint32_t extent, uint32_t donor,
     const bool stays = s.is_owned() || s.phase() == Phase::kPoisoned ||
                        held.Has(frames_.IndexOf(first[i]));
     if (stays) return {};
-    if (s.has(State::kDirty)) ++warm;
+    if (s.has(State::kDirty)) {
+      if (unwritable.contains(PageKey::FilePart(first[i].key.load()))) {
+        return {};
+      }
+      ++warm;
+    }
     if (first[i].reference.load(std::memory_order_relaxed) != 0) ++warm;
   }
   return warm;

@@ -21,6 +21,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -82,7 +83,8 @@ class Pool final : public region::Tenant {
   absl::Status ForgetLost() override { return files_.ForgetLost(); }
 
   absl::StatusOr<OpenedFile> OpenFile(FileTable::Request request);
-  // Writes back what is dirty if nobody else has it open.
+  // Writes back what is dirty if nobody else has it open. On an error it is
+  // open as before.
   absl::Status CloseFile(const OpenedFile& file);
 
   // Get and PutShared are in hit.h.
@@ -243,12 +245,15 @@ class Pool final : public region::Tenant {
   std::vector<uint32_t> FindDonors(uint32_t page_class, uint32_t open,
                                    bool at_once) const;
   bool GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
-                    uint64_t leaves, bool any);
+                    uint64_t leaves, bool any, std::set<uint64_t>* unwritable);
   bool TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
-                 uint64_t leaves);
+                 uint64_t leaves, std::set<uint64_t>* unwritable);
+  void AddFilesOfDirty(uint32_t extent, const CutWord& now,
+                       std::set<uint64_t>* files) const;
   FrameSet HeldFrames() const;
   std::optional<uint64_t> WarmthOf(uint32_t extent, uint32_t donor,
-                                   const FrameSet& held) const;
+                                   const FrameSet& held,
+                                   const std::set<uint64_t>& unwritable) const;
 
   // resize.cc
   uint32_t OpenClasses() const;
@@ -262,6 +267,8 @@ class Pool final : public region::Tenant {
   absl::Status Shrink(const ThreadContext& self, uint64_t bytes);
   absl::Status TryShrink(const ThreadContext& self, uint64_t bytes);
   absl::Status Grow(ThreadContext& self, uint64_t bytes);
+  absl::Status WriteExtent(ThreadContext& self, uint32_t extent,
+                           const CutWord& now, uint64_t keep);
   bool Drain(ThreadContext& self, uint32_t extent, const CutWord& now,
              uint64_t keep, absl::Status* failure);
   void Undrain(const ThreadContext& self, uint32_t extent);

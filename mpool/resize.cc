@@ -171,6 +171,17 @@ absl::Status Pool::Grow(ThreadContext& self, uint64_t bytes) {
   return absl::OkStatus();
 }
 
+absl::Status Pool::WriteExtent(ThreadContext& self, uint32_t extent,
+                               const CutWord& now, uint64_t keep) {
+  BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
+  std::vector<BufferHeader*> dirty;
+  for (uint64_t i = keep; i < now.frames; ++i) {
+    if (first[i].Load().has(State::kDirty)) dirty.push_back(&first[i]);
+  }
+  if (dirty.empty()) return absl::OkStatus();
+  return write_back_.Write(self, std::move(dirty), nullptr);
+}
+
 // One pass over the frames of an extent from `keep` on: those that nobody
 // holds become LOADING in the caller's name. Whether all of them are: then the
 // extent stays cut as it is, for who cuts it otherwise needs them too.
@@ -179,14 +190,8 @@ bool Pool::Drain(ThreadContext& self, uint32_t extent, const CutWord& now,
   if (now.frames <= keep) return false;
   // This process may have no file open.
   FindBuckets();
+  failure->Update(WriteExtent(self, extent, now, keep));
   BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
-  std::vector<BufferHeader*> dirty;
-  for (uint64_t i = keep; i < now.frames; ++i) {
-    if (first[i].Load().has(State::kDirty)) dirty.push_back(&first[i]);
-  }
-  if (!dirty.empty()) {
-    failure->Update(write_back_.Write(self, std::move(dirty), nullptr));
-  }
   bool all = true;
   for (uint64_t i = keep; i < now.frames; ++i) {
     if (IsTakenBy(self, first[i]) ||

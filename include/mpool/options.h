@@ -89,8 +89,9 @@ struct EnvOptions {
   // or close another environment, nor fork, nor throw. If it fails the pages
   // stay dirty. A process without it does not write such pages.
   std::function<absl::Status(Lsn)> log_flush = {};
-  // Called from the thread that found the event, with no latch held. It must
-  // not call into the environment, nor throw.
+  // Called with no latch held, before a call that opens, closes, syncs, resizes
+  // or checks returns; of the first 1,000 events since the last such call. It
+  // must not call into the environment, nor throw.
   std::function<void(const Event&)> on_event = {};
 };
 
