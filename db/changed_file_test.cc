@@ -173,6 +173,16 @@ TEST_P(ChangedFileTest, IsReadAgainIfAllWasWritten) {
   }
 }
 
+TEST_P(ChangedFileTest, IsReadAgainIfOnlyTheDeadHadItOpen) {
+  auto env = *DbEnv::Open(home_.path(), options());
+  ASSERT_NO_FATAL_FAILURE(LeaveClean(/*by_death=*/true));
+  MakeChange();
+  auto file = env->OpenFile("pages.db");
+  ASSERT_THAT(file, IsOk());
+  EXPECT_EQ(GetText(**file, 0), "new");
+  EXPECT_EQ(GetText(**file, 1), "old");
+}
+
 // What no rename, link or chmod does.
 class RewrittenFileTest : public ChangedFileTest {};
 INSTANTIATE_TEST_SUITE_P(

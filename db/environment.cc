@@ -54,6 +54,9 @@ Registry& Homes() {
   return homes;
 }
 
+// Events that are kept until a call delivers them.
+constexpr size_t kMostEvents = 1000;
+
 // At most a few, and how many more there are.
 std::string Some(const std::vector<std::string>& all) {
   constexpr size_t kShown = 10;
@@ -282,13 +285,18 @@ absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
                    Some(guards), "); put them first"));
 }
 
-absl::Status Environment::CloseFile(OpenedFile* file) {
-  // A forked child that never came in has nothing open but its copy.
-  if (!region_->HasEntered()) {
-    pool_->files().Forget(*file);
+// A forked child that never came in has nothing open but its copy.
+bool Environment::ForgetFile(OpenedFile* file) {
+  while (!region_->HasEntered()) {
+    if (!pool_->files().Forget(*file)) continue;
     delete file;
-    return absl::OkStatus();
+    return true;
   }
+  return false;
+}
+
+absl::Status Environment::CloseFile(OpenedFile* file) {
+  if (ForgetFile(file)) return absl::OkStatus();
   absl::Status status = CheckNoGuardsOn(*file);
   if (status.ok()) status = pool_->CloseFile(*file);
   DeliverEvents();
@@ -299,14 +307,11 @@ absl::Status Environment::CloseFile(OpenedFile* file) {
 // Writes nothing.
 void Environment::ForceClose(const OpenedFile& file) {
   std::lock_guard<std::mutex> lock(region_->process_mutex());
-  pool_->files().Close(region_->process_thread(), file);
+  pool_->files().Close(region_->process_thread(), file, FileTable::kAnyway);
 }
 
 void Environment::AbandonFile(OpenedFile* file) {
-  if (!region_->HasEntered()) {
-    CloseFile(file).IgnoreError();
-    return;
-  }
+  if (ForgetFile(file)) return;
   const absl::Status held = CheckNoGuardsOn(*file);
   if (!held.ok()) {
     Report(Event::Kind::kGuardsAtClose, held.ToString());
@@ -390,6 +395,7 @@ void Environment::Abandon(std::shared_ptr<Environment> env) {
 void Environment::Report(Event::Kind kind, std::string message) {
   if (options_.on_event == nullptr) return;
   std::lock_guard<std::mutex> lock(events_mutex_);
+  if (events_.size() == kMostEvents) return;
   events_.push_back({kind, std::move(message)});
   MPOOL_STEP("db.event.kept");
 }

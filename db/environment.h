@@ -70,6 +70,7 @@ class Environment {
   absl::StatusOr<os::File> OpenPageFile(std::string_view path,
                                         const std::string& full,
                                         const FileOptions& options) const;
+  bool ForgetFile(OpenedFile* file);
   void ForceClose(const OpenedFile& file);
   std::vector<std::string> Guards(std::optional<uint32_t> file) const;
   absl::Status CheckNoGuardsOn(const OpenedFile& file) const;

@@ -2,9 +2,11 @@
 //
 // file_test.cc - opening page files, and gets that cannot be granted.
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
@@ -13,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
 #include "os/step.h"
+#include "os/syscalls.h"
 #include "os/test_support.h"
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
@@ -250,7 +253,116 @@ TEST_F(FileTest, ATimedOutWriterLeavesReadersAlone) {
   EXPECT_THAT(PutText(*both_.file, 0, "y"), IsOk());
 }
 
+TEST_F(FileTest, TheLastWhoLivesWritesItBack) {
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              EXPECT_THAT(PutText(*both_.file, 1, "dead"), IsOk());
+              ::raise(SIGKILL);
+              return "";
+            }),
+            test::kKilled);
+  ASSERT_THAT(PutText(*both_.file, 0, "put"), IsOk());
+  EXPECT_THAT(both_.file->Close(), IsOk());
+  EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 0), "put");
+  EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 1), "dead");
+  EXPECT_THAT(OpenAnother("pages.db", 8192), IsOk());
+}
+
+// An open meets the write-back of the one before.
+TEST_F(FileTest, ThoseWhoOpenItWriteItAndCloseItAllTheTimeLoseNothing) {
+  EXPECT_THAT(both_.file->Close(), IsOk());
+  constexpr int kRounds = 200;
+  std::vector<std::unique_ptr<Child>> children;
+  for (PageNo page = 0; page < 3; ++page) {
+    children.push_back(std::make_unique<Child>([&](Channel&) -> std::string {
+      for (int round = 0; round < kRounds; ++round) {
+        auto file = both_.env->OpenFile("pages.db");
+        if (!file.ok()) return file.status().ToString();
+        const std::string text = absl::StrCat("round ", round);
+        for (PageNo i = 0; i < 3; ++i) {
+          EXPECT_THAT(PutText(**file, page + 3 * i, text), IsOk());
+        }
+        const absl::Status closed = (*file)->Close();
+        if (!closed.ok()) return closed.ToString();
+      }
+      return "done";
+    }));
+  }
+  for (auto& child : children) EXPECT_EQ(child->End(), "done");
+  for (PageNo page = 0; page < 9; ++page) {
+    EXPECT_EQ(test::DiskText(home_.Below("pages.db"), page),
+              absl::StrCat("round ", kRounds - 1));
+  }
+}
+
 #ifdef MPOOL_STEPS
+// All of them are beyond the end of the file as the open sees it first.
+TEST_F(FileTest, AnOpenKnowsThePagesThatAreWrittenMeanwhile) {
+  EXPECT_THAT(both_.file->Close(), IsOk());
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              auto file = *both_.env->OpenFile("pages.db");
+              for (PageNo page = 0; page < 8; ++page) {
+                EXPECT_THAT(PutText(*file, page, "put"), IsOk());
+              }
+              ::raise(SIGKILL);
+              return "";
+            }),
+            test::kKilled);
+  EXPECT_THAT(both_.env->FailCheck(), IsOk());
+  static std::atomic<bool> writes, waits;
+  writes = waits = false;
+  os::Sys().nanosleep = [](const timespec* time, timespec* rest) {
+    waits = true;
+    return os::RealSyscalls().nanosleep(time, rest);
+  };
+  os::CallAtStep("mpool.write.announced", [] {
+    writes = true;
+    for (int i = 0; i < 5000 && !waits; ++i) ::usleep(1000);
+  });
+  std::thread writer([&] { EXPECT_THAT(both_.env->Sync(), IsOk()); });
+  while (!writes) ::usleep(1000);
+  waits = false;
+  ASSERT_EQ(::chmod(home_.Below("pages.db").c_str(), 0640), 0);
+  const auto file = both_.env->OpenFile("pages.db");
+  writer.join();
+  os::ClearSteps();
+  os::Sys() = os::RealSyscalls();
+  ASSERT_THAT(file, IsOk());
+  EXPECT_EQ((*file)->page_count(), 8u);
+  EXPECT_EQ(GetText(**file, 7), "put");
+  EXPECT_EQ((*file)->New()->number(), 8u);
+}
+
+// Each sees the other's handle and leaves the pages to it.
+TEST_F(FileTest, TwoWhoCloseItAtOnceLeaveNothingUnwritten) {
+  ASSERT_THAT(PutText(*both_.file, 0, "parent"), IsOk());
+  Child other([&](Channel& parent) -> std::string {
+    EXPECT_THAT(PutText(*both_.file, 1, "child"), IsOk());
+    os::CallAtStep("mpool.file.close", [&] {
+      parent.Say("closes");
+      parent.Hear();
+    });
+    return both_.file->Close().ToString();
+  });
+  ASSERT_EQ(other.Hear(), "closes");
+  static std::atomic<int> sleeps;
+  sleeps = 0;
+  os::Sys().futex = [](uint32_t* word, int op, uint32_t value,
+                       const timespec* timeout) {
+    ++sleeps;
+    return os::RealSyscalls().futex(word, op, value, timeout);
+  };
+  std::thread closer([&] { EXPECT_THAT(both_.file->Close(), IsOk()); });
+  // By now it has seen the other's handle, and waits for its latch.
+  while (sleeps == 0) ::usleep(1000);
+  other.Say("go");
+  EXPECT_EQ(other.End(), "OK");
+  closer.join();
+  os::Sys() = os::RealSyscalls();
+  const std::string path = home_.Below("pages.db");
+  EXPECT_EQ(test::DiskText(path, 0), "parent");
+  EXPECT_EQ(test::DiskText(path, 1), "child");
+}
+
 TEST_F(FileTest, OneWhoDiesWhileItChangesThePageSizeLeavesTheRightCount) {
   for (const char* step :
        {"mpool.file.renewed", "mpool.file.uncounted", "mpool.file.sized"}) {

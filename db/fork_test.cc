@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "gmock/gmock.h"
@@ -106,6 +107,8 @@ TEST_P(ForkTest, AChildThatDoesNothingMayCloseOrForgetWhatItInherited) {
             }),
             "OK");
   EXPECT_EQ(test::InChild([&]() -> std::string {
+              both.file = {};
+              EXPECT_EQ(both.env->Stats().processes, 1u);
               both = {};
               return "dropped";
             }),
@@ -278,6 +281,33 @@ TEST_P(ForkTest, ThreadsOfAChildComeInTogether) {
       }),
       "OK");
 }
+
+#ifdef MPOOL_STEPS
+TEST_P(ForkTest, AThreadThatClosesWaitsForTheOneThatComesIn) {
+  auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+  ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
+  auto other = *both.env->OpenFile("other.db", {.create = true});
+  EXPECT_EQ(test::InChild([&] {
+              std::thread closer;
+              std::atomic<bool> closed = false;
+              os::CallAtStep("region.join.live", [&] {
+                closer = std::thread([&] {
+                  EXPECT_THAT(other->Close(), IsOk());
+                  closed = true;
+                });
+                ::usleep(20'000);
+                EXPECT_FALSE(closed);
+              });
+              EXPECT_EQ(GetText(*both.file, 0), "x");
+              closer.join();
+              return both.Close().ToString();
+            }),
+            "OK");
+  EXPECT_THAT(other->Close(), IsOk());
+  // Nobody else has it open.
+  EXPECT_THAT(both.env->OpenFile("other.db", {.page_size = 8192}), IsOk());
+}
+#endif
 
 TEST(HeapForkTest, AChildIsRefusedTheParentsHeapAndMayOpenItsOwn) {
   const TempHome home;

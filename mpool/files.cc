@@ -56,6 +56,27 @@ struct Seen {
   }
 };
 
+// A file and what the pool last saw of it.
+struct Look {
+  Seen seen;
+  os::FileInfo info;
+  bool quiet;  // no write was under way between the two
+
+  bool IsChangedByOthers() const {
+    return quiet && !seen.is_unknown() && seen.BytesDiffer(info);
+  }
+};
+
+// In this order: if no write began before the second look at the counts, what
+// was seen and what is there are of one time.
+absl::StatusOr<Look> LookAt(const FileEntry& entry, const os::File& file) {
+  const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
+  const Seen seen(entry);
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());
+  const bool quiet = entry.write_count.load(std::memory_order_acquire) == over;
+  return Look{seen, info, quiet};
+}
+
 uint32_t LsnPlace(const FileTable::Request& request) {
   return static_cast<uint32_t>(request.lsn_offset + 1);
 }
@@ -89,6 +110,16 @@ void FileTable::SetState(FileEntry& entry, FileState state) {
   word.state = state;
   word.owner = 0;
   entry.word.store(word.Pack(), std::memory_order_release);
+}
+
+// Counted first: who dies between the two has opened nothing.
+void FileTable::SetOpen(const region::Thread& self, FileEntry& entry) {
+  const uint32_t bit = self.process - 1;
+  MPOOL_STEP("mpool.file.open");
+  entry.opens.fetch_add(1);
+  entry.open_bits[bit / 64].fetch_or(uint64_t{1} << (bit % 64));
+  SetState(entry, FileState::kOpen);
+  MPOOL_STEP("mpool.file.opened");
 }
 
 FileEntry* FileTable::At(uint32_t index) const {
@@ -209,65 +240,64 @@ absl::Status FileTable::SetPath(const region::Thread& self, FileEntry& entry,
       .status();
 }
 
-// Whether the request fits the entry that the file already has.
-absl::Status FileTable::Match(FileEntry& entry, const Request& request,
-                              const os::FileInfo& info, uint32_t index,
+// Whether the request fits the entry that the file already has; then the entry
+// knows all its pages.
+absl::Status FileTable::Match(const Request& request, uint32_t index,
                               const Drop& drop) {
+  FileEntry& entry = *At(index);
   const uint32_t page_bytes = entry.page_bytes.load();
   const bool same_lsn = entry.lsn_place.load() == LsnPlace(request);
-  if (IsOpenAnywhere(entry)) {
-    if (page_bytes != request.page_bytes) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "open file ", request.path, " with pages of ", request.page_bytes,
-          " bytes: it is open with pages of ", page_bytes,
-          "; all handles must agree"));
-    }
-    if (!same_lsn) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "open file ", request.path, " with FileOptions::lsn_offset ",
-          request.lsn_offset, ": it is open with ",
-          int64_t{entry.lsn_place.load()} - 1,
-          "; all handles must agree"));
-    }
-    return absl::OkStatus();
-  }
-  const Seen seen(entry);
-  if (!seen.Differs(info) && page_bytes == request.page_bytes && same_lsn) {
-    return absl::OkStatus();
-  }
-  // A write that its process did not finish may have left part of a page; the
-  // page is still dirty then.
-  const bool complete = !seen.is_unknown() &&
-                        entry.write_count.load() == entry.seen_count.load();
-  absl::Status dropped = drop(index);
-  const bool changed = complete && seen.BytesDiffer(info);
-  if (!dropped.ok() && !changed &&
-      (page_bytes != request.page_bytes || !same_lsn)) {
-    return absl::FailedPreconditionError(absl::StrCat(
+  const bool is_open = IsOpenAnywhere(entry);
+  if (is_open && page_bytes != request.page_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
         "open file ", request.path, " with pages of ", request.page_bytes,
-        " bytes and lsn_offset ", request.lsn_offset, ": the environment "
-        "holds unwritten pages of ", page_bytes, " bytes and lsn_offset ",
-        int64_t{entry.lsn_place.load()} - 1, " of it (",
-        dropped.message(), "); open it as before, and Sync"));
+        " bytes: it is open with pages of ", page_bytes,
+        "; all handles must agree"));
   }
-  if (!dropped.ok() && changed) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "open file ", request.path, ": it was changed by others while the "
-        "environment holds unwritten pages of it (", dropped.ToString(),
-        "); put the old file back, or discard them with 'mpool remove --force'"
-        ));
+  if (is_open && !same_lsn) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "open file ", request.path, " with FileOptions::lsn_offset ",
+        request.lsn_offset, ": it is open with ",
+        int64_t{entry.lsn_place.load()} - 1, "; all handles must agree"));
   }
-  if (dropped.ok()) {
-    MPOOL_RETURN_IF_ERROR(CheckSize(request, info));
-    if (page_bytes != request.page_bytes) NewGeneration(entry);
-    // The caller raises the count to what the file has.
-    entry.page_count.store(0);
-    MPOOL_STEP("mpool.file.uncounted");
-    entry.page_bytes.store(request.page_bytes);
-    entry.lsn_place.store(LsnPlace(request));
-    MPOOL_STEP("mpool.file.sized");
+  MPOOL_ASSIGN_OR_RETURN(const Look look, LookAt(entry, *request.file));
+  const bool same = page_bytes == request.page_bytes && same_lsn;
+  if (!is_open && !(same && !look.seen.Differs(look.info))) {
+    const absl::Status dropped = drop(index);
+    if (dropped.ok()) return MatchAnew(request, entry);
+    if (look.IsChangedByOthers()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "open file ", request.path, ": it was changed by others while the "
+          "environment holds unwritten pages of it (", dropped.ToString(),
+          "); put the old file back, or discard them with 'mpool remove "
+          "--force'"));
+    }
+    if (!same) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "open file ", request.path, " with pages of ", request.page_bytes,
+          " bytes and lsn_offset ", request.lsn_offset, ": the environment "
+          "holds unwritten pages of ", page_bytes, " bytes and lsn_offset ",
+          int64_t{entry.lsn_place.load()} - 1, " of it (",
+          dropped.message(), "); open it as before, and Sync"));
+    }
   }
+  RaiseTo(&entry.page_count, look.info.size_bytes / request.page_bytes);
+  return absl::OkStatus();
+}
+
+// The pool has no page of it, so nobody writes any: what is there now is all
+// there is, also what was written since the file was looked at.
+absl::Status FileTable::MatchAnew(const Request& request, FileEntry& entry) {
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, request.file->Info());
+  MPOOL_RETURN_IF_ERROR(CheckSize(request, info));
+  if (entry.page_bytes.load() != request.page_bytes) NewGeneration(entry);
+  entry.page_count.store(0);
+  MPOOL_STEP("mpool.file.uncounted");
+  entry.page_bytes.store(request.page_bytes);
+  entry.lsn_place.store(LsnPlace(request));
+  MPOOL_STEP("mpool.file.sized");
   SetSeen(entry, info);
+  RaiseTo(&entry.page_count, info.size_bytes / request.page_bytes);
   return absl::OkStatus();
 }
 
@@ -280,8 +310,7 @@ absl::StatusOr<uint32_t> FileTable::FindOrClaim(const region::Thread& self,
     if (!found.has_value() && IdentityOf(entry) == info.identity) found = index;
   });
   if (found.has_value()) {
-    MPOOL_RETURN_IF_ERROR(Match(*At(*found), request, info, *found, drop));
-    RaiseTo(&At(*found)->page_count, info.size_bytes / request.page_bytes);
+    MPOOL_RETURN_IF_ERROR(Match(request, *found, drop));
     // It may have been renamed; who writes its pages back opens it by path.
     MPOOL_RETURN_IF_ERROR(SetPath(self, *At(*found), request.path));
     return *found;
@@ -343,11 +372,7 @@ absl::StatusOr<OpenedFile> FileTable::Open(
   MPOOL_ASSIGN_OR_RETURN(const uint32_t index,
                          FindOrClaim(self, request, info, drop));
   FileEntry& entry = *At(index);
-  const uint32_t bit = self.process - 1;
-  MPOOL_STEP("mpool.file.open");
-  entry.open_bits[bit / 64].fetch_or(uint64_t{1} << (bit % 64));
-  SetState(entry, FileState::kOpen);
-  MPOOL_STEP("mpool.file.opened");
+  SetOpen(self, entry);
   OpenedFile opened;
   opened.index = index;
   opened.page_bytes = request.page_bytes;
@@ -372,29 +397,44 @@ absl::StatusOr<OpenedFile> FileTable::Open(
   return opened;
 }
 
-bool FileTable::Close(const region::Thread& self, const OpenedFile& file) {
+uint64_t FileTable::Close(const region::Thread& self, const OpenedFile& file,
+                          uint64_t written) {
   LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
                    LockRank::kFiles);
   std::lock_guard<std::mutex> lock(mutex_);
   Local& local = local_[file.index];
-  if (--local.handles > 0) return false;
-  local_.erase(file.index);
+  if (local.handles > 1) {
+    --local.handles;
+    return kClosed;
+  }
+  FileEntry& entry = *file.entry;
   const uint32_t bit = self.process - 1;
+  const uint64_t mine = uint64_t{1} << (bit % 64);
+  bool is_last = true;
+  for (uint32_t i = 0; i < kMaxProcesses / 64; ++i) {
+    const uint64_t bits = entry.open_bits[i].load(std::memory_order_acquire);
+    is_last = is_last && (i == bit / 64 ? bits & ~mine : bits) == 0;
+  }
+  const uint64_t opens = entry.opens.load(std::memory_order_relaxed);
+  if (is_last && written != opens && written != kAnyway) return opens;
+  local_.erase(file.index);
   MPOOL_STEP("mpool.file.close");
-  file.entry->open_bits[bit / 64].fetch_and(~(uint64_t{1} << (bit % 64)));
+  entry.open_bits[bit / 64].fetch_and(~mine);
   MPOOL_STEP("mpool.file.closed");
-  if (IsOpenAnywhere(*file.entry)) return false;
-  SetState(*file.entry, FileState::kClosed);
-  return true;
+  if (is_last) SetState(entry, FileState::kClosed);
+  return kClosed;
 }
 
-void FileTable::Forget(const OpenedFile& file) {
+bool FileTable::Forget(const OpenedFile& file) {
   std::lock_guard<std::mutex> lock(mutex_);
+  // Who comes in marks the files under mutex_, and says before that it comes.
+  if (!region_.IsOutside()) return false;
   ForgetLostLocked().IgnoreError();
   const auto local = local_.find(file.index);
   if (local != local_.end() && --local->second.handles == 0) {
     local_.erase(local);
   }
+  return true;
 }
 
 absl::Status FileTable::ForgetLost() {
@@ -424,20 +464,6 @@ absl::Status FileTable::ForgetLostLocked() {
   return complete;
 }
 
-bool FileTable::IsOnlyOpener(const region::Thread& self,
-                             const OpenedFile& file) const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  const auto local = local_.find(file.index);
-  if (local == local_.end() || local->second.handles != 1) return false;
-  const uint32_t bit = self.process - 1;
-  for (uint32_t i = 0; i < kMaxProcesses / 64; ++i) {
-    uint64_t bits = file.entry->open_bits[i].load(std::memory_order_acquire);
-    if (i == bit / 64) bits &= ~(uint64_t{1} << (bit % 64));
-    if (bits != 0) return false;
-  }
-  return true;
-}
-
 void FileTable::CloseAll() {
   std::lock_guard<std::mutex> lock(mutex_);
   if (region_.generation() == 0) ForgetLostLocked().IgnoreError();
@@ -465,8 +491,9 @@ uint32_t FileTable::LocalHandles(uint32_t index) const {
 absl::StatusOr<std::shared_ptr<os::File>> FileTable::ForWriting(
     uint32_t index) {
   FileEntry& entry = *At(index);
-  const uint32_t generation = FileWord::Unpack(entry.word.load()).generation;
   std::lock_guard<std::mutex> lock(mutex_);
+  // Under mutex_: an older generation would undo what another thread opened.
+  const uint32_t generation = FileWord::Unpack(entry.word.load()).generation;
   Local& local = LocalOf(index, generation);
   if (local.writable != nullptr) return local.writable;
   std::string path = PathOf(entry);
@@ -494,17 +521,9 @@ absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry,
         "'mpool remove --force' once nobody uses the environment"));
   }
   MPOOL_RETURN_IF_ERROR(file.status());
-  // In this order: if no write began before the second look, what was seen and
-  // what is there are of one time.
-  const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
-  const Seen seen(entry);
-  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file->Info());
-  const bool quiet = entry.write_count.load(std::memory_order_acquire) == over;
-  if (IdentityOf(entry) == info.identity) {
-    if (IsOpenAnywhere(entry) || !quiet || seen.is_unknown() ||
-        !seen.BytesDiffer(info)) {
-      return file;
-    }
+  MPOOL_ASSIGN_OR_RETURN(const Look look, LookAt(entry, *file));
+  if (IdentityOf(entry) == look.info.identity) {
+    if (IsOpenAnywhere(entry) || !look.IsChangedByOthers()) return file;
     return absl::FailedPreconditionError(absl::StrCat(
         "write back pages of ", path, ": it was changed by others while "
         "nobody had it open; put the old file back, or discard the pages with "
@@ -567,25 +586,21 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
 // have changed it since.
 absl::Status FileTable::OpenInChild(uint32_t index, const Local& local,
                                     const Drop& drop, Local& claimed) {
-  std::shared_ptr<os::File> file = local.writable;
-  for (const std::weak_ptr<os::File>& handle : local.files) {
-    if (file == nullptr) file = handle.lock();
-  }
-  if (file == nullptr) return absl::OkStatus();
-  FileEntry& entry = *At(index);
   Request request;
+  request.file = local.writable;
+  for (const std::weak_ptr<os::File>& handle : local.files) {
+    if (request.file == nullptr) request.file = handle.lock();
+  }
+  if (request.file == nullptr) return absl::OkStatus();
+  const FileEntry& entry = *At(index);
   request.path = PathOf(entry);
   request.page_bytes = entry.page_bytes.load();
   request.lsn_offset = static_cast<int>(entry.lsn_place.load()) - 1;
-  MPOOL_RETURN_IF_ERROR(
-      Claim(claimed, *file, request.path, local.writable != nullptr));
-  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file->Info());
-  MPOOL_RETURN_IF_ERROR(Match(entry, request, info, index, drop));
-  RaiseTo(&entry.page_count, info.size_bytes / request.page_bytes);
-  return absl::OkStatus();
+  MPOOL_RETURN_IF_ERROR(Claim(claimed, *request.file, request.path,
+                              local.writable != nullptr));
+  return Match(request, index, drop);
 }
 
-// quiet below: repair clears the bits of the dead, however many were set.
 absl::Status FileTable::MarkOpenInChild(
     const region::Thread& self,
     const std::function<absl::Status(uint32_t classes)>& check_room,
@@ -617,12 +632,7 @@ absl::Status FileTable::MarkOpenInChild(
     local_[index].claim = std::move(claim.claim);
     local_[index].claims_writing = claim.claims_writing;
   }
-  for (const auto& [index, local] : local_) {
-    FileEntry& entry = *At(index);
-    const uint32_t bit = self.process - 1;
-    entry.open_bits[bit / 64].fetch_or(uint64_t{1} << (bit % 64));
-    SetState(entry, FileState::kOpen);
-  }
+  for (const auto& [index, local] : local_) SetOpen(self, *At(index));
   return absl::OkStatus();
 }
 

@@ -81,7 +81,8 @@ struct alignas(kLineBytes) FileEntry {
   std::atomic<uint64_t> unsynced_evicted;
   std::atomic<uint32_t> sticky_errno;
   uint32_t pad0;
-  uint64_t pad1[11];
+  std::atomic<uint64_t> opens;  // times a process has opened it
+  uint64_t pad1[10];
 };
 static_assert(sizeof(FileEntry) == 256);
 
@@ -133,17 +134,20 @@ class FileTable {
   absl::StatusOr<OpenedFile> Open(
       const region::Thread& self, const Request& request,
       const std::function<absl::Status()>& make_room, const Drop& drop);
-  // Clears the process's bit if this was its last handle; tells whether nobody
-  // has the file open any more.
-  bool Close(const region::Thread& self, const OpenedFile& file);
-  // Gives back a handle that a forked child inherited and never used.
-  void Forget(const OpenedFile& file);
+  // Gives back a handle, and returns kClosed; but the last one, of all
+  // processes, stays open until its pages are written: comes back with what
+  // this returned, and is closed if nobody has opened the file since.
+  static constexpr uint64_t kClosed = 0;
+  static constexpr uint64_t kAnyway = ~uint64_t{0};
+  uint64_t Close(const region::Thread& self, const OpenedFile& file,
+                 uint64_t written);
+  // Gives back a handle that a forked child inherited and never used. False if
+  // the child has come in, or is about to.
+  bool Forget(const OpenedFile& file);
   // Of a forked child that has not come in: the parent's claims are not its
   // own, and fds that the program closed are left alone. FailedPrecondition if
   // a handle has lost its fd.
   absl::Status ForgetLost();
-  // Whether this is the last handle on the file, in any process.
-  bool IsOnlyOpener(const region::Thread& self, const OpenedFile& file) const;
   // A forked child has its parent's handles open too, as if it opened the files
   // now; all of them or, if one is void or cannot be opened, none. `check_room`
   // is asked, under the files latch, whether page sizes fit, one bit a class.
@@ -183,9 +187,9 @@ class FileTable {
                                        const Request& request,
                                        const os::FileInfo& info,
                                        const Drop& drop);
-  absl::Status Match(FileEntry& entry, const Request& request,
-                     const os::FileInfo& info, uint32_t index,
+  absl::Status Match(const Request& request, uint32_t index,
                      const Drop& drop);
+  absl::Status MatchAnew(const Request& request, FileEntry& entry);
   absl::StatusOr<uint32_t> ClaimFree(const region::Thread& self,
                                      const Drop& drop);
   absl::Status Fill(const region::Thread& self, FileEntry& entry,
@@ -196,6 +200,7 @@ class FileTable {
                        const std::string& path);
   absl::Status EnsureBlock(const region::Thread& self, uint32_t block);
   static void NewGeneration(FileEntry& entry);
+  static void SetOpen(const region::Thread& self, FileEntry& entry);
   static void SetState(FileEntry& entry, FileState state);
 
   region::Region& region_;

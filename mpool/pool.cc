@@ -296,9 +296,12 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
       return DropFile(*self, index);
     });
   };
+  // A file that only the dead have open is not open: others may have changed
+  // it since.
+  region_.RepairAndWait(self->thread);
   absl::StatusOr<OpenedFile> opened = try_open();
   if (!opened.ok()) {
-    // The dead may hold what is missing, or have the file open.
+    // Somebody may have died meanwhile who holds what is missing.
     region_.RepairAndWait(self->thread);
     opened = try_open();
   }
@@ -312,16 +315,15 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
 
 absl::Status Pool::CloseFile(const OpenedFile& file) {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
-  if (files_.IsOnlyOpener(self->thread, file)) {
+  // What the dead had open is closed.
+  region_.RepairAndWait(self->thread);
+  uint64_t written = 0;
+  while (true) {
+    written = files_.Close(self->thread, file, written);
+    if (written == FileTable::kClosed) return absl::OkStatus();
     MPOOL_RETURN_IF_ERROR(WriteOut(
         *self, file.index, os::Deadline(absl::InfiniteDuration())));
   }
-  // Another may have been the only opener since, or two have closed it at once
-  // and each thought of the other. What fails is told as an event.
-  if (files_.Close(self->thread, file)) {
-    WriteOut(*self, file.index, os::Deadline(absl::Seconds(1))).IgnoreError();
-  }
-  return absl::OkStatus();
 }
 
 std::vector<std::string> Pool::Guards(std::optional<uint32_t> file) const {

@@ -262,8 +262,11 @@ absl::Status Region::ClaimProcessSlot(bool may_succeed) {
 
 bool Region::HasEntered() const {
   const std::atomic_ref<uint32_t> marker(*marker_.word());
-  while (marker.load() == kEntering) os::Sleep(absl::Milliseconds(1));
-  return marker.load() != 0;
+  uint32_t seen = marker.load();
+  for (; seen == kEntering; seen = marker.load()) {
+    os::Sleep(absl::Milliseconds(1));
+  }
+  return seen != 0;
 }
 
 absl::Status Region::EnterChild(

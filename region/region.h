@@ -184,6 +184,10 @@ class Region : public LifeWatch {
   }
   // Whether the process is in; waits for a thread that is coming in.
   bool HasEntered() const;
+  // Whether it is a forked child of which no thread is in or coming in.
+  bool IsOutside() const {
+    return std::atomic_ref<uint32_t>(*marker_.word()).load() == 0;
+  }
   // Where it stands, for who compares it with one that he was given: 0 and the
   // two values below are no generation's.
   uint32_t* generation_word() const { return marker_.word(); }
