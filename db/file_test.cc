@@ -110,6 +110,16 @@ TEST_F(FileTest, WhatIsNoRegularFileIsRefusedAtOnce) {
   }
 }
 
+TEST_F(FileTest, WhatLooksLikeAFileAndIsNoneIsRefusedByItsName) {
+  for (const std::string name : {"/maps", "/mem"}) {
+    const auto file =
+        both_.env->OpenFile("/proc/self" + name, {.read_only = true});
+    ASSERT_FALSE(file.ok());
+    EXPECT_THAT(std::string(file.status().message()),
+                ::testing::HasSubstr(name));
+  }
+}
+
 TEST_F(FileTest, TheEnvironmentsOwnFilesAreRefused) {
   for (const char* name : {"__db.001", "__db.register", "./__db.002"}) {
     EXPECT_THAT(both_.env->OpenFile(name, {.page_size = 512, .create = true}),
@@ -294,44 +304,79 @@ TEST_F(FileTest, ThoseWhoOpenItWriteItAndCloseItAllTheTimeLoseNothing) {
   }
 }
 
-#ifdef MPOOL_STEPS
-// All of them are beyond the end of the file as the open sees it first.
-TEST_F(FileTest, AnOpenKnowsThePagesThatAreWrittenMeanwhile) {
-  EXPECT_THAT(both_.file->Close(), IsOk());
-  EXPECT_EQ(test::InChild([&]() -> std::string {
-              auto file = *both_.env->OpenFile("pages.db");
-              for (PageNo page = 0; page < 8; ++page) {
-                EXPECT_THAT(PutText(*file, page, "put"), IsOk());
-              }
-              ::raise(SIGKILL);
-              return "";
-            }),
-            test::kKilled);
-  EXPECT_THAT(both_.env->FailCheck(), IsOk());
-  static std::atomic<bool> writes, waits;
-  writes = waits = false;
-  os::Sys().nanosleep = [](const timespec* time, timespec* rest) {
-    waits = true;
-    return os::RealSyscalls().nanosleep(time, rest);
-  };
-  os::CallAtStep("mpool.write.announced", [] {
-    writes = true;
-    for (int i = 0; i < 5000 && !waits; ++i) ::usleep(1000);
-  });
-  std::thread writer([&] { EXPECT_THAT(both_.env->Sync(), IsOk()); });
-  while (!writes) ::usleep(1000);
-  waits = false;
-  ASSERT_EQ(::chmod(home_.Below("pages.db").c_str(), 0640), 0);
-  const auto file = both_.env->OpenFile("pages.db");
-  writer.join();
-  os::ClearSteps();
-  os::Sys() = os::RealSyscalls();
+// The pages of one who died are written while the file is opened.
+class WrittenFileTest : public FileTest {
+ protected:
+  // Eight pages, all beyond the end of the file. The write stands still before
+  // it or, if `in_file`, behind it, until `goes_on`.
+  void BeginWrite(bool in_file) {
+    EXPECT_THAT(both_.file->Close(), IsOk());
+    EXPECT_EQ(test::InChild([&]() -> std::string {
+                auto file = *both_.env->OpenFile("pages.db");
+                for (PageNo page = 0; page < 8; ++page) {
+                  EXPECT_THAT(PutText(*file, page, "put"), IsOk());
+                }
+                ::raise(SIGKILL);
+                return "";
+              }),
+              test::kKilled);
+    EXPECT_THAT(both_.env->FailCheck(), IsOk());
+    writes_ = goes_on_ = false;
+    in_file_ = in_file;
+    os::Sys().pwritev = [](int fd, const iovec* parts, int count, off_t at) {
+      auto write = [&] {
+        return os::RealSyscalls().pwritev(fd, parts, count, at);
+      };
+      const ssize_t written = in_file_ ? write() : 0;
+      writes_ = true;
+      for (int i = 0; i < 5000 && !goes_on_; ++i) ::usleep(1000);
+      return in_file_ ? written : write();
+    };
+    writer_ = std::thread([this] { EXPECT_THAT(both_.env->Sync(), IsOk()); });
+    while (!writes_) ::usleep(1000);
+  }
+  // Opens it; the write goes on when the open waits for it, or is through.
+  absl::StatusOr<std::unique_ptr<MPoolFile>> OpenMeanwhile(bool waits) {
+    if (waits) {
+      os::Sys().nanosleep = [](const timespec* time, timespec* rest) {
+        goes_on_ = true;
+        return os::RealSyscalls().nanosleep(time, rest);
+      };
+    }
+    auto file = both_.env->OpenFile("pages.db");
+    goes_on_ = true;
+    writer_.join();
+    os::Sys() = os::RealSyscalls();
+    return file;
+  }
+
+ private:
+  static std::atomic<bool> in_file_, writes_, goes_on_;
+  std::thread writer_;
+};
+std::atomic<bool> WrittenFileTest::in_file_;
+std::atomic<bool> WrittenFileTest::writes_;
+std::atomic<bool> WrittenFileTest::goes_on_;
+
+TEST_F(WrittenFileTest, HasThePagesThatWereWrittenMeanwhile) {
+  BeginWrite(/*in_file=*/false);
+  EXPECT_EQ(::chmod(home_.Below("pages.db").c_str(), 0640), 0);
+  const auto file = OpenMeanwhile(/*waits=*/true);
   ASSERT_THAT(file, IsOk());
   EXPECT_EQ((*file)->page_count(), 8u);
   EXPECT_EQ(GetText(**file, 7), "put");
   EXPECT_EQ((*file)->New()->number(), 8u);
 }
 
+TEST_F(WrittenFileTest, IsNotTakenForOneThatOthersHaveChanged) {
+  BeginWrite(/*in_file=*/true);
+  const auto file = OpenMeanwhile(/*waits=*/false);
+  ASSERT_THAT(file, IsOk());
+  EXPECT_EQ((*file)->page_count(), 8u);
+  EXPECT_EQ(GetText(**file, 7), "put");
+}
+
+#ifdef MPOOL_STEPS
 // Each sees the other's handle and leaves the pages to it.
 TEST_F(FileTest, TwoWhoCloseItAtOnceLeaveNothingUnwritten) {
   ASSERT_THAT(PutText(*both_.file, 0, "parent"), IsOk());

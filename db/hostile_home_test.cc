@@ -184,6 +184,13 @@ TEST_P(ReplacedHomeTest, WhileItIsOpenRefusesRelativeFilesUntilItIsBack) {
   EXPECT_THAT(both.env->OpenFile("third.db", {.create = true}), IsOk());
 }
 
+TEST_F(HostileHomeTest, WhereNoFileCanBeMadeIsRefusedByTheNameOfTheFile) {
+  const auto env = DbEnv::Open("/proc");
+  ASSERT_FALSE(env.ok());
+  EXPECT_THAT(std::string(env.status().message()),
+              ::testing::HasSubstr("/proc/__db.register"));
+}
+
 TEST_F(HostileHomeTest, APageFileIsNotMadeThroughADanglingLink) {
   auto both = *Open(Backing::kFile);
   const std::string target = outside_.Below("none");

@@ -343,11 +343,16 @@ absl::Status FileTable::Claim(Local& local, const os::File& file,
   if (local.claim.held() && (local.claims_writing || !for_writing)) {
     return absl::OkStatus();
   }
-  MPOOL_ASSIGN_OR_RETURN(
-      os::ByteLock claim,
-      os::ClaimFile(file, region_.creation(), for_writing));
-  if (claim.held()) {
-    local.claim = std::move(claim);
+  absl::StatusOr<os::ByteLock> claim =
+      os::ClaimFile(file, region_.creation(), for_writing);
+  if (!claim.ok()) {
+    return absl::Status(claim.status().code(),
+                        absl::StrCat("open file ", path,
+                                     ": it cannot be locked: ",
+                                     claim.status().message()));
+  }
+  if (claim->held()) {
+    local.claim = *std::move(claim);
     local.claims_writing = for_writing;
     return absl::OkStatus();
   }

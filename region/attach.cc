@@ -178,7 +178,9 @@ absl::Status Region::Attach(Tenant& tenant, const os::ByteLock* gate) {
   }
   absl::StatusOr<os::LockFile> lock_file = os::LockFile::Open(
       home_, kRegisterName, options_.create, options_.mode);
-  if (absl::IsNotFound(lock_file.status())) return NoRegion(home_);
+  if (absl::IsNotFound(lock_file.status()) && !options_.create) {
+    return NoRegion(home_);
+  }
   MPOOL_RETURN_IF_ERROR(lock_file.status());
   lock_file_ = *std::move(lock_file);
   if (gate != nullptr) return AttachShared();

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "absl/strings/str_cat.h"
+#include "os/step.h"
 #include "tests/pool/kill_scenes.h"
 #include "tests/support/backings.h"
 
@@ -66,6 +67,23 @@ TEST_P(DeathTest, AnIdleProcessLeavesNothing) {
     Die();
   });
 }
+
+#ifdef MPOOL_STEPS
+// A get that stood still since it read the slot would take the page for the one
+// that another frame has by now.
+TEST_P(DeathTest, WhoEvictsLeavesNoPageThatNoSlotNames) {
+  const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
+  Worker survivor(scene, Seed(), 1);
+  survivor.Open();
+  KillOneThat(scene, [](Worker& worker) {
+    os::KillAtStep("mpool.evict.free", 1);
+    worker.DoEverything();
+  });
+  Must(survivor.env().FailCheck(), "repair");
+  Insides insides(scene.home());
+  EXPECT_EQ(AtRest(insides.pool()), "");
+}
+#endif
 
 TEST_P(DeathTest, PinsGoWithTheirProcess) {
   ExpectAllGoOn([](Worker& worker) {
