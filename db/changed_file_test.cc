@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <ctime>
 #include <filesystem>
 
 #include "gmock/gmock.h"
@@ -253,20 +254,25 @@ TEST_P(MovedFileTest, KeepsItsUnwrittenPages) {
 
 #ifdef MPOOL_STEPS
 // One kill in the middle of a write must not make the pool blind for good.
-class UnseenWriteTest : public ChangedFileTest {};
+class UnseenWriteTest : public ChangedFileTest {
+ protected:
+  void WriteUnseen() {
+    EXPECT_EQ(test::InChild([&]() -> std::string {
+                auto both = *OpenBoth(home_.path(), options());
+                PutAll(*both.file, "old");
+                os::KillAtStep("mpool.write.see", 1);
+                return both.file->Sync().ToString();
+              }),
+              test::kKilled);
+  }
+};
 INSTANTIATE_TEST_SUITE_P(
     All, UnseenWriteTest,
     ::testing::Combine(::testing::Values(kChanges[0]),
                        ::testing::Values(Backing::kPosixShm, Backing::kFile)));
 
 TEST_P(UnseenWriteTest, IsForgivenOnceAndLaterChangesAreNoticed) {
-  EXPECT_EQ(test::InChild([&]() -> std::string {
-              auto both = *OpenBoth(home_.path(), options());
-              PutAll(*both.file, "old");
-              os::KillAtStep("mpool.write.see", 1);
-              return both.file->Sync().ToString();
-            }),
-            test::kKilled);
+  WriteUnseen();
   {
     auto both = OpenBoth(home_.path(), options());
     ASSERT_THAT(both, IsOk());
@@ -276,6 +282,16 @@ TEST_P(UnseenWriteTest, IsForgivenOnceAndLaterChangesAreNoticed) {
   ASSERT_NO_FATAL_FAILURE(LeaveDirty());
   MakeChange();
   auto env = *DbEnv::Open(home_.path(), options());
+  EXPECT_THAT(env->OpenFile("pages.db"),
+              Fails(StatusCode::kFailedPrecondition, "changed by others"));
+}
+
+// Others were inside all the time, so that nobody adopted anything.
+TEST_P(UnseenWriteTest, IsForgivenOnceBesideOneWhoSurvives) {
+  auto env = *DbEnv::Open(home_.path(), options());
+  WriteUnseen();
+  ASSERT_NO_FATAL_FAILURE(LeaveDirty());
+  MakeChange();
   EXPECT_THAT(env->OpenFile("pages.db"),
               Fails(StatusCode::kFailedPrecondition, "changed by others"));
 }
@@ -309,6 +325,18 @@ TEST_P(UnchangedFileTest, HasItsUnwrittenPagesWrittenByWhoAdoptsThem) {
   for (PageNo page = 0; page < kPages; ++page) {
     EXPECT_EQ(DiskText(path_, page), "put");
   }
+}
+
+TEST_P(UnchangedFileTest, HasItsUnwrittenPagesThoughTheClockWentBack) {
+  ASSERT_NO_FATAL_FAILURE(LeaveClean(/*by_death=*/false));
+  // As if that had been written tomorrow.
+  SetTimeOfChange(path_, {.tv_sec = ::time(nullptr) + 86400, .tv_nsec = 0});
+  ASSERT_NO_FATAL_FAILURE(LeaveDirty());
+  auto both = OpenBoth(home_.path(), options());
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(GetText(*both->file, 0), "put");
+  EXPECT_THAT(both->Close(), IsOk());
+  EXPECT_EQ(DiskText(path_, 0), "put");
 }
 
 // The name is another file's.

@@ -3,6 +3,8 @@
 // panic_test.cc - files whose owner has a log: the log goes first, and a page
 // that only the log can mend stops everybody until it has.
 
+#include <signal.h>
+
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -234,6 +236,22 @@ TEST_F(NoLogTest, OpensTheFileOnlyToRead) {
         "logged.db", {.read_only = true, .lsn_offset = kLsnAt});
     EXPECT_EQ(GetLetter(*file, 0), 'a');
   });
+}
+
+TEST_F(NoLogTest, ClosesItThoughTheDeadLeftPagesThatItCannotWrite) {
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              auto both = OpenLogged(home_.path(), WithLog(log_));
+              PutLetter(*both.file, 0, 'a', {1, 30});
+              ::raise(SIGKILL);
+              return "";
+            }),
+            test::kKilled);
+  const auto env = *DbEnv::Open(home_.path());
+  const auto file = *env->OpenFile(
+      "logged.db", {.read_only = true, .lsn_offset = kLsnAt});
+  EXPECT_EQ(GetLetter(*file, 0), 'a');
+  EXPECT_THAT(file->Close(), IsOk());
+  EXPECT_EQ(env->Stats().frames_dirty, 1u);
 }
 
 TEST_F(NoLogTest, WritesNoPageOfIt) {

@@ -498,8 +498,8 @@ absl::StatusOr<std::shared_ptr<os::File>> FileTable::ForWriting(
   FileEntry& entry = *At(index);
   std::lock_guard<std::mutex> lock(mutex_);
   // Under mutex_: an older generation would undo what another thread opened.
-  const uint32_t generation = FileWord::Unpack(entry.word.load()).generation;
-  Local& local = LocalOf(index, generation);
+  const uint64_t word = entry.word.load();
+  Local& local = LocalOf(index, FileWord::Unpack(word).generation);
   if (local.writable != nullptr) return local.writable;
   std::string path = PathOf(entry);
   absl::StatusOr<os::File> file = OpenAgain(entry, path);
@@ -510,6 +510,12 @@ absl::StatusOr<std::shared_ptr<os::File>> FileTable::ForWriting(
     file = OpenAgain(entry, path);
   }
   MPOOL_RETURN_IF_ERROR(file.status());
+  if (FileWord::Unpack(word).state == FileState::kClaimed ||
+      FileWord::Unpack(entry.word.load()).generation != local.generation) {
+    return absl::UnavailableError(absl::StrCat(
+        "write back pages of ", path, ": its place in the environment was "
+        "given to another file just now; try again"));
+  }
   MPOOL_RETURN_IF_ERROR(Claim(local, *file, path, /*for_writing=*/true));
   local.writable = std::make_shared<os::File>(*std::move(file));
   return local.writable;
@@ -547,18 +553,49 @@ void FileTable::BeforeWrite(FileEntry& entry) {
   MPOOL_STEP("mpool.write.announced");
 }
 
+// Who writes alone stores what it sees, for clocks may go back. Writers at once
+// pass here in any order and only raise it; who stored though another has begun
+// meanwhile looks again.
 void FileTable::AfterWrite(FileEntry& entry, const os::File& file,
                            uint64_t pages) {
   entry.pages_written.fetch_add(pages, std::memory_order_relaxed);
-  const absl::StatusOr<os::FileInfo> info = file.Info();
-  if (!info.ok()) return;  // the counts stay apart, which proves nothing
-  // Writers pass here in any order; the file's times only rise.
-  RaiseTo(&entry.seen_size, info->size_bytes);
-  RaiseTo(&entry.seen_mtime_ns, info->mtime_ns);
-  RaiseTo(&entry.seen_ctime_ns, info->ctime_ns);
+  uint64_t begun = 0;
+  do {
+    const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
+    begun = entry.write_count.load(std::memory_order_acquire);
+    const absl::StatusOr<os::FileInfo> info = file.Info();
+    if (!info.ok()) return;  // the counts stay apart, which proves nothing
+    if (begun == over + 1) {
+      SetSeen(entry, *info);
+    } else {
+      RaiseTo(&entry.seen_size, info->size_bytes);
+      RaiseTo(&entry.seen_mtime_ns, info->mtime_ns);
+      RaiseTo(&entry.seen_ctime_ns, info->ctime_ns);
+    }
+  } while (entry.write_count.load(std::memory_order_seq_cst) != begun);
   MPOOL_STEP("mpool.write.see");
   entry.seen_count.fetch_add(1, std::memory_order_acq_rel);
   MPOOL_STEP("mpool.write.seen");
+}
+
+// Writes that the dead began are over, and what they left is unknown. A living
+// writer's pages are WRITING from before it counts its write until it is seen;
+// so if none is, and no write began meanwhile, the counts differ by the dead.
+// quiet below: who dies in it leaves the counts to the next repair.
+void FileTable::EndWritesOfDead() {
+  ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    const uint64_t begun = entry.write_count.load();
+    if (entry.seen_count.load() == begun) return;
+    bool writing = false;
+    frames_.ForEachHeader([&](const BufferHeader& header) {
+      writing = writing || (header.Load().has(State::kWriting) &&
+                            PageKey::FileIndex(header.key.load()) == index);
+    });
+    uint64_t seen = entry.seen_count.load();
+    if (writing || seen == begun || entry.write_count.load() != begun) return;
+    entry.seen_mtime_ns.store(0);
+    entry.seen_count.compare_exchange_strong(seen, begun);
+  });
 }
 
 void FileTable::Repair(const region::Thread& self, uint32_t process,

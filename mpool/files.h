@@ -170,6 +170,8 @@ class FileTable {
   // A write is about to happen; and it is over, with the file's new state.
   void BeforeWrite(FileEntry& entry);
   void AfterWrite(FileEntry& entry, const os::File& file, uint64_t pages);
+  // Repair, when the dead write no page any more.
+  void EndWritesOfDead();
 
   template <class F>
   void ForEach(F&& visit) const;

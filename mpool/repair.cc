@@ -20,6 +20,7 @@
 //   queue latch                     queues made again
 //   files latch, CLAIMED entry      entry FREE
 //   open bits                       off
+//   a write that was not seen       seen, and the file's times unknown
 //
 // A frame that is dropped passes through LOADING in the repairer's name, never
 // EVICTING, which a successor might undo; it is ORPHAN as long as a living
@@ -48,6 +49,7 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
       RepairFrame(self, header, is_dead, pid, report);
     });
     MPOOL_STEP("mpool.repair.frames");
+    files_.EndWritesOfDead();
     PoolHeader& pool = frames_.pool();
     uint32_t resizer = pool.resizer.load(std::memory_order_acquire);
     // quiet: what it was about is settled by whoever comes next.

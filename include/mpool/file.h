@@ -91,7 +91,10 @@ class MPOOL_EXPORT MPoolFile {
   FileStats Stats() const;
 
   // Gives the handle back. FailedPrecondition while this process holds guards
-  // of the file; it lists them.
+  // of the file; it lists them. The last one that is open, in any process,
+  // writes its dirty pages first, also those of processes that died; if that
+  // fails the file stays open and the error says why, but for a read-only
+  // handle: its pages stay dirty in the region.
   absl::Status Close();
 
  private:
