@@ -135,6 +135,9 @@ TEST_F(TroubledFileTest, APageThatWasOnDiskAndIsGoneIsDataLoss) {
   auto other = OpenOther("other.db");
   FillCache(*other);
   fs::resize_file(home_.Below("pages.db"), 4096);
+  // A write before the cut does not make it good.
+  ASSERT_THAT(PutText(*both_.file, 0, "kept"), IsOk());
+  ASSERT_THAT(both_.file->Sync(), IsOk());
   for (const PageNo page : {1, 2}) {
     EXPECT_THAT(both_.file->Get(page),
                 Fails(StatusCode::kDataLoss, absl::StrCat("page ", page),

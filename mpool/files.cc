@@ -556,6 +556,7 @@ void FileTable::BeforeWrite(FileEntry& entry) {
 // Who writes alone stores what it sees, for clocks may go back. Writers at once
 // pass here in any order and only raise it; who stored though another has begun
 // meanwhile looks again.
+// quiet below: until the count is raised, what is seen proves nothing.
 void FileTable::AfterWrite(FileEntry& entry, const os::File& file,
                            uint64_t pages) {
   entry.pages_written.fetch_add(pages, std::memory_order_relaxed);
@@ -565,10 +566,12 @@ void FileTable::AfterWrite(FileEntry& entry, const os::File& file,
     begun = entry.write_count.load(std::memory_order_acquire);
     const absl::StatusOr<os::FileInfo> info = file.Info();
     if (!info.ok()) return;  // the counts stay apart, which proves nothing
+    // Never less: what others cut off is missed.
+    RaiseTo(&entry.seen_size, info->size_bytes);
     if (begun == over + 1) {
-      SetSeen(entry, *info);
+      entry.seen_mtime_ns.store(info->mtime_ns);
+      entry.seen_ctime_ns.store(info->ctime_ns);
     } else {
-      RaiseTo(&entry.seen_size, info->size_bytes);
       RaiseTo(&entry.seen_mtime_ns, info->mtime_ns);
       RaiseTo(&entry.seen_ctime_ns, info->ctime_ns);
     }
