@@ -204,23 +204,61 @@ absl::Status Environment::CheckPath(const std::string& path) const {
 
 // `full` is `path` with its links resolved: none is followed after that. A
 // relative path starts at the directory that was opened, which must still have
-// its name, for others find the file by `full`.
-absl::StatusOr<os::File> Environment::OpenPageFile(
+// its name, because other processes find the file by `full`.
+absl::StatusOr<os::Node> Environment::FindPageFile(
+    std::string_view path, const std::string& full) const {
+  if (path.front() == '/') return os::Node::Find(full);
+  MPOOL_ASSIGN_OR_RETURN(const os::File dir,
+                         os::OpenSameDirectory(home_, identity_));
+  const absl::StatusOr<os::FileInfo> info = os::InfoAt(dir, path);
+  const bool is_link = info.ok() && info->is_link;
+  return is_link ? os::Node::Find(full) : os::Node::FindAt(dir, path);
+}
+
+absl::StatusOr<os::File> Environment::MakePageFile(
     std::string_view path, const std::string& full,
     const FileOptions& options) const {
-  const os::File::OpenOptions how = {.mode = options.read_only
-                                                 ? os::File::Mode::kReadOnly
-                                                 : os::File::Mode::kReadWrite,
-                                     .create = options.create,
+  const os::File::OpenOptions how = {.create = true,
                                      .no_follow = true,
                                      .regular = true,
                                      .permissions = options.mode};
   if (path.front() == '/') return os::File::Open(full, how);
   MPOOL_ASSIGN_OR_RETURN(const os::File dir,
                          os::OpenSameDirectory(home_, identity_));
-  const absl::StatusOr<os::FileInfo> info = os::InfoAt(dir, path);
-  const bool is_link = info.ok() && info->is_link;
-  return is_link ? os::File::Open(full, how) : os::File::OpenAt(dir, path, how);
+  return os::File::OpenAt(dir, path, how);
+}
+
+// A file that this process has open is not opened again: to close a second
+// descriptor of it would drop the program's record locks on it.
+absl::Status Environment::OpenPageFile(std::string_view path,
+                                       const std::string& full,
+                                       const FileOptions& options,
+                                       FileTable::Request* request) const {
+  absl::StatusOr<os::Node> node = FindPageFile(path, full);
+  if (absl::IsNotFound(node.status()) && options.create) {
+    MPOOL_ASSIGN_OR_RETURN(os::File made, MakePageFile(path, full, options));
+    request->file = std::make_shared<os::File>(std::move(made));
+    return absl::OkStatus();
+  }
+  MPOOL_RETURN_IF_ERROR(node.status());
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, node->Info());
+  request->found = info.identity;
+  request->file =
+      pool_->files().FindOpen(info.identity, !options.read_only);
+  if (request->file != nullptr) return absl::OkStatus();
+  MPOOL_ASSIGN_OR_RETURN(
+      os::File file, node->Open({.mode = options.read_only
+                                             ? os::File::Mode::kReadOnly
+                                             : os::File::Mode::kReadWrite,
+                                 .regular = true}));
+  MPOOL_ASSIGN_OR_RETURN(const std::string pseudo, file.PseudoFilesystem());
+  if (!pseudo.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("open file ", full, ": it is on ", pseudo,
+                     ", which stores no bytes; name a file on a disk"));
+  }
+  request->file = std::make_shared<os::File>(std::move(file));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
@@ -239,23 +277,35 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
         "flushed before its pages; give EnvOptions::log_flush to the first "
         "DbEnv::Open of this process"));
   }
-  absl::StatusOr<os::File> file = OpenPageFile(path, full, options);
-  if (absl::IsNotFound(file.status())) {
+  FileTable::Request request;
+  absl::Status found = OpenPageFile(path, full, options, &request);
+  if (os::IsOutOfDescriptors(found)) {
+    // Those that the library keeps for other files must not be the reason.
+    MPOOL_RETURN_IF_ERROR(pool_->TrimKept(0));
+    found = OpenPageFile(path, full, options, &request);
+  }
+  if (absl::IsNotFound(found)) {
     return absl::NotFoundError(absl::StrCat(
         "open file ", full, ": there is no such ",
         options.create ? "directory; make it first"
                        : "file; make it with FileOptions::create"));
   }
-  MPOOL_RETURN_IF_ERROR(file.status());
-  FileTable::Request request;
-  request.file = std::make_shared<os::File>(*std::move(file));
+  MPOOL_RETURN_IF_ERROR(found);
   MPOOL_ASSIGN_OR_RETURN(request.path, os::AbsolutePath(full));
   request.page_bytes = options.page_size;
   request.read_only = options.read_only;
   request.lsn_offset = options.lsn_offset;
+  request.odd_size = options.odd_size;
   request.atomic_update =
       options.atomic_update.value_or(options.lsn_offset == -1);
   absl::StatusOr<OpenedFile> opened = pool_->OpenFile(std::move(request));
+  if (opened.ok() && opened->partial_bytes != 0) {
+    Report(Event::Kind::kPartialPage,
+           absl::StrCat(opened->path, " ends with ", opened->partial_bytes,
+                        " bytes of a page of ", opened->page_bytes,
+                        ": a write of it was cut short; the pages before it "
+                        "are whole"));
+  }
   DeliverEvents();
   MPOOL_RETURN_IF_ERROR(opened.status());
   if (options_.backing == Backing::kHeap) {
@@ -348,10 +398,16 @@ absl::Status Environment::Leave(bool force) {
     pool_->Stop();
     return absl::OkStatus();
   }
+  // A process answers for its own writes, also if others stay. Its descriptors
+  // are free then for the way out.
+  const absl::Status synced =
+      options_.sync_on_last_close ? pool_->TrimKept(0) : absl::OkStatus();
   bool is_last = false;
   MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, region_->BeginLeave(&is_last));
-  absl::Status written;
-  if (is_last) written = pool_->WriteBackAll(options_.sync_on_last_close);
+  absl::Status written = synced;
+  if (is_last) {
+    written.Update(pool_->WriteBackAll(options_.sync_on_last_close));
+  }
   if (!written.ok() && !force) return written;
   pool_->Stop();
   region_->Leave(std::move(gate));

@@ -21,6 +21,7 @@
 #include "mpool/options.h"
 #include "mpool/pool.h"
 #include "os/file.h"
+#include "os/node.h"
 #include "region/region.h"
 
 namespace mpool::internal {
@@ -67,9 +68,14 @@ class Environment {
   absl::Status CheckPanic(const EnvOptions& options);
   void TellOrigin();
   absl::Status CheckPath(const std::string& path) const;
-  absl::StatusOr<os::File> OpenPageFile(std::string_view path,
+  absl::StatusOr<os::Node> FindPageFile(std::string_view path,
+                                        const std::string& full) const;
+  absl::StatusOr<os::File> MakePageFile(std::string_view path,
                                         const std::string& full,
                                         const FileOptions& options) const;
+  absl::Status OpenPageFile(std::string_view path, const std::string& full,
+                            const FileOptions& options,
+                            FileTable::Request* request) const;
   bool ForgetFile(OpenedFile* file);
   void ForceClose(const OpenedFile& file);
   std::vector<std::string> Guards(std::optional<uint32_t> file) const;

@@ -252,6 +252,8 @@ TEST_P(ForkTest, AChildWhoseParentClosedTheFileMeanwhileIsRefusedEveryTime) {
     parent.Hear();
     return both.Close().ToString();
   });
+  // An entry is given to another file only once it is synced.
+  ASSERT_THAT(both.file->Sync(), IsOk());
   ASSERT_THAT(both.file->Close(), IsOk());
   // The place goes to another when there is no other one left.
   std::unique_ptr<MPoolFile> other;

@@ -84,6 +84,7 @@ void Pool::Adopt(const region::Thread& self, region::Reachable* reached,
   frames_.ForEachHeaderMade([](BufferHeader& header) {
     if (header.io_owner.load() != 0) header.io_owner.store(0);
   });
+  file_sync_.Repair([](uint32_t) { return true; });
   MPOOL_STEP("mpool.adopt.frames");
   hash_.Adopt(&unnamed, reached, report);
   MPOOL_STEP("mpool.adopt.slots");
@@ -121,6 +122,10 @@ void Pool::RestFrame(BufferHeader& header, RepairReport* report) {
     const uint64_t key = header.key.load();
     if (HasLsn(*files_.At(PageKey::FileIndex(key)))) SetPanic(key, report);
   }
+  // S5 of file_sync.h: a page that is not in the pool any more.
+  if (!rest.has(State::kUnsynced) && !rest.has(State::kDirty)) {
+    files_.NoteDropped(header.key.load(), seen);
+  }
   if (rest.bits != seen.bits) header.state.store(rest.bits);
   MPOOL_STEP("mpool.adopt.frame");
 }
@@ -130,6 +135,7 @@ void Pool::LoseFrame(const region::Thread& self, BufferHeader& header,
                      region::Reachable* reached, RepairReport* report) {
   const State seen = header.Load();
   const State bare = seen.NextVersion().Bare();
+  files_.NoteDropped(header.key.load(), seen);
   header.state.store(bare.bits);
   if (seen.phase() == Phase::kValid && !seen.has(State::kDirty)) return;
   ++report->poisoned;
@@ -235,6 +241,7 @@ void FileTable::Adopt(region::Reachable* reached, RepairReport* report) {
         (word.state == FileState::kClaimed && word.owner != 0);
     SetState(*entry, unfilled ? FileState::kFree : FileState::kClosed);
     for (std::atomic<uint64_t>& bits : entry->open_bits) bits.store(0);
+    entry->cutter.store(0);
     if (entry->seen_count.load() != entry->write_count.load()) {
       entry->seen_mtime_ns.store(0);
       entry->seen_count.store(entry->write_count.load());

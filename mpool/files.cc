@@ -5,7 +5,8 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "os/lost.h"
+#include "os/clock.h"
+#include "os/stamp.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -23,58 +24,24 @@ void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
   }
 }
 
-os::FileIdentity IdentityOf(const FileEntry& entry) {
-  return {.device = entry.device.load(std::memory_order_relaxed),
-          .inode = entry.inode.load(std::memory_order_relaxed),
-          .birth_ns = entry.birth_ns.load(std::memory_order_relaxed)};
+void SetIdentity(FileEntry& entry, const os::FileIdentity& identity) {
+  entry.device.store(identity.device);
+  entry.inode.store(identity.inode);
+  entry.birth_ns.store(identity.birth_ns);
+  entry.inode_generation.store(identity.generation);
 }
 
-void SetSeen(FileEntry& entry, const os::FileInfo& info) {
+// `settled` is about write_count as it is now.
+void SetSeen(FileEntry& entry, const os::FileInfo& info, bool settled) {
   entry.seen_size.store(info.size_bytes, std::memory_order_relaxed);
   entry.seen_mtime_ns.store(info.mtime_ns, std::memory_order_relaxed);
   entry.seen_ctime_ns.store(info.ctime_ns, std::memory_order_relaxed);
+  entry.settled_count.store(settled ? entry.write_count.load() + 1 : 0,
+                            std::memory_order_relaxed);
 }
 
-// What a file looked like when the pool last saw it.
-struct Seen {
-  uint64_t size_bytes;
-  uint64_t mtime_ns;
-  uint64_t ctime_ns;
-  explicit Seen(const FileEntry& entry)
-      : size_bytes(entry.seen_size.load(std::memory_order_acquire)),
-        mtime_ns(entry.seen_mtime_ns.load(std::memory_order_relaxed)),
-        ctime_ns(entry.seen_ctime_ns.load(std::memory_order_relaxed)) {}
-
-  // A write whose process died was not seen to its end: anything may be.
-  bool is_unknown() const { return mtime_ns == 0; }
-  bool BytesDiffer(const os::FileInfo& info) const {
-    return size_bytes != info.size_bytes || mtime_ns != info.mtime_ns;
-  }
-  // A rename, a link and a chmod change the ctime alone.
-  bool Differs(const os::FileInfo& info) const {
-    return BytesDiffer(info) || ctime_ns != info.ctime_ns;
-  }
-};
-
-// A file and what the pool last saw of it.
-struct Look {
-  Seen seen;
-  os::FileInfo info;
-  bool quiet;  // no write was under way between the two
-
-  bool IsChangedByOthers() const {
-    return quiet && !seen.is_unknown() && seen.BytesDiffer(info);
-  }
-};
-
-// In this order: if no write began before the second look at the counts, what
-// was seen and what is there are of one time.
-absl::StatusOr<Look> LookAt(const FileEntry& entry, const os::File& file) {
-  const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
-  const Seen seen(entry);
-  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());
-  const bool quiet = entry.write_count.load(std::memory_order_acquire) == over;
-  return Look{seen, info, quiet};
+bool IsSettledNow(const FileEntry& entry, const os::FileInfo& info) {
+  return os::IsSettled(info, entry.has_fine_stamps.load() != 0);
 }
 
 uint32_t LsnPlace(const FileTable::Request& request) {
@@ -83,15 +50,47 @@ uint32_t LsnPlace(const FileTable::Request& request) {
 
 absl::Status CheckSize(const FileTable::Request& request,
                        const os::FileInfo& info) {
-  if (info.size_bytes % request.page_bytes == 0) return absl::OkStatus();
+  if (request.odd_size || info.size_bytes % request.page_bytes == 0) {
+    return absl::OkStatus();
+  }
   return absl::InvalidArgumentError(absl::StrCat(
       "open file ", request.path, ": its size ", info.size_bytes,
       " is not a multiple of the page size ", request.page_bytes,
-      "; give the page size that it was made with, or another file if it has "
-      "no pages"));
+      ". Either its pages have another size: give the page size that it was "
+      "made with. Or a write at its end was cut short (a full disk, a lost "
+      "power supply): open it with FileOptions::odd_size, which gives its ",
+      info.size_bytes / request.page_bytes, " whole pages"));
 }
 
 }  // namespace
+
+os::FileIdentity IdentityOf(const FileEntry& entry) {
+  return {.device = entry.device.load(std::memory_order_relaxed),
+          .inode = entry.inode.load(std::memory_order_relaxed),
+          .birth_ns = entry.birth_ns.load(std::memory_order_relaxed),
+          .generation =
+              entry.inode_generation.load(std::memory_order_relaxed)};
+}
+
+// The counts are read in this order: if no write began before the second look
+// at them, the times seen and the file's times are of one moment.
+absl::StatusOr<FileLook> LookAtFile(const FileEntry& entry, const os::File& file) {
+  const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
+  const Seen seen(entry);
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());
+  const bool quiet = entry.write_count.load(std::memory_order_acquire) == over;
+  return FileLook{seen, info, quiet};
+}
+
+// quiet below: a count that is too low only makes clean pages be read again.
+void FileTable::LookAgain(FileEntry& entry, const os::File& file) {
+  const absl::StatusOr<FileLook> look = LookAtFile(entry, file);
+  if (!look.ok() || !look->quiet || look->seen.is_unknown() ||
+      look->seen.Differs(look->info) || !IsSettledNow(entry, look->info)) {
+    return;
+  }
+  RaiseTo(&entry.settled_count, look->seen.count + 1);
+}
 
 // Handles on it that are older, in children that have not come in, are void.
 // REQUIRES: no frame holds a page of it.
@@ -182,14 +181,19 @@ absl::StatusOr<uint32_t> FileTable::ClaimFree(const region::Thread& self,
   }
   for (uint32_t i = 0; i < count && found == kMaxFiles; ++i) {
     FileEntry& entry = *At(i);
-    if (IsOpenAnywhere(entry) || !drop(i).ok()) continue;
+    // An error that no Sync could tell any more would be lost (E4).
+    if (IsOpenAnywhere(entry) || !IsSynced(entry) || !drop(i).ok() ||
+        !IsSynced(entry)) {
+      continue;
+    }
     SetState(entry, FileState::kFree);
     found = i;
   }
   if (found == kMaxFiles) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "open file: the environment knows ", kMaxFiles,
-        " files already and none of them is closed and clean"));
+        " files already, and none of them is closed, clean and synced; close "
+        "files, or see which one Sync cannot make durable"));
   }
   FileEntry& entry = *At(found);
   FileWord word = FileWord::Unpack(entry.word.load());
@@ -206,9 +210,7 @@ absl::StatusOr<uint32_t> FileTable::ClaimFree(const region::Thread& self,
 absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
                              const Request& request,
                              const os::FileInfo& info) {
-  entry.device.store(info.identity.device);
-  entry.inode.store(info.identity.inode);
-  entry.birth_ns.store(info.identity.birth_ns);
+  SetIdentity(entry, info.identity);
   entry.page_bytes.store(request.page_bytes);
   entry.lsn_place.store(LsnPlace(request));
   entry.page_count.store(info.size_bytes / request.page_bytes);
@@ -218,9 +220,13 @@ absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
   entry.pages_read.store(0);
   entry.pages_written.store(0);
   entry.unsynced_evicted.store(0);
-  entry.sticky_errno.store(0);
+  entry.evicted_covered.store(0);
+  entry.fsync_mark.store(0);
+  entry.sticky.store(0);
+  entry.cutter.store(0);
   for (auto& bits : entry.open_bits) bits.store(0);
-  SetSeen(entry, info);
+  entry.has_fine_stamps.store(os::HasFineStamps(*request.file) ? 1 : 0);
+  SetSeen(entry, info, IsSettledNow(entry, info));
   return SetPath(self, entry, request.path);
 }
 
@@ -260,9 +266,13 @@ absl::Status FileTable::Match(const Request& request, uint32_t index,
         request.lsn_offset, ": it is open with ",
         int64_t{entry.lsn_place.load()} - 1, "; all handles must agree"));
   }
-  MPOOL_ASSIGN_OR_RETURN(const Look look, LookAt(entry, *request.file));
+  MPOOL_ASSIGN_OR_RETURN(const FileLook look, LookAtFile(entry, *request.file));
   const bool same = page_bytes == request.page_bytes && same_lsn;
-  if (!is_open && !(same && !look.seen.Differs(look.info))) {
+  // Without proof of the file's identity, its number may be another file's.
+  const bool unchanged = !look.seen.Differs(look.info) &&
+                         look.seen.is_settled && look.quiet &&
+                         IdentityOf(entry).HasProof();
+  if (!is_open && !(same && unchanged)) {
     const absl::Status dropped = drop(index);
     if (dropped.ok()) return MatchAnew(request, entry);
     if (look.IsChangedByOthers()) {
@@ -289,27 +299,65 @@ absl::Status FileTable::Match(const Request& request, uint32_t index,
 // there is, also what was written since the file was looked at.
 absl::Status FileTable::MatchAnew(const Request& request, FileEntry& entry) {
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, request.file->Info());
-  MPOOL_RETURN_IF_ERROR(CheckSize(request, info));
+  // The pool that wrote it knows the page size: half a page is a write that was
+  // cut short.
+  if (entry.page_bytes.load() != request.page_bytes) {
+    MPOOL_RETURN_IF_ERROR(CheckSize(request, info));
+  }
   if (entry.page_bytes.load() != request.page_bytes) NewGeneration(entry);
   entry.page_count.store(0);
   MPOOL_STEP("mpool.file.uncounted");
   entry.page_bytes.store(request.page_bytes);
   entry.lsn_place.store(LsnPlace(request));
   MPOOL_STEP("mpool.file.sized");
-  SetSeen(entry, info);
+  SetSeen(entry, info, IsSettledNow(entry, info));
   RaiseTo(&entry.page_count, info.size_bytes / request.page_bytes);
   return absl::OkStatus();
+}
+
+// True if the entry is of the file with this identity. The file system of a
+// closed file may have been mounted again under another device number; then the
+// entry's path does not lead to a file with the old number.
+bool FileTable::IsFile(const FileEntry& entry,
+                       const os::FileIdentity& identity) const {
+  const os::FileIdentity known = IdentityOf(entry);
+  if (known == identity) return true;
+  if (!known.IsSameInode(identity) || !known.HasProof() ||
+      IsOpenAnywhere(entry)) {
+    return false;
+  }
+  const absl::StatusOr<os::FileInfo> there =
+      os::InfoAt(region_.home(), PathOf(entry));
+  return !there.ok() || there->identity.device != known.device;
+}
+
+std::optional<uint32_t> FileTable::Find(
+    const Request& request, const os::FileIdentity& identity) const {
+  std::optional<uint32_t> found;
+  auto find = [&](auto&& matches) {
+    if (found.has_value()) return;
+    ForEach([&](uint32_t index, const FileEntry& entry, FileWord) {
+      if (!found.has_value() && matches(entry)) found = index;
+    });
+  };
+  find([&](const FileEntry& entry) { return IdentityOf(entry) == identity; });
+  if (request.found.inode != 0 && !(request.found == identity)) {
+    find([&](const FileEntry& entry) {
+      return IdentityOf(entry) == request.found;
+    });
+  }
+  find([&](const FileEntry& entry) { return IsFile(entry, identity); });
+  return found;
 }
 
 absl::StatusOr<uint32_t> FileTable::FindOrClaim(const region::Thread& self,
                                                 const Request& request,
                                                 const os::FileInfo& info,
                                                 const Drop& drop) {
-  std::optional<uint32_t> found;
-  ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
-    if (!found.has_value() && IdentityOf(entry) == info.identity) found = index;
-  });
+  const std::optional<uint32_t> found = Find(request, info.identity);
   if (found.has_value()) {
+    // quiet: a file that is half renamed here is only not known again.
+    SetIdentity(*At(*found), info.identity);
     MPOOL_RETURN_IF_ERROR(Match(request, *found, drop));
     // It may have been renamed; who writes its pages back opens it by path.
     MPOOL_RETURN_IF_ERROR(SetPath(self, *At(*found), request.path));
@@ -325,232 +373,51 @@ absl::StatusOr<uint32_t> FileTable::FindOrClaim(const region::Thread& self,
   return index;
 }
 
-// REQUIRES: mutex_.
-FileTable::Local& FileTable::LocalOf(uint32_t index, uint32_t generation) {
-  Local& local = local_[index];
-  if (local.generation != generation) {
-    local = Local();
-    local.generation = generation;
-    local.identity = IdentityOf(*At(index));
-  }
-  return local;
-}
-
-// Two pools over one file would each show what the other has changed long ago.
-absl::Status FileTable::Claim(Local& local, const os::File& file,
-                              const std::string& path,
-                              bool for_writing) const {
-  if (local.claim.held() && (local.claims_writing || !for_writing)) {
-    return absl::OkStatus();
-  }
-  absl::StatusOr<os::ByteLock> claim =
-      os::ClaimFile(file, region_.creation(), for_writing);
-  if (!claim.ok()) {
-    return absl::Status(claim.status().code(),
-                        absl::StrCat("open file ", path,
-                                     ": it cannot be locked: ",
-                                     claim.status().message()));
-  }
-  if (claim->held()) {
-    local.claim = *std::move(claim);
-    local.claims_writing = for_writing;
-    return absl::OkStatus();
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "open file ", path, ": a process has it open in another environment, "
-      "whose pages would not be the same; open it through that one's home, or "
-      "close it there"));
-}
-
-absl::StatusOr<OpenedFile> FileTable::Open(
-    const region::Thread& self, const Request& request,
-    const std::function<absl::Status()>& make_room, const Drop& drop) {
-  LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
-                   LockRank::kFiles);
-  MPOOL_RETURN_IF_ERROR(make_room());
-  // Under the latch: what was true before may have changed by a write-back.
-  // Before anything is known of the file: another may be changing it.
-  Local claimed;
-  MPOOL_RETURN_IF_ERROR(
-      Claim(claimed, *request.file, request.path, !request.read_only));
-  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, request.file->Info());
-  MPOOL_ASSIGN_OR_RETURN(const uint32_t index,
-                         FindOrClaim(self, request, info, drop));
-  FileEntry& entry = *At(index);
-  SetOpen(self, entry);
-  OpenedFile opened;
-  opened.index = index;
-  opened.page_bytes = request.page_bytes;
-  opened.page_class = ClassOf(request.page_bytes);
-  const uint32_t generation = FileWord::Unpack(entry.word.load()).generation;
-  opened.file_key = PageKey::FileKey(index, generation);
-  opened.read_only = request.read_only;
-  opened.atomic_update = request.atomic_update;
-  opened.entry = &entry;
-  opened.file = request.file;
-  opened.path = request.path;
-  std::lock_guard<std::mutex> lock(mutex_);
-  Local& local = LocalOf(index, generation);
-  ++local.handles;
-  std::erase_if(local.files, [](const auto& file) { return file.expired(); });
-  local.files.push_back(request.file);
-  if (!request.read_only) local.writable = request.file;
-  if (!local.claim.held() || !request.read_only) {
-    local.claim = std::move(claimed.claim);
-    local.claims_writing = claimed.claims_writing;
-  }
-  return opened;
-}
-
-uint64_t FileTable::Close(const region::Thread& self, const OpenedFile& file,
-                          uint64_t written) {
-  LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
-                   LockRank::kFiles);
-  std::lock_guard<std::mutex> lock(mutex_);
-  Local& local = local_[file.index];
-  if (local.handles > 1) {
-    --local.handles;
-    return kClosed;
-  }
-  FileEntry& entry = *file.entry;
-  const uint32_t bit = self.process - 1;
-  const uint64_t mine = uint64_t{1} << (bit % 64);
-  bool is_last = true;
-  for (uint32_t i = 0; i < kMaxProcesses / 64; ++i) {
-    const uint64_t bits = entry.open_bits[i].load(std::memory_order_acquire);
-    is_last = is_last && (i == bit / 64 ? bits & ~mine : bits) == 0;
-  }
-  const uint64_t opens = entry.opens.load(std::memory_order_relaxed);
-  if (is_last && written != opens && written != kAnyway) return opens;
-  local_.erase(file.index);
-  MPOOL_STEP("mpool.file.close");
-  entry.open_bits[bit / 64].fetch_and(~mine);
-  MPOOL_STEP("mpool.file.closed");
-  if (is_last) SetState(entry, FileState::kClosed);
-  return kClosed;
-}
-
-bool FileTable::Forget(const OpenedFile& file) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  // Who comes in marks the files under mutex_, and says before that it comes.
-  if (!region_.IsOutside()) return false;
-  ForgetLostLocked().IgnoreError();
-  const auto local = local_.find(file.index);
-  if (local != local_.end() && --local->second.handles == 0) {
-    local_.erase(local);
-  }
-  return true;
-}
-
-absl::Status FileTable::ForgetLost() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return ForgetLostLocked();
-}
-
-// All of them, whatever comes of one.
-absl::Status FileTable::ForgetLostLocked() {
-  absl::Status complete;
-  for (auto& [index, local] : local_) {
-    local.claim.Forget();
-    for (const std::weak_ptr<os::File>& handle : local.files) {
-      const std::shared_ptr<os::File> file = handle.lock();
-      if (file == nullptr || !os::ForgetIfLost(*file, local.identity)) continue;
-      complete.Update(absl::FailedPreconditionError(absl::StrCat(
-          "use ", region_.home().path(), " in a forked child: the program "
-          "closed the fd of ", file->path(), ", which is open; close only fds "
-          "that are the program's own, or the file first")));
-    }
-    // Pages are written by an open of its own, when there are some.
-    if (local.writable != nullptr &&
-        os::ForgetIfLost(*local.writable, local.identity)) {
-      local.writable = nullptr;
-    }
-  }
-  return complete;
-}
-
-void FileTable::CloseAll() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (region_.generation() == 0) ForgetLostLocked().IgnoreError();
-  for (auto& [index, local] : local_) {
-    local.writable = nullptr;
-    local.claim.Drop();
-  }
-}
-
-FileTable::~FileTable() { CloseAll(); }
-
-uint32_t FileTable::open_handles() const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  uint32_t count = 0;
-  for (const auto& [index, local] : local_) count += local.handles;
-  return count;
-}
-
-uint32_t FileTable::LocalHandles(uint32_t index) const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  const auto local = local_.find(index);
-  return local == local_.end() ? 0 : local->second.handles;
-}
-
-absl::StatusOr<std::shared_ptr<os::File>> FileTable::ForWriting(
-    uint32_t index) {
-  FileEntry& entry = *At(index);
-  std::lock_guard<std::mutex> lock(mutex_);
-  // Under mutex_: an older generation would undo what another thread opened.
-  const uint64_t word = entry.word.load();
-  Local& local = LocalOf(index, FileWord::Unpack(word).generation);
-  if (local.writable != nullptr) return local.writable;
-  std::string path = PathOf(entry);
-  absl::StatusOr<os::File> file = OpenAgain(entry, path);
-  // Somebody may have opened it under another name meanwhile.
-  for (std::string now = PathOf(entry); !file.ok() && now != path;
-       now = PathOf(entry)) {
-    path = now;
-    file = OpenAgain(entry, path);
-  }
-  MPOOL_RETURN_IF_ERROR(file.status());
-  if (FileWord::Unpack(word).state == FileState::kClaimed ||
-      FileWord::Unpack(entry.word.load()).generation != local.generation) {
-    return absl::UnavailableError(absl::StrCat(
-        "write back pages of ", path, ": its place in the environment was "
-        "given to another file just now; try again"));
-  }
-  MPOOL_RETURN_IF_ERROR(Claim(local, *file, path, /*for_writing=*/true));
-  local.writable = std::make_shared<os::File>(*std::move(file));
-  return local.writable;
-}
-
-absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry,
-                                              const std::string& path) {
-  absl::StatusOr<os::File> file =
-      os::File::Open(path, {.no_follow = true, .regular = true});
-  if (absl::IsNotFound(file.status())) {
-    return absl::NotFoundError(absl::StrCat(
-        "write back pages of ", path, ": the file is not there any more; put "
-        "it back, open it under its new name, or discard its pages with "
-        "'mpool remove --force' once nobody uses the environment"));
-  }
-  MPOOL_RETURN_IF_ERROR(file.status());
-  MPOOL_ASSIGN_OR_RETURN(const Look look, LookAt(entry, *file));
-  if (IdentityOf(entry) == look.info.identity) {
-    if (IsOpenAnywhere(entry) || !look.IsChangedByOthers()) return file;
-    return absl::FailedPreconditionError(absl::StrCat(
-        "write back pages of ", path, ": it was changed by others while "
-        "nobody had it open; put the old file back, or discard the pages with "
-        "'mpool remove --force' once nobody uses the environment"));
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "write back pages of ", path,
-      ": another file has that name now; put the old one back, open it under "
-      "its new name, or discard its pages with 'mpool remove --force' once "
-      "nobody uses the environment"));
-}
-
-void FileTable::BeforeWrite(FileEntry& entry) {
+// The count, then the cutter, against CutPartialPage, which stores the cutter
+// and then reads the counts (all seq_cst): a write that began before the cut is
+// seen by it, and one that began later waits.
+void FileTable::BeforeWrite(const region::Thread& self, FileEntry& entry) {
   MPOOL_STEP("mpool.write.announce");
-  entry.write_count.fetch_add(1, std::memory_order_acq_rel);
+  entry.write_count.fetch_add(1, std::memory_order_seq_cst);
   MPOOL_STEP("mpool.write.announced");
+  while (const uint32_t cutter = entry.cutter.load(std::memory_order_seq_cst)) {
+    region_.Suspect(cutter, self.id);
+    os::Sleep(absl::Milliseconds(1));
+  }
+}
+
+// Otherwise the file would have a size that no page size fits, until the page
+// is written again.
+void FileTable::CutPartialPage(const region::Thread& self, FileEntry& entry,
+                               const os::File& file, uint64_t begin,
+                               uint64_t end) {
+  uint32_t nobody = 0;
+  MPOOL_STEP("mpool.cut.claim");
+  if (!entry.cutter.compare_exchange_strong(nobody, self.id,
+                                            std::memory_order_seq_cst)) {
+    return;
+  }
+  MPOOL_STEP("mpool.cut.claimed");
+  const bool alone = entry.write_count.load(std::memory_order_seq_cst) ==
+                     entry.seen_count.load(std::memory_order_seq_cst) + 1;
+  const absl::StatusOr<os::FileInfo> info = file.Info();
+  const uint64_t page_bytes = entry.page_bytes.load();
+  if (alone && info.ok() && info->size_bytes > begin &&
+      info->size_bytes < end && info->size_bytes % page_bytes != 0) {
+    // If it fails, the page is still dirty and will be written whole.
+    file.Resize(info->size_bytes / page_bytes * page_bytes).IgnoreError();
+    MPOOL_STEP("mpool.cut.done");
+  }
+  entry.cutter.store(0, std::memory_order_seq_cst);
+  MPOOL_STEP("mpool.cut.over");
+}
+
+// quiet below: one page too many only keeps an error from being cleared.
+void FileTable::NoteDropped(uint64_t key, State bits) {
+  if (!bits.has(State::kUnsynced) || bits.has(State::kDirty)) return;
+  if (FileEntry* entry = At(PageKey::FileIndex(key))) {
+    entry->unsynced_evicted.fetch_add(1, std::memory_order_acq_rel);
+  }
 }
 
 // Who writes alone stores what it sees, for clocks may go back. Writers at once
@@ -574,6 +441,9 @@ void FileTable::AfterWrite(FileEntry& entry, const os::File& file,
     } else {
       RaiseTo(&entry.seen_mtime_ns, info->mtime_ns);
       RaiseTo(&entry.seen_ctime_ns, info->ctime_ns);
+    }
+    if (begun == over + 1 && IsSettledNow(entry, *info)) {
+      RaiseTo(&entry.settled_count, begun + 1);
     }
   } while (entry.write_count.load(std::memory_order_seq_cst) != begun);
   MPOOL_STEP("mpool.write.see");
@@ -618,6 +488,9 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
     if (taken && word.state == FileState::kClaimed) {
       SetState(entry, FileState::kFree);
     }
+    uint32_t cutter = entry.cutter.load();
+    // quiet: a page that was not cut off is dirty.
+    if (is_dead(cutter)) entry.cutter.compare_exchange_strong(cutter, 0);
     const uint32_t bit = process - 1;
     entry.open_bits[bit / 64].fetch_and(~(uint64_t{1} << (bit % 64)));
     MPOOL_STEP("mpool.repair.file");
@@ -625,60 +498,6 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
   if (!taken) return;
   ++*latches;
   latch.Unlock(self.id, LockRank::kFiles);
-}
-
-// As an open: the last who had the file open may have closed it, and others may
-// have changed it since.
-absl::Status FileTable::OpenInChild(uint32_t index, const Local& local,
-                                    const Drop& drop, Local& claimed) {
-  Request request;
-  request.file = local.writable;
-  for (const std::weak_ptr<os::File>& handle : local.files) {
-    if (request.file == nullptr) request.file = handle.lock();
-  }
-  if (request.file == nullptr) return absl::OkStatus();
-  const FileEntry& entry = *At(index);
-  request.path = PathOf(entry);
-  request.page_bytes = entry.page_bytes.load();
-  request.lsn_offset = static_cast<int>(entry.lsn_place.load()) - 1;
-  MPOOL_RETURN_IF_ERROR(Claim(claimed, *request.file, request.path,
-                              local.writable != nullptr));
-  return Match(request, index, drop);
-}
-
-absl::Status FileTable::MarkOpenInChild(
-    const region::Thread& self,
-    const std::function<absl::Status(uint32_t classes)>& check_room,
-    const Drop& drop) {
-  LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
-                   LockRank::kFiles);
-  std::lock_guard<std::mutex> lock(mutex_);
-  // What the parent opened to write pages back.
-  std::erase_if(local_, [](const auto& entry) {
-    return entry.second.handles == 0;
-  });
-  uint32_t classes = 0;
-  for (const auto& [index, local] : local_) {
-    FileEntry& entry = *At(index);
-    if (FileWord::Unpack(entry.word.load()).generation != local.generation) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "use ", region_.home().path(), " in a forked child: before the "
-          "child's first call its parent closed a file that both had open; "
-          "open the environment again in the child"));
-    }
-    classes |= 1u << ClassOf(entry.page_bytes.load());
-  }
-  MPOOL_RETURN_IF_ERROR(check_room(classes));
-  std::unordered_map<uint32_t, Local> claims;
-  for (const auto& [index, local] : local_) {
-    MPOOL_RETURN_IF_ERROR(OpenInChild(index, local, drop, claims[index]));
-  }
-  for (auto& [index, claim] : claims) {
-    local_[index].claim = std::move(claim.claim);
-    local_[index].claims_writing = claim.claims_writing;
-  }
-  for (const auto& [index, local] : local_) SetOpen(self, *At(index));
-  return absl::OkStatus();
 }
 
 }  // namespace mpool::internal

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "os/fork.h"
@@ -37,6 +38,8 @@ void BeforeFork() {
 }
 void AfterFork() {
   for (auto& [generation, pool] : LivePools().pools) {
+    // A forked child has no generation.
+    if (pool->region().generation() == 0) pool->files().LeaveClaimsToParent();
     pool->files().mutex().unlock();
     pool->region().process_mutex().unlock();
   }
@@ -100,7 +103,9 @@ uint32_t Pool::Signature() {
       sizeof(Extent),
       sizeof(FileEntry),
       offsetof(FileEntry, open_bits),
-      offsetof(FileEntry, sticky_errno),
+      offsetof(FileEntry, fsync_mark),
+      offsetof(FileEntry, sticky),
+      offsetof(FileEntry, cutter),
       offsetof(FileEntry, opens),
       static_cast<uint64_t>(State::kOwnerShift),
       static_cast<uint64_t>(Counter::kCount),
@@ -300,7 +305,16 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
   // A file that only the dead have open is not open: others may have changed
   // it since.
   region_.RepairAndWait(self->thread);
+  file_sync_.TrimKept(self->thread, FileTable::kMostKept).IgnoreError();
   absl::StatusOr<OpenedFile> opened = try_open();
+  if (os::IsOutOfDescriptors(opened.status())) {
+    file_sync_.TrimKept(self->thread, 0).IgnoreError();
+    opened = try_open();
+  }
+  if (absl::IsResourceExhausted(opened.status())) {
+    SyncClosed(*self);
+    opened = try_open();
+  }
   if (!opened.ok()) {
     // Somebody may have died meanwhile who holds what is missing.
     region_.RepairAndWait(self->thread);
@@ -314,6 +328,26 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
   return opened;
 }
 
+absl::Status Pool::TrimKept(size_t most) {
+  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  return file_sync_.TrimKept(self->thread, most);
+}
+
+// A removed file keeps its disk space as long as a descriptor is kept.
+void Pool::TrimKeptNowAndThen(ThreadContext& self) {
+  constexpr uint32_t kEvery = 256;
+  if (++self.frames_taken % kEvery != 0 || files_.kept_count() == 0) return;
+  file_sync_.TrimKept(self.thread, FileTable::kMostKept).IgnoreError();
+}
+
+// Entries of closed files can be used again once they are synced.
+void Pool::SyncClosed(ThreadContext& self) {
+  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord word) {
+    if (word.state != FileState::kClosed || IsCovered(entry)) return;
+    file_sync_.SyncUntold(self.thread, index).IgnoreError();
+  });
+}
+
 absl::Status Pool::CloseFile(const OpenedFile& file) {
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
   uint64_t written = 0;
@@ -321,9 +355,15 @@ absl::Status Pool::CloseFile(const OpenedFile& file) {
     // What the dead had open is closed.
     region_.RepairAndWait(self->thread);
     written = files_.Close(self->thread, file, written);
-    if (written == FileTable::kClosed) return absl::OkStatus();
-    const absl::Status status = WriteOut(
-        *self, file.index, os::Deadline(absl::InfiniteDuration()));
+    if (written == FileTable::kClosed) {
+      // An error there is in the file's entry, for the next Sync.
+      file_sync_.TrimKept(self->thread, FileTable::kMostKept).IgnoreError();
+      return absl::OkStatus();
+    }
+    std::set<uint64_t> unwritten;
+    const absl::Status status =
+        WriteOut(*self, file.index, os::Deadline(absl::InfiniteDuration()),
+                 &unwritten);
     // Who only reads does not answer for what others changed.
     if (!status.ok() && !file.read_only) return status;
     if (!status.ok()) written = FileTable::kAnyway;

@@ -28,6 +28,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "mpool/files.h"
+#include "mpool/file_sync.h"
 #include "mpool/frames.h"
 #include "mpool/hash_table.h"
 #include "mpool/images.h"
@@ -102,6 +103,9 @@ class Pool final : public region::Tenant {
 
   // Writes back and fsyncs; of one file, or of all.
   absl::Status Sync(std::optional<uint32_t> file, absl::Duration wait);
+  // Syncs and closes descriptors of files that this process has not open, down
+  // to `most`.
+  absl::Status TrimKept(size_t most);
   // The last process leaves: writes back all, and fsyncs if `durable`.
   absl::Status WriteBackAll(bool durable);
 
@@ -283,11 +287,15 @@ class Pool final : public region::Tenant {
   absl::Status PrepareMemory(const region::Thread& self);
 
   // sync.cc
-  absl::Status WriteOut(ThreadContext& self, std::optional<uint32_t> file,
+  void SyncClosed(ThreadContext& self);
+  void TrimKeptNowAndThen(ThreadContext& self);
+  absl::Status SyncOnce(ThreadContext& self, std::optional<uint32_t> file,
                         const os::Deadline& deadline);
+  absl::Status WriteOut(ThreadContext& self, std::optional<uint32_t> file,
+                        const os::Deadline& deadline,
+                        std::set<uint64_t>* unwritten);
   absl::Status WriteOutOne(ThreadContext& self, BufferHeader& header,
                            uint64_t key, const os::Deadline& deadline);
-  absl::Status MakeDurable(uint32_t index, FileEntry& entry);
   absl::Status LostPage(const BufferHeader& header, uint64_t key) const;
 
   // panic.cc
@@ -329,7 +337,8 @@ class Pool final : public region::Tenant {
   PageLatch latch_{region_, ledger_};
   Images images_{region_};
   FileTable files_{region_, frames_};
-  WriteBack write_back_{frames_, files_, ledger_, latch_};
+  FileSync file_sync_{region_, frames_, files_};
+  WriteBack write_back_{frames_, files_, file_sync_, ledger_, latch_};
   std::unique_ptr<Replacement> policy_;
   bool wants_hits_ = false;
   const std::atomic<uint64_t>* panic_ = &kNoPanic;  // the region's word

@@ -20,6 +20,8 @@
 //   queue latch                     queues made again
 //   files latch, CLAIMED entry      entry FREE
 //   open bits                       off
+//   an fsync that is under way      failed: pages DIRTY, the error sticky
+//   a page cut at a file's end      off; see CutPartialPage in files.h
 //   a write that was not seen       seen, and the file's times unknown
 //
 // A frame that is dropped passes through LOADING in the repairer's name, never
@@ -50,6 +52,7 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
     });
     MPOOL_STEP("mpool.repair.frames");
     files_.EndWritesOfDead();
+    file_sync_.Repair(is_dead);
     PoolHeader& pool = frames_.pool();
     uint32_t resizer = pool.resizer.load(std::memory_order_acquire);
     // quiet: what it was about is settled by whoever comes next.
@@ -122,6 +125,7 @@ void Pool::RepairEvicting(const region::Thread& self, BufferHeader& header) {
   latch_.ChangeAndWake(header, [&](State s) { return s.WithOwner(self.id); });
   MPOOL_STEP("mpool.repair.evicting");
   const bool named = IsNamed(self, header);
+  if (!named) files_.NoteDropped(header.key.load(), header.Load());
   latch_.ChangeAndWake(header, [&](State s) {
     if (named) return s.WithPhase(Phase::kValid).WithOwner(0);
     return s.NextVersion().Bare();
@@ -155,6 +159,7 @@ Fate Pool::FateOf(const BufferHeader& header, State seen) const {
 
 // LOADING, or X of a page that equals its file.
 void Pool::Drop(const region::Thread& self, BufferHeader& header) {
+  files_.NoteDropped(header.key.load(), header.Load());
   latch_.ChangeAndWake(header, [&](State s) {
     return s.Without(State::kX).WithPhase(Phase::kLoading).WithOwner(self.id);
   });

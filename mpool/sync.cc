@@ -4,16 +4,14 @@
 //
 // What was put before the call is on disk when it returns Ok: DIRTY, WRITING
 // and X count as not yet written, and each such page is written once, or seen
-// written, after the call began. fsync covers the files; a failed one makes
-// the pages that it may have lost dirty again and stays known.
+// written, after the call began. Then each file is made durable (file_sync.h).
 
-#include <cstring>
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
 #include "os/status.h"
-#include "os/step.h"
 
 namespace mpool::internal {
 namespace {
@@ -24,24 +22,42 @@ bool IsOf(const BufferHeader& header, std::optional<uint32_t> file) {
              *file;
 }
 
-absl::Status StickyError(const std::string& path, const FileEntry& entry) {
-  const uint32_t error = entry.sticky_errno.load();
-  return absl::DataLossError(absl::StrCat(
-      "sync file ", path, ": an earlier fsync failed (",
-      strerror(static_cast<int>(error)), ") after ",
-      entry.unsynced_evicted.load(), " pages had left the pool; what the disk "
-      "has of them is unknown: check the file, and restore it if need be"));
-}
-
 }  // namespace
 
+// An fsync that a signal ends is begun again, with all pages that it may have
+// lost, but not for ever.
 absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait) {
+  constexpr int kMostTries = 10;
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
-  absl::Status result = WriteOut(*self, file, os::Deadline(wait));
+  const os::Deadline deadline(wait);
+  absl::Status result;
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    result = SyncOnce(*self, file, deadline);
+    if (!absl::IsUnavailable(result)) break;
+  }
+  // Each descriptor has had its fsync.
+  if (!file.has_value()) {
+    file_sync_.TrimKept(self->thread, result.ok() ? 0 : FileTable::kMostKept)
+        .IgnoreError();
+  }
+  return result;
+}
+
+absl::Status Pool::SyncOnce(ThreadContext& self, std::optional<uint32_t> file,
+                            const os::Deadline& deadline) {
+  std::map<uint32_t, uint64_t> sticky;
   files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    if (!file.has_value() || *file == index) {
+      sticky[index] = entry.sticky.load(std::memory_order_seq_cst);
+    }
+  });
+  std::set<uint64_t> unwritten;
+  absl::Status result = WriteOut(self, file, deadline, &unwritten);
+  files_.ForEach([&](uint32_t index, FileEntry&, FileWord word) {
     if (file.has_value() && *file != index) return;
-    const absl::Status status = MakeDurable(index, entry);
-    if (result.ok()) result = status;
+    const uint64_t part = PageKey::FileKey(index, word.generation);
+    result.Update(file_sync_.MakeDurable(self.thread, index, sticky[index],
+                                         !unwritten.contains(part), deadline));
   });
   return result;
 }
@@ -49,8 +65,9 @@ absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait) {
 absl::Status Pool::WriteBackAll(bool durable) {
   if (durable) return Sync(std::nullopt, absl::InfiniteDuration());
   MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  std::set<uint64_t> unwritten;
   return WriteOut(*self, std::nullopt,
-                  os::Deadline(absl::InfiniteDuration()));
+                  os::Deadline(absl::InfiniteDuration()), &unwritten);
 }
 
 // REQUIRES: the header's page was POISONED with `key`.
@@ -61,8 +78,10 @@ absl::Status Pool::LostPage(const BufferHeader& header, uint64_t key) const {
       "with GetForUpdate and GetOptions::create"));
 }
 
+// `unwritten`: the files of which a page could not be written.
 absl::Status Pool::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
-                            const os::Deadline& deadline) {
+                            const os::Deadline& deadline,
+                            std::set<uint64_t>* unwritten) {
   absl::Status result;
   std::vector<BufferHeader*> dirty;
   std::vector<std::pair<BufferHeader*, uint64_t>> pending;
@@ -81,12 +100,11 @@ absl::Status Pool::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
     if (s.has(State::kDirty)) dirty.push_back(&header);
   });
   result.Update(write_back_.Write(self, std::move(dirty), nullptr));
-  // What one file cannot have written must not keep others from it.
-  std::set<uint64_t> failed;
+  // A file that cannot be written must not keep others from it.
   for (const auto& [header, key] : pending) {
-    if (failed.contains(PageKey::FilePart(key))) continue;
+    if (unwritten->contains(PageKey::FilePart(key))) continue;
     const absl::Status status = WriteOutOne(self, *header, key, deadline);
-    if (!status.ok()) failed.insert(PageKey::FilePart(key));
+    if (!status.ok()) unwritten->insert(PageKey::FilePart(key));
     result.Update(status);
   }
   return result;
@@ -128,66 +146,6 @@ absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
       MPOOL_RETURN_IF_ERROR(latch_.WaitForChange(
           self.thread, header, seen, header.io_owner.load(), deadline));
     }
-  }
-  return absl::OkStatus();
-}
-
-// quiet below: a page that is UNSYNCED for too long is only synced once more,
-// and each process's own descriptor hears of a failed write.
-absl::Status Pool::MakeDurable(uint32_t index, FileEntry& entry) {
-  const std::string path = files_.PathOf(entry);
-  if (entry.sticky_errno.load() != 0) return StickyError(path, entry);
-  // An fsync covers writes that were over when it began. Equal counts, in this
-  // order, say that all were; otherwise the next Sync makes one of its own.
-  const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
-  const uint64_t writes = entry.write_count.load(std::memory_order_acquire);
-  const bool all_over = over == writes;
-  if (all_over && entry.synced_count.load() == writes) {
-    return absl::OkStatus();
-  }
-  // Only those that are unchanged after the fsync were covered by it.
-  std::vector<std::pair<BufferHeader*, uint64_t>> covered;
-  frames_.ForEachHeader([&](BufferHeader& header) {
-    const State s = header.Load();
-    if (s.has(State::kUnsynced) && IsOf(header, index)) {
-      covered.emplace_back(&header, s.bits);
-    }
-  });
-  const absl::StatusOr<std::shared_ptr<os::File>> file =
-      files_.ForWriting(index);
-  // A closed file that was removed or replaced has nothing left to sync.
-  if (!file.ok() && !FileTable::IsOpenAnywhere(entry) &&
-      (absl::IsNotFound(file.status()) ||
-       absl::IsFailedPrecondition(file.status()))) {
-    return absl::OkStatus();
-  }
-  MPOOL_RETURN_IF_ERROR(file.status());
-  MPOOL_STEP("mpool.sync.fsync");
-  const absl::Status status = (*file)->Sync();
-  MPOOL_STEP("mpool.sync.fsynced");
-  for (const auto& [header, bits] : covered) {
-    State seen{bits};
-    if (status.ok()) {
-      header->Change(&seen, seen.Without(State::kUnsynced));
-      continue;
-    }
-    seen = header->Load();
-    while (seen.phase() == Phase::kValid && seen.has(State::kUnsynced) &&
-           IsOf(*header, index) &&
-           !header->Change(&seen, seen.Without(State::kUnsynced)
-                                      .With(State::kDirty))) {
-    }
-  }
-  if (!status.ok()) {
-    const int error = os::StatusErrno(status);
-    entry.sticky_errno.store(static_cast<uint32_t>(error == 0 ? 5 : error));
-    return absl::DataLossError(
-        absl::StrCat("sync file ", path, ": ", status.ToString()));
-  }
-  entry.unsynced_evicted.store(0);
-  uint64_t known = entry.synced_count.load();
-  while (all_over && known < writes &&
-         !entry.synced_count.compare_exchange_weak(known, writes)) {
   }
   return absl::OkStatus();
 }

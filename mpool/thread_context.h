@@ -40,6 +40,7 @@ struct ThreadContext {
   std::array<FrameIndex, 64> hits;
   uint32_t hit_count = 0;
   uint32_t helped = 0;  // misses while a resize was under way
+  uint32_t frames_taken = 0;
 
   // Where write-back copies pages to; made at the first use.
   std::unique_ptr<std::byte[]> staging;

@@ -37,6 +37,7 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
   bool all_held = false;
   int given = 0;
   HelpResizeNowAndThen(self);
+  TrimKeptNowAndThen(self);
   while (true) {
     if (BufferHeader* header = frames_.TakeFree(self.thread, page_class)) {
       return header;
@@ -133,11 +134,7 @@ Pool::Evicted Pool::TryEvict(ThreadContext& self, BufferHeader& header) {
     hash_.Remove(hash, frame);
   }
   policy_->Removed(self, header);
-  if (seen.has(State::kUnsynced)) {
-    if (FileEntry* entry = files_.At(PageKey::FileIndex(key))) {
-      entry->unsynced_evicted.fetch_add(1, std::memory_order_relaxed);
-    }
-  }
+  files_.NoteDropped(key, seen);
   MPOOL_STEP("mpool.evict.free");
   latch_.ChangeAndWake(header, [](State s) {
     return s.NextVersion().Bare();

@@ -95,6 +95,11 @@ absl::Status WriteBack::Write(ThreadContext& self,
     used += item.size;
   }
   flush();
+  if (files_.HasNewKept()) {
+    const absl::Status kept =
+        file_sync_.TrimKept(self.thread, FileTable::kMostKept);
+    if (!kept.ok() && on_failure_ != nullptr) on_failure_(kept);
+  }
   return result;
 }
 
@@ -126,19 +131,35 @@ absl::Status WriteBack::WriteBatch(ThreadContext& self,
 absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
                                  size_t count) {
   const uint32_t index = PageKey::FileIndex(first->key);
-  MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
-                         files_.ForWriting(index));
   FileEntry& entry = *files_.At(index);
   MPOOL_RETURN_IF_ERROR(FlushLog(self, entry, first, count));
-  files_.BeforeWrite(entry);
+  MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
+                         BeginWriting(self, index));
+  files_.BeforeWrite(self.thread, entry);
   const os::ConstBytes bytes(first->copy, count * first->size);
+  const uint64_t begin = PageKey::Page(first->key) * first->size;
   uint64_t calls = 0;
-  const absl::Status status = file->WriteAtGathered(
-      PageKey::Page(first->key) * first->size, {&bytes, 1}, &calls);
+  const absl::Status status =
+      file->WriteAtGathered(begin, {&bytes, 1}, &calls);
+  if (!status.ok()) {
+    files_.CutPartialPage(self.thread, entry, *file, begin,
+                          begin + bytes.size());
+  }
   files_.AfterWrite(entry, *file, status.ok() ? count : 0);
+  files_.EndWriting(index);
   self.Count(Counter::writes, calls);
   if (status.ok()) self.Count(Counter::pages_written, count);
   return status;
+}
+
+// Descriptors that are kept for other files must not be the reason of a write
+// that fails.
+absl::StatusOr<std::shared_ptr<os::File>> WriteBack::BeginWriting(
+    ThreadContext& self, uint32_t index) {
+  absl::StatusOr<std::shared_ptr<os::File>> file = files_.BeginWriting(index);
+  if (!os::IsOutOfDescriptors(file.status())) return file;
+  file_sync_.TrimKept(self.thread, 0).IgnoreError();
+  return files_.BeginWriting(index);
 }
 
 // The rule of the write-ahead log: what the log has of a change is durable

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "mpool/file_sync.h"
 #include "mpool/files.h"
 #include "mpool/frames.h"
 #include "mpool/ledger.h"
@@ -27,9 +28,13 @@ namespace mpool::internal {
 
 class WriteBack {
  public:
-  WriteBack(FrameTable& frames, FileTable& files, Ledger& ledger,
-            PageLatch& latch)
-      : frames_(frames), files_(files), ledger_(ledger), latch_(latch) {}
+  WriteBack(FrameTable& frames, FileTable& files, FileSync& file_sync,
+            Ledger& ledger, PageLatch& latch)
+      : frames_(frames),
+        files_(files),
+        file_sync_(file_sync),
+        ledger_(ledger),
+        latch_(latch) {}
 
   // Called with the text of each failed write.
   void set_on_failure(std::function<void(const absl::Status&)> callback) {
@@ -64,11 +69,14 @@ class WriteBack {
   absl::Status WriteBatch(ThreadContext& self, const std::vector<Item>& batch,
                           uint64_t* written);
   absl::Status WriteRun(ThreadContext& self, const Item* first, size_t count);
+  absl::StatusOr<std::shared_ptr<os::File>> BeginWriting(ThreadContext& self,
+                                                         uint32_t index);
   absl::Status FlushLog(const ThreadContext& self, const FileEntry& entry,
                         const Item* first, size_t count);
 
   FrameTable& frames_;
   FileTable& files_;
+  FileSync& file_sync_;
   Ledger& ledger_;
   PageLatch& latch_;
   std::function<void(const absl::Status&)> on_failure_;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -38,8 +39,14 @@ int OpenFlags(const File::OpenOptions& options) {
   return flags;
 }
 
+// Descriptors 0 to 2 are the program's standard streams, also while it has
+// them closed: another part of it may print into them.
+constexpr int kFirstOwnFd = 3;
+
+}  // namespace
+
 absl::Status OpenError(int error, std::string_view path,
-                       std::string_view what = "open") {
+                       std::string_view what) {
   std::string_view advice;
   switch (error) {
     case EACCES:
@@ -78,6 +85,8 @@ absl::Status OpenError(int error, std::string_view path,
   }
   return ErrnoToStatus(error, what, path, advice);
 }
+
+namespace {
 
 absl::Status RemoveError(int error, std::string_view path) {
   std::string_view advice;
@@ -246,14 +255,17 @@ void Advance(size_t written, std::span<const ConstBytes>& parts, size_t& done) {
 }  // namespace
 
 absl::StatusOr<File> File::Open(std::string_view path,
-                                const OpenOptions& options) {
-  std::string name(path);
+                                const OpenOptions& options,
+                                std::string_view shown) {
+  const std::string name(path);
   const int fd = RetryEintr([&] {
     return Sys().open(name.c_str(), OpenFlags(options),
                       static_cast<mode_t>(options.permissions));
   });
-  if (fd < 0) return OpenError(errno, name);
-  File file(fd, std::move(name));
+  const int error = errno;
+  std::string told(shown.empty() ? path : shown);
+  if (fd < 0) return OpenError(error, told);
+  MPOOL_ASSIGN_OR_RETURN(File file, Own(fd, std::move(told)));
   MPOOL_RETURN_IF_ERROR(CheckOpened(file, options));
   return file;
 }
@@ -264,7 +276,7 @@ absl::StatusOr<File> File::OpenDirectory(std::string_view path) {
     return Sys().open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   });
   if (fd < 0) return OpenError(errno, name);
-  return File(fd, std::move(name));
+  return Own(fd, std::move(name));
 }
 
 absl::StatusOr<File> File::OpenDirectory(const File& dir) {
@@ -272,15 +284,18 @@ absl::StatusOr<File> File::OpenDirectory(const File& dir) {
     return Sys().openat(dir.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   });
   if (fd < 0) return OpenError(errno, dir.path());
-  return File(fd, dir.path());
+  return Own(fd, dir.path());
 }
 
 absl::StatusOr<File> File::Unnamed() {
   constexpr unsigned kNoExecSeal = 8;  // MFD_NOEXEC_SEAL, Linux 6.3 or newer
   int fd = Sys().memfd_create("mpool", MFD_CLOEXEC | kNoExecSeal);
   if (fd < 0 && errno == EINVAL) fd = Sys().memfd_create("mpool", MFD_CLOEXEC);
-  if (fd < 0) return OpenError(errno, "", "make a file without a name");
-  return File(fd, absl::StrCat("/proc/self/fd/", fd));
+  constexpr char kWhat[] = "make a file without a name";
+  if (fd < 0) return OpenError(errno, "", kWhat);
+  MPOOL_ASSIGN_OR_RETURN(File file, Own(fd, "", kWhat));
+  file.path_ = absl::StrCat("/proc/self/fd/", file.fd());
+  return file;
 }
 
 absl::StatusOr<File> File::OpenAt(const File& dir, std::string_view name,
@@ -292,7 +307,7 @@ absl::StatusOr<File> File::OpenAt(const File& dir, std::string_view name,
                         static_cast<mode_t>(options.permissions));
   });
   if (fd < 0) return OpenError(errno, path);
-  File file(fd, std::move(path));
+  MPOOL_ASSIGN_OR_RETURN(File file, Own(fd, std::move(path)));
   const absl::Status fits = CheckOpened(file, options);
   if (fits.ok()) return file;
   if (options.exclusive) UnlinkAt(dir, name).IgnoreError();
@@ -308,7 +323,7 @@ absl::StatusOr<File> File::OpenShm(std::string_view name,
                           static_cast<mode_t>(options.permissions));
   });
   if (fd < 0) return OpenError(errno, path);
-  File file(fd, std::move(path));
+  MPOOL_ASSIGN_OR_RETURN(File file, Own(fd, std::move(path)));
   const absl::Status fits = CheckOpened(file, options);
   if (fits.ok()) return file;
   if (options.exclusive) UnlinkShm(name).IgnoreError();
@@ -322,6 +337,18 @@ absl::Status File::UnlinkShm(std::string_view name) {
     return absl::OkStatus();
   }
   return RemoveError(errno, absl::StrCat(kShmDirectory, object));
+}
+
+File::File(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+
+absl::StatusOr<File> File::Own(int fd, std::string path,
+                               std::string_view what) {
+  if (fd >= kFirstOwnFd) return File(fd, std::move(path));
+  const int higher = Sys().fcntl_dup(fd, kFirstOwnFd);
+  const int error = errno;
+  Sys().close(fd);
+  if (higher < 0) return OpenError(error, path, what);
+  return File(higher, std::move(path));
 }
 
 File::File(File&& other) noexcept
@@ -346,6 +373,13 @@ absl::StatusOr<FileInfo> File::Info() const {
     return ErrnoToStatus(errno, "look at", path_);
   }
   return InfoOf(raw);
+}
+
+uint64_t File::Generation() const {
+  int generation = 0;
+  // A generation may be 0; bit 32 tells that it is known.
+  if (Sys().ioctl(fd_, FS_IOC_GETVERSION, &generation) != 0) return 0;
+  return uint64_t{1} << 32 | static_cast<uint32_t>(generation);
 }
 
 // lseek refuses what lies beyond the largest file; nothing here reads or writes
@@ -463,6 +497,26 @@ absl::StatusOr<std::string> File::RemoteFilesystem() const {
     case V9FS_MAGIC:
     case FUSE_SUPER_MAGIC:
       return FilesystemName(type);
+    default:
+      return std::string();
+  }
+}
+
+absl::StatusOr<std::string> File::PseudoFilesystem() const {
+  MPOOL_ASSIGN_OR_RETURN(const uint32_t type, FilesystemType(*this));
+  switch (type) {
+    case PROC_SUPER_MAGIC:
+      return "proc";
+    case SYSFS_MAGIC:
+      return "sysfs";
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC:
+      return "cgroup";
+    case DEBUGFS_MAGIC:
+    case TRACEFS_MAGIC:
+    case SECURITYFS_MAGIC:
+    case BPF_FS_MAGIC:
+      return "a file system of the kernel's own";
     default:
       return std::string();
   }

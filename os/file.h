@@ -21,12 +21,25 @@
 
 namespace mpool::os {
 
-// What tells one file from another, also after its inode was used again.
+// Tells one file from another, also after its inode number was used again.
 struct FileIdentity {
   uint64_t device = 0;
   uint64_t inode = 0;
-  uint64_t birth_ns = 0;  // 0 where the file system keeps none
-  bool operator==(const FileIdentity&) const = default;
+  uint64_t birth_ns = 0;    // 0 where the file system keeps none
+  uint64_t generation = 0;  // see File::Generation; 0 where it is not known
+
+  // A generation that one side does not know agrees with each.
+  bool operator==(const FileIdentity& other) const {
+    return device == other.device && IsSameInode(other);
+  }
+  // The same on a file system that may have been mounted again since.
+  bool IsSameInode(const FileIdentity& other) const {
+    return inode == other.inode && birth_ns == other.birth_ns &&
+           (generation == 0 || other.generation == 0 ||
+            generation == other.generation);
+  }
+  // True if a later file with this inode number would be told apart.
+  bool HasProof() const { return birth_ns != 0 || generation != 0; }
 };
 
 struct FileInfo {
@@ -66,9 +79,10 @@ class File {
     std::optional<uint32_t> group = std::nullopt;
   };
 
-  // An absolute path.
+  // An absolute path. `shown` replaces it in path() and in errors.
   static absl::StatusOr<File> Open(std::string_view path,
-                                   const OpenOptions& options);
+                                   const OpenOptions& options,
+                                   std::string_view shown = {});
   // A directory, for OpenAt and the like.
   static absl::StatusOr<File> OpenDirectory(std::string_view path);
   // One more open of the same directory, whatever is called so by now.
@@ -97,6 +111,9 @@ class File {
   const std::string& path() const { return path_; }
 
   absl::StatusOr<FileInfo> Info() const;
+  // A number that the file system changes when it uses an inode number again
+  // (FS_IOC_GETVERSION); 0 if it tells none. Info() leaves it out.
+  uint64_t Generation() const;
 
   // Reads until `out` is full or the file ends; returns the bytes read.
   absl::StatusOr<size_t> ReadAt(uint64_t offset,
@@ -109,7 +126,8 @@ class File {
   absl::Status WriteAtGathered(uint64_t offset,
                                std::span<const ConstBytes> parts,
                                uint64_t* calls) const;
-  // fsync; never retried, for a second fsync may hide what the first one lost.
+  // fsync. Never repeated, because a second fsync may hide an error that the
+  // first one met. Unavailable (errno EINTR) if a signal ended it.
   absl::Status Sync() const;
   absl::Status Resize(uint64_t size_bytes) const;
   // Reserves blocks, so that a full disk is an error now and not SIGBUS later.
@@ -117,17 +135,27 @@ class File {
   // Kinds of file system on which a region cannot be shared: "NFS", "CIFS",
   // "9p", "FUSE"; empty for all others.
   absl::StatusOr<std::string> RemoteFilesystem() const;
+  // The name of a file system whose files are made up as they are read
+  // ("proc", "sysfs", ...); empty for all others.
+  absl::StatusOr<std::string> PseudoFilesystem() const;
   void Close();
   // The program closed our fd: the number is nobody's, or another file's.
   void Forget() { fd_ = -1; }
 
  private:
-  File(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  friend class Node;
+  File(int fd, std::string path);
+  // `fd` is open. An error leaves nothing open.
+  static absl::StatusOr<File> Own(int fd, std::string path,
+                                  std::string_view what = "open");
 
   int fd_ = -1;
   std::string path_;
 };
 
+// The error of an open that failed, with advice.
+absl::Status OpenError(int error, std::string_view path,
+                       std::string_view what = "open");
 // The state of `name` below `dir`, or of an absolute `name`, without opening it
 // and without following a link; NotFound if absent.
 absl::StatusOr<FileInfo> InfoAt(const File& dir, std::string_view name);

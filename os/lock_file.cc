@@ -329,44 +329,6 @@ absl::StatusOr<std::optional<uint64_t>> LockFile::FindHeld(
   }
 }
 
-absl::StatusOr<ByteLock> ClaimFile(const File& file, uint64_t owner,
-                                   bool for_writing) {
-  constexpr uint64_t kRange = uint64_t{1} << 60;
-  constexpr uint64_t kWriters = uint64_t{1} << 62;
-  constexpr uint64_t kReaders = kWriters + kRange;
-  const uint64_t place = owner % kRange;
-  HalfMadeLock half_made;
-  MPOOL_RETURN_IF_ERROR(half_made.Open([&] {
-    // A description of its own, whatever the file is called by now.
-    return File::Open(absl::StrCat("/proc/self/fd/", file.fd()),
-                      {.mode = File::Mode::kReadOnly});
-  }));
-  struct flock own = WriteLock((for_writing ? kWriters : kReaders) + place, 1);
-  own.l_type = F_RDLCK;
-  const int fd = half_made.file().fd();
-  if (RetryEintr([&] { return Sys().fcntl_lock(fd, F_OFD_SETLK, &own); }) ==
-      0) {
-    // Of two that come together one at least sees the other: both have their
-    // locks before they look.
-    auto others = [&](uint64_t range) -> absl::StatusOr<bool> {
-      MPOOL_ASSIGN_OR_RETURN(const auto below,
-                             Probe(half_made.file(), range, place));
-      MPOOL_ASSIGN_OR_RETURN(const auto above,
-                             Probe(half_made.file(), range + place + 1,
-                                   kRange - place - 1));
-      return below.has_value() || above.has_value();
-    };
-    MPOOL_ASSIGN_OR_RETURN(const bool written, others(kWriters));
-    bool used = written;
-    if (for_writing && !used) {
-      MPOOL_ASSIGN_OR_RETURN(used, others(kReaders));
-    }
-    if (used) return ByteLock();
-  }
-  MPOOL_ASSIGN_OR_RETURN(void* page, half_made.ToPage());
-  return ByteLock(page);
-}
-
 // Without such locks nobody is seen: the lock file has told that already.
 void MarkMapped(const File& file) {
   struct flock own = WriteLock(0, 1);

@@ -49,19 +49,9 @@ class ByteLock {
 
  private:
   friend class LockFile;
-  friend absl::StatusOr<ByteLock> ClaimFile(const File& file, uint64_t owner,
-                                            bool for_writing);
   explicit ByteLock(void* page) : page_(page) {}
   void* page_ = nullptr;
 };
-
-// Says, as long as the lock is held, that `owner` caches the page file. A lock
-// that is not held() if another owner does: any at all if this one writes, one
-// that writes if it does not. On file systems without such locks always held.
-// The lock is a read lock on one byte far behind any page, whose place tells
-// the owner: those of one owner share it, one elsewhere is another's.
-absl::StatusOr<ByteLock> ClaimFile(const File& file, uint64_t owner,
-                                   bool for_writing);
 
 // Says that the processes which have this open of `dir`, forked children
 // included, use it with what no other process can find. It lasts until one of

@@ -72,6 +72,11 @@ absl::Status ErrnoToStatus(int error, std::string_view what,
   return status;
 }
 
+bool IsOutOfDescriptors(const absl::Status& status) {
+  const int error = StatusErrno(status);
+  return error == EMFILE || error == ENFILE;
+}
+
 int StatusErrno(const absl::Status& status) {
   const auto payload = status.GetPayload(kPayloadType);
   int error = 0;

@@ -35,6 +35,8 @@ absl::Status ErrnoToStatus(int error, std::string_view what,
 
 // The errno that ErrnoToStatus put into `status`; 0 if there is none.
 int StatusErrno(const absl::Status& status);
+// True if the process or the system has no file descriptor left.
+bool IsOutOfDescriptors(const absl::Status& status);
 
 }  // namespace mpool::os
 

@@ -6,11 +6,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +27,14 @@ int Open(const char* path, int flags, mode_t mode) {
 
 int OpenAt(int dir, const char* path, int flags, mode_t mode) {
   return ::openat(dir, path, flags, mode);
+}
+
+int FcntlDup(int fd, int lowest) {
+  return ::fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+}
+
+int Ioctl(int fd, unsigned long request, void* argument) {
+  return ::ioctl(fd, request, argument);
 }
 
 int FcntlLock(int fd, int command, struct flock* lock) {
@@ -87,11 +97,14 @@ constexpr Syscalls kReal = {
     .shmdt = ::shmdt,
     .shmctl = ::shmctl,
     .getrlimit = GetLimit,
+    .fcntl_dup = FcntlDup,
+    .ioctl = Ioctl,
     .fcntl_lock = FcntlLock,
     .futex = Futex,
     .membarrier = Membarrier,
     .clock_gettime = ::clock_gettime,
     .nanosleep = ::nanosleep,
+    .uname = ::uname,
     .getpid = ::getpid,
     .geteuid = ::geteuid,
     .kill = ::kill,

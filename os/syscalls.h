@@ -23,6 +23,7 @@ struct flock;
 struct rlimit;
 struct shmid_ds;
 struct timespec;
+struct utsname;
 
 namespace mpool::os {
 
@@ -64,12 +65,16 @@ struct Syscalls {
   int (*shmdt)(const void* address);
   int (*shmctl)(int id, int command, struct shmid_ds* state);
   int (*getrlimit)(int resource, struct rlimit* out);
+  // F_DUPFD_CLOEXEC: a duplicate that is `lowest` or higher.
+  int (*fcntl_dup)(int fd, int lowest);
+  int (*ioctl)(int fd, unsigned long request, void* argument);
   int (*fcntl_lock)(int fd, int command, struct flock* lock);
   long (*futex)(uint32_t* word, int op, uint32_t value,
                 const timespec* timeout);
   int (*membarrier)(int command, unsigned flags);
   int (*clock_gettime)(int clock, timespec* out);
   int (*nanosleep)(const timespec* time, timespec* rest);
+  int (*uname)(struct utsname* out);
   int (*getpid)();
   uid_t (*geteuid)();
   int (*kill)(pid_t pid, int signal);

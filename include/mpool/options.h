@@ -28,6 +28,7 @@ struct Event {
     kWriteFailed,     // a page could not be written; it stays dirty
     kGuardsAtClose,   // a handle was destroyed while guards were out
     kMadeAnew,        // the region before was lost, with what was not on disk
+    kPartialPage,     // a page file ends with a part of a page
   };
   Kind kind;
   std::string message;
@@ -124,6 +125,12 @@ struct FileOptions {
   uint32_t clear_bytes = 0;            // not built yet; 0 = the whole page
   Priority priority = Priority::kDefault;  // others are not built yet
   uint64_t max_bytes = 0;                  // not built yet; 0 = no limit
+  // Opens a file whose size is no multiple of the page size, because a write at
+  // its end was cut short (a full disk, a lost power supply). Its whole pages
+  // are as they were; the rest is reported by Event::Kind::kPartialPage, and
+  // the next new page takes its place. A file whose page size the region knows
+  // opens without it.
+  bool odd_size = false;
 };
 
 // How a page is got.

@@ -1,0 +1,283 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/file_sync.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "os/status.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+// Looks at a mark of another thread before its process is probed.
+constexpr int kLooks = 50;
+
+bool IsOf(const BufferHeader& header, uint32_t index) {
+  return PageKey::FileIndex(header.key.load(std::memory_order_relaxed)) ==
+         index;
+}
+
+bool HasError(uint64_t sticky) {
+  return StickyError::Unpack(sticky).error != 0;
+}
+
+// One failure; `told` aside.
+bool IsSameError(uint64_t a, uint64_t b) {
+  return StickyError::Unpack(a).sequence == StickyError::Unpack(b).sequence &&
+         HasError(a) == HasError(b);
+}
+
+uint32_t GenerationOf(const FileEntry& entry) {
+  return FileWord::Unpack(entry.word.load()).generation;
+}
+
+void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
+  uint64_t now = mark->load();
+  while (now < value && !mark->compare_exchange_weak(now, value)) {
+  }
+}
+
+}  // namespace
+
+absl::Status FileSync::Begin(const region::Thread& self, FileEntry& entry,
+                             const os::Deadline& deadline) {
+  const auto generation =
+      region::ProcessWord::Unpack(
+          region_.header()->processes[self.process - 1].word.load())
+          .generation;
+  const FsyncMark mine{static_cast<uint32_t>(generation), self.id};
+  for (int looks = 1;; ++looks) {
+    uint64_t other = 0;
+    MPOOL_STEP("mpool.fsync.mark");
+    if (entry.fsync_mark.compare_exchange_strong(other, mine.Pack(),
+                                                 std::memory_order_seq_cst)) {
+      MPOOL_STEP("mpool.fsync.marked");
+      return absl::OkStatus();
+    }
+    const uint32_t owner = FsyncMark::Unpack(other).thread;
+    if (looks % kLooks == 0) region_.Suspect(owner, self.id);
+    if (deadline.passed()) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "sync file ", files_.PathOf(entry), ": an fsync of it is under way (",
+          region_.Describe(owner), "); wait longer"));
+    }
+    os::Sleep(absl::Milliseconds(1));
+  }
+}
+
+void FileSync::End(FileEntry& entry) {
+  MPOOL_STEP("mpool.fsync.end");
+  entry.fsync_mark.store(0, std::memory_order_seq_cst);
+  MPOOL_STEP("mpool.fsync.ended");
+}
+
+// Every page that the kernel may have lost is written again. True if one is on
+// its way out of the pool.
+bool FileSync::Redirty(uint32_t index) {
+  bool leaves = false;
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    State seen = header.Load();
+    while (seen.has(State::kUnsynced) && IsOf(header, index) &&
+           seen.phase() == Phase::kValid &&
+           !header.Change(&seen, seen.Without(State::kUnsynced)
+                                     .With(State::kDirty))) {
+    }
+    // An evictor counts its page before the frame is free (S5).
+    leaves = leaves || (seen.has(State::kUnsynced) && IsOf(header, index) &&
+                        (seen.phase() == Phase::kEvicting ||
+                         seen.phase() == Phase::kLoading));
+  });
+  MPOOL_STEP("mpool.fsync.dirtied");
+  return leaves;
+}
+
+// S2. REQUIRES: the caller owns the mark, or repairs its dead owner.
+void FileSync::NoteFailure(uint32_t index, FileEntry& entry, int error) {
+  const bool leaves = Redirty(index);
+  const uint64_t old = entry.sticky.load();
+  const StickyError before = StickyError::Unpack(old);
+  const bool lost =
+      before.lost || leaves ||
+      entry.unsynced_evicted.load() > entry.evicted_covered.load();
+  MPOOL_STEP("mpool.fsync.stick");
+  entry.sticky.store(
+      StickyError{.sequence = before.sequence + 1,
+                  .told = false,
+                  .lost = lost,
+                  .error = static_cast<uint32_t>(error == 0 ? EIO : error)}
+          .Pack(),
+      std::memory_order_seq_cst);
+  MPOOL_STEP("mpool.fsync.stuck");
+}
+
+// REQUIRES: the caller owns the mark.
+absl::Status FileSync::Fsync(uint32_t index, FileEntry& entry,
+                             const SyncHandle& handle) {
+  const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
+  const uint64_t writes = entry.write_count.load(std::memory_order_acquire);
+  const uint64_t evicted = entry.unsynced_evicted.load();
+  // Only pages that are unchanged after the fsync were covered by it.
+  std::vector<std::pair<BufferHeader*, uint64_t>> covered;
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    const State s = header.Load();
+    if (s.has(State::kUnsynced) && IsOf(header, index)) {
+      covered.emplace_back(&header, s.bits);
+    }
+  });
+  MPOOL_STEP("mpool.sync.fsync");
+  const absl::Status status = handle.file->Sync();
+  MPOOL_STEP("mpool.sync.fsynced");
+  if (!status.ok()) {
+    const int error = os::StatusErrno(status);
+    if (error == EINTR) {
+      // It may have taken an error with it: the pages are written again.
+      Redirty(index);
+      return absl::Status(absl::StatusCode::kUnavailable,
+                          absl::StrCat("sync file ", files_.PathOf(entry),
+                                       ": ", status.message(),
+                                       "; call Sync again"));
+    }
+    NoteFailure(index, entry, error);
+    files_.NoteSynced(index, handle);
+    return absl::DataLossError(absl::StrCat(
+        "sync file ", files_.PathOf(entry), ": ", status.ToString()));
+  }
+  for (const auto& [header, bits] : covered) {
+    State seen{bits};
+    // quiet: a page that is UNSYNCED for too long is only synced once more.
+    header->Change(&seen, seen.Without(State::kUnsynced));
+  }
+  RaiseTo(&entry.evicted_covered, evicted);
+  // Equal counts, read in this order, say that every write was over.
+  if (over == writes) RaiseTo(&entry.synced_count, writes);
+  MPOOL_STEP("mpool.fsync.covered");
+  FileTable::LookAgain(entry, *handle.file);
+  files_.NoteSynced(index, handle);
+  return status;
+}
+
+// quiet below: an error that is told twice is only told twice.
+absl::Status FileSync::Tell(FileEntry& entry) const {
+  uint64_t word = entry.sticky.load();
+  StickyError error = StickyError::Unpack(word);
+  while (error.error != 0 && !error.told) {
+    error.told = true;
+    if (entry.sticky.compare_exchange_weak(word, error.Pack())) break;
+    error = StickyError::Unpack(word);
+  }
+  const uint64_t gone =
+      entry.unsynced_evicted.load() - entry.evicted_covered.load();
+  return absl::DataLossError(absl::StrCat(
+      "sync file ", files_.PathOf(entry), ": an earlier fsync failed (",
+      strerror(static_cast<int>(error.error)), "), or its process died in it; ",
+      error.lost
+          ? absl::StrCat(gone, " pages had left the pool by then, and the "
+                         "disk may have older bytes of them: check the file, "
+                         "restore it if need be, and discard the error with "
+                         "'mpool remove --force'")
+          : "its pages are dirty again: a Sync that writes them clears this"));
+}
+
+absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
+                                   uint64_t before, bool is_rewritten,
+                                   const os::Deadline& deadline) {
+  FileEntry& entry = *files_.At(index);
+  if (IsCovered(entry) && !HasError(entry.sticky.load())) {
+    return absl::OkStatus();
+  }
+  if (StickyError::Unpack(entry.sticky.load()).lost) return Tell(entry);
+  const uint32_t generation = GenerationOf(entry);
+  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle, files_.ForSync(index));
+  MPOOL_RETURN_IF_ERROR(Begin(self, entry, deadline));
+  const uint64_t now = entry.sticky.load();
+  // An entry that another file has by now was synced before (E4).
+  if (GenerationOf(entry) != generation ||
+      (!HasError(now) && IsCovered(entry))) {
+    End(entry);
+    return absl::OkStatus();
+  }
+  // Pages became dirty that this Sync has not written.
+  if (HasError(now) && !IsSameError(now, before)) {
+    End(entry);
+    return Tell(entry);
+  }
+  absl::Status status = Fsync(index, entry, handle);
+  if (status.ok() && HasError(now)) {
+    // S4: the next Sync is Ok.
+    if (!StickyError::Unpack(now).told || !is_rewritten) status = Tell(entry);
+    if (is_rewritten && !StickyError::Unpack(now).lost) {
+      entry.sticky.store(
+          StickyError{.sequence = StickyError::Unpack(now).sequence}.Pack(),
+          std::memory_order_seq_cst);
+      MPOOL_STEP("mpool.fsync.cleared");
+    }
+  } else if (absl::IsDataLoss(status)) {
+    Tell(entry).IgnoreError();
+  }
+  End(entry);
+  return status;
+}
+
+absl::Status FileSync::SyncUntold(const region::Thread& self,
+                                  uint32_t index) {
+  FileEntry& entry = *files_.At(index);
+  const uint32_t generation = GenerationOf(entry);
+  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle, files_.ForSync(index));
+  MPOOL_RETURN_IF_ERROR(Begin(self, entry, os::Deadline(absl::ZeroDuration())));
+  absl::Status status;
+  if (GenerationOf(entry) == generation) status = Fsync(index, entry, handle);
+  End(entry);
+  return status;
+}
+
+absl::Status FileSync::SyncKept(const region::Thread& self,
+                                const FileTable::Kept& kept) {
+  if (!kept.needs_sync) return absl::OkStatus();
+  // Another file has its entry, since a good fsync by another process.
+  if (kept.index == kMaxFiles) return kept.handle.file->Sync();
+  FileEntry& entry = *files_.At(kept.index);
+  MPOOL_RETURN_IF_ERROR(Begin(self, entry, os::Deadline(absl::ZeroDuration())));
+  const absl::Status status = GenerationOf(entry) == kept.generation
+                                  ? Fsync(kept.index, entry, kept.handle)
+                                  : kept.handle.file->Sync();
+  End(entry);
+  return status;
+}
+
+absl::Status FileSync::TrimKept(const region::Thread& self, size_t most) {
+  absl::Status result;
+  // One round: those that stay are not taken twice.
+  for (size_t left = files_.kept_count(); left > 0; --left) {
+    const std::optional<FileTable::Kept> kept = files_.TakeKept(most);
+    if (!kept.has_value()) break;
+    const absl::Status status = SyncKept(self, *kept);
+    // A failure that is in the entry has made the pages dirty again.
+    const bool is_known = status.ok() || absl::IsDataLoss(status);
+    if (is_known) {
+      files_.ReleaseKept(*kept);
+    } else {
+      files_.KeepOn(*kept);
+    }
+    if (!absl::IsDeadlineExceeded(status)) result.Update(status);
+  }
+  return result;
+}
+
+void FileSync::Repair(const std::function<bool(uint32_t)>& is_dead) {
+  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    uint64_t mark = entry.fsync_mark.load(std::memory_order_seq_cst);
+    if (mark == 0 || !is_dead(FsyncMark::Unpack(mark).thread)) return;
+    NoteFailure(index, entry, EIO);
+    MPOOL_STEP("mpool.repair.fsync");
+    entry.fsync_mark.compare_exchange_strong(mark, 0,
+                                             std::memory_order_seq_cst);
+    MPOOL_STEP("mpool.repair.unmarked");
+  });
+}
+
+}  // namespace mpool::internal
