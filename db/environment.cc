@@ -206,26 +206,23 @@ absl::Status Environment::CheckPath(const std::string& path) const {
 // relative path starts at the directory that was opened, which must still have
 // its name, because other processes find the file by `full`.
 absl::StatusOr<os::Node> Environment::FindPageFile(
-    std::string_view path, const std::string& full) const {
-  if (path.front() == '/') return os::Node::Find(full);
-  MPOOL_ASSIGN_OR_RETURN(const os::File dir,
-                         os::OpenSameDirectory(home_, identity_));
-  const absl::StatusOr<os::FileInfo> info = os::InfoAt(dir, path);
+    std::string_view path, const std::string& full,
+    const std::optional<os::File>& dir) const {
+  if (!dir.has_value()) return os::Node::Find(full);
+  const absl::StatusOr<os::FileInfo> info = os::InfoAt(*dir, path);
   const bool is_link = info.ok() && info->is_link;
-  return is_link ? os::Node::Find(full) : os::Node::FindAt(dir, path);
+  return is_link ? os::Node::Find(full) : os::Node::FindAt(*dir, path);
 }
 
 absl::StatusOr<os::File> Environment::MakePageFile(
     std::string_view path, const std::string& full,
-    const FileOptions& options) const {
+    const std::optional<os::File>& dir, int mode) const {
   const os::File::OpenOptions how = {.create = true,
                                      .no_follow = true,
                                      .regular = true,
-                                     .permissions = options.mode};
-  if (path.front() == '/') return os::File::Open(full, how);
-  MPOOL_ASSIGN_OR_RETURN(const os::File dir,
-                         os::OpenSameDirectory(home_, identity_));
-  return os::File::OpenAt(dir, path, how);
+                                     .permissions = mode};
+  return dir.has_value() ? os::File::OpenAt(*dir, path, how)
+                         : os::File::Open(full, how);
 }
 
 // A file that this process has open is not opened again: to close a second
@@ -234,9 +231,14 @@ absl::Status Environment::OpenPageFile(std::string_view path,
                                        const std::string& full,
                                        const FileOptions& options,
                                        FileTable::Request* request) const {
-  absl::StatusOr<os::Node> node = FindPageFile(path, full);
+  std::optional<os::File> dir;
+  if (path.front() != '/') {
+    MPOOL_ASSIGN_OR_RETURN(dir, os::OpenSameDirectory(home_, identity_));
+  }
+  absl::StatusOr<os::Node> node = FindPageFile(path, full, dir);
   if (absl::IsNotFound(node.status()) && options.create) {
-    MPOOL_ASSIGN_OR_RETURN(os::File made, MakePageFile(path, full, options));
+    MPOOL_ASSIGN_OR_RETURN(os::File made,
+                           MakePageFile(path, full, dir, options.mode));
     request->file = std::make_shared<os::File>(std::move(made));
     return absl::OkStatus();
   }

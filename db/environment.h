@@ -68,11 +68,13 @@ class Environment {
   absl::Status CheckPanic(const EnvOptions& options);
   void TellOrigin();
   absl::Status CheckPath(const std::string& path) const;
-  absl::StatusOr<os::Node> FindPageFile(std::string_view path,
-                                        const std::string& full) const;
+  absl::StatusOr<os::Node> FindPageFile(
+      std::string_view path, const std::string& full,
+      const std::optional<os::File>& dir) const;
   absl::StatusOr<os::File> MakePageFile(std::string_view path,
                                         const std::string& full,
-                                        const FileOptions& options) const;
+                                        const std::optional<os::File>& dir,
+                                        int mode) const;
   absl::Status OpenPageFile(std::string_view path, const std::string& full,
                             const FileOptions& options,
                             FileTable::Request* request) const;

@@ -73,8 +73,8 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
   }
   // Dies holding pages 0 and 5 for update, which are dirty, the second one
   // with an image, page 1 for update, which is not, and page 2 to read, while
-  // one thread wants that one for update, one writes page 3 and another takes a
-  // page out.
+  // one thread wants that one for update, one writes page 3, another takes a
+  // page out, and one is in the fsync of another file.
   void Victim() {
     Child victim([&](Channel& parent) -> std::string {
       auto both = *OpenBoth(home_.path(), Env());
@@ -101,6 +101,10 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
       });
       StopThreadAt("mpool.latch.pending",
                    [&] { static_cast<void>(both.file->GetForUpdate(2)); });
+      auto other = *both.env->OpenFile("other.db", {.create = true});
+      EXPECT_THAT(PutText(*other, 0, "other"), IsOk());
+      StopThreadAt("mpool.sync.fsync",
+                   [&] { static_cast<void>(other->Sync()); });
       parent.Say("in the middle");
       return parent.Hear();
     });
@@ -122,6 +126,8 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
     EXPECT_THAT(both.file->Get(0),
                 Fails(StatusCode::kDataLoss, "page 0", "died while"));
     EXPECT_THAT(both.file->Sync(), Fails(StatusCode::kDataLoss, "page 0"));
+    // This tells the error of the other file's fsync, too.
+    EXPECT_THAT(both.env->Sync(), Fails(StatusCode::kDataLoss, "page 0"));
     // Every frame can be used, so none is held by the dead.
     std::vector<ReadPage> all;
     for (PageNo page = 1; page < kFrames; ++page) {

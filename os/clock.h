@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// clock.h - the monotonic clock; nothing in mpool looks at the time of day.
+// clock.h - the monotonic clock; only stamp.h looks at the time of day.
 
 #ifndef MPOOL_OS_CLOCK_H_
 #define MPOOL_OS_CLOCK_H_

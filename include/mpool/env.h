@@ -8,7 +8,13 @@
 //   one; /dev/shm must be shared too (or use Backing::kFile), for
 //   kSysV the IPC namespace.
 // - One environment caches a file at a time: a file that a process has open in
-//   another one is refused, unless all of them only read it.
+//   another one is refused, unless all of them only read it. The lock for this
+//   is on the file's directory: two hard links in two directories are not
+//   recognised, nor is a directory that the process may not read.
+// - A program that changes a page file which no process has open is seen by the
+//   times of the file. Clean pages are dropped if the times prove nothing: the
+//   file was closed within 20 ms of a change (2 s where times are whole
+//   seconds), and the kernel is older than 6.13.
 // - A process that is stopped (SIGSTOP, a debugger) while it holds a page
 //   keeps holding it. A process that dies does not. One that is stopped inside
 //   a call may make others wait beyond their deadlines, inside Open or Close
@@ -78,13 +84,16 @@ class MPOOL_EXPORT DbEnv {
   ~DbEnv();
 
   // Opens a page file; a relative path starts at the home. The file's size
-  // must be a multiple of the page size.
+  // must be a multiple of the page size, unless FileOptions::odd_size is set or
+  // the region knows the file with this page size.
   absl::StatusOr<std::unique_ptr<MPoolFile>> OpenFile(
       std::string_view path, const FileOptions& options = {});
 
-  // Writes every dirty page of every file and makes the files durable. Waits
-  // for pages that others hold exclusively, up to options.wait; then it names
-  // page and holder.
+  // Writes every dirty page of every file and makes the files durable, also
+  // those that are closed. Waits for pages that others hold exclusively, and for
+  // an fsync that another process makes, up to options.wait; then it names page
+  // or file, and holder. Errors are as of MPoolFile::Sync; a file that was
+  // written and cannot be fsynced any more is an error that names it.
   absl::Status Sync(const SyncOptions& options = {});
 
   // Files have no LSN yet: always "none".
@@ -132,6 +141,8 @@ class MPOOL_EXPORT DbEnv {
   uint64_t HugeBytes() const;
 
   // Leaves the environment. The last process writes back every dirty page.
+  // Each process makes the files durable that it wrote and has closed since
+  // (EnvOptions::sync_on_last_close).
   // FailedPrecondition, and nothing is closed, while guards or files of this
   // process are open; it lists them.
   absl::Status Close();

@@ -33,6 +33,14 @@ MPOOL_EXPORT absl::Status Unbuilt(const char* what);
 inline constexpr GetOptions kDefaultGet{};
 }  // namespace internal
 
+// Descriptors: the first OpenFile of a file opens it, and its last Close closes
+// it; a handle for writing that follows one for reading, and a write-back
+// through the latter, open it once more. Between the first open and the last
+// Close no descriptor of the file is closed, so that the record locks (fcntl,
+// lockf) of the program on the file stay. A Sync, Close, OpenFile or a get that
+// evicts may open and close descriptors of files that this process has not
+// open. mpool takes no lock on a page file: all locks there are the program's.
+//
 // While a file is open it must not be cut or replaced by others. One that is
 // renamed stays the same file to those who have it open; the others find it
 // again, for its pages may be theirs to write, once somebody opens it under its
@@ -79,10 +87,17 @@ class MPOOL_EXPORT MPoolFile {
   absl::Status Prefetch(PageNo first, uint32_t count);
   absl::Status Truncate(PageNo page_count);
 
-  // Writes every dirty page of the file and makes it durable (fsync). What was
-  // put before the call is on disk when it returns Ok. A failed fsync is
-  // reported by every later Sync too, in every process: it is not retried into
-  // success.
+  // Writes every dirty page of the file and makes it durable (fsync). Every
+  // change that was put before the call is on disk when it returns Ok.
+  // A failed fsync is DataLoss, and its pages are dirty again. If all pages that
+  // it may have lost were still in the pool, the next Sync writes them again,
+  // and its good fsync clears the error. Otherwise the error stays, in every
+  // process, until the region is removed with force.
+  // An fsync whose process died in it counts as failed: the next Sync of any
+  // process returns that error once, also if it clears it.
+  // Errors: DataLoss; NotFound or FailedPrecondition, naming the file, if the
+  // file was written and its name does not lead to it any more;
+  // DeadlineExceeded; Unavailable if signals ended the fsync: call it again.
   absl::Status Sync();
 
   // Pages of the file, those that are not yet on disk included.

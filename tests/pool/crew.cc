@@ -93,7 +93,7 @@ void Worker::Close() {
     Must(file->Close(), "close file");
     file = nullptr;
   }
-  Must(env_->Close(), "close");
+  Must(ExceptDeathInFsync(env_->Close()), "close");
   env_ = nullptr;
 }
 

@@ -80,7 +80,7 @@ std::string Worker::VerifyAll() {
     for (int i = 0; i < 5; ++i) Update(file, Any(kPageCount[file]));
     Add(file);
   }
-  const absl::Status synced = env_->Sync();
+  const absl::Status synced = ExceptDeathInFsync(env_->Sync());
   return synced.ok() ? "" : absl::StrCat("sync: ", synced.ToString(), "\n");
 }
 

@@ -164,6 +164,9 @@ void ManyRows::Run(const Scene& scene, Kind kind) {
   } else {
     stand("mpool.extent.used", [&] { worker.Scan(kC); });
   }
+  auto synced = Must(worker.env().OpenFile("synced", {.create = true}), "open");
+  Must(synced->GetForUpdate(0, {.create = true}).status(), "put");
+  stand("mpool.sync.fsync", [&] { synced->Sync().IgnoreError(); });
   stand("mpool.file.claimed", [&] {
     worker.env()
         .OpenFile("claimed", {.page_size = 4096, .create = true})

@@ -29,6 +29,13 @@ struct Label {
 
 }  // namespace
 
+absl::Status ExceptDeathInFsync(const absl::Status& status) {
+  return status.message().find("or its process died in it") !=
+                 absl::string_view::npos
+             ? absl::OkStatus()
+             : status;
+}
+
 void Must(const absl::Status& status, std::string_view what) {
   if (status.ok()) return;
   std::fprintf(stderr, "process %d: %.*s: %s\n", ::getpid(),

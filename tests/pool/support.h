@@ -31,6 +31,10 @@ using test::Seed;
 
 // Aborts with the error's text: a child cannot report through GoogleTest.
 void Must(const absl::Status& status, std::string_view what);
+// Ok for the error of a Sync that an fsync left in which its process was
+// killed; `status` for all others. Pages may have left the pool by then, so
+// that the error stays, although the bytes are in the file.
+absl::Status ExceptDeathInFsync(const absl::Status& status);
 template <class T>
 T Must(absl::StatusOr<T> value, std::string_view what) {
   Must(value.status(), what);

@@ -139,7 +139,9 @@ void Worker::OpenOwnFile(Hands& hands) {
     absl::StatusOr<WritePage> page = Call([&] { return (*file)->New(); });
     hands.Must(page.status(), "new page of its own");
     Call([&] { page->Put(); });
-    hands.Must(Call([&] { return (*file)->Sync(); }), "sync its own");
+    hands.Must(pooltest::ExceptDeathInFsync(
+                   Call([&] { return (*file)->Sync(); })),
+               "sync its own");
   }
   hands.Must(Call([&] { return (*file)->Close(); }), "close its own");
 }
