@@ -171,6 +171,8 @@ absl::Status Environment::Attach(os::File dir) {
 // Of one handle's open: who recovers comes in, and the process goes on.
 absl::Status Environment::CheckPanic(const EnvOptions& options) {
   if (!options.recover) return pool_->CheckPanic();
+  // A page that is found lost later is the next panic.
+  MPOOL_RETURN_IF_ERROR(pool_->FailCheck().status());
   pool_->AllowPanicked();
   return absl::OkStatus();
 }

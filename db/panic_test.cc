@@ -143,6 +143,124 @@ TEST_F(PanicTest, WhoRecoveredOnceIsStoppedByTheNext) {
   EXPECT_THAT(both.file->Get(0), IsPanic());
 }
 
+// Holds a dirty page for update, beside whatever comes.
+class SecondWriter {
+ public:
+  SecondWriter(const std::string& home, PageNo number)
+      : child_([=](Channel& parent) -> std::string {
+          Log log;
+          Opened both = OpenLogged(home, WithLog(log));
+          PutLetter(*both.file, number, 'w', {1, 15});
+          const WritePage page = *both.file->GetForUpdate(number);
+          test::SetLetter(page, 'x');
+          parent.Say("holds");
+          return parent.Hear();
+        }) {
+    EXPECT_EQ(child_.Hear(), "holds");
+  }
+  void Die() { EXPECT_EQ(child_.Kill(), test::kKilled); }
+
+ private:
+  Child child_;
+};
+
+TEST_F(PanicTest, TheNextPanicStopsARecovererToo) {
+  Die();
+  Child recoverer([this](Channel& parent) -> std::string {
+    Opened both = OpenLogged(home_.path(), Options(/*recover=*/true));
+    EXPECT_EQ(GetLetter(*both.file, 0), 'a');
+    parent.Say("came in");
+    parent.Hear();
+    EXPECT_THAT(both.env->FailCheck(), IsOk());
+    const auto is_panic = Fails(StatusCode::kDataLoss, "panic", "page 1");
+    EXPECT_THAT(both.file->Get(0), is_panic);
+    EXPECT_THAT(both.file->GetForUpdate(0), is_panic);
+    EXPECT_THAT(both.file->GetForUpdate(1, kCreate), is_panic);
+    EXPECT_THAT(both.file->New(), is_panic);
+    EXPECT_THAT(both.env->ClearPanic(), is_panic);
+    Recover();
+    EXPECT_EQ(GetLetter(*both.file, 1), 'b');
+    return "recovered twice";
+  });
+  ASSERT_EQ(recoverer.Hear(), "came in");
+  EXPECT_EQ(test::InChild([this] {
+              Recover();
+              return "recovered";
+            }),
+            "recovered");
+  Die();
+  EXPECT_THAT(DbEnv::Open(home_.path(), Options()), IsPanic());
+  recoverer.Say("go on");
+  EXPECT_EQ(recoverer.End(), "recovered twice");
+}
+
+TEST_F(PanicTest, APageLostDuringAPanicIsTheNext) {
+  SecondWriter writer(home_.path(), 2);
+  Die();
+  Opened both = OpenLogged(home_.path(), Options(/*recover=*/true));
+  PutLetter(*both.file, 1, 'b', {1, 20});
+  writer.Die();
+  ASSERT_THAT(both.env->FailCheck(), IsOk());
+  const auto is_panic = Fails(StatusCode::kDataLoss, "panic", "page 2");
+  EXPECT_THAT(both.file->Get(0), is_panic);
+  EXPECT_THAT(both.env->ClearPanic(), is_panic);
+  const auto again = *DbEnv::Open(home_.path(), Options(/*recover=*/true));
+  EXPECT_EQ(GetLetter(*both.file, 1), 'b');
+  EXPECT_THAT(again->ClearPanic(),
+              Fails(StatusCode::kFailedPrecondition, "page 2"));
+  PutLetter(*both.file, 2, 'w', {1, 15});
+  EXPECT_THAT(again->ClearPanic(), IsOk());
+  EXPECT_EQ(both.env->Stats().panicked, 0u);
+}
+
+TEST_F(PanicTest, ARecovererClearsNoLaterPanic) {
+  Die();
+  Opened early = OpenLogged(home_.path(), Options(/*recover=*/true));
+  EXPECT_EQ(test::InChild([this] {
+              Recover();
+              return "recovered";
+            }),
+            "recovered");
+  Die();
+  Child late([this](Channel& parent) -> std::string {
+    Opened both = OpenLogged(home_.path(), Options(/*recover=*/true));
+    PutLetter(*both.file, 1, 'c', {1, 30});
+    parent.Say("no page is lost");
+    parent.Hear();
+    EXPECT_THAT(both.env->ClearPanic(), IsOk());
+    return "recovered";
+  });
+  ASSERT_EQ(late.Hear(), "no page is lost");
+  EXPECT_THAT(early.env->ClearPanic(), Fails(StatusCode::kDataLoss, "panic"));
+  EXPECT_EQ(early.env->Stats().panicked, 1u);
+  late.Say("go on");
+  EXPECT_EQ(late.End(), "recovered");
+  EXPECT_THAT(early.env->ClearPanic(), IsOk());
+  EXPECT_EQ(GetLetter(*early.file, 1), 'c');
+}
+
+TEST_F(PanicTest, OneOfTwoRecoverersClearsIt) {
+  Die();
+  Opened first = OpenLogged(home_.path(), Options(/*recover=*/true));
+  EXPECT_EQ(test::InChild([this] {
+              Recover();
+              return "recovered";
+            }),
+            "recovered");
+  EXPECT_EQ(GetLetter(*first.file, 1), 'b');
+  EXPECT_THAT(first.env->ClearPanic(), IsOk());
+  EXPECT_EQ(first.env->Stats().panicked, 0u);
+}
+
+TEST_F(PanicTest, ARecovererComesInToDeathsNotYetRepaired) {
+  Opened both = OpenLogged(home_.path(), Options());
+  Die();
+  const auto again = *DbEnv::Open(home_.path(), Options(/*recover=*/true));
+  EXPECT_EQ(GetLetter(*both.file, 0), 'a');
+  PutLetter(*both.file, 1, 'b', {1, 20});
+  EXPECT_THAT(again->ClearPanic(), IsOk());
+}
+
 TEST_F(PanicTest, APageThatEqualsItsFileIsReadAgain) {
   Opened both = OpenLogged(home_.path(), Options());
   Die(/*atomic_update=*/false, /*dirty=*/false);

@@ -6,11 +6,14 @@
 // recovered: nobody may build on pages whose changes are half of a whole that
 // only the log knows. Puts, write-back and closing go on.
 //
-// Word:  the complement of the lost page's key, set once by the repairer before
-//        it poisons the page; 0 = no panic. A repairer that dies in between is
-//        followed by one that finds the page as it was, and does both again.
-
-#include <algorithm>
+// Words: panic       number of the panic; 0 = none. The repairer sets it before
+//                    it poisons the page. A repairer that dies in between is
+//                    followed by one that finds the page as it was, and does
+//                    both again.
+//        panics      the highest number so far. Each lost page takes the next,
+//                    also during a panic: a process that came to recover from
+//                    one panic has not seen the page of the next.
+//        panic_page  the page of a panic, for people; stored before the number
 
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
@@ -20,12 +23,26 @@
 namespace mpool::internal {
 
 void Pool::SetPanic(uint64_t key, RepairReport* report) {
-  uint64_t none = 0;
+  region::RegionHeader& header = *region_.header();
   MPOOL_STEP("mpool.panic.set");
-  region_.header()->panic.compare_exchange_strong(
-      none, std::max<uint64_t>(~key, 1), std::memory_order_acq_rel);
+  // quiet: a number that is never set is left out.
+  const uint64_t number = header.panics.fetch_add(1) + 1;
+  header.panic_page.store(key, std::memory_order_relaxed);
+  uint64_t seen = header.panic.load(std::memory_order_acquire);
+  while (seen < number &&
+         !header.panic.compare_exchange_weak(seen, number,
+                                             std::memory_order_acq_rel)) {
+  }
   MPOOL_STEP("mpool.panic.is_set");
   report->panicked = true;
+}
+
+// After the page was poisoned: the owner may have cleared the panic without
+// seeing this page.
+void Pool::KeepPanic(uint64_t key, RepairReport* report) {
+  if (region_.header()->panic.load(std::memory_order_seq_cst) == 0) {
+    SetPanic(key, report);
+  }
 }
 
 absl::Status Pool::CheckPanic() const {
@@ -42,7 +59,8 @@ absl::Status Pool::PanicOfAll() const {
 }
 
 absl::Status Pool::Panicked(uint64_t word) const {
-  const uint64_t key = ~word;
+  const uint64_t key =
+      region_.header()->panic_page.load(std::memory_order_relaxed);
   uint32_t pid = 0;
   frames_.ForEachHeader([&](const BufferHeader& header) {
     if (header.Load().phase() == Phase::kPoisoned && header.key.load() == key) {
@@ -78,19 +96,23 @@ std::optional<uint64_t> Pool::LostLoggedPage() const {
   return lost;
 }
 
-// The word goes before the last look: a page that is lost meanwhile sets it
-// again, or is seen here.
+// The word goes before the last look: a page that is lost during the call sets
+// it again, or is seen here. Only the panic that the caller recovered from is
+// cleared, because another one has work that the caller does not know.
 absl::Status Pool::ClearPanic() {
   MPOOL_RETURN_IF_ERROR(Self().status());
+  MPOOL_RETURN_IF_ERROR(CheckPanic());
   std::optional<uint64_t> lost = LostLoggedPage();
-  if (!lost.has_value()) {
+  uint64_t word = recovered_.load(std::memory_order_relaxed);
+  if (!lost.has_value() && word != 0) {
     MPOOL_STEP("mpool.panic.clear");
-    region_.header()->panic.store(0, std::memory_order_seq_cst);
+    const bool cleared = region_.header()->panic.compare_exchange_strong(
+        word, 0, std::memory_order_seq_cst);
     MPOOL_STEP("mpool.panic.cleared");
-    recovered_.store(0, std::memory_order_relaxed);
+    if (!cleared && word != 0) return Panicked(word);
     lost = LostLoggedPage();
     RepairReport report;
-    if (lost.has_value()) SetPanic(*lost, &report);
+    if (lost.has_value()) KeepPanic(*lost, &report);
   }
   if (!lost.has_value()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(

@@ -300,6 +300,7 @@ class Pool final : public region::Tenant {
 
   // panic.cc
   void SetPanic(uint64_t key, RepairReport* report);
+  void KeepPanic(uint64_t key, RepairReport* report);
   std::optional<uint64_t> LostLoggedPage() const;
   [[gnu::noinline]] absl::Status Panicked(uint64_t word) const;
 
@@ -342,7 +343,7 @@ class Pool final : public region::Tenant {
   std::unique_ptr<Replacement> policy_;
   bool wants_hits_ = false;
   const std::atomic<uint64_t>* panic_ = &kNoPanic;  // the region's word
-  // The panic that this process recovers from.
+  // Number of the panic that this process recovers from.
   std::atomic<uint64_t> recovered_{0};
   uint32_t* const generation_ = region_.generation_word();
 };

@@ -145,8 +145,7 @@ void Pool::Poison(BufferHeader& header, uint32_t pid, RepairReport* report) {
         .NextVersion();
   });
   MPOOL_STEP("mpool.repair.poisoned");
-  // Once more: an owner may have cleared the panic without seeing this page.
-  if (entry != nullptr && HasLsn(*entry)) SetPanic(key, report);
+  if (entry != nullptr && HasLsn(*entry)) KeepPanic(key, report);
   ++report->poisoned;
 }
 

@@ -174,8 +174,8 @@ struct RegionHeader {
   // Set where a process could not register for membarrier: puts fence.
   std::atomic<uint32_t> put_needs_fence;
   std::atomic<uint32_t> origin;  // why it was made: an Origin
-  // Why every get is refused, in the words of the layer above, or 0. On a line
-  // that is hardly ever written: each get reads it.
+  // Number of the panic for which every get is refused, or 0. On a line that
+  // is hardly ever written: each get reads it.
   std::atomic<uint64_t> panic;
   std::atomic<uint64_t> heap_begin;
   std::atomic<uint64_t> heap_end;
@@ -184,6 +184,9 @@ struct RegionHeader {
   Latch block_latch;  // who adds a block of thread slots
   std::atomic<uint64_t> adoptions;  // times it was taken over with nobody in it
   std::atomic<uint64_t> repairs;    // dead processes repaired
+  std::atomic<uint64_t> panics;     // numbers of panics given so far
+  // The page of the last panic, in the words of the layer above.
+  std::atomic<uint64_t> panic_page;
   std::atomic<uint64_t> thread_blocks[kThreadBlocks];
   alignas(4096) ProcessSlot processes[kMaxProcesses];
   alignas(4096) ThreadSlot process_threads[kMaxProcesses];

@@ -129,6 +129,10 @@ class MPOOL_EXPORT DbEnv {
   // log (a lost page by GetForUpdate with GetOptions::create) and calls this.
   // FailedPrecondition, naming it, while such a page is still lost: more may
   // have died. Without a panic it does nothing.
+  // Each page that is lost in this way, also during a panic, is the next panic.
+  // It stops the processes that came to recover from the one before too: their
+  // gets and ClearPanic answer DataLoss until they open the environment with
+  // EnvOptions::recover once more.
   absl::Status ClearPanic();
 
   // Costs a walk over the heap, under its latch, and over threads and frames.
