@@ -2,14 +2,21 @@
 //
 // holders_test.cc - who holds what, as one sees it who does not join.
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include <fstream>
+#include <string_view>
+
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
+#include "os/syscalls.h"
 #include "tests/support/child.h"
+#include "tests/support/mounts.h"
 #include "tests/support/pages.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_home.h"
@@ -110,6 +117,153 @@ TEST_F(HoldersTest, AreRepairedByAProcessThatHasNoFdLeft) {
   EXPECT_EQ(survivor.End(), "put");
 }
 #endif
+
+// A process whose clock is ahead of that of the one which looks. Times are
+// told if the kernel tells both clocks, and are left out otherwise.
+class OtherClockTest : public HoldersTest,
+                       public ::testing::WithParamInterface<int64_t> {
+ protected:
+  // The kernel's answers in a time namespace of one's own. `is_told`: /proc
+  // has the offset.
+  static void EnterClock(const std::string& home, bool is_told) {
+    offsets = home + "/offsets";
+    std::ofstream(offsets) << "monotonic  " << GetParam() << "   0\n"
+                           << "boottime   0   0\n";
+    told = is_told;
+    os::Sys().clock_gettime = [](int clock, timespec* out) {
+      const int result = os::RealSyscalls().clock_gettime(clock, out);
+      out->tv_sec += GetParam();
+      return result;
+    };
+    os::Sys().fstatat = [](int dir, const char* path, struct stat* out,
+                           int flags) {
+      const int result = os::RealSyscalls().fstatat(dir, path, out, flags);
+      if (std::string_view(path).starts_with("/proc/self/ns/time")) {
+        out->st_ino = 4026532999;
+      }
+      return result;
+    };
+    os::Sys().open = [](const char* path, int flags, mode_t mode) {
+      if (std::string_view(path) != "/proc/self/timens_offsets") {
+        return os::RealSyscalls().open(path, flags, mode);
+      }
+      errno = EACCES;
+      return told ? os::RealSyscalls().open(offsets.c_str(), flags, mode) : -1;
+    };
+  }
+  // Holds page 0 for update until it is told to end.
+  std::string Hold(Channel& parent) const {
+    auto there = *OpenBoth(home_.path());
+    const auto changed = *there.file->GetForUpdate(0, {.create = true});
+    absl::SleepFor(absl::Milliseconds(40));  // more than the clock's grain
+    parent.Say("held");
+    return parent.Hear();
+  }
+  // The times that the process holds page and slot, and the error of a wait.
+  void ExpectHeld(pid_t pid, bool is_told) {
+    auto here = *OpenBoth(home_.path());
+    const absl::StatusOr<std::vector<Holding>> holders =
+        DbEnv::Holders(home_.path());
+    ASSERT_THAT(holders, IsOk());
+    int found = 0;
+    for (const Holding& holding : *holders) {
+      if (holding.pid != pid) continue;
+      ++found;
+      EXPECT_GE(holding.held, is_told ? absl::Milliseconds(10)
+                                      : absl::ZeroDuration());
+      EXPECT_LE(holding.held, is_told ? absl::Minutes(10)
+                                      : absl::ZeroDuration())
+          << holding.what;
+    }
+    EXPECT_EQ(found, 2);
+    const absl::Status wait =
+        here.file->Get(0, {.wait = absl::ZeroDuration()}).status();
+    EXPECT_THAT(wait, test::Fails(absl::StatusCode::kDeadlineExceeded,
+                                  ", for update"));
+    const std::string message(wait.message());
+    const size_t at = message.find(kForUpdateFor);
+    ASSERT_EQ(at != std::string::npos, is_told) << wait;
+    if (!is_told) return;
+    const size_t begin = at + kForUpdateFor.size();
+    absl::Duration held;
+    ASSERT_TRUE(absl::ParseDuration(
+        message.substr(begin, message.find(';') - begin), &held))
+        << wait;
+    EXPECT_LE(held, absl::Minutes(10)) << wait;
+  }
+
+  static constexpr std::string_view kForUpdateFor = ", for update for ";
+  static inline std::string offsets;
+  static inline bool told = false;
+};
+INSTANTIATE_TEST_SUITE_P(Ahead, OtherClockTest,
+                         ::testing::Values(int64_t{100000}, int64_t{-40}),
+                         [](const auto& one) {
+                           return one.param > 0 ? "ADay" : "Less";
+                         });
+
+TEST_P(OtherClockTest, TimesAreRightIfBothClocksAreKnown) {
+  Child holder([this](Channel& parent) {
+    EnterClock(home_.path(), true);
+    return Hold(parent);
+  });
+  ASSERT_EQ(holder.Hear(), "held");
+  ExpectHeld(holder.pid(), true);
+}
+
+TEST_P(OtherClockTest, TimesAreLeftOutIfTheHoldersClockIsUnknown) {
+  Child holder([this](Channel& parent) {
+    EnterClock(home_.path(), false);
+    return Hold(parent);
+  });
+  ASSERT_EQ(holder.Hear(), "held");
+  ExpectHeld(holder.pid(), false);
+}
+
+TEST_P(OtherClockTest, TimesAreLeftOutIfTheOwnClockIsUnknown) {
+  Child holder([this](Channel& parent) { return Hold(parent); });
+  ASSERT_EQ(holder.Hear(), "held");
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              EnterClock(home_.path(), false);
+              ExpectHeld(holder.pid(), false);
+              return "looked";
+            }),
+            "looked");
+}
+
+TEST_P(OtherClockTest, TimesAreRightIfTheOwnClockIsTheOther) {
+  Child holder([this](Channel& parent) { return Hold(parent); });
+  ASSERT_EQ(holder.Hear(), "held");
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              EnterClock(home_.path(), true);
+              ExpectHeld(holder.pid(), true);
+              return "looked";
+            }),
+            "looked");
+}
+
+TEST_P(OtherClockTest, TimesAreRightInARealTimeNamespace) {
+  Child holder([this](Channel& parent) -> std::string {
+    EXPECT_THAT(test::EnterOwnClock(GetParam()), IsOk());
+    // Its own clock is that of before; the child's is not.
+    Child inner([this](Channel& outer) { return Hold(outer); });
+    EXPECT_EQ(inner.Hear(), "held");
+    parent.Say(absl::StrCat(inner.pid()));
+    parent.Hear();
+    EXPECT_EQ(test::InChild([this, &inner]() -> std::string {
+                ExpectHeld(inner.pid(), true);
+                return "looked";
+              }),
+              "looked");
+    parent.Say("looked");
+    return parent.Hear();
+  });
+  pid_t pid = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(holder.Hear(), &pid));
+  ExpectHeld(pid, true);
+  holder.Say("look");
+  EXPECT_EQ(holder.Hear(), "looked");
+}
 
 TEST_F(HoldersTest, OfAHomeWithoutAnEnvironmentIsNotFound) {
   EXPECT_THAT(DbEnv::Holders(home_.path()),

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
-#include "os/clock.h"
 
 namespace mpool::internal {
 namespace {
@@ -15,10 +14,10 @@ using region::ProcessWord;
 using region::Region;
 using region::SlotState;
 
-absl::Duration Since(uint64_t then, uint64_t now) {
-  return then == 0 || then > now
+absl::Duration Since(uint64_t then, std::optional<uint64_t> now) {
+  return !now.has_value() || then == 0 || then > *now
              ? absl::ZeroDuration()
-             : absl::Nanoseconds(static_cast<int64_t>(now - then));
+             : absl::Nanoseconds(static_cast<int64_t>(*now - then));
 }
 
 class Collector {
@@ -29,7 +28,7 @@ class Collector {
         frames_(frames),
         files_(files),
         is_alive_(is_alive),
-        now_(os::CoarseNs()) {}
+        clock_(Region::OwnClock()) {}
 
   std::vector<Holding> Collect() {
     Processes();
@@ -69,13 +68,20 @@ class Collector {
           word.state == SlotState::kRepairing
               ? absl::StrCat("process slot ", i, ", which is being repaired")
               : absl::StrCat("process slot ", i),
-          Since(slot.attached_ns.load(), now_));
+          Since(slot.attached_ns.load(), Region::NowOf(slot, clock_)));
     }
   }
 
   std::string Page(FrameIndex frame) const {
     if (!frames_.IsHeader(frame)) return "a page that cannot be told";
     return files_.TellPage(frames_.header(frame).key.load());
+  }
+
+  // By the clock of the process that has the thread.
+  std::optional<uint64_t> NowOf(uint32_t thread) const {
+    const uint32_t process = region_.ProcessSlotOf(thread);
+    if (process == 0) return std::nullopt;
+    return Region::NowOf(region_.header()->processes[process - 1], clock_);
   }
 
   void Ledger(uint32_t id, const region::ThreadSlot& slot) {
@@ -88,7 +94,7 @@ class Collector {
                          exclusive                      ? " for update"
                          : entry.mode() == Mode::kPin ? " pinned"
                                                         : " to read"),
-            entry.Age());
+            entry.Age(NowOf(id)));
     });
   }
 
@@ -134,7 +140,7 @@ class Collector {
   const FrameTable& frames_;
   const FileTable& files_;
   const HolderProbe& is_alive_;
-  const uint64_t now_;
+  const uint64_t clock_;  // the caller's
   std::vector<Holding> holdings_;
 };
 

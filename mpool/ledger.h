@@ -36,12 +36,13 @@ struct Entry {
   }
   FrameIndex frame() const { return static_cast<FrameIndex>(word); }
   Mode mode() const { return static_cast<Mode>(word >> 32 & 0xff); }
-  // For how long, modulo three days; zero where nobody noted it.
-  absl::Duration Age() const {
+  // For how long, modulo three days, if it is `now_ns` by the clock of the
+  // process that holds the page; zero if that is unknown or was not noted.
+  absl::Duration Age(std::optional<uint64_t> now_ns) const {
     constexpr uint64_t kUnits = (uint64_t{1} << 24) - 1;
-    if (word >> 40 == 0) return absl::ZeroDuration();
+    if (word >> 40 == 0 || !now_ns.has_value()) return absl::ZeroDuration();
     return absl::Nanoseconds(static_cast<int64_t>(
-        ((Now() - (word >> 40)) & kUnits) << kUnitShift));
+        (((*now_ns >> kUnitShift) - (word >> 40)) & kUnits) << kUnitShift));
   }
   static constexpr int kUnitShift = 24;  // 17 ms
   static uint64_t Now() { return os::CoarseNs() >> kUnitShift; }

@@ -58,8 +58,11 @@ absl::Status PageLatch::TimedOut(const BufferHeader& header,
       const Entry entry{word.load(std::memory_order_relaxed)};
       if (entry.frame() != steps_.platform().IndexOf(header)) return;
       if (entry.mode() != Mode::kExclusive) return;
-      since = absl::StrCat(", for update for ",
-                           absl::FormatDuration(entry.Age()));
+      const std::optional<uint64_t> now_ns = region.NowOf(*holder);
+      since = ", for update";
+      if (!now_ns.has_value()) return;  // another clock than this process's
+      absl::StrAppend(&since, " for ",
+                      absl::FormatDuration(entry.Age(now_ns)));
     });
   }
   const uint64_t key = header.key.load(std::memory_order_relaxed);

@@ -3,13 +3,35 @@
 #include "os/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <time.h>
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "os/process.h"
+#include "os/retry.h"
 #include "os/syscalls.h"
 
 namespace mpool::os {
+namespace {
+
+// The inode of the namespace of the machine (PROC_TIME_INIT_INO).
+constexpr ino_t kMachine = 0xEFFFFFFA;
+
+// The namespace behind a link of /proc/self/ns; 0 if there is none.
+ino_t NamespaceOf(const char* link) {
+  struct stat space = {};
+  const int result =
+      RetryEintr([&] { return Sys().fstatat(AT_FDCWD, link, &space, 0); });
+  return result == 0 ? space.st_ino : 0;
+}
+
+}  // namespace
 
 uint64_t MonotonicNs() {
   timespec now = {};
@@ -23,6 +45,36 @@ uint64_t CoarseNs() {
   Sys().clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 +
          static_cast<uint64_t>(now.tv_nsec) + 1;
+}
+
+std::optional<int64_t> MonotonicOffsetNs() {
+  const ino_t own = NamespaceOf("/proc/self/ns/time");
+  if (own == kMachine) return 0;
+  if (own == 0) {
+    // A kernel without time namespaces has one clock.
+    const bool has_none = errno == ENOENT &&
+                          NamespaceOf("/proc/self/ns/pid") != 0;
+    return has_none ? std::optional<int64_t>(0) : std::nullopt;
+  }
+  // The offsets are those of children, which may be in another namespace.
+  if (NamespaceOf("/proc/self/ns/time_for_children") != own) {
+    return std::nullopt;
+  }
+  const absl::StatusOr<std::string> text =
+      ReadToEnd("/proc/self/timens_offsets");
+  if (!text.ok()) return std::nullopt;
+  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
+    const std::vector<std::string> words =
+        absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    int64_t seconds = 0;
+    int64_t nanoseconds = 0;
+    if (words.size() == 3 && words[0] == "monotonic" &&
+        absl::SimpleAtoi(words[1], &seconds) &&
+        absl::SimpleAtoi(words[2], &nanoseconds)) {
+      return seconds * 1'000'000'000 + nanoseconds;
+    }
+  }
+  return std::nullopt;
 }
 
 void Sleep(absl::Duration time) {

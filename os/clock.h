@@ -1,11 +1,15 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // clock.h - the monotonic clock; only stamp.h looks at the time of day.
+//
+// Processes of different time namespaces have different monotonic clocks. A
+// time that a process notes for others goes with its MonotonicOffsetNs.
 
 #ifndef MPOOL_OS_CLOCK_H_
 #define MPOOL_OS_CLOCK_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/time/time.h"
 
@@ -15,6 +19,9 @@ namespace mpool::os {
 uint64_t MonotonicNs();
 // The same to within some milliseconds, and cheaper. Never 0.
 uint64_t CoarseNs();
+// Nanoseconds by which the calling process's clock is ahead of the machine's.
+// nullopt if the kernel does not tell, as without /proc.
+std::optional<int64_t> MonotonicOffsetNs();
 
 void Sleep(absl::Duration time);
 

@@ -84,7 +84,8 @@ struct alignas(kLineBytes) ProcessSlot {
   std::atomic<uint32_t> pid;
   uint32_t pad;
   std::atomic<uint64_t> command[2];
-  std::atomic<uint64_t> attached_ns;  // of the monotonic clock
+  std::atomic<uint64_t> attached_ns;  // of the process's monotonic clock
+  std::atomic<uint64_t> clock;        // which clock that is; see region.h
 };
 
 // State of a thread slot. Leaving: its thread is gone, but guards that it got

@@ -178,7 +178,28 @@ void Region::WriteIdentity() {
   std::memcpy(command, me.command.data(), sizeof(command));
   place.command[0].store(command[0], std::memory_order_relaxed);
   place.command[1].store(command[1], std::memory_order_relaxed);
+  place.clock.store(OwnClock(), std::memory_order_relaxed);
   place.attached_ns.store(os::CoarseNs(), std::memory_order_relaxed);
+}
+
+uint64_t Region::OwnClock() {
+  const std::optional<int64_t> offset_ns = os::MonotonicOffsetNs();
+  if (!offset_ns.has_value()) return 0;
+  return static_cast<uint64_t>(*offset_ns) + (uint64_t{1} << 63);
+}
+
+std::optional<uint64_t> Region::NowOf(const ProcessSlot& slot, uint64_t own) {
+  const uint64_t clock = slot.clock.load(std::memory_order_relaxed);
+  if (clock == 0 || own == 0) return std::nullopt;
+  return os::CoarseNs() + (clock - own);
+}
+
+std::optional<uint64_t> Region::NowOf(uint32_t thread_id) const {
+  const uint32_t process = ProcessSlotOf(thread_id);
+  if (process == 0 || process_ == 0) return std::nullopt;
+  return NowOf(header_->processes[process - 1],
+               header_->processes[process_ - 1].clock.load(
+                   std::memory_order_relaxed));
 }
 
 void Region::MarkLive(uint32_t slot) {

@@ -246,6 +246,15 @@ class Region : public LifeWatch {
     on_repair_ = std::move(callback);
   }
 
+  // Which clock the calling process has, as a ProcessSlot keeps it: what it is
+  // ahead of the machine's, plus 2^63; 0 if that is unknown.
+  static uint64_t OwnClock();
+  // os::CoarseNs() by the clock of the slot's process, as the caller sees it,
+  // whose clock is `own`; nullopt if one of the clocks is unknown.
+  static std::optional<uint64_t> NowOf(const ProcessSlot& slot, uint64_t own);
+  // The same of the process behind a thread id, for an attached process.
+  std::optional<uint64_t> NowOf(uint32_t thread_id) const;
+
   // The process slot behind a thread id, or 0.
   uint32_t ProcessSlotOf(uint32_t thread_id) const;
   static std::string CommandOf(const ProcessSlot& slot);

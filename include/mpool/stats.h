@@ -43,7 +43,9 @@ struct Holding {
   uint32_t thread = 0;  // its slot; 0: the process as a whole
   // "process slot 3", "page 7 of /a/b.db for update", "the heap latch", ...
   std::string what;
-  // For how long; zero where nobody notes it (pages that are read, latches).
+  // For how long; zero where nobody notes it (pages that are read, latches),
+  // and where the holder's clock is unknown (it has a time namespace of its own
+  // and no /proc).
   absl::Duration held;
   bool dead = false;
 };

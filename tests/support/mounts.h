@@ -26,6 +26,8 @@ absl::Status EnterOwnShm();
 absl::Status EnterOwnIpc();
 // The next child of the process has pid 1, and /proc/self is not there for it.
 absl::Status EnterOwnPids();
+// The next child of the process has a monotonic clock that is ahead.
+absl::Status EnterOwnClock(int64_t ahead_seconds);
 
 // Turns a process of root into one that has no rights; Ok for others.
 absl::Status DropRights();
