@@ -4,6 +4,7 @@
 #include "db/environment.h"
 #include "mpool/file.h"
 #include "mpool/hit.h"
+#include "os/cancel.h"
 #include "os/status.h"
 
 namespace mpool {
@@ -15,7 +16,9 @@ absl::Status Closed() {
 }
 
 // Apart, so that it does not burden Get.
-[[gnu::noinline]] absl::StatusOr<ReadPage> ClosedPage() { return Closed(); }
+[[gnu::noinline]] absl::StatusOr<ReadPage> ClosedPage() noexcept {
+  return Closed();
+}
 
 }  // namespace
 
@@ -24,27 +27,32 @@ MPoolFile::MPoolFile(std::shared_ptr<internal::Environment> env,
     : env_(std::move(env)), pool_(&env_->pool()), file_(file) {}
 
 MPoolFile::~MPoolFile() {
+  const os::CancelOff no_cancel;
   if (file_ != nullptr) env_->AbandonFile(file_);
+  env_.reset();
 }
 
 absl::StatusOr<ReadPage> MPoolFile::Get(PageNo page,
-                                        const GetOptions& options) {
+                                        const GetOptions& options) noexcept {
   if (file_ == nullptr) [[unlikely]] return ClosedPage();
   return pool_->Get(*file_, page, options);
 }
 
-absl::StatusOr<WritePage> MPoolFile::GetForUpdate(PageNo page,
-                                                  const GetOptions& options) {
+absl::StatusOr<WritePage> MPoolFile::GetForUpdate(
+    PageNo page, const GetOptions& options) noexcept {
+  const os::CancelOff no_cancel;
   if (file_ == nullptr) [[unlikely]] return Closed();
   return pool_->GetForUpdate(*file_, page, options);
 }
 
-absl::StatusOr<WritePage> MPoolFile::New() {
+absl::StatusOr<WritePage> MPoolFile::New() noexcept {
+  const os::CancelOff no_cancel;
   if (file_ == nullptr) return Closed();
   return pool_->New(*file_);
 }
 
-absl::StatusOr<ReadPage> MPoolFile::Last() {
+absl::StatusOr<ReadPage> MPoolFile::Last() noexcept {
+  const os::CancelOff no_cancel;
   if (file_ == nullptr) return Closed();
   const PageNo count = page_count();
   if (count == 0) {
@@ -55,19 +63,20 @@ absl::StatusOr<ReadPage> MPoolFile::Last() {
 }
 
 absl::StatusOr<std::vector<ReadPage>> MPoolFile::GetBatch(
-    std::span<const PageNo>, const GetOptions&) {
+    std::span<const PageNo>, const GetOptions&) noexcept {
   return internal::Unbuilt("MPoolFile::GetBatch");
 }
 
-absl::Status MPoolFile::Prefetch(PageNo, uint32_t) {
+absl::Status MPoolFile::Prefetch(PageNo, uint32_t) noexcept {
   return internal::Unbuilt("MPoolFile::Prefetch");
 }
 
-absl::Status MPoolFile::Truncate(PageNo) {
+absl::Status MPoolFile::Truncate(PageNo) noexcept {
   return internal::Unbuilt("MPoolFile::Truncate");
 }
 
-absl::Status MPoolFile::Sync() {
+absl::Status MPoolFile::Sync() noexcept {
+  const os::CancelOff no_cancel;
   if (file_ == nullptr) return Closed();
   if (file_->read_only) {
     return absl::PermissionDeniedError(absl::StrCat(
@@ -80,12 +89,12 @@ absl::Status MPoolFile::Sync() {
   return status;
 }
 
-PageNo MPoolFile::page_count() const {
+PageNo MPoolFile::page_count() const noexcept {
   if (file_ == nullptr) return 0;
   return file_->entry->page_count.load(std::memory_order_acquire);
 }
 
-FileStats MPoolFile::Stats() const {
+FileStats MPoolFile::Stats() const noexcept {
   FileStats stats;
   if (file_ == nullptr) return stats;
   stats.page_size = file_->page_bytes;
@@ -96,7 +105,8 @@ FileStats MPoolFile::Stats() const {
   return stats;
 }
 
-absl::Status MPoolFile::Close() {
+absl::Status MPoolFile::Close() noexcept {
+  const os::CancelOff no_cancel;
   if (file_ == nullptr) return absl::OkStatus();
   MPOOL_RETURN_IF_ERROR(env_->CloseFile(file_));
   file_ = nullptr;

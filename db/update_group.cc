@@ -7,6 +7,7 @@
 #include "mpool/env.h"
 #include "mpool/file.h"
 #include "mpool/group.h"
+#include "os/cancel.h"
 
 namespace mpool {
 namespace {
@@ -24,31 +25,38 @@ absl::Status OfAnother(const std::string& path) {
 
 }  // namespace
 
-UpdateGroup::UpdateGroup(DbEnv& env)
+UpdateGroup::UpdateGroup(DbEnv& env) noexcept
     : group_(env.env_ == nullptr
                  ? nullptr
                  : std::make_unique<internal::Group>(env.env_->pool())) {}
 
-UpdateGroup::~UpdateGroup() = default;
+UpdateGroup::~UpdateGroup() {
+  const os::CancelOff no_cancel;
+  group_.reset();
+}
 
-absl::StatusOr<WritePage*> UpdateGroup::Add(MPoolFile& file, PageNo page,
-                                            const GetOptions& options) {
+absl::StatusOr<WritePage*> UpdateGroup::Add(
+    MPoolFile& file, PageNo page, const GetOptions& options) noexcept {
+  const os::CancelOff no_cancel;
   if (group_ == nullptr || file.file_ == nullptr) return Closed();
   if (!group_->IsOf(file.env_->pool())) return OfAnother(file.file_->path);
   return group_->Add(*file.file_, page, options);
 }
 
-absl::StatusOr<WritePage*> UpdateGroup::AddNew(MPoolFile& file) {
+absl::StatusOr<WritePage*> UpdateGroup::AddNew(MPoolFile& file) noexcept {
+  const os::CancelOff no_cancel;
   if (group_ == nullptr || file.file_ == nullptr) return Closed();
   if (!group_->IsOf(file.env_->pool())) return OfAnother(file.file_->path);
   return group_->AddNew(*file.file_);
 }
 
-absl::Status UpdateGroup::Commit() {
+absl::Status UpdateGroup::Commit() noexcept {
+  const os::CancelOff no_cancel;
   return group_ == nullptr ? absl::OkStatus() : group_->Commit();
 }
 
-void UpdateGroup::Rollback() {
+void UpdateGroup::Rollback() noexcept {
+  const os::CancelOff no_cancel;
   if (group_ != nullptr) group_->Rollback();
 }
 

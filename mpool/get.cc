@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mpool/hit.h"
+#include "os/cancel.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -23,8 +24,8 @@ Pool::Request Pool::MakeRequest(const OpenedFile& file, PageNo page,
   return request;
 }
 
-absl::StatusOr<ReadPage> Pool::GetFurther(const OpenedFile& file, PageNo page,
-                                          const GetOptions& options) {
+absl::StatusOr<ReadPage> Pool::GetFurther(
+    const OpenedFile& file, PageNo page, const GetOptions& options) noexcept {
   const uint64_t key = PageKey::Make(file.file_key, page);
   const FrameIndex frame = hash_.Find(HashTable::Hash(key), key);
   if (frame == 0) return GetOther(file, page, options, nullptr);
@@ -33,7 +34,8 @@ absl::StatusOr<ReadPage> Pool::GetFurther(const OpenedFile& file, PageNo page,
 
 absl::StatusOr<ReadPage> Pool::GetOther(const OpenedFile& file, PageNo page,
                                         const GetOptions& options,
-                                        EntryWord* published) {
+                                        EntryWord* published) noexcept {
+  const os::CancelOff no_cancel;
   if (published != nullptr) {
     const Entry entry{published->load(std::memory_order_relaxed)};
     latch_.Withdraw(frames_.header(entry.frame()), published);
@@ -46,7 +48,8 @@ absl::StatusOr<ReadPage> Pool::GetOther(const OpenedFile& file, PageNo page,
 }
 
 ReadPage Pool::FlushHits(ThreadContext& self, BufferHeader& header,
-                         EntryWord* entry) {
+                         EntryWord* entry) noexcept {
+  const os::CancelOff no_cancel;
   policy_->ApplyHits(self);
   return ReadPage(MakePin(self, header, entry));
 }

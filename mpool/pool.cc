@@ -7,6 +7,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "os/cancel.h"
 #include "os/fork.h"
 #include "os/status.h"
 #include "os/step.h"
@@ -55,6 +56,7 @@ struct Contexts {
 thread_local Contexts contexts;
 
 Contexts::~Contexts() {
+  const os::CancelOff no_cancel;
   last_context = {.generation = region::Region::kNoGeneration,
                   .context = nullptr,
                   .ended = true};

@@ -192,13 +192,13 @@ class Pool final : public region::Tenant {
   // get.cc: what leads away from the hit path. `published`: an entry to be
   // withdrawn first.
   [[gnu::noinline]] absl::StatusOr<ReadPage> GetFurther(
-      const OpenedFile& file, PageNo page, const GetOptions& options);
+      const OpenedFile& file, PageNo page, const GetOptions& options) noexcept;
   [[gnu::noinline]] absl::StatusOr<ReadPage> GetOther(
       const OpenedFile& file, PageNo page, const GetOptions& options,
-      EntryWord* published);
+      EntryWord* published) noexcept;
   [[gnu::noinline]] ReadPage FlushHits(ThreadContext& self,
                                        BufferHeader& header,
-                                       EntryWord* entry);
+                                       EntryWord* entry) noexcept;
   absl::StatusOr<Pin> GetSlow(ThreadContext& self, const Request& request);
   absl::StatusOr<std::optional<Pin>> TryResident(ThreadContext& self,
                                                  const Request& request,

@@ -32,6 +32,15 @@
 //   They and kHeap are refused in a home that has a region with a name, whose
 //   pages they would not see: remove that first.
 // - A process that writes wild bytes into the region is not defended against.
+// - No call throws. If operator new fails in a call, or a callback throws, the
+//   process ends (std::terminate), and other processes repair what it held.
+//   std::set_terminate must not keep such a process alive.
+// - A thread may be cancelled (pthread_cancel) at any time, also in a call. A
+//   call that waits or makes system calls holds cancellation off, so the thread
+//   ends at its first cancellation point after the call; a get of a page that
+//   is in memory and free has no such point. Guards that the unwinding of the
+//   stack destroys give their pages back; see WritePage. A thread must not be
+//   in a call with PTHREAD_CANCEL_ASYNCHRONOUS.
 //
 // Thread safety: every call may be made by any thread at any time, except
 // Close and the destructor, which must be the last.
@@ -61,21 +70,23 @@ class MPOOL_EXPORT DbEnv {
   // one that they left. Repairs what dead processes left behind.
   // Opening a home twice in one process gives two handles on one attachment.
   static absl::StatusOr<std::unique_ptr<DbEnv>> Open(
-      std::string_view home, const EnvOptions& options = {});
+      std::string_view home, const EnvOptions& options = {}) noexcept;
 
   // Removes the region of `home`, after writing back its dirty pages. Fails
   // if a process has it open, or if a page cannot be written; `force` discards
   // such pages, but never removes a region that is in use. A home without a
   // region is Ok.
-  static absl::Status Remove(std::string_view home, bool force = false);
+  static absl::Status Remove(std::string_view home,
+                             bool force = false) noexcept;
 
   // The statistics of `home` without joining it: takes no latch and no slot,
   // works on a full or damaged environment, and changes nothing.
-  static absl::StatusOr<EnvStats> Inspect(std::string_view home);
+  static absl::StatusOr<EnvStats> Inspect(std::string_view home) noexcept;
 
   // Who holds which pages, latches and slots of `home`, and which of them are
   // dead. Without joining it, as Inspect.
-  static absl::StatusOr<std::vector<Holding>> Holders(std::string_view home);
+  static absl::StatusOr<std::vector<Holding>> Holders(
+      std::string_view home) noexcept;
 
   DbEnv(const DbEnv&) = delete;
   DbEnv& operator=(const DbEnv&) = delete;
@@ -87,20 +98,20 @@ class MPOOL_EXPORT DbEnv {
   // must be a multiple of the page size, unless FileOptions::odd_size is set or
   // the region knows the file with this page size.
   absl::StatusOr<std::unique_ptr<MPoolFile>> OpenFile(
-      std::string_view path, const FileOptions& options = {});
+      std::string_view path, const FileOptions& options = {}) noexcept;
 
   // Writes every dirty page of every file and makes the files durable, also
   // those that are closed. Waits for pages that others hold exclusively, and for
   // an fsync that another process makes, up to options.wait; then it names page
   // or file, and holder. Errors are as of MPoolFile::Sync; a file that was
   // written and cannot be fsynced any more is an error that names it.
-  absl::Status Sync(const SyncOptions& options = {});
+  absl::Status Sync(const SyncOptions& options = {}) noexcept;
 
   // Files have no LSN yet: always "none".
-  Lsn OldestDirtyLsn() const;
+  Lsn OldestDirtyLsn() const noexcept;
 
   // Not built yet.
-  absl::StatusOr<int> Trickle(int percent);
+  absl::StatusOr<int> Trickle(int percent) noexcept;
 
   // Makes the cache larger or smaller, up to EnvOptions::max_cache_bytes, for
   // all processes and while they work. `cache_bytes` is as in EnvOptions; room
@@ -115,11 +126,11 @@ class MPOOL_EXPORT DbEnv {
   // FailCheck or Resize of any process, as it is after a resizer died. A grown
   // part is locked (EnvOptions::lock_memory) by the process that resizes and by
   // those that open later.
-  absl::Status Resize(uint64_t cache_bytes);
+  absl::Status Resize(uint64_t cache_bytes) noexcept;
 
   // Looks for dead processes and repairs what they left. Joins and waiters do
   // so without being asked; this is for a program that wants to know.
-  absl::StatusOr<RepairReport> FailCheck();
+  absl::StatusOr<RepairReport> FailCheck() noexcept;
 
   // Ends a panic: gets are granted again, to every process. A panic begins
   // when a process dies while it changes a page of a file with an lsn_offset
@@ -133,23 +144,23 @@ class MPOOL_EXPORT DbEnv {
   // It stops the processes that came to recover from the one before too: their
   // gets and ClearPanic answer DataLoss until they open the environment with
   // EnvOptions::recover once more.
-  absl::Status ClearPanic();
+  absl::Status ClearPanic() noexcept;
 
   // Costs a walk over the heap, under its latch, and over threads and frames.
-  EnvStats Stats() const;
+  EnvStats Stats() const noexcept;
 
   // Bytes of the region that this process has in huge pages (huge_pages of
   // EnvOptions); 0 if the kernel does not tell. For a look now and then: it
   // reads /proc/self/smaps, which takes milliseconds and holds up threads that
   // map memory.
-  uint64_t HugeBytes() const;
+  uint64_t HugeBytes() const noexcept;
 
   // Leaves the environment. The last process writes back every dirty page.
   // Each process makes the files durable that it wrote and has closed since
   // (EnvOptions::sync_on_last_close).
   // FailedPrecondition, and nothing is closed, while guards or files of this
   // process are open; it lists them.
-  absl::Status Close();
+  absl::Status Close() noexcept;
 
  private:
   friend class UpdateGroup;

@@ -61,31 +61,31 @@ class MPOOL_EXPORT MPoolFile {
   // died with its writer, or is not whole), ResourceExhausted (every frame is
   // held), and what the file system says.
   absl::StatusOr<ReadPage> Get(
-      PageNo page, const GetOptions& options = internal::kDefaultGet);
+      PageNo page, const GetOptions& options = internal::kDefaultGet) noexcept;
 
   // The page, to change; nobody else holds it until it is put. Waits for those
   // who do. A page that the calling thread already holds is
   // FailedPrecondition: put it first.
-  absl::StatusOr<WritePage> GetForUpdate(PageNo page,
-                                         const GetOptions& options = {});
+  absl::StatusOr<WritePage> GetForUpdate(
+      PageNo page, const GetOptions& options = {}) noexcept;
 
   // A new zeroed page after the last one, to change; number() tells which. It
   // counts in page_count() a moment before it is held here: who gets it then,
   // by its number alone, finds it cleared.
-  absl::StatusOr<WritePage> New();
+  absl::StatusOr<WritePage> New() noexcept;
 
   // The last page, to read. NotFound on an empty file.
-  absl::StatusOr<ReadPage> Last();
+  absl::StatusOr<ReadPage> Last() noexcept;
 
   // Not built yet.
   template <class F>
   absl::Status ReadOptimistic(PageNo, F&&) {
     return internal::Unbuilt("MPoolFile::ReadOptimistic");
   }
-  absl::StatusOr<std::vector<ReadPage>> GetBatch(std::span<const PageNo> pages,
-                                                 const GetOptions& = {});
-  absl::Status Prefetch(PageNo first, uint32_t count);
-  absl::Status Truncate(PageNo page_count);
+  absl::StatusOr<std::vector<ReadPage>> GetBatch(
+      std::span<const PageNo> pages, const GetOptions& = {}) noexcept;
+  absl::Status Prefetch(PageNo first, uint32_t count) noexcept;
+  absl::Status Truncate(PageNo page_count) noexcept;
 
   // Writes every dirty page of the file and makes it durable (fsync). Every
   // change that was put before the call is on disk when it returns Ok.
@@ -98,19 +98,19 @@ class MPOOL_EXPORT MPoolFile {
   // Errors: DataLoss; NotFound or FailedPrecondition, naming the file, if the
   // file was written and its name does not lead to it any more;
   // DeadlineExceeded; Unavailable if signals ended the fsync: call it again.
-  absl::Status Sync();
+  absl::Status Sync() noexcept;
 
   // Pages of the file, those that are not yet on disk included.
-  PageNo page_count() const;
+  PageNo page_count() const noexcept;
 
-  FileStats Stats() const;
+  FileStats Stats() const noexcept;
 
   // Gives the handle back. FailedPrecondition while this process holds guards
   // of the file; it lists them. The last one that is open, in any process,
   // writes its dirty pages first, also those of processes that died; if that
   // fails the file stays open and the error says why, but for a read-only
   // handle: its pages stay dirty in the region.
-  absl::Status Close();
+  absl::Status Close() noexcept;
 
  private:
   friend class DbEnv;

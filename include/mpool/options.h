@@ -87,12 +87,14 @@ struct EnvOptions {
   // any call that may write. It holds no latch, but maybe pages: it must not
   // wait for what another thread holds while that one waits for a page, and
   // calls into the environment from it are FailedPrecondition. It must not open
-  // or close another environment, nor fork, nor throw. If it fails the pages
-  // stay dirty. A process without it does not write such pages.
+  // or close another environment, nor fork, nor throw, nor end its thread; the
+  // thread has cancellation off while it runs. If it fails the pages stay
+  // dirty. A process without it does not write such pages.
   std::function<absl::Status(Lsn)> log_flush = {};
   // Called with no latch held, before a call that opens, closes, syncs, resizes
   // or checks returns; of the first 1,000 events since the last such call. It
-  // must not call into the environment, nor throw.
+  // must not call into the environment, nor throw, nor end its thread; the
+  // thread has cancellation off while it runs.
   std::function<void(const Event&)> on_event = {};
 };
 

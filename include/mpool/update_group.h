@@ -43,7 +43,7 @@ class Group;
 // not outlive its environment's last handle.
 class MPOOL_EXPORT UpdateGroup {
  public:
-  explicit UpdateGroup(DbEnv& env);
+  explicit UpdateGroup(DbEnv& env) noexcept;
   UpdateGroup(const UpdateGroup&) = delete;
   UpdateGroup& operator=(const UpdateGroup&) = delete;
   // Rolls back what was not committed.
@@ -57,15 +57,15 @@ class MPOOL_EXPORT UpdateGroup {
   // environment; ResourceExhausted past 1024 pages. A page that was lost must
   // be made anew outside of a group. The pages added before stay.
   absl::StatusOr<WritePage*> Add(MPoolFile& file, PageNo page,
-                                 const GetOptions& options = {});
+                                 const GetOptions& options = {}) noexcept;
   // A new page of the file. Its number stays in use after a rollback; the page
   // reads as cleared then.
-  absl::StatusOr<WritePage*> AddNew(MPoolFile& file);
+  absl::StatusOr<WritePage*> AddNew(MPoolFile& file) noexcept;
 
   // Puts all pages, changed. The group is empty then and may be used again.
-  absl::Status Commit();
+  absl::Status Commit() noexcept;
   // Sets all pages back and puts them, unchanged.
-  void Rollback();
+  void Rollback() noexcept;
 
  private:
   std::unique_ptr<internal::Group> group_;
