@@ -68,7 +68,7 @@ absl::StatusOr<WritePage> Pool::GetForUpdate(const OpenedFile& file,
   request.keep_image = in_group || file.atomic_update;
   request.in_group = in_group;
   MPOOL_ASSIGN_OR_RETURN(const Pin pin, GetSlow(*self, request));
-  return WritePage(pin);
+  return WritePage(pin, os::Unwindings());
 }
 
 absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
@@ -98,7 +98,7 @@ absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
   // Somebody who knew the number has brought the page in already.
   if (request.frame != nullptr) frames_.GiveBack(self->thread, *request.frame);
   MPOOL_RETURN_IF_ERROR(pin.status());
-  return WritePage(*pin);
+  return WritePage(*pin, os::Unwindings());
 }
 
 absl::StatusOr<Pin> Pool::GetSlow(ThreadContext& self,
@@ -264,9 +264,9 @@ absl::Status Pool::Poisoned(const Request& request,
                             const BufferHeader& header) const {
   return absl::DataLossError(absl::StrCat(
       "get page ", request.page, " of ", request.file->path, ": process ",
-      header.poisoned_by.load(), " died while it changed it, and the page had "
-      "changes that were not on disk; write it anew with GetForUpdate and "
-      "GetOptions::create"));
+      header.poisoned_by.load(), " died while it changed it (or an exception "
+      "unwound the change), and the page had changes that were not on disk; "
+      "write it anew with GetForUpdate and GetOptions::create"));
 }
 
 }  // namespace mpool::internal

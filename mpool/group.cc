@@ -79,7 +79,7 @@ absl::StatusOr<WritePage*> Group::Take(absl::StatusOr<WritePage> got) {
   }
   Pin view = pin;
   view.entry = nullptr;
-  members_.push_back({pin, *image, WritePage(view)});
+  members_.push_back({pin, *image, WritePage(view, 0)});
   return &members_.back().view;
 }
 

@@ -67,7 +67,7 @@ class Images {
   }
 
   // Repair: what becomes of the page, whose bytes are mended if need be.
-  // REQUIRES: the thread is dead and owns X of the frame.
+  // REQUIRES: the thread owns X of the frame, and is dead or gives it up.
   Fate Decide(const region::ThreadSlot& dead, const BufferHeader& header,
               FrameIndex frame, std::span<std::byte> page) const;
 

@@ -70,10 +70,10 @@ absl::Status Pool::Panicked(uint64_t word) const {
   absl::Status status = absl::DataLossError(absl::StrCat(
       "use environment ", region_.home().path(), ": panic: ",
       pid == 0 ? "a process" : absl::StrCat("process ", pid),
-      " died while it changed ", files_.TellPage(key),
-      ", which has its owner's log for this (FileOptions::lsn_offset): let the "
-      "owner open the environment with EnvOptions::recover, redo from its log, "
-      "and call DbEnv::ClearPanic"));
+      " died while it changed ", files_.TellPage(key), " (or an exception "
+      "unwound the change), which has its owner's log for this "
+      "(FileOptions::lsn_offset): let the owner open the environment with "
+      "EnvOptions::recover, redo from its log, and call DbEnv::ClearPanic"));
   status.SetPayload(kPanicPayload, absl::Cord(absl::StrCat(word)));
   return status;
 }

@@ -5,6 +5,7 @@
 //   hit.h      a page that is there and free to read
 //   get.cc     a page that is there: waiting for its holder
 //   put.cc     giving a page back
+//   undo.cc    giving a page back as it was got
 //   load.cc    a page that is not there: frame, slot, read
 //   victim.cc  where a frame comes from
 //   balance.cc which page size has how much
@@ -99,6 +100,8 @@ class Pool final : public region::Tenant {
   absl::StatusOr<WritePage> New(const OpenedFile& file);
   void PutShared(const Pin& pin);
   void PutExclusive(const Pin& pin, bool changed);
+  // Gives the page back as it was got, whatever was changed.
+  void Undo(const Pin& pin);
   void SetLsn(const Pin& pin, Lsn lsn) const;
 
   // Writes back and fsyncs; of one file, or of all.
@@ -316,11 +319,15 @@ class Pool final : public region::Tenant {
   void RepairWriting(BufferHeader& header, uint32_t writer,
                      RepairReport* report);
   void RepairPending(BufferHeader& header);
-  void RepairExclusive(const region::Thread& self, BufferHeader& header,
-                       State seen, uint32_t pid, RepairReport* report);
+  // True if the page was dropped. `own`: the ledger entry of an owner that
+  // lives; a page that is dropped has it withdrawn.
+  bool RepairExclusive(const region::Thread& self, BufferHeader& header,
+                       State seen, uint32_t pid, RepairReport* report,
+                       EntryWord* own = nullptr);
   void RepairEvicting(const region::Thread& self, BufferHeader& header);
   Fate FateOf(const BufferHeader& header, State seen) const;
-  void Drop(const region::Thread& self, BufferHeader& header);
+  void Drop(const region::Thread& self, BufferHeader& header,
+            EntryWord* own = nullptr);
   void Poison(BufferHeader& header, uint32_t pid, RepairReport* report);
 
   absl::Status EnsureBuckets(const region::Thread& self, uint32_t page_bytes);

@@ -28,15 +28,17 @@ void Pool::SetLsn(const Pin& pin, Lsn lsn) const {
   if (entry != nullptr) StoreLsn(*entry, {pin.data, pin.size}, lsn);
 }
 
-void PutShared(const Pin& pin) { pin.pool->PutShared(pin); }
+void PutShared(const Pin& pin) noexcept { pin.pool->PutShared(pin); }
 
-void PutExclusive(const Pin& pin, bool changed) {
+void PutExclusive(const Pin& pin, bool changed) noexcept {
   pin.pool->PutExclusive(pin, changed);
 }
 
-void SetPageLsn(const Pin& pin, Lsn lsn) { pin.pool->SetLsn(pin, lsn); }
+void SetPageLsn(const Pin& pin, Lsn lsn) noexcept {
+  pin.pool->SetLsn(pin, lsn);
+}
 
-PageNo PageNumber(const Pin& pin) {
+PageNo PageNumber(const Pin& pin) noexcept {
   return PageKey::Page(pin.header->key.load(std::memory_order_relaxed));
 }
 

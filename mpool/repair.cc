@@ -102,16 +102,17 @@ void Pool::RepairPending(BufferHeader& header) {
   MPOOL_STEP("mpool.repair.unpended");
 }
 
-void Pool::RepairExclusive(const region::Thread& self, BufferHeader& header,
-                           State seen, uint32_t pid, RepairReport* report) {
+bool Pool::RepairExclusive(const region::Thread& self, BufferHeader& header,
+                           State seen, uint32_t pid, RepairReport* report,
+                           EntryWord* own) {
   const Fate fate = FateOf(header, seen);
   if (fate == Fate::kNoImage) {
-    if (seen.has(State::kDirty | State::kWriting)) {
-      Poison(header, pid, report);
-    } else {
-      Drop(self, header);
+    if (!seen.has(State::kDirty | State::kWriting)) {
+      Drop(self, header, own);
+      return true;
     }
-    return;
+    Poison(header, pid, report);
+    return false;
   }
   const uint64_t dirty = fate == Fate::kCommitted ? State::kDirty : 0;
   latch_.ChangeAndWake(header, [&](State s) {
@@ -119,6 +120,7 @@ void Pool::RepairExclusive(const region::Thread& self, BufferHeader& header,
   });
   MPOOL_STEP("mpool.repair.settled");
   if (fate == Fate::kRestored) ++report->restored;
+  return false;
 }
 
 void Pool::RepairEvicting(const region::Thread& self, BufferHeader& header) {
@@ -157,12 +159,15 @@ Fate Pool::FateOf(const BufferHeader& header, State seen) const {
 }
 
 // LOADING, or X of a page that equals its file.
-void Pool::Drop(const region::Thread& self, BufferHeader& header) {
+void Pool::Drop(const region::Thread& self, BufferHeader& header,
+                EntryWord* own) {
   files_.NoteDropped(header.key.load(), header.Load());
   latch_.ChangeAndWake(header, [&](State s) {
     return s.Without(State::kX).WithPhase(Phase::kLoading).WithOwner(self.id);
   });
   MPOOL_STEP("mpool.repair.dropping");
+  // The frame is this thread's without it from here on.
+  if (own != nullptr) latch_.Withdraw(header, own);
   const FrameIndex frame = frames_.IndexOf(header);
   // A frame that was taken out of use need not have had a page.
   if (FindBuckets()) {

@@ -74,8 +74,9 @@ absl::Status Pool::WriteBackAll(bool durable) {
 absl::Status Pool::LostPage(const BufferHeader& header, uint64_t key) const {
   return absl::DataLossError(absl::StrCat(
       "sync ", files_.TellPage(key), ": process ",
-      header.poisoned_by.load(), " died while it changed it; write it anew "
-      "with GetForUpdate and GetOptions::create"));
+      header.poisoned_by.load(), " died while it changed it (or an exception "
+      "unwound the change); write it anew with GetForUpdate and "
+      "GetOptions::create"));
 }
 
 // `unwritten`: the files of which a page could not be written.

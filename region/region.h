@@ -245,6 +245,10 @@ class Region : public LifeWatch {
   void set_on_repair(std::function<void(const RepairReport&)> callback) {
     on_repair_ = std::move(callback);
   }
+  // Tells it of pages that were lost without a death.
+  void TellRepair(const RepairReport& report) const {
+    if (on_repair_ != nullptr) on_repair_(report);
+  }
 
   // Which clock the calling process has, as a ProcessSlot keeps it: what it is
   // ahead of the machine's, plus 2^63; 0 if that is unknown.

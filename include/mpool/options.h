@@ -117,11 +117,11 @@ struct FileOptions {
   // had none is read again, and those of an UpdateGroup are set back. -1: none.
   int lsn_offset = -1;
   int checksum_offset = -1;            // not built yet
-  // A page whose writer dies goes back to its last put; unset = yes, but for a
-  // file with an lsn_offset. Costs a
-  // copy when a page that is not yet on disk is got for update. Without it such
-  // a page is lost with its writer: gets answer DataLoss until it is written
-  // anew with GetOptions::create. For this process's handle alone.
+  // A page whose writer dies, or is cut short by an exception (WritePage), goes
+  // back to its last put; unset = yes, but for a file with an lsn_offset. Costs
+  // a copy when a page that is not yet on disk is got for update. Without it
+  // such a page is lost with its writer: gets answer DataLoss until it is
+  // written anew with GetOptions::create. For this process's handle alone.
   std::optional<bool> atomic_update = {};
   bool retain_until_synced = false;    // not built yet
   uint32_t clear_bytes = 0;            // not built yet; 0 = the whole page

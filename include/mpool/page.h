@@ -38,10 +38,13 @@ struct Pin {
   uint32_t generation = 0;
 };
 
-MPOOL_EXPORT void PutShared(const Pin& pin);
-MPOOL_EXPORT void PutExclusive(const Pin& pin, bool changed);
-MPOOL_EXPORT PageNo PageNumber(const Pin& pin);
-MPOOL_EXPORT void SetPageLsn(const Pin& pin, Lsn lsn);
+MPOOL_EXPORT void PutShared(const Pin& pin) noexcept;
+MPOOL_EXPORT void PutExclusive(const Pin& pin, bool changed) noexcept;
+// What a guard's destructor does. `unwindings`: how many were under way when
+// the guard was made.
+MPOOL_EXPORT void PutAtEnd(const Pin& pin, int unwindings) noexcept;
+MPOOL_EXPORT PageNo PageNumber(const Pin& pin) noexcept;
+MPOOL_EXPORT void SetPageLsn(const Pin& pin, Lsn lsn) noexcept;
 
 }  // namespace internal
 
@@ -88,16 +91,30 @@ class WritePage {
  public:
   WritePage() = default;
   WritePage(WritePage&& other) noexcept
-      : pin_(std::exchange(other.pin_, internal::Pin{})) {}
+      : pin_(std::exchange(other.pin_, internal::Pin{})),
+        unwindings_(other.unwindings_) {}
   WritePage& operator=(WritePage&& other) noexcept {
     if (this != &other) {
       Put();
       pin_ = std::exchange(other.pin_, internal::Pin{});
+      unwindings_ = other.unwindings_;
     }
     return *this;
   }
-  // Puts the page: what was written to it counts.
-  ~WritePage() { Put(); }
+  // Puts the page: what was written to it counts. If the guard is destroyed
+  // because the stack is unwound, by an exception, pthread_cancel or
+  // pthread_exit, the change may be half done: the page is given back as it
+  // was got. The page of an UpdateGroup is rolled back with its group.
+  // A page with changes that are not on disk goes back to them only by its
+  // before-image (FileOptions::atomic_update). Without one it is lost, as if
+  // the process had died, and panics the environment if its file has an
+  // lsn_offset: call Put or Discard ahead of code that may throw.
+  // The unwinding must have begun since the page was got. So a guard that a
+  // destructor gets and destroys while the stack is unwound puts its page, and
+  // one that was got outside and moved into the destructor does not.
+  ~WritePage() {
+    if (pin_.entry != nullptr) internal::PutAtEnd(pin_, unwindings_);
+  }
 
   std::span<std::byte> data() const { return {pin_.data, pin_.size}; }
 
@@ -123,7 +140,8 @@ class WritePage {
  private:
   friend class internal::Group;
   friend class internal::Pool;
-  explicit WritePage(const internal::Pin& pin) : pin_(pin) {}
+  WritePage(const internal::Pin& pin, int unwindings)
+      : pin_(pin), unwindings_(unwindings) {}
 
   void Release(bool changed) {
     if (pin_.entry == nullptr) return;
@@ -132,6 +150,7 @@ class WritePage {
   }
 
   internal::Pin pin_;
+  int unwindings_ = 0;  // that were under way when the page was got
 };
 
 }  // namespace mpool

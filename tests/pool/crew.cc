@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <stdexcept>
 #include <thread>
 
 #include "absl/strings/match.h"
@@ -175,6 +177,20 @@ void Worker::Discard(uint32_t file, PageNo page) {
   scene_.held(held_).store(0);
 }
 
+void Worker::Unwind(uint32_t file, PageNo page) {
+  scene_.held(held_).store(Scene::HeldWord(file, page));
+  try {
+    const WritePage got =
+        Must(files_[file]->GetForUpdate(page), "update and throw");
+    Check(got.data(), file, page);
+    std::fill_n(got.data().begin(), got.data().size() / 2, std::byte{0x5a});
+    throw std::runtime_error("in the middle of a change");
+  } catch (const std::runtime_error&) {
+    ReadOne(file, page);
+  }
+  scene_.held(held_).store(0);
+}
+
 void Worker::Add(uint32_t file) {
   if (files_[file]->page_count() >= kMost) return;
   WritePage got = Must(files_[file]->New(), "new page");
@@ -267,6 +283,8 @@ void Worker::DoEverything() {
   Update(kA, 5);
   ReadOne(kA, 5);
   Discard(kB, Any(kPageCount[kB]));
+  Unwind(kB, Any(kPageCount[kB]));
+  Unwind(kC, Any(kPageCount[kC]));
   ReadOne(kA, Any(kPageCount[kA]), Latch::kNone);
   Add(kA);
   Add(kB);
@@ -285,14 +303,17 @@ void Worker::DoEverything() {
 
 void Worker::DoLittle() {
   const uint32_t file = static_cast<uint32_t>(Any(2));
-  switch (Any(4)) {
+  switch (Any(5)) {
     case 0:
       Update(file, Any(kFew));
       break;
     case 1:
       Discard(file, Any(kFew));
       break;
-    case 2: {
+    case 2:
+      Unwind(kB, Any(kFew));
+      break;
+    case 3: {
       absl::StatusOr<ReadPage> first = files_[kA]->Get(0);
       if (Passes(first.status(), kA, 0)) ReadOne(kB, Any(kFew));
       break;

@@ -100,6 +100,8 @@ class Worker {
   void ReadOne(uint32_t file, PageNo page, Latch latch = Latch::kShared);
   void Update(uint32_t file, PageNo page);
   void Discard(uint32_t file, PageNo page);
+  // Changes half of the page, and is cut short. REQUIRES: IsAtomic(file).
+  void Unwind(uint32_t file, PageNo page);
   void Add(uint32_t file);
   void UpdateTogether(bool commit);
   void Scan(uint32_t file);
