@@ -132,18 +132,18 @@ std::vector<Scarcity> Scarcities() {
        {"Create", "OpenFile", "ForkedChild", "CloseEnv"},
        {"errno EMFILE", "ulimit -n"}},
       {Resource::kDescriptors, "Descriptors", {kHeap}, UpTo(3, 20),
-       {"Create", "OpenFile", "CloseEnv"}, {"errno EMFILE", "ulimit -n"}},
+       {"Create", "OpenFile"}, {"errno EMFILE", "ulimit -n"}},
       {Resource::kAddressSpace, "AddressSpace", {kPosixShm, kFile, kSysV},
        {0, 64 * kKiB, kMiB, 16 * kMiB, 1024 * kMiB},
-       {"Create", "Join", "Adopt", "OpenFile", "ForkedChild", "Inspect",
-        "Holders", "CloseEnv", "Remove"},
+       {"Create", "Join", "Adopt", "ForkedChild", "Inspect", "Holders",
+        "CloseEnv", "Remove"},
        {"errno ENOMEM", "ulimit -v"}},
       {Resource::kAddressSpace, "AddressSpace", {kAnonymous, kDevZero},
        {0, 64 * kKiB, kMiB, 16 * kMiB, 1024 * kMiB},
-       {"Create", "OpenFile", "ForkedChild", "CloseEnv"}, {"ulimit -v"}},
+       {"Create", "ForkedChild", "CloseEnv"}, {"ulimit -v"}},
       {Resource::kAddressSpace, "AddressSpace", {kHeap},
        {0, 64 * kKiB, kMiB, 16 * kMiB, 1024 * kMiB},
-       {"Create", "OpenFile", "CloseEnv"}, {"errno ENOMEM", "ulimit -v"}},
+       {"Create"}, {"errno ENOMEM", "ulimit -v"}},
 #endif
   };
 }
@@ -340,7 +340,12 @@ class ExhaustionTest : public ::testing::TestWithParam<Case> {
     GiveBack();
     if (!status.ok()) {
       ExpectClear(status);
-      EXPECT_EQ(Footprint(), before);
+      const std::vector<std::string> after = Footprint();
+      // Descriptors that a Close synced before the error stay closed.
+      EXPECT_TRUE(std::string_view(moment.name) == "CloseEnv"
+                      ? std::ranges::includes(before, after)
+                      : before == after)
+          << absl::StrJoin(after, "\n");
       EXPECT_THAT(moment.act(world), IsOk());
     }
     if (!scarcity.fails.contains(moment.name) ||

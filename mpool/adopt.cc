@@ -242,6 +242,7 @@ void FileTable::Adopt(region::Reachable* reached, RepairReport* report) {
     SetState(*entry, unfilled ? FileState::kFree : FileState::kClosed);
     for (std::atomic<uint64_t>& bits : entry->open_bits) bits.store(0);
     entry->cutter.store(0);
+    if (unfilled) entry->fsync_mark.store(0);
     if (entry->seen_count.load() != entry->write_count.load()) {
       entry->seen_mtime_ns.store(0);
       entry->seen_count.store(entry->write_count.load());

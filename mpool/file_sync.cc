@@ -46,11 +46,7 @@ void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
 
 absl::Status FileSync::Begin(const region::Thread& self, FileEntry& entry,
                              const os::Deadline& deadline) {
-  const auto generation =
-      region::ProcessWord::Unpack(
-          region_.header()->processes[self.process - 1].word.load())
-          .generation;
-  const FsyncMark mine{static_cast<uint32_t>(generation), self.id};
+  const FsyncMark mine = files_.MarkOf(self);
   for (int looks = 1;; ++looks) {
     uint64_t other = 0;
     MPOOL_STEP("mpool.fsync.mark");
@@ -76,14 +72,15 @@ void FileSync::End(FileEntry& entry) {
   MPOOL_STEP("mpool.fsync.ended");
 }
 
-// Every page that the kernel may have lost is written again. True if one is on
+// Every page that the kernel may have lost will be written again. True if one is on
 // its way out of the pool.
 bool FileSync::Redirty(uint32_t index) {
   bool leaves = false;
   frames_.ForEachHeader([&](BufferHeader& header) {
     State seen = header.Load();
-    while (seen.has(State::kUnsynced) && IsOf(header, index) &&
-           seen.phase() == Phase::kValid &&
+    // A write that is under way may be lost already; its end keeps DIRTY.
+    while (seen.has(State::kUnsynced | State::kWriting) &&
+           IsOf(header, index) && seen.phase() == Phase::kValid &&
            !header.Change(&seen, seen.Without(State::kUnsynced)
                                      .With(State::kDirty))) {
     }

@@ -163,6 +163,33 @@ absl::Status FileTable::EnsureBlock(const region::Thread& self,
       .status();
 }
 
+FsyncMark FileTable::MarkOf(const region::Thread& self) const {
+  const auto word = region::ProcessWord::Unpack(
+      region_.header()->processes[self.process - 1].word.load());
+  return {static_cast<uint32_t>(word.generation), self.id};
+}
+
+// Takes a closed file's entry from it, if all its writes are synced (E4). The
+// mark keeps other processes from an fsync of the old file, whose outcome they
+// would store for the new one; it goes with the new generation.
+bool FileTable::TryFree(const region::Thread& self, uint32_t index,
+                        const Drop& drop) {
+  FileEntry& entry = *At(index);
+  uint64_t none = 0;
+  if (IsOpenAnywhere(entry) || !IsSynced(entry)) return false;
+  MPOOL_STEP("mpool.file.mark");
+  if (!entry.fsync_mark.compare_exchange_strong(none, MarkOf(self).Pack())) {
+    return false;
+  }
+  MPOOL_STEP("mpool.file.marked");
+  if (!IsSynced(entry) || !drop(index).ok() || !IsSynced(entry)) {
+    entry.fsync_mark.store(0);  // quiet: as before
+    return false;
+  }
+  SetState(entry, FileState::kFree);
+  return true;
+}
+
 // A FREE entry, CLAIMED in this process's name.
 absl::StatusOr<uint32_t> FileTable::ClaimFree(const region::Thread& self,
                                               const Drop& drop) {
@@ -180,14 +207,7 @@ absl::StatusOr<uint32_t> FileTable::ClaimFree(const region::Thread& self,
     used.store(count + 1, std::memory_order_release);
   }
   for (uint32_t i = 0; i < count && found == kMaxFiles; ++i) {
-    FileEntry& entry = *At(i);
-    // An error that no Sync could tell any more would be lost (E4).
-    if (IsOpenAnywhere(entry) || !IsSynced(entry) || !drop(i).ok() ||
-        !IsSynced(entry)) {
-      continue;
-    }
-    SetState(entry, FileState::kFree);
-    found = i;
+    if (TryFree(self, i, drop)) found = i;
   }
   if (found == kMaxFiles) {
     return absl::ResourceExhaustedError(absl::StrCat(
@@ -203,6 +223,7 @@ absl::StatusOr<uint32_t> FileTable::ClaimFree(const region::Thread& self,
   MPOOL_STEP("mpool.file.claim");
   entry.word.store(word.Pack(), std::memory_order_release);
   MPOOL_STEP("mpool.file.claimed");
+  entry.fsync_mark.store(0);  // quiet: of TryFree
   return found;
 }
 
@@ -221,7 +242,6 @@ absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
   entry.pages_written.store(0);
   entry.unsynced_evicted.store(0);
   entry.evicted_covered.store(0);
-  entry.fsync_mark.store(0);
   entry.sticky.store(0);
   entry.cutter.store(0);
   for (auto& bits : entry.open_bits) bits.store(0);
@@ -487,6 +507,11 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
     // Also one that a repairer left, who had taken over the latch and died.
     if (taken && word.state == FileState::kClaimed) {
       SetState(entry, FileState::kFree);
+    }
+    // Of an entry that is no file's: the mark of TryFree.
+    uint64_t mark = entry.fsync_mark.load();
+    if (is_dead(FsyncMark::Unpack(mark).thread)) {
+      entry.fsync_mark.compare_exchange_strong(mark, 0);  // quiet: as above
     }
     uint32_t cutter = entry.cutter.load();
     // quiet: a page that was not cut off is dirty.

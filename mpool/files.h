@@ -178,7 +178,7 @@ inline bool IsCovered(const FileEntry& entry) {
 }
 // The same, and no error is left to be told.
 inline bool IsSynced(const FileEntry& entry) {
-  return IsCovered(entry) && entry.fsync_mark.load() == 0 &&
+  return IsCovered(entry) &&
          StickyError::Unpack(entry.sticky.load()).error == 0;
 }
 
@@ -319,6 +319,8 @@ class FileTable {
   void EndWritesOfDead();
   // The file's times prove more once they are older; see os/stamp.h.
   static void LookAgain(FileEntry& entry, const os::File& file);
+  // The mark of an fsync by this thread.
+  FsyncMark MarkOf(const region::Thread& self) const;
   // A page of `key` left the pool with these bits.
   void NoteDropped(uint64_t key, State bits);
 
@@ -346,6 +348,7 @@ class FileTable {
                                const os::FileIdentity& identity) const;
   absl::StatusOr<uint32_t> ClaimFree(const region::Thread& self,
                                      const Drop& drop);
+  bool TryFree(const region::Thread& self, uint32_t index, const Drop& drop);
   absl::Status Fill(const region::Thread& self, FileEntry& entry,
                     const Request& request, const os::FileInfo& info);
   absl::StatusOr<os::Node> FindNode(const FileEntry& entry,

@@ -107,7 +107,13 @@ bool Pool::RepairExclusive(const region::Thread& self, BufferHeader& header,
                            EntryWord* own) {
   const Fate fate = FateOf(header, seen);
   if (fate == Fate::kNoImage) {
-    if (!seen.has(State::kDirty | State::kWriting)) {
+    // In one CAS: a failed fsync of another process may make the page dirty.
+    while (!seen.has(State::kDirty | State::kWriting)) {
+      if (!header.Change(&seen, seen.Without(State::kX)
+                                    .WithPhase(Phase::kLoading)
+                                    .WithOwner(self.id))) {
+        continue;
+      }
       Drop(self, header, own);
       return true;
     }
