@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "db/test_moments.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

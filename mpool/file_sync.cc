@@ -95,8 +95,10 @@ bool FileSync::Redirty(uint32_t index) {
 
 // S2. REQUIRES: the caller owns the mark, or repairs its dead owner.
 void FileSync::NoteFailure(uint32_t index, FileEntry& entry, int error) {
+  // Before the pages are dirty: whoever writes one drops the kernel's first.
+  const uint64_t old = entry.sticky.fetch_or(StickyError::kSuspect);
+  MPOOL_STEP("mpool.fsync.suspect");
   const bool leaves = Redirty(index);
-  const uint64_t old = entry.sticky.load();
   const StickyError before = StickyError::Unpack(old);
   const bool lost =
       before.lost || leaves ||

@@ -9,8 +9,10 @@
 // Invariants:  S1 at most one fsync of a file is under way in an environment;
 //              its owner is in FileEntry::fsync_mark from before the call until
 //              its outcome is in the entry.
-//              S2 a failed fsync first makes every UNSYNCED page of the file
-//              DIRTY, then stores FileEntry::sticky, then clears the mark.
+//              S2 a failed fsync first makes every page of the file DIRTY that
+//              is UNSYNCED or WRITING, then stores FileEntry::sticky, then
+//              clears the mark. Until the error is cleared, each write of the
+//              file drops the kernel's cache of it before.
 //              S3 the sticky error is cleared only by a Sync that saw it before
 //              it wrote all dirty pages, and whose own fsync was good. An error
 //              with `lost` (a page that it may have struck had left the pool)

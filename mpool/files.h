@@ -112,9 +112,10 @@ struct FsyncMark {
   uint64_t Pack() const { return uint64_t{generation} << 32 | thread; }
 };
 
-// The outcome of a failed fsync: sequence 32 | 14 spare | told | lost |
-// errno 16. 0 = none.
+// The outcome of a failed fsync: sequence 32 | 13 spare | suspect | told |
+// lost | errno 16. errno 0 = none. Suspect: a failure is being noted.
 struct StickyError {
+  static constexpr uint64_t kSuspect = uint64_t{1} << 18;
   uint32_t sequence = 0;
   bool told = false;  // a call has returned it
   bool lost = false;  // a page that it may have struck is not in the pool
@@ -168,6 +169,15 @@ struct FileLook {
 absl::StatusOr<FileLook> LookAtFile(const FileEntry& entry, const os::File& file);
 
 os::FileIdentity IdentityOf(const FileEntry& entry);
+
+// True if the kernel may have lost a write of the file. After that ext4 keeps
+// the page in a state in which a second write of it is lost, too, although its
+// fsync is good: the page must leave the kernel's cache first.
+inline bool MayHaveLostWrites(const FileEntry& entry) {
+  const uint64_t word = entry.sticky.load(std::memory_order_acquire);
+  return (word & StickyError::kSuspect) != 0 ||
+         StickyError::Unpack(word).error != 0;
+}
 
 // True if a good fsync covered every write of the file.
 inline bool IsCovered(const FileEntry& entry) {

@@ -136,6 +136,7 @@ absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
   MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
                          BeginWriting(self, index));
   files_.BeforeWrite(self.thread, entry);
+  if (MayHaveLostWrites(entry)) file->DropCache();
   const os::ConstBytes bytes(first->copy, count * first->size);
   const uint64_t begin = PageKey::Page(first->key) * first->size;
   uint64_t calls = 0;

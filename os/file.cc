@@ -450,6 +450,10 @@ absl::Status File::Sync() const {
                        "what was written since the last fsync may be lost");
 }
 
+void File::DropCache() const {
+  Sys().fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 absl::Status File::Resize(uint64_t size_bytes) const {
   const std::string what = absl::StrCat("resize to ", size_bytes);
   MPOOL_ASSIGN_OR_RETURN(const FileInfo info, Info());

@@ -129,6 +129,8 @@ class File {
   // fsync. Never repeated, because a second fsync may hide an error that the
   // first one met. Unavailable (errno EINTR) if a signal ended it.
   absl::Status Sync() const;
+  // Drops the file's clean pages from the kernel's cache, as far as it can.
+  void DropCache() const;
   absl::Status Resize(uint64_t size_bytes) const;
   // Reserves blocks, so that a full disk is an error now and not SIGBUS later.
   absl::Status Reserve(uint64_t offset, uint64_t size_bytes) const;

@@ -74,6 +74,7 @@ constexpr Syscalls kReal = {
     .fsync = ::fsync,
     .fdatasync = ::fdatasync,
     .ftruncate = ::ftruncate,
+    .fadvise = ::posix_fadvise,
     .fallocate = ::fallocate,
     .lseek = ::lseek,
     .fstat = ::fstat,

@@ -40,6 +40,7 @@ struct Syscalls {
   int (*fsync)(int fd);
   int (*fdatasync)(int fd);
   int (*ftruncate)(int fd, off_t size);
+  int (*fadvise)(int fd, off_t offset, off_t size, int advice);
   int (*fallocate)(int fd, int mode, off_t offset, off_t size);
   off_t (*lseek)(int fd, off_t offset, int whence);
   int (*fstat)(int fd, struct stat* out);

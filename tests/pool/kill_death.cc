@@ -234,6 +234,7 @@ std::string TellDeath(const Death& death) {
 bool HasScene(const std::string& step) {
   return !step.starts_with("region.mend.") &&
          !step.starts_with("mpool.cut.") && step != "mpool.fsync.dirtied" &&
+         step != "mpool.fsync.suspect" &&
          step != "mpool.fsync.stick" && step != "mpool.fsync.stuck" &&
          step != "mpool.fsync.cleared" &&
          !step.starts_with("mpool.panic.") && step != "mpool.file.renewed" &&
