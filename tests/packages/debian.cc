@@ -137,21 +137,40 @@ Names Debian::Closure(const Names& packages) const {
 }
 
 Names Debian::Files(const Names& packages) const {
-  std::string command = "dpkg-query -L";
   Names files;
+  LoadFiles(packages);
   for (const std::string& name : packages) {
     const auto found = packages_.find(name);
     if (found == packages_.end()) continue;
-    command += " " + found->second.full_name;
+    const std::vector<std::string>& own = files_[found->second.full_name];
+    files.insert(own.begin(), own.end());
     for (const std::string& provided : found->second.provides) {
       const std::string program = "/usr/bin/" + provided;
       if (access(program.c_str(), X_OK) == 0) files.insert(program);
     }
   }
-  for (const std::string& line : LinesOfCommand(command)) {
-    if (line.starts_with('/')) files.insert(line);
-  }
   return files;
+}
+
+void Debian::LoadFiles(const Names& packages) const {
+  std::string names;
+  for (const std::string& name : packages) {
+    const auto found = packages_.find(name);
+    if (found != packages_.end() &&
+        files_.emplace(found->second.full_name, 0).second) {
+      names += " " + found->second.full_name;
+    }
+  }
+  if (names.empty()) return;
+  std::vector<std::string>* files = nullptr;
+  for (const std::string& line : LinesOfCommand(
+           "dpkg-query -W -f='${binary:Package}\\n${db-fsys:Files}'" + names)) {
+    if (!line.starts_with(' ')) {
+      files = &files_[line];
+    } else if (files != nullptr) {
+      files->push_back(line.substr(1));
+    }
+  }
 }
 
 }  // namespace mpool::packages

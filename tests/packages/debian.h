@@ -51,8 +51,13 @@ class Debian {
   std::string Choose(const std::vector<std::string>& choices,
                      const Names& taken) const;
 
+  // Asks dpkg-query about the packages whose files are not in files_ yet.
+  void LoadFiles(const Names& packages) const;
+
   std::map<std::string, Package> packages_;
   std::map<std::string, Names> providers_;
+  // By the package's name with the architecture.
+  mutable std::map<std::string, std::vector<std::string>> files_;
 };
 
 }  // namespace mpool::packages
