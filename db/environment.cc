@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "os/file.h"
+#include "os/filesystem.h"
 #include "os/fork.h"
 #include "os/lost.h"
 #include "os/status.h"
@@ -21,8 +22,8 @@ namespace {
 struct Registry {
   std::mutex mutex;
   std::map<std::pair<uint64_t, uint64_t>, std::shared_ptr<Environment>> envs;
-  // Those that could not be closed: their memory stays for those who hold
-  // pages of it.
+  // Those whose handles are gone, until they have left the region. Their memory
+  // stays for those who hold pages of it.
   std::vector<std::shared_ptr<Environment>> abandoned;
 };
 // Also where a fork meets the first Open, which sets the handlers.
@@ -88,11 +89,14 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
     std::string_view home, const EnvOptions& options) {
   MPOOL_RETURN_IF_ERROR(Validate(options));
   MPOOL_ASSIGN_OR_RETURN(os::File dir, OpenHome("open", home));
+  os::SettleIdentity(dir);
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, dir.Info());
   std::shared_ptr<Environment> env;
   {
     Registry& homes = Homes();
     std::lock_guard<std::mutex> lock(homes.mutex);
+    std::erase_if(homes.abandoned,
+                  [](const auto& one) { return one->HasLeftLate(); });
     std::shared_ptr<Environment>& known =
         homes.envs[{info.identity.device, info.identity.inode}];
     // What a forked child inherited is of use if it can come in.
@@ -163,8 +167,10 @@ absl::Status Environment::Attach(os::File dir) {
   if (ready.ok()) return ready;
   pool_->Stop();
   bool is_last = false;
-  MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, region_->BeginLeave(&is_last));
-  region_->Leave(std::move(gate));
+  absl::StatusOr<os::ByteLock> gate = region_->BeginLeave(&is_last);
+  // Without the gate the slot is left as by a process that died: others repair
+  // it. No thread has used the region.
+  if (gate.ok()) region_->Leave(*std::move(gate));
   return ready;
 }
 
@@ -396,26 +402,55 @@ absl::Status Environment::CheckNothingOut() {
 
 // `force`: leaves even if dirty pages could not be written. They stay in the
 // region, which outlives its processes, but for one on the heap.
-absl::Status Environment::Leave(bool force) {
+// Without has_left, nothing is closed.
+absl::Status Environment::Leave(bool force, bool* has_left) {
+  *has_left = true;
   // A forked child that never used the environment has nothing to leave.
   if (!region_->HasEntered()) {
     pool_->Stop();
     return absl::OkStatus();
   }
+  *has_left = false;
   // A process answers for its own writes, also if others stay. Its descriptors
   // are free then for the way out.
-  const absl::Status synced =
+  absl::Status written =
       options_.sync_on_last_close ? pool_->TrimKept(0) : absl::OkStatus();
   bool is_last = false;
-  MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, region_->BeginLeave(&is_last));
-  absl::Status written = synced;
+  absl::StatusOr<os::ByteLock> gate = region_->BeginLeave(&is_last);
+  if (!gate.ok()) {
+    return absl::Status(gate.status().code(),
+                        absl::StrCat("leave environment ", home_, ": ",
+                                     gate.status().message()));
+  }
   if (is_last) {
     written.Update(pool_->WriteBackAll(options_.sync_on_last_close));
   }
   if (!written.ok() && !force) return written;
   pool_->Stop();
-  region_->Leave(std::move(gate));
+  region_->Leave(*std::move(gate));
+  *has_left = true;
   return written;
+}
+
+// The process cannot leave, and keeps its slot. Whether others are attached is
+// unknown: pages are written as by the last one. Returns what is to be
+// reported.
+absl::Status Environment::Stay(const absl::Status& why) {
+  // For a page that another process holds, perhaps for ever.
+  constexpr absl::Duration kMostWait = absl::Seconds(1);
+  const absl::Status written = pool_->Sync(std::nullopt, kMostWait);
+  return absl::Status(
+      why.code(),
+      absl::StrCat(why.message(), "; the process stays attached: close before "
+                   "the home is removed or the process gives up its rights",
+                   written.ok() ? "" : "; pages were not written: ",
+                   written.message()));
+}
+
+bool Environment::HasLeftLate() {
+  bool has_left = false;
+  if (stays_) Leave(/*force=*/false, &has_left).IgnoreError();
+  return has_left;
 }
 
 absl::Status Environment::Close() {
@@ -423,7 +458,8 @@ absl::Status Environment::Close() {
   std::lock_guard<std::mutex> lock(homes.mutex);
   if (handles_ == 1) {
     MPOOL_RETURN_IF_ERROR(CheckNothingOut());
-    MPOOL_RETURN_IF_ERROR(Leave(/*force=*/false));
+    bool has_left = false;
+    MPOOL_RETURN_IF_ERROR(Leave(/*force=*/false, &has_left));
     std::erase_if(homes.envs, [this](const auto& entry) {
       return entry.second.get() == this;
     });
@@ -438,17 +474,21 @@ void Environment::Abandon(std::shared_ptr<Environment> env) {
   if (--env->handles_ != 0) return;
   std::erase_if(homes.envs,
                 [&](const auto& entry) { return entry.second == env; });
-  absl::Status status = env->CheckNothingOut();
-  if (!status.ok()) homes.abandoned.push_back(env);
+  homes.abandoned.push_back(env);
   lock.unlock();
-  if (!status.ok()) {
-    env->Report(Event::Kind::kGuardsAtClose, status.ToString());
-  } else {
-    status = env->Leave(/*force=*/true);
-    if (!status.ok()) {
-      env->Report(Event::Kind::kWriteFailed, status.ToString());
-    }
+  bool has_left = false;
+  Event::Kind kind = Event::Kind::kGuardsAtClose;
+  absl::Status status = env->CheckNothingOut();
+  if (status.ok()) {
+    status = env->Leave(/*force=*/true, &has_left);
+    kind = has_left ? Event::Kind::kWriteFailed : Event::Kind::kLeaveFailed;
+    if (!has_left) status = env->Stay(status);
+    lock.lock();
+    env->stays_ = !has_left;
+    if (has_left) std::erase(homes.abandoned, env);
+    lock.unlock();
   }
+  if (!status.ok()) env->Report(kind, status.ToString());
   env->DeliverEvents();
 }
 
@@ -492,6 +532,7 @@ absl::StatusOr<Look> LookAt(std::string_view home) {
 
 absl::Status RemoveHome(std::string_view home, bool force) {
   MPOOL_ASSIGN_OR_RETURN(os::File dir, OpenHome("remove", home));
+  os::SettleIdentity(dir);
   const std::string path = dir.path();
   MPOOL_ASSIGN_OR_RETURN(os::File again, os::File::OpenDirectory(dir));
   MPOOL_ASSIGN_OR_RETURN(region::RegionRemover remover,

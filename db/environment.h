@@ -49,9 +49,13 @@ class Environment {
   // Gives one handle back; the last one leaves the region. On an error nothing
   // is closed.
   absl::Status Close();
-  // The same for a destructor: leaves even if pages could not be written, and
-  // stays attached for the process's life if guards or files are open.
+  // The same for a destructor: leaves even if pages could not be written.
+  // Stays attached until the process ends if guards or files are open; and if
+  // it cannot leave, until a later Open of the process finds that it can.
+  // on_event hears of all three.
   static void Abandon(std::shared_ptr<Environment> env);
+  // Whether it stays attached because it could not leave, and has left now.
+  bool HasLeftLate();
 
   // Tells on_event what was found since the last call.
   // REQUIRES: no latch is held.
@@ -83,12 +87,14 @@ class Environment {
   std::vector<std::string> Guards(std::optional<uint32_t> file) const;
   absl::Status CheckNoGuardsOn(const OpenedFile& file) const;
   absl::Status CheckNothingOut();
-  absl::Status Leave(bool force);
+  absl::Status Leave(bool force, bool* has_left);
+  absl::Status Stay(const absl::Status& why);
 
   const std::string home_;
   const os::FileIdentity identity_;
   const EnvOptions options_;
   uint32_t handles_ = 0;  // guarded by the registry
+  bool stays_ = false;    // it could not leave; guarded by the registry
   std::unique_ptr<region::Region> region_;
   std::unique_ptr<Pool> pool_;
   std::mutex events_mutex_;

@@ -96,15 +96,16 @@ void InstallFor(int error) {
                      &Syscalls::read, &Syscalls::pread, &Syscalls::pwrite,
                      &Syscalls::pwritev, &Syscalls::ftruncate,
                      &Syscalls::fallocate, &Syscalls::fstatfs,
-                     &Syscalls::fcntl_lock>();
+                     &Syscalls::fcntl_lock, &Syscalls::ioctl>();
     default:
       return Install<&Syscalls::open, &Syscalls::openat, &Syscalls::shm_open,
                      &Syscalls::memfd_create, &Syscalls::fstat,
                      &Syscalls::fstatat, &Syscalls::statx, &Syscalls::fstatfs,
                      &Syscalls::read, &Syscalls::pread, &Syscalls::pwrite,
                      &Syscalls::pwritev, &Syscalls::ftruncate,
-                     &Syscalls::fallocate, &Syscalls::renameat,
-                     &Syscalls::unlinkat, &Syscalls::mmap, &Syscalls::madvise,
+                     &Syscalls::fallocate, &Syscalls::ioctl,
+                     &Syscalls::renameat, &Syscalls::unlinkat,
+                     &Syscalls::mmap, &Syscalls::madvise,
                      &Syscalls::shmget, &Syscalls::shmat, &Syscalls::shmctl,
                      &Syscalls::realpath>();
   }

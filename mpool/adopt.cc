@@ -243,6 +243,9 @@ void FileTable::Adopt(region::Reachable* reached, RepairReport* report) {
     for (std::atomic<uint64_t>& bits : entry->open_bits) bits.store(0);
     entry->cutter.store(0);
     if (unfilled) entry->fsync_mark.store(0);
+    if (entry->device.load() == region_.moved_from()) {
+      entry->device.store(region_.home_device());
+    }
     if (entry->seen_count.load() != entry->write_count.load()) {
       entry->seen_mtime_ns.store(0);
       entry->seen_count.store(entry->write_count.load());

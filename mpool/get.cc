@@ -40,7 +40,7 @@ absl::StatusOr<ReadPage> Pool::GetOther(const OpenedFile& file, PageNo page,
     const Entry entry{published->load(std::memory_order_relaxed)};
     latch_.Withdraw(frames_.header(entry.frame()), published);
   }
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   MPOOL_ASSIGN_OR_RETURN(
       const Pin pin,
       GetSlow(*self, MakeRequest(file, page, ModeOf(options), options)));
@@ -58,7 +58,7 @@ absl::StatusOr<WritePage> Pool::GetForUpdate(const OpenedFile& file,
                                              PageNo page,
                                              const GetOptions& options,
                                              bool in_group) {
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   if (file.read_only) {
     return absl::PermissionDeniedError(absl::StrCat(
         "get page ", page, " of ", file.path,
@@ -72,7 +72,7 @@ absl::StatusOr<WritePage> Pool::GetForUpdate(const OpenedFile& file,
 }
 
 absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   MPOOL_RETURN_IF_ERROR(CheckPanic());
   if (file.read_only) {
     return absl::PermissionDeniedError(absl::StrCat(

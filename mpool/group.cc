@@ -19,7 +19,7 @@ void Group::SetState(GroupState state) {
 
 // The group becomes the calling thread's, or is already.
 absl::Status Group::Begin() {
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, pool_.Self());
+  MPOOL_ASSIGN_OR_RETURN(const Pool::Caller self, pool_.Self());
   if (IsOpen() && !IsInherited()) {
     if (thread_.id == self->thread.id) return absl::OkStatus();
     return absl::FailedPreconditionError(
@@ -40,15 +40,17 @@ absl::Status Group::Begin() {
 
 void Group::End() {
   members_.clear();
-  const absl::StatusOr<ThreadContext*> self = pool_.Self();
+  const absl::StatusOr<Pool::Caller> self = pool_.Self();
   if (!IsInherited() && self.ok() && (*self)->thread.id == thread_.id) {
     pool_.images_.Trim(thread_);
   }
   thread_ = {};
 }
 
+// Below, `same` keeps the slot that a late thread (late.cc) has for one call.
 absl::StatusOr<WritePage*> Group::Add(const OpenedFile& file, PageNo page,
                                       const GetOptions& options) {
+  const absl::StatusOr<Pool::Caller> same = pool_.Self();
   MPOOL_RETURN_IF_ERROR(Begin());
   if (page > kMaxPageNo) {  // the error says so
     return Take(pool_.GetForUpdate(file, page, options, /*in_group=*/true));
@@ -61,6 +63,7 @@ absl::StatusOr<WritePage*> Group::Add(const OpenedFile& file, PageNo page,
 }
 
 absl::StatusOr<WritePage*> Group::AddNew(const OpenedFile& file) {
+  const absl::StatusOr<Pool::Caller> same = pool_.Self();
   MPOOL_RETURN_IF_ERROR(Begin());
   return Take(pool_.New(file));
 }
@@ -104,6 +107,7 @@ absl::Status Group::Commit() {
         "commit an UpdateGroup in a forked child: its pages are the parent's; "
         "make a group of the child's own");
   }
+  const absl::StatusOr<Pool::Caller> same = pool_.Self();
   MPOOL_STEP("mpool.group.commit");
   SetState(GroupState::kCommitted);
   MPOOL_STEP("mpool.group.committed");
@@ -120,6 +124,7 @@ absl::Status Group::Commit() {
 void Group::Rollback() {
   if (!IsOpen()) return;
   if (!IsInherited()) {
+    const absl::StatusOr<Pool::Caller> same = pool_.Self();
     for (const Member& member : members_) {
       std::memcpy(member.pin.data, pool_.images_.Bytes(*member.image).data(),
                   member.pin.size);

@@ -119,7 +119,7 @@ uint32_t Pool::Signature() {
 
 Pool::Pool(region::Region& region) : region_(region) {}
 
-Pool::~Pool() = default;
+Pool::~Pool() { Unlist(); }
 
 absl::Status Pool::Format(const region::Thread& self) {
   MPOOL_RETURN_IF_ERROR(frames_.Format(self));
@@ -152,6 +152,11 @@ absl::Status Pool::Start() {
 
 void Pool::Stop() {
   files_.CloseAll();
+  Unlist();
+}
+
+// Threads that end and forks do not find it any more.
+void Pool::Unlist() {
   std::lock_guard<std::mutex> lock(LivePools().mutex);
   std::erase_if(LivePools().pools,
                 [this](const auto& live) { return live.second == this; });
@@ -161,6 +166,7 @@ absl::Status Pool::EnterChild() {
   return region_.EnterChild([this](uint32_t generation) {
     {
       std::lock_guard<std::mutex> lock(region_.process_mutex());
+      late_.clear();  // the parent's
       // As at any join: children that die one after another would fill it.
       RepairReport report;
       region_.RepairPredecessor(&report);
@@ -194,12 +200,23 @@ absl::Status Pool::EnterChild() {
 
 void Pool::WatchForks() { os::AtFork(BeforeFork, AfterFork); }
 
-absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
-  if (last_context.ended) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "use ", region_.home().path(), ": this thread is ending; call before "
-        "its thread-local objects are destroyed"));
+absl::StatusOr<region::Thread> Pool::NewThread() {
+  absl::StatusOr<region::Thread> thread = region_.RegisterThread();
+  if (absl::IsResourceExhausted(thread.status())) {
+    // The dead may hold what is missing.
+    {
+      std::lock_guard<std::mutex> lock(region_.process_mutex());
+      RepairReport report;
+      region_.RepairAll(region_.process_thread(), &report);
+    }
+    thread = region_.RegisterThread();
   }
+  MPOOL_RETURN_IF_ERROR(thread.status());
+  MPOOL_RETURN_IF_ERROR(ledger_.FreeEntry(*thread).status());
+  return thread;
+}
+
+absl::StatusOr<Pool::Caller> Pool::RegisterSelf() {
   if (region_.generation() == 0) MPOOL_RETURN_IF_ERROR(EnterChild());
   const uint32_t generation = region_.generation();
   if (last_context.callback_of == generation) {
@@ -207,6 +224,7 @@ absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
         "use ", region_.home().path(), ": this thread is in its "
         "EnvOptions::log_flush; call once that has returned"));
   }
+  if (last_context.ended) return BeginLate();
   {
     // What this thread kept for environments that are closed.
     std::lock_guard<std::mutex> lock(LivePools().mutex);
@@ -216,25 +234,14 @@ absl::StatusOr<ThreadContext*> Pool::RegisterSelf() {
   }
   std::unique_ptr<ThreadContext>& context = contexts.by_generation[generation];
   if (context == nullptr) {
-    absl::StatusOr<region::Thread> thread = region_.RegisterThread();
-    if (absl::IsResourceExhausted(thread.status())) {
-      // The dead may hold what is missing.
-      {
-        std::lock_guard<std::mutex> lock(region_.process_mutex());
-        RepairReport report;
-        region_.RepairAll(region_.process_thread(), &report);
-      }
-      thread = region_.RegisterThread();
-    }
-    MPOOL_RETURN_IF_ERROR(thread.status());
-    MPOOL_RETURN_IF_ERROR(ledger_.FreeEntry(*thread).status());
+    MPOOL_ASSIGN_OR_RETURN(const region::Thread thread, NewThread());
     context = std::make_unique<ThreadContext>();
-    context->thread = *thread;
+    context->thread = thread;
     context->generation = generation;
   }
   last_context.generation = generation;
   last_context.context = context.get();
-  return context.get();
+  return Caller(context.get());
 }
 
 // The table is made for the largest cache and pages of 4 KiB; before the first
@@ -289,7 +296,7 @@ bool Pool::IsNamed(const region::Thread& self, const BufferHeader& header) {
 }
 
 absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   region::Latch& latch = frames_.pool().files_latch;
   auto make_room = [&] {
     MPOOL_RETURN_IF_ERROR(
@@ -331,7 +338,7 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
 }
 
 absl::Status Pool::TrimKept(size_t most) {
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   return file_sync_.TrimKept(self->thread, most);
 }
 
@@ -351,7 +358,7 @@ void Pool::SyncClosed(ThreadContext& self) {
 }
 
 absl::Status Pool::CloseFile(const OpenedFile& file) {
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   uint64_t written = 0;
   while (true) {
     // What the dead had open is closed.

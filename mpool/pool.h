@@ -14,16 +14,19 @@
 //   repair.cc  what the dead leave
 //   panic.cc   when nobody may go on
 //   stats.cc   counting
+//   late.cc    calls of a thread that has no thread-local objects any more
 //
 // Concurrency: every call may be made by any thread at any time.
 
 #ifndef MPOOL_MPOOL_POOL_H_
 #define MPOOL_MPOOL_POOL_H_
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -158,9 +161,30 @@ class Pool final : public region::Tenant {
     os::Deadline deadline{absl::InfiniteDuration()};
   };
 
-  // The calling thread's context; registers it at its first call.
-  absl::StatusOr<ThreadContext*> Self() {
-    if (IsCached()) return last_context.context;
+  // The calling thread's context, for the length of a call.
+  class Caller {
+   public:
+    // `late`: the pool, if the thread has a slot for this call alone.
+    explicit Caller(ThreadContext* context, Pool* late = nullptr)
+        : context_(context), late_(late) {}
+    Caller(Caller&& other) noexcept
+        : context_(other.context_),
+          late_(std::exchange(other.late_, nullptr)) {}
+    Caller& operator=(Caller&&) = delete;
+    ~Caller() {
+      if (late_ != nullptr) [[unlikely]] late_->EndLate(*context_);
+    }
+    ThreadContext& operator*() const { return *context_; }
+    ThreadContext* operator->() const { return context_; }
+
+   private:
+    ThreadContext* context_;
+    Pool* late_;
+  };
+
+  // Registers the calling thread at its first call.
+  absl::StatusOr<Caller> Self() {
+    if (IsCached()) return Caller(last_context.context);
     return RegisterSelf();
   }
   // region_.generation(), one load nearer.
@@ -170,8 +194,19 @@ class Pool final : public region::Tenant {
   }
   // Whether last_context is the calling thread's context here.
   bool IsCached() const { return last_context.generation == generation(); }
-  absl::StatusOr<ThreadContext*> RegisterSelf();
+  absl::StatusOr<Caller> RegisterSelf();
+  absl::StatusOr<region::Thread> NewThread();
+  void Unlist();
   absl::Status EnterChild();
+
+  // late.cc
+  struct LateThread {
+    ThreadContext context;
+    bool in_call = true;
+    uint64_t word = 0;  // of its slot, between calls
+  };
+  absl::StatusOr<Caller> BeginLate();
+  void EndLate(ThreadContext& context);
 
   Pin MakePin(const ThreadContext& self, BufferHeader& header,
               EntryWord* entry) const;
@@ -352,6 +387,8 @@ class Pool final : public region::Tenant {
   const std::atomic<uint64_t>* panic_ = &kNoPanic;  // the region's word
   // Number of the panic that this process recovers from.
   std::atomic<uint64_t> recovered_{0};
+  // By LastContext::late_id; guarded by the region's process_mutex().
+  std::map<uint64_t, std::unique_ptr<LateThread>> late_;
   uint32_t* const generation_ = region_.generation_word();
 };
 

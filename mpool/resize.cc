@@ -122,7 +122,7 @@ absl::Status Pool::ClaimResize(const region::Thread& self) {
 void Pool::EndResize() { frames_.pool().resizer.store(0); }
 
 absl::Status Pool::Resize(uint64_t bytes) {
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   MPOOL_RETURN_IF_ERROR(CheckPanic());
   MPOOL_RETURN_IF_ERROR(CheckResize(bytes));
   MPOOL_RETURN_IF_ERROR(ClaimResize(self->thread));
@@ -343,7 +343,7 @@ void Pool::HelpResizeNowAndThen(ThreadContext& self) {
 
 absl::Status Pool::PrepareMore(bool prefault, bool lock_memory) {
   if (!prefault && !lock_memory) return absl::OkStatus();
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   return region_.PrepareMore(prefault, lock_memory,
                              [&] { return PrepareMemory(self->thread); });
 }

@@ -69,7 +69,7 @@ EnvStats Pool::Stats() const {
 }
 
 absl::StatusOr<RepairReport> Pool::FailCheck() {
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   RepairReport report;
   region_.RepairAll(self->thread, &report);
   HelpResize(*self);

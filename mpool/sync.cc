@@ -28,7 +28,7 @@ bool IsOf(const BufferHeader& header, std::optional<uint32_t> file) {
 // lost, but not for ever.
 absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait) {
   constexpr int kMostTries = 10;
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   const os::Deadline deadline(wait);
   absl::Status result;
   for (int tries = 0; tries < kMostTries; ++tries) {
@@ -64,7 +64,7 @@ absl::Status Pool::SyncOnce(ThreadContext& self, std::optional<uint32_t> file,
 
 absl::Status Pool::WriteBackAll(bool durable) {
   if (durable) return Sync(std::nullopt, absl::InfiniteDuration());
-  MPOOL_ASSIGN_OR_RETURN(ThreadContext * self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   std::set<uint64_t> unwritten;
   return WriteOut(*self, std::nullopt,
                   os::Deadline(absl::InfiniteDuration()), &unwritten);

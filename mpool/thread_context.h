@@ -63,6 +63,7 @@ struct LastContext {
   uint32_t generation = region::Region::kNoGeneration;
   ThreadContext* context = nullptr;
   bool ended = false;  // the thread's contexts are gone
+  uint64_t late_id = 0;  // of a thread that calls after that; see late.cc
   // The attachment from which the thread is in a callback of its user.
   uint32_t callback_of = region::Region::kNoGeneration;
 };

@@ -186,10 +186,12 @@ void LockFile::WatchForks() { static_cast<void>(HalfMadeLock::WatchForks()); }
 
 absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
                                         bool create, int permissions) {
-  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, dir.Info());
-  LockFile file(&dir, info.identity, name, create, permissions);
+  LockFile file(&dir, {}, name, create, permissions);
   file.made_ = create && absl::IsNotFound(InfoAt(dir, name).status());
   MPOOL_ASSIGN_OR_RETURN(file.probe_, file.OpenBelow(dir));
+  // After the open: on an overlay it may give the directory another identity.
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, dir.Info());
+  file.dir_identity_ = info.identity;
   // Without it a forked child keeps one fd more than it needs.
   const absl::StatusOr<FileInfo> probe = file.probe_.Info();
   if (probe.ok()) file.probe_identity_ = probe->identity;
@@ -295,6 +297,22 @@ absl::StatusOr<ByteLock> LockFile::Acquire(uint64_t byte, bool wait) const {
 
 absl::StatusOr<ByteLock> LockFile::Lock(uint64_t byte) const {
   return Acquire(byte, true);
+}
+
+absl::StatusOr<ByteLock> LockFile::LockWithin(uint64_t byte) {
+  absl::StatusOr<ByteLock> lock = Lock(byte);
+  if (!absl::IsResourceExhausted(lock.status()) || !probe_.is_open()) {
+    return lock;
+  }
+  // The lock needs an fd only while it is made.
+  probe_.Close();
+  lock = Lock(byte);
+  absl::StatusOr<File> probe = OpenBelow(*dir_);
+  if (!probe.ok()) return lock;
+  probe_ = *std::move(probe);
+  const absl::StatusOr<FileInfo> info = probe_.Info();
+  if (info.ok()) probe_identity_ = info->identity;
+  return lock;
 }
 
 absl::StatusOr<ByteLock> LockFile::TryLock(uint64_t byte) const {

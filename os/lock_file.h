@@ -94,6 +94,9 @@ class LockFile {
   // meanwhile (the locked one must still have the name); makes it again if it
   // was removed and Open was told to create it.
   absl::StatusOr<ByteLock> Lock(uint64_t byte) const;
+  // The same with no more fds than the LockFile has, if the process is given no
+  // other. REQUIRES: no other call is in here.
+  absl::StatusOr<ByteLock> LockWithin(uint64_t byte);
   // A lock that is not held() if another holds it.
   absl::StatusOr<ByteLock> TryLock(uint64_t byte) const;
   // Whether somebody, this process included, holds a lock in

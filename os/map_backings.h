@@ -28,6 +28,8 @@ MappingOr CreatePosixShm(const File& dir, std::string_view name,
 MappingOr JoinPosixShm(const File& dir, std::string_view name,
                        const MappingOptions& options);
 absl::Status RemovePosixShm(const File& dir, std::string_view name);
+absl::Status RenamePosixShm(const File& dir, std::string_view from,
+                            std::string_view to);
 absl::StatusOr<uint64_t> PosixShmSize(const File& dir, std::string_view name);
 // Those of a home, which begin with `prefix`; removes them if told so.
 std::vector<std::string> PosixShmOf(const File& dir, std::string_view prefix,
@@ -44,6 +46,8 @@ MappingOr CreateSysV(std::string_view name, const MappingOptions& options);
 MappingOr JoinSysV(const File& dir, std::string_view name,
                    const MappingOptions& options);
 absl::Status RemoveSysV(const File& dir, std::string_view name);
+absl::Status RenameSysV(const File& dir, std::string_view from,
+                        std::string_view to);
 absl::StatusOr<bool> IsSysVInUse(const File& dir, std::string_view name);
 absl::StatusOr<uint64_t> SysVSize(const File& dir, std::string_view name);
 // `prefix` is what the names of a home have in common.
@@ -80,8 +84,9 @@ File::OpenOptions ExistingSegment(bool read_only);
 // The size of a file below `dir`, or of an absolute name, if it is what T2 and
 // T3 of trust.h ask for.
 absl::StatusOr<uint64_t> OwnSize(const File& dir, std::string_view name);
-// What was opened to be joined: T2 and T3 of trust.h.
-absl::Status CheckSegment(const File& dir, const File& file);
+// What was opened to be joined: T2 and T3 of trust.h, and filesystem.h if it is
+// to be changed.
+absl::Status CheckSegment(const File& dir, const File& file, bool read_only);
 
 // Sizes the new, empty `file`, reserves its blocks and maps it. Leaves the
 // removal after an error to the caller.

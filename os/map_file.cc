@@ -43,7 +43,7 @@ MappingOr JoinFileMapping(const File& dir, std::string_view name,
   MPOOL_ASSIGN_OR_RETURN(
       const File file,
       File::OpenAt(dir, name, ExistingSegment(options.read_only)));
-  MPOOL_RETURN_IF_ERROR(CheckSegment(dir, file));
+  MPOOL_RETURN_IF_ERROR(CheckSegment(dir, file, options.read_only));
   return MapSegment(file, NameOf(dir, name), options);
 }
 

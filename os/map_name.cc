@@ -31,16 +31,21 @@ std::string MappingName(Backing backing, const FileIdentity& home,
   return absl::StrFormat("/%s%016x", NamePrefix(home), creation);
 }
 
-// A key that was chosen stands first in the name; what carries another name
-// behind its bytes is not used either.
-bool IsMappingName(Backing backing, const FileIdentity& home,
-                   uint64_t creation, std::string_view name) {
+// A key that was chosen stands first in the name.
+std::string NameUnder(Backing backing, const FileIdentity& home,
+                      uint64_t creation, std::string_view name) {
   std::optional<int> key;
   if (backing == Backing::kSysV) {
     key = static_cast<int>(
         std::strtoul(std::string(name).c_str(), nullptr, 16));
   }
-  return name == MappingName(backing, home, creation, key);
+  return MappingName(backing, home, creation, key);
+}
+
+// What carries another name behind its bytes is not used either.
+bool IsMappingName(Backing backing, const FileIdentity& home,
+                   uint64_t creation, std::string_view name) {
+  return name == NameUnder(backing, home, creation, name);
 }
 
 bool HasStrayMappings(const File& dir) {

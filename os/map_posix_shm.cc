@@ -59,7 +59,7 @@ MappingOr JoinPosixShm(const File& dir, std::string_view name,
                        const MappingOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(
       const File file, File::OpenShm(name, ExistingSegment(options.read_only)));
-  MPOOL_RETURN_IF_ERROR(CheckSegment(dir, file));
+  MPOOL_RETURN_IF_ERROR(CheckSegment(dir, file, options.read_only));
   return MapSegment(file, NameOf(name), options);
 }
 
@@ -70,6 +70,18 @@ absl::StatusOr<uint64_t> PosixShmSize(const File& dir, std::string_view name) {
 absl::Status RemovePosixShm(const File& dir, std::string_view name) {
   MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOurs(dir, name));
   return ours ? File::UnlinkShm(name) : absl::OkStatus();
+}
+
+absl::Status RenamePosixShm(const File& dir, std::string_view from,
+                            std::string_view to) {
+  if (InfoAt(dir, PathOf(to)).ok()) return absl::OkStatus();
+  MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOurs(dir, from));
+  if (!ours) {
+    return absl::NotFoundError(
+        absl::StrCat("rename ", PathOf(from), ": it is not there"));
+  }
+  MPOOL_ASSIGN_OR_RETURN(const File shm, File::OpenDirectory(kShmDirectory));
+  return RenameAt(shm, from.substr(1), to.substr(1));
 }
 
 std::vector<std::string> PosixShmOf(const File& dir, std::string_view prefix,

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "os/filesystem.h"
 #include "os/lock_file.h"
 #include "os/map_backings.h"
 #include "os/status.h"
@@ -90,16 +91,18 @@ absl::StatusOr<uint64_t> OwnSize(const File& dir, std::string_view name) {
   return info.size_bytes;
 }
 
-absl::Status CheckSegment(const File& dir, const File& file) {
+absl::Status CheckSegment(const File& dir, const File& file, bool read_only) {
   MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
   MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
-  return CheckOwn(home, info, file.path());
+  MPOOL_RETURN_IF_ERROR(CheckOwn(home, info, file.path()));
+  return read_only ? absl::OkStatus() : CheckWritesInPlace(file);
 }
 
 MappingOr MapNewSegment(const File& file, SegmentName name,
                         const MappingOptions& options) {
   // In this order: a file that has its first pages has memory behind them. All
   // of the address space has the file behind it; what is not backed is a hole.
+  MPOOL_RETURN_IF_ERROR(CheckWritesInPlace(file));
   MPOOL_RETURN_IF_ERROR(ReserveSegment(file, name, 0, options.size_bytes));
   if (options.tail_bytes != 0) {
     MPOOL_RETURN_IF_ERROR(ReserveSegment(file, name, options.tail_offset,

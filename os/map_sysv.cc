@@ -7,7 +7,8 @@
 // carries its name behind its last byte, and what does not is not ours: it is
 // neither joined nor removed. A creator that dies before it wrote the name
 // leaves a segment that is told by its key and by its size, whose odd bytes
-// follow from the home. One of kSysVPrivate has no name and no key: it goes
+// follow from the home. Key and size stay when the home has another device
+// number: then such a segment is found by its descriptor alone. One of kSysVPrivate has no name and no key: it goes
 // with its last process, and is told by its size if its creator dies between
 // the two calls that make it and mark it.
 //
@@ -43,6 +44,10 @@ namespace {
 constexpr uint64_t kLeastOddBytes = 512;
 constexpr size_t kKeyDigits = 11;  // "0x01234567/"
 constexpr size_t kCreationDigits = 16;
+// Where the number of the home's device stands if it is another than in the
+// name: 8 bytes, which change at once. They follow the name.
+constexpr uint64_t kMovedTo = 128;
+static_assert(kMovedTo + sizeof(uint64_t) <= kLeastOddBytes);
 
 uint32_t Hash(std::string_view text) {
   return Crc32(std::as_bytes(std::span(text.data(), text.size())));
@@ -73,6 +78,33 @@ uint64_t CreationIn(std::string_view name) {
 std::string_view PrefixIn(std::string_view name) {
   if (name.size() <= kKeyDigits + kCreationDigits) return "";
   return name.substr(kKeyDigits, name.size() - kKeyDigits - kCreationDigits);
+}
+
+constexpr std::string_view kNameBegin = "mpool-";
+
+// The home's device number in a name; 0 if it is none of ours.
+uint64_t DeviceIn(std::string_view name) {
+  uint64_t device = 0;
+  if (name.size() > kKeyDigits &&
+      name.substr(kKeyDigits).starts_with(kNameBegin)) {
+    name.remove_prefix(kKeyDigits + kNameBegin.size());
+    std::sscanf(std::string(name).c_str(), "%" SCNx64, &device);
+  }
+  return device;
+}
+
+// The name with another device number.
+std::string WithDevice(std::string_view name, uint64_t device) {
+  const size_t begin = kKeyDigits + kNameBegin.size();
+  const size_t end = name.find('-', begin);
+  if (DeviceIn(name) == 0 || end == name.npos) return std::string(name);
+  return absl::StrCat(Abs(name.substr(0, begin)), absl::Hex(device),
+                      Abs(name.substr(end)));
+}
+
+std::atomic_ref<uint64_t> MovedTo(std::byte* base, uint64_t memory_bytes) {
+  return std::atomic_ref<uint64_t>(
+      *reinterpret_cast<uint64_t*>(base + memory_bytes + kMovedTo));
 }
 
 uint64_t OddBytes(std::string_view prefix) {
@@ -147,7 +179,9 @@ absl::StatusOr<Segment> Look(int id, std::string_view what) {
       Attach(id, SHM_RDONLY, segment.memory_bytes(), what));
   const char* text =
       reinterpret_cast<const char*>(base) + segment.memory_bytes();
-  segment.name = std::string(text, ::strnlen(text, kLeastOddBytes));
+  segment.name = std::string(text, ::strnlen(text, kMovedTo));
+  const uint64_t moved_to = MovedTo(base, segment.memory_bytes()).load();
+  if (moved_to != 0) segment.name = WithDevice(segment.name, moved_to);
   Sys().shmdt(base);
   return segment;
 }
@@ -403,6 +437,17 @@ absl::Status RemoveSysV(const File& dir, std::string_view name) {
       IsOurs(dir, segment->id) &&
       (segment->name == name || segment->IsHalfMade(PrefixIn(name)));
   return ours ? Discard(*segment) : absl::OkStatus();
+}
+
+absl::Status RenameSysV(const File& dir, std::string_view from,
+                        std::string_view to) {
+  if (FindOwn(dir, to).ok()) return absl::OkStatus();
+  MPOOL_ASSIGN_OR_RETURN(const Segment segment, FindOwn(dir, from));
+  MPOOL_ASSIGN_OR_RETURN(std::byte* const base,
+                         Attach(segment.id, 0, segment.memory_bytes(), from));
+  MovedTo(base, segment.memory_bytes()).store(DeviceIn(to));
+  Sys().shmdt(base);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> IsSysVInUse(const File& dir, std::string_view name) {

@@ -167,6 +167,13 @@ absl::Status RemoveMapping(Backing backing, const File& dir,
   return NoBacking(backing);
 }
 
+absl::Status RenameMapping(Backing backing, const File& dir,
+                           std::string_view from, std::string_view to) {
+  if (backing == Backing::kPosixShm) return RenamePosixShm(dir, from, to);
+  if (backing == Backing::kSysV) return RenameSysV(dir, from, to);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
                                      std::string_view name) {
   switch (backing) {

@@ -91,6 +91,9 @@ struct MappingOptions {
 std::string MappingName(Backing backing, const FileIdentity& home,
                         uint64_t creation,
                         std::optional<int> sysv_key = std::nullopt);
+// The name that the segment `name` has if its home has that identity.
+std::string NameUnder(Backing backing, const FileIdentity& home,
+                      uint64_t creation, std::string_view name);
 // Whether MappingName gives such a name, for whatever key.
 bool IsMappingName(Backing backing, const FileIdentity& home,
                    uint64_t creation, std::string_view name);
@@ -110,6 +113,10 @@ absl::StatusOr<std::unique_ptr<Mapping>> JoinMapping(
 // alone if it lies outside of `dir`, and an error below it.
 absl::Status RemoveMapping(Backing backing, const File& dir,
                            std::string_view name);
+// Gives the segment another name, that of a home with another device number;
+// Ok if it has that name. NotFound if there is none. All or nothing.
+absl::Status RenameMapping(Backing backing, const File& dir,
+                           std::string_view from, std::string_view to);
 // Every segment that was ever made for the home `dir`; how many there were.
 // REQUIRES: nobody uses the home.
 absl::StatusOr<uint32_t> RemoveStrayMappings(const File& dir);

@@ -2,6 +2,7 @@
 
 #include "os/syscalls.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,6 +40,22 @@ int Ioctl(int fd, unsigned long request, void* argument) {
 
 int FcntlLock(int fd, int command, struct flock* lock) {
   return ::fcntl(fd, command, lock);
+}
+
+int Ioctl(int fd, unsigned long request, void* argument) {
+  return ::ioctl(fd, request, argument);
+}
+
+// The C library has it no more, and some machines never had it.
+int Ustat(dev_t device, void* out) {
+#ifdef SYS_ustat
+  return static_cast<int>(::syscall(SYS_ustat, device, out));
+#else
+  static_cast<void>(device);
+  static_cast<void>(out);
+  errno = ENOSYS;
+  return -1;
+#endif
 }
 
 // Its first argument is an enum in C++.
@@ -81,6 +98,8 @@ constexpr Syscalls kReal = {
     .fstatat = ::fstatat,
     .statx = ::statx,
     .fstatfs = ::fstatfs,
+    .ustat = Ustat,
+    .ioctl = Ioctl,
     .fchmod = ::fchmod,
     .fchown = ::fchown,
     .renameat = ::renameat,

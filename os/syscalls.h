@@ -48,6 +48,8 @@ struct Syscalls {
   int (*statx)(int dir, const char* path, int flags, unsigned mask,
                struct statx* out);
   int (*fstatfs)(int fd, struct statfs* out);
+  int (*ustat)(dev_t device, void* out);
+  int (*ioctl)(int fd, unsigned long request, void* argument);
   int (*fchmod)(int fd, mode_t mode);
   int (*fchown)(int fd, uid_t user, gid_t group);
   int (*renameat)(int from_dir, const char* from, int to_dir, const char* to);

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "os/clock.h"
 #include "os/crc32.h"
+#include "os/filesystem.h"
 #include "os/futex.h"
 #include "os/process.h"
 #include "os/step.h"
@@ -23,22 +24,6 @@ constexpr char kNewDescriptorName[] = "__db.001.new";
 
 std::span<const std::byte> Bytes(const FixedHeader& fixed) {
   return std::as_bytes(std::span(&fixed, 1));
-}
-
-absl::Status WriteDescriptor(const os::File& home, const FixedHeader& fixed) {
-  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(home, kNewDescriptorName));
-  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
-  MPOOL_ASSIGN_OR_RETURN(
-      os::File file,
-      os::File::OpenAt(home, kNewDescriptorName,
-                       os::NewOwn(info, static_cast<int>(fixed.mode))));
-  MPOOL_RETURN_IF_ERROR(file.WriteAt(0, Bytes(fixed)));
-  MPOOL_RETURN_IF_ERROR(file.WriteAt(sizeof(fixed), Bytes(fixed)));
-  MPOOL_STEP("region.create.describe");
-  MPOOL_RETURN_IF_ERROR(
-      os::RenameAt(home, kNewDescriptorName, kDescriptorName));
-  MPOOL_STEP("region.create.described");
-  return absl::OkStatus();
 }
 
 constexpr std::string_view kUnfinished = "its creation was never finished";
@@ -115,6 +100,22 @@ absl::StatusOr<std::string_view> WhyUnsound(const RegionHeader& header,
 }
 
 }  // namespace
+
+absl::Status WriteDescriptor(const os::File& home, const FixedHeader& fixed) {
+  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(home, kNewDescriptorName));
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
+  MPOOL_ASSIGN_OR_RETURN(
+      os::File file,
+      os::File::OpenAt(home, kNewDescriptorName,
+                       os::NewOwn(info, static_cast<int>(fixed.mode))));
+  MPOOL_RETURN_IF_ERROR(file.WriteAt(0, Bytes(fixed)));
+  MPOOL_RETURN_IF_ERROR(file.WriteAt(sizeof(fixed), Bytes(fixed)));
+  MPOOL_STEP("region.create.describe");
+  MPOOL_RETURN_IF_ERROR(
+      os::RenameAt(home, kNewDescriptorName, kDescriptorName));
+  MPOOL_STEP("region.create.described");
+  return absl::OkStatus();
+}
 
 const FixedHeader* SoundCopy(const RegionHeader& header) {
   for (const FixedHeader& copy : header.fixed) {
@@ -205,7 +206,7 @@ absl::Status Region::AttachLocked() {
 absl::Status Region::AttachShared() {
   MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> holder,
                          lock_file_->FindHeld(1, kMaxProcesses));
-  MPOOL_ASSIGN_OR_RETURN(const std::optional<FixedHeader> descriptor,
+  MPOOL_ASSIGN_OR_RETURN(std::optional<FixedHeader> descriptor,
                          ReadDescriptor(home_));
   MPOOL_ASSIGN_OR_RETURN(const auto boot_id, os::BootId());
   const bool same_boot =
@@ -223,6 +224,7 @@ absl::Status Region::AttachShared() {
     return Join(*descriptor, nullptr);
   }
   if (same_boot) {
+    MPOOL_RETURN_IF_ERROR(FollowHome(home_, &*descriptor));
     MPOOL_RETURN_IF_ERROR(CheckRegister(home_, *descriptor));
     bool unsound = false;
     const absl::Status status = Join(*descriptor, &unsound);
@@ -261,6 +263,7 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
   fixed.home_device = info.identity.device;
   fixed.home_inode = info.identity.inode;
   fixed.home_birth_ns = info.identity.birth_ns;
+  fixed.home_filesystem = os::FileSystemId(home_);
   const std::string segment =
       os::MappingName(options_.backing, info.identity, CreationOf(fixed),
                       options_.sysv_key);
@@ -351,6 +354,7 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   MPOOL_RETURN_IF_ERROR(CheckLayout(fixed, options_.signature, home_.path()));
   Use(std::move(mapping), fixed);
   attached_ = alone ? Attached::kAdopted : Attached::kJoined;
+  if (descriptor.moved_from != 0) moved_from_ = descriptor.moved_from;
   MPOOL_RETURN_IF_ERROR(CheckPermissions());
   MPOOL_RETURN_IF_ERROR(PrepareMemory(0, header_->size_bytes.load()));
   Reachable reached(heap_);
@@ -367,7 +371,7 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   BeginGeneration();
   MPOOL_RETURN_IF_ERROR(ClaimProcessSlot(/*may_succeed=*/true));
   if (alone) AdoptIdle(&reached);
-  return absl::OkStatus();
+  return alone ? EndMove(home_, descriptor) : absl::OkStatus();
 }
 
 // Who may write to it now must have been let from the start.
@@ -421,6 +425,8 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(os::File home) {
   MPOOL_ASSIGN_OR_RETURN(remover.descriptor_, ReadDescriptor(*remover.home_));
   if (remover.descriptor_.has_value()) {
     MPOOL_RETURN_IF_ERROR(
+        FollowHome(*remover.home_, &*remover.descriptor_));
+    MPOOL_RETURN_IF_ERROR(
         CheckRegister(*remover.home_, *remover.descriptor_));
   }
   return remover;
@@ -468,7 +474,9 @@ absl::StatusOr<Inspection> InspectRegion(const os::File& dir,
   };
   MPOOL_ASSIGN_OR_RETURN(const std::string_view why_not,
                          WhyNotOf(dir, *descriptor));
-  if (!why_not.empty()) return damaged(why_not);
+  if (!why_not.empty() && !HasMoved(dir, *descriptor).value_or(false)) {
+    return damaged(why_not);
+  }
   const absl::StatusOr<uint64_t> size =
       os::MappingSize(backing, dir, descriptor->segment);
   if (absl::IsNotFound(size.status())) return damaged("its memory is gone");

@@ -22,7 +22,7 @@
 namespace mpool::region {
 
 inline constexpr uint64_t kMagic = 0x120897;
-inline constexpr uint32_t kLayoutVersion = 2;
+inline constexpr uint32_t kLayoutVersion = 3;
 
 // What is fixed when a region is created. It stands twice, each with a CRC, in
 // the region and in the descriptor file __db.001, so that a torn copy is seen.
@@ -37,7 +37,9 @@ struct FixedHeader {
   uint32_t backing = 0;
   uint32_t policy = 0;
   uint32_t mode = 0;
-  char segment[76] = {};  // name of the segment, NUL-terminated
+  char segment[60] = {};  // name of the segment, NUL-terminated
+  uint64_t home_filesystem = 0;  // FileSystemId of os/filesystem.h
+  uint64_t moved_from = 0;  // the home's device number before; see move.cc
   // The directory that it was made for: a copied home has another one.
   uint64_t home_device = 0;
   uint64_t home_inode = 0;

@@ -147,7 +147,9 @@ void Region::Use(std::unique_ptr<os::Mapping> mapping,
                  const FixedHeader& fixed) {
   mapping_ = std::move(mapping);
   fixed_ = fixed;
-  std::memcpy(&creation_, fixed.creation_id, sizeof(creation_));
+  // A file that is copied with its file system has the id too (kFile).
+  creation_ = CreationOf(fixed) ^
+              home_identity_.device * uint64_t{0x9e3779b97f4a7c15};
   base_ = mapping_->base();
   header_ = reinterpret_cast<RegionHeader*>(base_);
   if (options_.huge_pages) mapping_->AdviseHugePages();
@@ -441,7 +443,7 @@ bool Region::IsLedgerEmpty(const Thread& thread) const {
   return empty;
 }
 
-void Region::UnregisterThread(const Thread& thread) {
+std::optional<uint64_t> Region::UnregisterThread(const Thread& thread) {
   std::lock_guard<std::mutex> lock(*process_mutex_);
   MPOOL_STEP("region.thread.leave");
   const bool empty = IsLedgerEmpty(thread);
@@ -449,6 +451,16 @@ void Region::UnregisterThread(const Thread& thread) {
   SetThreadState(thread.slot,
                  empty ? ThreadState::kFree : ThreadState::kLeaving);
   MPOOL_STEP("region.thread.left");
+  if (empty) return std::nullopt;
+  return thread.slot->word.load(std::memory_order_relaxed);
+}
+
+bool Region::ResumeThread(const Thread& thread, uint64_t word) {
+  if (thread.slot->word.load(std::memory_order_relaxed) != word) return false;
+  MPOOL_STEP("region.thread.resume");
+  SetThreadState(thread.slot, ThreadState::kLive);
+  MPOOL_STEP("region.thread.resumed");
+  return true;
 }
 
 void Region::FreeImages(const Thread& self, ThreadSlot& slot, uint32_t kept) {
@@ -511,7 +523,7 @@ absl::StatusOr<bool> Region::IsAlone() const {
 absl::StatusOr<os::ByteLock> Region::BeginLeave(bool* is_last) {
   *is_last = true;
   if (!options_.shared) return os::ByteLock();
-  MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, lock_file_->Lock(0));
+  MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, lock_file_->LockWithin(0));
   MPOOL_ASSIGN_OR_RETURN(*is_last, IsAlone());
   return gate;
 }

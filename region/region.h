@@ -132,8 +132,12 @@ class Region : public LifeWatch {
            header_->magic.load(std::memory_order_acquire) == kMagic;
   }
   const FixedHeader& fixed() const { return fixed_; }
-  // A number that no other region has.
+  // A number that no other region has, nor a copy of this one.
   uint64_t creation() const { return creation_; }
+  // For an adopter: the device number of the home's file system, and the one
+  // before if it was mounted again; see move.cc.
+  uint64_t home_device() const { return home_identity_.device; }
+  std::optional<uint64_t> moved_from() const { return moved_from_; }
   uint32_t process() const { return process_; }
 
   template <class T>
@@ -206,8 +210,12 @@ class Region : public LifeWatch {
 
   // A slot for the calling thread. ResourceExhausted when all are taken.
   absl::StatusOr<Thread> RegisterThread();
-  // The thread ends. With guards still out its slot is freed later.
-  void UnregisterThread(const Thread& thread);
+  // The thread ends. With guards still out its slot is freed later; then
+  // returns the slot's word.
+  std::optional<uint64_t> UnregisterThread(const Thread& thread);
+  // The thread goes on in its slot. False if the slot has another word by now:
+  // it was freed. REQUIRES: process_mutex().
+  bool ResumeThread(const Thread& thread, uint64_t word);
 
   // The slot of a thread id, or nullptr if there is none.
   ThreadSlot* SlotOf(uint32_t id) const;
@@ -346,6 +354,7 @@ class Region : public LifeWatch {
   os::ByteLock life_;
   uint32_t process_ = 0;
   uint64_t creation_ = 0;
+  std::optional<uint64_t> moved_from_;
   // Threads of the dead process whose slot this one took, until they are
   // repaired.
   DeadThreads inherited_;
@@ -470,6 +479,18 @@ inline constexpr std::string_view kOfAnotherCreation =
 // is.
 absl::StatusOr<std::string_view> WhyNotOf(const os::File& home,
                                           const FixedHeader& descriptor);
+// Whether the descriptor was made in this directory when its file system was
+// mounted under another device number. FailedPrecondition if its memory is in
+// use. REQUIRES: the gate, or a look only.
+absl::StatusOr<bool> HasMoved(const os::File& home,
+                              const FixedHeader& descriptor);
+// Brings descriptor and memory to the device number that the home has now, if
+// it has moved. Whoever adopts the region ends that by EndMove.
+// REQUIRES: the gate, and nobody is attached.
+absl::Status FollowHome(const os::File& home, FixedHeader* descriptor);
+absl::Status EndMove(const os::File& home, const FixedHeader& descriptor);
+// Replaces the descriptor of a home.
+absl::Status WriteDescriptor(const os::File& home, const FixedHeader& fixed);
 // The copy of a region's header that is whole; nullptr if none is.
 const FixedHeader* SoundCopy(const RegionHeader& header);
 

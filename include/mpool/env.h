@@ -31,6 +31,22 @@
 //   use them. If all processes die, pages that no Sync had written are lost.
 //   They and kHeap are refused in a home that has a region with a name, whose
 //   pages they would not see: remove that first.
+// - Backing::kFile is refused on a file system that may write a changed block
+//   to a new place (btrfs, XFS with reflink, ZFS): on a full disk the kernel
+//   would end the process. So is kPosixShm if /dev/shm is a directory there.
+// - A process that cannot open the lock file of its home any more (the home was
+//   removed, rights were given up, another root without /proc) cannot leave:
+//   Close returns the error and closes nothing. A destructor writes the dirty
+//   pages, reports Event::kLeaveFailed, and leaves the process attached until
+//   it ends or opens an environment when it can leave. One free fd is never
+//   needed to leave.
+// - Handles may be globals. Every call works in an atexit handler, and in a
+//   destructor that runs after those of the thread's thread_local objects.
+// - A home whose file system is mounted again under another device number keeps
+//   its pages, and those of page files on the same file system, if the kernel
+//   tells that it is not a copy of one that is still mounted: it needs a UUID,
+//   a time of birth, and ustat(2), which x86 has, except on btrfs. Otherwise
+//   the region is made anew (Event::kMadeAnew).
 // - A process that writes wild bytes into the region is not defended against.
 // - No call throws. If operator new fails in a call, or a callback throws, the
 //   process ends (std::terminate), and other processes repair what it held.
@@ -90,8 +106,9 @@ class MPOOL_EXPORT DbEnv {
 
   DbEnv(const DbEnv&) = delete;
   DbEnv& operator=(const DbEnv&) = delete;
-  // Closes the environment and drops the status. With guards still out it
-  // reports through on_event and leaves the memory mapped.
+  // Closes the environment and drops the status. With guards still out, or if
+  // the process cannot leave, it reports through on_event and leaves the memory
+  // mapped.
   ~DbEnv();
 
   // Opens a page file; a relative path starts at the home. The file's size
@@ -159,7 +176,9 @@ class MPOOL_EXPORT DbEnv {
   // Each process makes the files durable that it wrote and has closed since
   // (EnvOptions::sync_on_last_close).
   // FailedPrecondition, and nothing is closed, while guards or files of this
-  // process are open; it lists them.
+  // process are open; it lists them. Nor is anything closed if a page cannot be
+  // written or the lock file cannot be opened: the environment is usable as
+  // before.
   absl::Status Close() noexcept;
 
  private:

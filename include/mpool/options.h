@@ -29,6 +29,7 @@ struct Event {
     kGuardsAtClose,   // a handle was destroyed while guards were out
     kMadeAnew,        // the region before was lost, with what was not on disk
     kPartialPage,     // a page file ends with a part of a page
+    kLeaveFailed,     // a handle was destroyed, and its process could not leave
   };
   Kind kind;
   std::string message;

@@ -30,7 +30,9 @@ inline constexpr char kPanicPayload[] = "mpool/panic";
 // Where the shared memory of an environment comes from.
 enum class Backing {
   kPosixShm,   // shm_open; any process; the default
-  kFile,       // a regular file in the environment directory; any process
+  // A regular file in the environment directory, on a file system that writes
+  // blocks in place (env.h); any process.
+  kFile,
   kSysV,       // System V shared memory; any process
   kAnonymous,  // mmap without a file; the process and its forked children
   kDevZero,    // mmap of /dev/zero; the process and its forked children

@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -34,6 +35,16 @@ absl::Status WriteTo(const std::string& path, const std::string& text) {
                                   : Failed("write", path);
   ::close(fd);
   return status;
+}
+
+// A command of the shell, which finds what only root needs.
+absl::Status Run(const std::string& command) {
+  const std::string quiet = absl::StrCat(
+      "PATH=$PATH:/usr/sbin:/sbin; ", command, " >/dev/null 2>&1");
+  if (std::system(quiet.c_str()) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      command, ": it failed; this test needs root, loop devices and the tools "
+      "of ext4, XFS and btrfs"));
 }
 
 // A process without the right to do it becomes root of users of its own.
@@ -65,6 +76,38 @@ absl::Status MountTmpfs(const std::string& directory, uint64_t size_bytes) {
   if (::mount("tmpfs", directory.c_str(), "tmpfs", 0, options.c_str()) != 0) {
     return Failed("mount a tmpfs", directory);
   }
+  return absl::OkStatus();
+}
+
+absl::Status MountOverlay(const std::string& lower, const std::string& upper,
+                          const std::string& work,
+                          const std::string& directory) {
+  const std::string options = absl::StrCat(
+      "lowerdir=", lower, ",upperdir=", upper, ",workdir=", work);
+  if (::mount("overlay", directory.c_str(), "overlay", 0, options.c_str()) !=
+      0) {
+    return Failed("mount an overlay", directory);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeImage(const std::string& image, uint64_t size_bytes,
+                       const std::string& kind) {
+  const int fd = ::open(image.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return Failed("open", image);
+  const bool sized = ::ftruncate(fd, static_cast<off_t>(size_bytes)) == 0;
+  ::close(fd);
+  if (!sized) return Failed("resize", image);
+  return Run(absl::StrCat("mkfs.", kind, " ", image));
+}
+
+absl::Status MountImage(const std::string& image, const std::string& directory,
+                        const std::string& options) {
+  return Run(absl::StrCat("mount -o ", options, " ", image, " ", directory));
+}
+
+absl::Status Unmount(const std::string& directory) {
+  if (::umount(directory.c_str()) != 0) return Failed("unmount", directory);
   return absl::OkStatus();
 }
 

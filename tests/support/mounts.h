@@ -19,6 +19,19 @@ absl::Status EnterOwnMounts();
 // An empty file system of that size, in the process's own mounts, over
 // `directory`. REQUIRES: EnterOwnMounts.
 absl::Status MountTmpfs(const std::string& directory, uint64_t size_bytes);
+// An overlay of two directories over `directory`; `work` is an empty one beside
+// `upper`. REQUIRES: EnterOwnMounts.
+absl::Status MountOverlay(const std::string& lower, const std::string& upper,
+                          const std::string& work,
+                          const std::string& directory);
+// A sparse file with an empty file system: mkfs.KIND, perhaps with options.
+absl::Status MakeImage(const std::string& image, uint64_t size_bytes,
+                       const std::string& kind);
+// Mounts an image through a loop device. Needs root.
+// REQUIRES: EnterOwnMounts.
+absl::Status MountImage(const std::string& image, const std::string& directory,
+                        const std::string& options = "loop");
+absl::Status Unmount(const std::string& directory);
 // Mounts of its own, with an empty /dev/shm, as in another container.
 absl::Status EnterOwnShm();
 

@@ -1,0 +1,294 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// leave_test.cc - a process that cannot leave its environment: the home was
+// removed, or the process gave up what it takes to open the lock file. Close
+// says so and closes nothing, a destructor tells on_event, and nothing dangles:
+// threads end, the process forks and exits as ever.
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <latch>
+#include <thread>
+
+#include "db/test_hostile.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mpool/mpool.h"
+#include "os/step.h"
+#include "os/test_backings.h"
+#include "tests/support/child.h"
+#include "tests/support/logged.h"
+#include "tests/support/mounts.h"
+#include "tests/support/pages.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_home.h"
+
+namespace mpool {
+namespace {
+
+namespace fs = std::filesystem;
+
+using test::GetText;
+using test::IsOk;
+using test::OpenBoth;
+using test::PutText;
+using test::SmallEnv;
+using test::TempHome;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+constexpr unsigned kMostSeconds = 60;
+
+void LimitFds(rlim_t most) {
+  const rlimit limit = {most, most};
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+// What a program does to itself.
+enum class Loss {
+  kHome,       // removes its home
+  kFds,        // has no fd left, nor may it open one
+  kUser,       // becomes another user
+  kHomeRight,  // takes its own right to the home away
+  kRoot,       // has another root directory, without /proc
+};
+constexpr const char* kLossNames[] = {"Home", "Fds", "User", "HomeRight",
+                                      "Root"};
+
+void Lose(Loss loss, const std::string& home) {
+  switch (loss) {
+    case Loss::kHome:
+      fs::remove_all(home);
+      break;
+    case Loss::kFds:
+      LimitFds(0);
+      break;
+    case Loss::kUser:
+      EXPECT_THAT(test::DropRights(), IsOk());
+      break;
+    case Loss::kHomeRight:
+      EXPECT_EQ(::chmod(home.c_str(), 0), 0);
+      break;
+    case Loss::kRoot:
+      EXPECT_EQ(::chroot(home.c_str()), 0);
+      EXPECT_EQ(::chdir("/"), 0);
+      break;
+  }
+}
+
+class LeaveTest : public ::testing::TestWithParam<std::tuple<Backing, Loss>> {
+ protected:
+  LeaveTest() {
+    // Root has every right: the home is another user's then.
+    if (loss() == Loss::kHomeRight) {
+      EXPECT_EQ(Own(kAlice), 0);
+    }
+  }
+  ~LeaveTest() override {
+    ::chmod(home_.path().c_str(), 0700);
+    if (!fs::exists(home_.path())) fs::create_directory(home_.path());
+    EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
+  }
+  static Backing backing() { return std::get<0>(GetParam()); }
+  static Loss loss() { return std::get<1>(GetParam()); }
+  int Own(uid_t user) const {
+    return ::geteuid() == 0 ? ::chown(home_.path().c_str(), user, user) : 0;
+  }
+
+  // Whether the gate of the environment can be had no more.
+  static bool CannotLeave() {
+    const bool named =
+        os::ReachOf(backing()) == os::Reach::kAnyProcess;
+    if (backing() == Backing::kHeap) return false;
+    return loss() == Loss::kFds || named == (loss() != Loss::kRoot);
+  }
+  // Before the environment is opened.
+  static absl::Status Prepare() {
+    if (loss() == Loss::kRoot && ::geteuid() != 0) {
+      return test::EnterOwnMounts();
+    }
+    if (loss() == Loss::kHomeRight && ::geteuid() == 0) {
+      return ::setgid(kAlice) == 0 && ::setuid(kAlice) == 0
+                 ? absl::OkStatus()
+                 : absl::InternalError("cannot become another user");
+    }
+    return absl::OkStatus();
+  }
+
+  TempHome home_;
+};
+INSTANTIATE_TEST_SUITE_P(
+    All, LeaveTest,
+    ::testing::Combine(::testing::ValuesIn(os::kAllBackings),
+                       ::testing::Values(Loss::kHome, Loss::kFds, Loss::kUser,
+                                         Loss::kHomeRight, Loss::kRoot)),
+    [](const auto& test) {
+      return os::BackingText({std::get<0>(test.param), 0}) +
+             kLossNames[static_cast<int>(std::get<1>(test.param))];
+    });
+
+// Memory that was freed is used again.
+void UseFreedMemory() {
+  static std::vector<void*> others;
+  for (size_t i = 0; i < 2000; ++i) {
+    others.push_back(std::memset(::malloc(64 + i % 4000), 0xee, 64));
+  }
+}
+
+TEST_P(LeaveTest, AFailureIsReportedAndNothingDangles) {
+  if (loss() == Loss::kUser && ::geteuid() != 0) {
+    // Only root can become another user.
+    EXPECT_NE(::setuid(kAlice), 0);
+    return;
+  }
+  EXPECT_EQ(
+      test::InChild([&]() -> std::string {
+        ::alarm(kMostSeconds);
+        EXPECT_THAT(Prepare(), IsOk());
+        std::vector<Event> events;
+        EnvOptions options = SmallEnv(backing());
+        options.on_event = [&](const Event& event) {
+          if (event.kind == Event::Kind::kLeaveFailed) events.push_back(event);
+        };
+        auto both = *OpenBoth(home_.path(), options);
+        EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
+        std::latch called(1);
+        std::latch end(1);
+        std::thread worker([&] {
+          EXPECT_EQ(GetText(*both.file, 0), "put");
+          called.count_down();
+          end.wait();
+        });
+        called.wait();
+        Lose(loss(), home_.path());
+        both.file.reset();
+        if (CannotLeave()) {
+          for (int i = 0; i < 2; ++i) {
+            EXPECT_THAT(both.env->Close().message(), HasSubstr(home_.path()));
+            EXPECT_EQ(both.env->Stats().processes, 1u);
+          }
+          EXPECT_THAT(events, IsEmpty());
+        }
+        both.env.reset();
+        EXPECT_THAT(events, SizeIs(CannotLeave() ? 1 : 0));
+        for (const Event& event : events) {
+          EXPECT_THAT(event.message, HasSubstr(home_.path()));
+        }
+        UseFreedMemory();
+        end.count_down();
+        worker.join();
+        const pid_t child = ::fork();
+        if (child == 0) ::exit(0);
+        int status = -1;
+        EXPECT_EQ(::waitpid(child, &status, 0), child);
+        EXPECT_EQ(status, 0);
+        ::exit(::testing::Test::HasFailure() ? 1 : 0);
+      }),
+      "");
+  if (loss() == Loss::kHome) return;
+  EXPECT_EQ(Own(0), 0);
+  EXPECT_EQ(::chmod(home_.path().c_str(), 0700), 0);
+  EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 0), "put");
+  // What stayed attached is repaired.
+  auto both = OpenBoth(home_.path(), SmallEnv(backing()));
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(GetText(*both->file, 0), "put");
+  EXPECT_EQ(both->env->Stats().processes, 1u);
+  EXPECT_THAT(both->Close(), IsOk());
+}
+
+class LeaveWithinTest : public ::testing::TestWithParam<Backing> {
+ protected:
+  ~LeaveWithinTest() override {
+    EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
+  }
+  TempHome home_;
+};
+INSTANTIATE_TEST_SUITE_P(All, LeaveWithinTest,
+                         ::testing::ValuesIn(os::kAllBackings),
+                         os::BackingText);
+
+// The lock file's own is enough.
+TEST_P(LeaveWithinTest, AProcessWithoutAFreeFdLeaves) {
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+              EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
+              LimitFds(100);
+              while (::open("/dev/null", O_RDONLY) >= 0) {
+              }
+              EXPECT_EQ(errno, EMFILE);
+              EXPECT_THAT(both.env->FailCheck(), IsOk());
+              return both.Close().ToString();
+            }),
+            "OK");
+}
+
+// The next Open of the process leaves what could not be left before, so that
+// even memory without a name can be opened again.
+TEST_P(LeaveWithinTest, WhatCouldNotBeLeftIsLeftAtTheNextOpen) {
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              rlimit limit = {};
+              EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+              auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
+              EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
+              const rlimit none = {0, limit.rlim_max};
+              EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+              both.file.reset();
+              both.env.reset();
+              EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+              auto again = OpenBoth(home_.path(), SmallEnv(GetParam()));
+              if (!again.ok()) return again.status().ToString();
+              EXPECT_EQ(GetText(*again->file, 0), "put");
+              EXPECT_EQ(again->env->Stats().processes, 1u);
+              return again->Close().ToString();
+            }),
+            "OK");
+}
+
+#ifdef MPOOL_STEPS
+// An Open that fails when the process is in already.
+TEST(LeaveHalfWayTest, AnOpenThatCannotLeaveAgainLeavesNothing) {
+  TempHome home;
+  {
+    test::Log log;
+    auto both = test::OpenLogged(home.path(), test::WithLog(log));
+    EXPECT_THAT(both.Close(), IsOk());
+  }
+  test::DieChanging(home.path(), /*atomic_update=*/false, /*dirty=*/true);
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              ::alarm(kMostSeconds);
+              std::thread([&] {
+                os::CallAtStep("region.adopt.done", [] { LimitFds(0); });
+                const auto opened = DbEnv::Open(home.path(), SmallEnv());
+                EXPECT_THAT(opened, test::Fails(absl::StatusCode::kDataLoss,
+                                                "panic"));
+                UseFreedMemory();
+              }).join();
+              const pid_t child = ::fork();
+              if (child == 0) ::exit(0);
+              int status = -1;
+              EXPECT_EQ(::waitpid(child, &status, 0), child);
+              EXPECT_EQ(status, 0);
+              ::exit(::testing::Test::HasFailure() ? 1 : 0);
+            }),
+            "");
+  // Its slot is repaired.
+  EnvOptions options = SmallEnv();
+  options.recover = true;
+  auto env = DbEnv::Open(home.path(), options);
+  ASSERT_THAT(env, IsOk());
+  EXPECT_EQ((*env)->Stats().processes, 1u);
+  EXPECT_THAT((*env)->Close(), IsOk());
+  EXPECT_THAT(DbEnv::Remove(home.path(), true), IsOk());
+}
+#endif
+
+}  // namespace
+}  // namespace mpool

@@ -1,0 +1,108 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// move.cc - a home whose file system was mounted again and has another device
+// number: its region is followed, with its pages.
+//
+// A copy of the file system, mounted beside the first one, looks the same. The
+// two must neither share a region nor take it from each other. So a region is
+// followed only if no file system is mounted under the old number any more, in
+// whatever mount namespace, or another one is.
+//
+// Order:  1 the descriptor gets the new number, and the old one in moved_from;
+//         2 the memory gets the name that follows from the new number;
+//         3 the adopter changes the number of each page file that had the old;
+//         4 the descriptor loses moved_from.
+// Crash:  the next opener finds moved_from, and does 2 to 4 again.
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "os/filesystem.h"
+#include "os/status.h"
+#include "os/step.h"
+#include "region/region.h"
+
+namespace mpool::region {
+namespace {
+
+// The segment's name if the home had that device number.
+std::string NameUnder(const FixedHeader& fixed, uint64_t device) {
+  return os::NameUnder(static_cast<Backing>(fixed.backing),
+                       {.device = device,
+                        .inode = fixed.home_inode,
+                        .birth_ns = fixed.home_birth_ns},
+                       CreationOf(fixed), fixed.segment);
+}
+
+absl::Status Describe(const os::File& home, FixedHeader fixed) {
+  Seal(&fixed);
+  return WriteDescriptor(home, fixed);
+}
+
+}  // namespace
+
+absl::StatusOr<bool> HasMoved(const os::File& home,
+                              const FixedHeader& descriptor) {
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
+  const Backing backing = static_cast<Backing>(descriptor.backing);
+  if (descriptor.home_device == info.identity.device ||
+      descriptor.home_inode != info.identity.inode ||
+      descriptor.home_birth_ns != info.identity.birth_ns ||
+      descriptor.home_birth_ns == 0 || descriptor.moved_from != 0 ||
+      descriptor.segment != NameUnder(descriptor, descriptor.home_device) ||
+      !os::WasMountedAs(home, descriptor.home_device,
+                        descriptor.home_filesystem)) {
+    return false;
+  }
+  const absl::StatusOr<bool> in_use =
+      os::IsMappingInUse(backing, home, descriptor.segment);
+  if (absl::IsNotFound(in_use.status())) return false;
+  MPOOL_RETURN_IF_ERROR(in_use.status());
+  if (!*in_use) return true;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "join region of ", home.path(), ": its file system was mounted again, "
+      "and a process still has the memory from before: end that process, or "
+      "let it close, and try again"));
+}
+
+absl::Status FollowHome(const os::File& home, FixedHeader* descriptor) {
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
+  MPOOL_ASSIGN_OR_RETURN(const bool has_moved, HasMoved(home, *descriptor));
+  if (has_moved) {
+    FixedHeader moved = *descriptor;
+    moved.moved_from = descriptor->home_device;
+    moved.home_device = info.identity.device;
+    const std::string name = NameUnder(moved, moved.home_device);
+    std::memset(moved.segment, 0, sizeof(moved.segment));
+    name.copy(moved.segment, sizeof(moved.segment) - 1);
+    MPOOL_STEP("region.move.describe");
+    MPOOL_RETURN_IF_ERROR(Describe(home, moved));
+    MPOOL_STEP("region.move.described");
+    *descriptor = moved;
+  }
+  if (descriptor->moved_from == 0 ||
+      descriptor->home_device != info.identity.device ||
+      // Its old device number may be another's by now.
+      !os::WasMountedAs(home, descriptor->moved_from,
+                        descriptor->home_filesystem)) {
+    return absl::OkStatus();
+  }
+  const absl::Status renamed = os::RenameMapping(
+      static_cast<Backing>(descriptor->backing), home,
+      NameUnder(*descriptor, descriptor->moved_from), descriptor->segment);
+  MPOOL_STEP("region.move.renamed");
+  // Who joins finds that it is gone.
+  return absl::IsNotFound(renamed) ? absl::OkStatus() : renamed;
+}
+
+absl::Status EndMove(const os::File& home, const FixedHeader& descriptor) {
+  if (descriptor.moved_from == 0) return absl::OkStatus();
+  FixedHeader ended = descriptor;
+  ended.moved_from = 0;
+  MPOOL_STEP("region.move.end");
+  MPOOL_RETURN_IF_ERROR(Describe(home, ended));
+  MPOOL_STEP("region.move.ended");
+  return absl::OkStatus();
+}
+
+}  // namespace mpool::region
