@@ -42,10 +42,6 @@ int FcntlLock(int fd, int command, struct flock* lock) {
   return ::fcntl(fd, command, lock);
 }
 
-int Ioctl(int fd, unsigned long request, void* argument) {
-  return ::ioctl(fd, request, argument);
-}
-
 // The C library has it no more, and some machines never had it.
 int Ustat(dev_t device, void* out) {
 #ifdef SYS_ustat
@@ -118,7 +114,6 @@ constexpr Syscalls kReal = {
     .shmctl = ::shmctl,
     .getrlimit = GetLimit,
     .fcntl_dup = FcntlDup,
-    .ioctl = Ioctl,
     .fcntl_lock = FcntlLock,
     .futex = Futex,
     .membarrier = Membarrier,

@@ -70,7 +70,6 @@ struct Syscalls {
   int (*getrlimit)(int resource, struct rlimit* out);
   // F_DUPFD_CLOEXEC: a duplicate that is `lowest` or higher.
   int (*fcntl_dup)(int fd, int lowest);
-  int (*ioctl)(int fd, unsigned long request, void* argument);
   int (*fcntl_lock)(int fd, int command, struct flock* lock);
   long (*futex)(uint32_t* word, int op, uint32_t value,
                 const timespec* timeout);
