@@ -35,8 +35,8 @@ absl::Status ChangedByOthers(const std::string& path) {
 
 absl::Status AnotherFile(std::string_view what, const std::string& path) {
   return absl::FailedPreconditionError(absl::StrCat(
-      os::Abs(what), " ", path, ": another file has that name now; put the old one "
-      "back, open it under its new name, or discard its pages with 'mpool "
+      os::Abs(what), " ", path, ": another file has that name now; put the old "
+      "one back, open it under its new name, or discard its pages with 'mpool "
       "remove --force' once nobody uses the environment"));
 }
 
@@ -140,7 +140,8 @@ void FileTable::AddHandle(const Request& request, uint32_t index,
       local.files.push_back(file);
     }
   }
-  if (!local.claim.held() || (claimed.claims_writing && !local.claims_writing)) {
+  if (!local.claim.held() ||
+      (claimed.claims_writing && !local.claims_writing)) {
     local.claim = std::move(claimed.claim);
     local.claims_writing = claimed.claims_writing;
   }
@@ -327,8 +328,8 @@ absl::StatusOr<os::Node> FileTable::FindNode(const FileEntry& entry,
   }
   if (absl::IsNotFound(node.status())) {
     return absl::NotFoundError(absl::StrCat(
-        os::Abs(what), " ", path, ": the file is not there any more; put it back, open "
-        "it under its new name, or discard its pages with 'mpool remove "
+        os::Abs(what), " ", path, ": the file is not there any more; put it "
+        "back, open it under its new name, or discard its pages with 'mpool remove "
         "--force' once nobody uses the environment"));
   }
   MPOOL_RETURN_IF_ERROR(node.status());

@@ -36,6 +36,7 @@ uint32_t GenerationOf(const FileEntry& entry) {
   return FileWord::Unpack(entry.word.load()).generation;
 }
 
+// quiet below: its callers pass steps.
 void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
   uint64_t now = mark->load();
   while (now < value && !mark->compare_exchange_weak(now, value)) {
@@ -72,8 +73,9 @@ void FileSync::End(FileEntry& entry) {
   MPOOL_STEP("mpool.fsync.ended");
 }
 
-// Every page that the kernel may have lost will be written again. True if one is on
-// its way out of the pool.
+// Every page that the kernel may have lost will be written again. True if one
+// is on its way out of the pool.
+// quiet below: a page that is dirty is only written once more.
 bool FileSync::Redirty(uint32_t index) {
   bool leaves = false;
   frames_.ForEachHeader([&](BufferHeader& header) {

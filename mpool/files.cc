@@ -24,6 +24,7 @@ void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
   }
 }
 
+// quiet below: a file with half of another identity is only not known again.
 void SetIdentity(FileEntry& entry, const os::FileIdentity& identity) {
   entry.device.store(identity.device);
   entry.inode.store(identity.inode);
@@ -74,7 +75,8 @@ os::FileIdentity IdentityOf(const FileEntry& entry) {
 
 // The counts are read in this order: if no write began before the second look
 // at them, the times seen and the file's times are of one moment.
-absl::StatusOr<FileLook> LookAtFile(const FileEntry& entry, const os::File& file) {
+absl::StatusOr<FileLook> LookAtFile(const FileEntry& entry,
+                                    const os::File& file) {
   const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
   const Seen seen(entry);
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());

@@ -166,7 +166,8 @@ struct FileLook {
     return quiet && !seen.is_unknown() && seen.BytesDiffer(info);
   }
 };
-absl::StatusOr<FileLook> LookAtFile(const FileEntry& entry, const os::File& file);
+absl::StatusOr<FileLook> LookAtFile(const FileEntry& entry,
+                                    const os::File& file);
 
 os::FileIdentity IdentityOf(const FileEntry& entry);
 
@@ -315,6 +316,7 @@ class FileTable {
   void KeepOn(const Kept& kept) { Release(kept, false); }
   size_t kept_count() const;
   // True once after a descriptor was added to those that are kept.
+  // quiet: of this process alone.
   bool HasNewKept() { return has_new_kept_.exchange(false); }
 
   // A write is about to happen; and it is over, with the file's new state.

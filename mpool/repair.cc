@@ -108,6 +108,7 @@ bool Pool::RepairExclusive(const region::Thread& self, BufferHeader& header,
   const Fate fate = FateOf(header, seen);
   if (fate == Fate::kNoImage) {
     // In one CAS: a failed fsync of another process may make the page dirty.
+    // quiet: Drop goes on to the step.
     while (!seen.has(State::kDirty | State::kWriting)) {
       if (!header.Change(&seen, seen.Without(State::kX)
                                     .WithPhase(Phase::kLoading)

@@ -57,9 +57,9 @@ class FileClaims {
     uint64_t place_ = 0;
   };
 
-  // Claims the file at `path`, an absolute path, for `owner`. The result is not held() if
-  // another owner's claim excludes it: a writer excludes all, and is excluded
-  // by all. Where the file system has no such locks, or the directory cannot be
+  // Claims the file at `path`, an absolute path, for `owner`. The result is not
+  // held() if another owner's claim excludes it: a writer excludes all, and is
+  // excluded by all. Where the file system has no such locks, or the directory cannot be
   // read, the claim is held and excludes none.
   absl::StatusOr<Claim> Take(const std::string& path, const FileIdentity& file,
                              uint64_t owner, bool for_writing);

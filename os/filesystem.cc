@@ -93,7 +93,8 @@ absl::StatusOr<bool> CanShareBlocks(const File& file) {
     case ETXTBSY:
       return true;
     default:
-      return ErrnoToStatus(errno, "ask the file system whether it shares blocks",
+      return ErrnoToStatus(errno,
+                           "ask the file system whether it shares blocks",
                            file.path());
   }
 }

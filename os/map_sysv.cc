@@ -8,9 +8,10 @@
 // neither joined nor removed. A creator that dies before it wrote the name
 // leaves a segment that is told by its key and by its size, whose odd bytes
 // follow from the home. Key and size stay when the home has another device
-// number: then such a segment is found by its descriptor alone. One of kSysVPrivate has no name and no key: it goes
-// with its last process, and is told by its size if its creator dies between
-// the two calls that make it and mark it.
+// number: then such a segment is found by its descriptor alone. One of
+// kSysVPrivate has no name and no key: it goes with its last process, and is
+// told by its size if its creator dies between the two calls that make it and
+// mark it.
 //
 // Such a segment cannot grow: it has its largest size from the start, of which
 // no more is backed than was asked for.

@@ -118,9 +118,9 @@ class MPOOL_EXPORT DbEnv {
       std::string_view path, const FileOptions& options = {}) noexcept;
 
   // Writes every dirty page of every file and makes the files durable, also
-  // those that are closed. Waits for pages that others hold exclusively, and for
-  // an fsync that another process makes, up to options.wait; then it names page
-  // or file, and holder. Errors are as of MPoolFile::Sync; a file that was
+  // those that are closed. Waits for pages that others hold exclusively, and
+  // for an fsync that another process makes, up to options.wait; then it names
+  // page or file, and holder. Errors are as of MPoolFile::Sync; a file that was
   // written and cannot be fsynced any more is an error that names it.
   absl::Status Sync(const SyncOptions& options = {}) noexcept;
 
