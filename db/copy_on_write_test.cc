@@ -68,6 +68,7 @@ class CopyOnWriteTest : public ::testing::TestWithParam<Kind> {
                  "reflink=0");
   }
 
+  test::LoopDevices devices_;
   TempHome files_;
   TempHome disk_;
 };
@@ -198,30 +199,30 @@ TEST_P(CopyOnWriteTest, AJoinerLooksAtTheFileThatIsThere) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {
               const std::string home = MountHome();
-              os::Sys().fstatfs = [](int fd, struct statfs* out) {
-                const int result = os::RealSyscalls().fstatfs(fd, out);
-                out->f_type = EXT4_SUPER_MAGIC;
-                return result;
-              };
-              auto first = DbEnv::Open(home, SmallEnv(Backing::kFile));
-              os::Sys() = os::RealSyscalls();
-              if (!first.ok()) return first.status().ToString();
-              for (const bool idle : {false, true}) {
-                if (idle) {
-                  EXPECT_THAT((*first)->Close(), IsOk());
+              test::Child first([&](test::Channel& parent) -> std::string {
+                os::Sys().fstatfs = [](int fd, struct statfs* out) {
+                  const int result = os::RealSyscalls().fstatfs(fd, out);
+                  out->f_type = EXT4_SUPER_MAGIC;
+                  return result;
+                };
+                auto env = DbEnv::Open(home, SmallEnv(Backing::kFile));
+                if (!env.ok()) return env.status().ToString();
+                parent.Say("in");
+                parent.Hear();
+                return (*env)->Close().ToString();
+              });
+              EXPECT_EQ(first.Hear(), "in");
+              for (const bool in_use : {true, false}) {
+                const auto env = DbEnv::Open(home, SmallEnv(Backing::kFile));
+                if (GetParam().in_place) {
+                  EXPECT_THAT(env, IsOk());
+                } else {
+                  EXPECT_THAT(env, Refused());
                 }
-                EXPECT_EQ(test::InChild([&]() -> std::string {
-                            const auto env = DbEnv::Open(
-                                home, SmallEnv(Backing::kFile));
-                            if (GetParam().in_place) {
-                              EXPECT_THAT(env, IsOk());
-                            } else {
-                              EXPECT_THAT(env, Refused());
-                            }
-                            return "done";
-                          }),
-                          "done");
                 EXPECT_THAT(DbEnv::Inspect(home), IsOk());
+                if (!in_use) continue;
+                first.Say("go");
+                EXPECT_EQ(first.End(), "OK");
               }
               return DbEnv::Remove(home, true).ToString();
             }),

@@ -98,6 +98,7 @@ class MovedHomeTest : public ::testing::TestWithParam<Scene> {
   void MountAgain() {
     const uint64_t before = DeviceOf(disk_.path());
     ASSERT_THAT(test::Unmount(disk_.path()), IsOk());
+    ::umount(other_.path().c_str());
     if (!fs::exists(Image("other"))) {
       ASSERT_THAT(test::MakeImage(Image("other"), uint64_t{8} << 20,
                                   "ext4 -q -F"),
@@ -144,6 +145,7 @@ class MovedHomeTest : public ::testing::TestWithParam<Scene> {
     EXPECT_EQ(DiskText(home + "/pages.db", 7), "put");
   }
 
+  test::LoopDevices devices_;
   TempHome files_;
   TempHome disk_;
   TempHome other_;
@@ -181,14 +183,16 @@ TEST_P(MovedHomeTest, PagesOfTheDeadStay) {
               // Once more, and in use.
               PutAndDie();
               MountAgain();
-              auto both = test::OpenBoth(Home(), Listening());
-              if (!both.ok()) return both.status().ToString();
-              EXPECT_EQ(test::InChild([&] {
-                          ExpectPages(Home());
-                          return std::string("joined");
-                        }),
-                        "joined");
-              EXPECT_THAT(both->Close(), IsOk());
+              Child user([&](Channel& parent) -> std::string {
+                auto both = *test::OpenBoth(Home(), Listening());
+                parent.Say("in");
+                parent.Hear();
+                return both.Close().ToString();
+              });
+              EXPECT_EQ(user.Hear(), "in");
+              ExpectPages(Home());
+              user.Say("go");
+              EXPECT_EQ(user.End(), "OK");
               EXPECT_THAT(DbEnv::Remove(Home()), IsOk());
               EXPECT_THAT(test::FilesIn("/dev/shm"), IsEmpty());
               EXPECT_THAT(os::Ipcs(), IsEmpty());

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -99,6 +100,16 @@ absl::Status MakeImage(const std::string& image, uint64_t size_bytes,
   ::close(fd);
   if (!sized) return Failed("resize", image);
   return Run(absl::StrCat("mkfs.", kind, " ", image));
+}
+
+LoopDevices::LoopDevices()
+    : fd_(::open("/dev/loop-control", O_RDWR | O_CLOEXEC)) {
+  while (fd_ >= 0 && ::flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
+  }
+}
+
+LoopDevices::~LoopDevices() {
+  if (fd_ >= 0) ::close(fd_);
 }
 
 absl::Status MountImage(const std::string& image, const std::string& directory,

@@ -27,8 +27,20 @@ absl::Status MountOverlay(const std::string& lower, const std::string& upper,
 // A sparse file with an empty file system: mkfs.KIND, perhaps with options.
 absl::Status MakeImage(const std::string& image, uint64_t size_bytes,
                        const std::string& kind);
+// Keeps other tests from the loop devices, so that their numbers are as this
+// one makes them. Nothing without root.
+class LoopDevices {
+ public:
+  LoopDevices();
+  ~LoopDevices();
+  LoopDevices(const LoopDevices&) = delete;
+  LoopDevices& operator=(const LoopDevices&) = delete;
+
+ private:
+  int fd_;
+};
 // Mounts an image through a loop device. Needs root.
-// REQUIRES: EnterOwnMounts.
+// REQUIRES: EnterOwnMounts, LoopDevices.
 absl::Status MountImage(const std::string& image, const std::string& directory,
                         const std::string& options = "loop");
 absl::Status Unmount(const std::string& directory);
