@@ -374,8 +374,8 @@ TEST_F(FsyncTest, AFailedOneStaysWhereAPageHadLeftThePool) {
                       "had left the pool", "check the file"));
   }
   EXPECT_EQ(test::InChild([&]() -> std::string {
-              auto both = *OpenBoth(home_.path());
-              return std::string(both.file->Sync().message());
+              auto own = *OpenBoth(home_.path());
+              return std::string(own.file->Sync().message());
             }).find("sync file"),
             0u);
 }

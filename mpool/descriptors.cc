@@ -329,8 +329,8 @@ absl::StatusOr<os::Node> FileTable::FindNode(const FileEntry& entry,
   if (absl::IsNotFound(node.status())) {
     return absl::NotFoundError(absl::StrCat(
         os::Abs(what), " ", path, ": the file is not there any more; put it "
-        "back, open it under its new name, or discard its pages with 'mpool remove "
-        "--force' once nobody uses the environment"));
+        "back, open it under its new name, or discard its pages with 'mpool "
+        "remove --force' once nobody uses the environment"));
   }
   MPOOL_RETURN_IF_ERROR(node.status());
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, node->Info());

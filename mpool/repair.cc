@@ -108,13 +108,13 @@ bool Pool::RepairExclusive(const region::Thread& self, BufferHeader& header,
   const Fate fate = FateOf(header, seen);
   if (fate == Fate::kNoImage) {
     // In one CAS: a failed fsync of another process may make the page dirty.
-    // quiet: Drop goes on to the step.
     while (!seen.has(State::kDirty | State::kWriting)) {
       if (!header.Change(&seen, seen.Without(State::kX)
                                     .WithPhase(Phase::kLoading)
                                     .WithOwner(self.id))) {
         continue;
       }
+      MPOOL_STEP("mpool.repair.undecided");
       Drop(self, header, own);
       return true;
     }

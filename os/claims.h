@@ -59,8 +59,8 @@ class FileClaims {
 
   // Claims the file at `path`, an absolute path, for `owner`. The result is not
   // held() if another owner's claim excludes it: a writer excludes all, and is
-  // excluded by all. Where the file system has no such locks, or the directory cannot be
-  // read, the claim is held and excludes none.
+  // excluded by all. Where the file system has no such locks, or the directory
+  // cannot be read, the claim is held and excludes none.
   absl::StatusOr<Claim> Take(const std::string& path, const FileIdentity& file,
                              uint64_t owner, bool for_writing);
 

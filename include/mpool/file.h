@@ -91,8 +91,8 @@ class MPOOL_EXPORT MPoolFile {
   // change that was put before the call is on disk when it returns Ok.
   // A failed fsync is DataLoss, and its pages are dirty again. If all pages
   // that it may have lost were still in the pool, the next Sync writes them
-  // again, and its good fsync clears the error. Otherwise the error stays, in every
-  // process, until the region is removed with force.
+  // again, and its good fsync clears the error. Otherwise the error stays, in
+  // every process, until the region is removed with force.
   // An fsync whose process died in it counts as failed: the next Sync of any
   // process returns that error once, also if it clears it.
   // Errors: DataLoss; NotFound or FailedPrecondition, naming the file, if the

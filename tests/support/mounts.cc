@@ -99,7 +99,13 @@ absl::Status MakeImage(const std::string& image, uint64_t size_bytes,
   const bool sized = ::ftruncate(fd, static_cast<off_t>(size_bytes)) == 0;
   ::close(fd);
   if (!sized) return Failed("resize", image);
-  return Run(absl::StrCat("mkfs.", kind, " ", image));
+  if (kind.starts_with("ext4")) {
+    return Run(absl::StrCat("mkfs.ext4", kind.substr(4), " ", image));
+  }
+  if (kind.starts_with("xfs")) {
+    return Run(absl::StrCat("mkfs.xfs", kind.substr(3), " ", image));
+  }
+  return Run(absl::StrCat("mkfs.btrfs", kind.substr(5), " ", image));
 }
 
 LoopDevices::LoopDevices()
