@@ -231,9 +231,12 @@ std::string TellDeath(const Death& death) {
 // page sizes are opened by db/file_test.cc, and files that have a log by
 // db/panic_kill_test.cc. Writes and fsyncs that fail are in
 // db/partial_page_test.cc and db/durability_test.cc; more files than entries
-// too.
+// too. A home that moved is in db/moved_home_test.cc, a thread that calls late
+// in db/late_end_test.cc.
 bool HasScene(const std::string& step) {
   return !step.starts_with("region.mend.") &&
+         !step.starts_with("region.move.") &&
+         !step.starts_with("region.thread.resume") &&
          !step.starts_with("mpool.cut.") &&
          !step.starts_with("mpool.file.mark") && step != "mpool.fsync.dirtied" &&
          step != "mpool.fsync.suspect" &&
