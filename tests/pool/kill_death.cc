@@ -238,8 +238,8 @@ bool HasScene(const std::string& step) {
          !step.starts_with("region.move.") &&
          !step.starts_with("region.thread.resume") &&
          !step.starts_with("mpool.cut.") &&
-         !step.starts_with("mpool.file.mark") && step != "mpool.fsync.dirtied" &&
-         step != "mpool.fsync.suspect" &&
+         !step.starts_with("mpool.file.mark") &&
+         step != "mpool.fsync.dirtied" && step != "mpool.fsync.suspect" &&
          step != "mpool.fsync.stick" && step != "mpool.fsync.stuck" &&
          step != "mpool.fsync.cleared" &&
          !step.starts_with("mpool.panic.") && step != "mpool.file.renewed" &&
