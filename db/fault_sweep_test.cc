@@ -186,7 +186,8 @@ class FaultSweepTest : public ::testing::TestWithParam<Case> {
       const bool closes = std::string_view(moment.name) == "CloseEnv";
       EXPECT_TRUE(removes || closes ? std::ranges::includes(before, after)
                           : before == after)
-          << absl::StrJoin(after, "\n");
+          << absl::StrJoin(after, "\n") << "\nwhere there was\n"
+          << absl::StrJoin(before, "\n");
       EXPECT_THAT(moment.act(world), IsOk());
     }
     world.ExpectWholeAndClose();

@@ -185,13 +185,19 @@ LockFile::LockFile(const File* dir, FileIdentity dir_identity,
 void LockFile::WatchForks() { static_cast<void>(HalfMadeLock::WatchForks()); }
 
 absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
-                                        bool create, int permissions) {
+                                        bool create, int permissions,
+                                        std::function<bool()> unused) {
   LockFile file(&dir, {}, name, create, permissions);
+  file.unused_ = std::move(unused);
   file.made_ = create && absl::IsNotFound(InfoAt(dir, name).status());
   MPOOL_ASSIGN_OR_RETURN(file.probe_, file.OpenBelow(dir));
   // After the open: on an overlay it may give the directory another identity.
-  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, dir.Info());
-  file.dir_identity_ = info.identity;
+  const absl::StatusOr<FileInfo> info = dir.Info();
+  if (!info.ok()) {
+    file.Unmake();
+    return info.status();
+  }
+  file.dir_identity_ = info->identity;
   // Without it a forked child keeps one fd more than it needs.
   const absl::StatusOr<FileInfo> probe = file.probe_.Info();
   if (probe.ok()) file.probe_identity_ = probe->identity;
@@ -199,8 +205,8 @@ absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
 }
 
 // With the open that there is: the fds may be what this process has no more of.
-void LockFile::Unmake(const std::function<bool()>& unused) {
-  if (!made_) return;
+void LockFile::Unmake() {
+  if (!made_ || !unused_) return;
   HalfMadeLock gate;
   if (!gate.Open([&]() -> absl::StatusOr<File> { return std::move(probe_); })
            .ok()) {
@@ -212,7 +218,7 @@ void LockFile::Unmake(const std::function<bool()>& unused) {
   }
   const absl::StatusOr<Found> others =
       Probe(gate.file(), 1, std::numeric_limits<int64_t>::max() - 1);
-  if (!others.ok() || others->has_value() || !unused()) return;
+  if (!others.ok() || others->has_value() || !unused_()) return;
   UnlinkAt(*dir_, name_).IgnoreError();
 }
 

@@ -78,12 +78,14 @@ class LockFile {
 
   // `dir` must outlive the LockFile. Creates the file if `create`, with exact
   // `permissions`; NotFound if it is not there and must not be created.
+  // `unused` is for Unmake, which an Open that fails calls too.
   static absl::StatusOr<LockFile> Open(const File& dir, std::string_view name,
-                                       bool create, int permissions);
+                                       bool create, int permissions,
+                                       std::function<bool()> unused = {});
   // Takes back what Open made, unless somebody holds a lock of it, or `unused`,
-  // asked while nobody else can come in by byte 0, says no. Needs no fd, and
-  // leaves a LockFile that is good for nothing.
-  void Unmake(const std::function<bool()>& unused);
+  // asked while nobody else can come in by byte 0, does not say yes. Needs no
+  // fd, and leaves a LockFile that is good for nothing.
+  void Unmake();
   // Leaves fds alone that the program closed.
   void ForgetLost();
   // One without a name, for this process and its forked children. Its fd stays
@@ -134,6 +136,7 @@ class LockFile {
   std::string name_;
   bool create_;
   bool made_ = false;  // it was not there before Open
+  std::function<bool()> unused_;
   int permissions_;
 };
 

@@ -247,24 +247,19 @@ TEST_F(LockFileTest, ForgetMakesNoCall) {
 
 TEST_F(LockFileTest, UnmakeTakesBackWhatNobodyUses) {
   const auto is_there = [&] { return InfoAt(temp_.dir(), kName).ok(); };
-  LockFile(*LockFile::Open(temp_.dir(), kName, true, 0600))
-      .Unmake([] { return true; });
+  const auto yes = [] { return true; };
+  LockFile::Open(temp_.dir(), kName, true, 0600, yes)->Unmake();
   EXPECT_TRUE(is_there()) << "made by another";
+  ASSERT_TRUE(UnlinkAt(temp_.dir(), kName).ok());
   {
-    const ByteLock lock = *file_.Lock(5);
-    LockFile maker = std::move(file_);
-    maker.Unmake([] { return true; });
+    LockFile maker = *LockFile::Open(temp_.dir(), kName, true, 0600, yes);
+    const ByteLock lock = *maker.Lock(5);
+    maker.Unmake();
     EXPECT_TRUE(is_there()) << "locked";
   }
   for (const bool unused : {false, true}) {
     ASSERT_TRUE(UnlinkAt(temp_.dir(), kName).ok());
-    LockFile maker = *LockFile::Open(temp_.dir(), kName, true, 0600);
-    // It is asked where nobody else can come in, and needs no fd.
-    Sys().openat = [](int, const char*, int, mode_t) {
-      errno = EMFILE;
-      return -1;
-    };
-    maker.Unmake([&] {
+    LockFile maker = *LockFile::Open(temp_.dir(), kName, true, 0600, [&] {
       Sys() = RealSyscalls();
       EXPECT_EQ(InChild([&] {
                   const auto lock =
@@ -275,8 +270,34 @@ TEST_F(LockFileTest, UnmakeTakesBackWhatNobodyUses) {
                 "held");
       return unused;
     });
+    // It is asked where nobody else can come in, and needs no fd.
+    Sys().openat = [](int, const char*, int, mode_t) {
+      errno = EMFILE;
+      return -1;
+    };
+    maker.Unmake();
     EXPECT_EQ(is_there(), !unused);
   }
+}
+
+TEST_F(LockFileTest, AnOpenThatFailsTakesBackWhatItMade) {
+  ASSERT_TRUE(UnlinkAt(temp_.dir(), kName).ok());
+  static int directory;
+  directory = temp_.dir().fd();
+  Sys().statx = [](int dir, const char* path, int flags, unsigned mask,
+                   struct statx* out) {
+    if (dir == directory && *path == '\0') {
+      errno = ENOMEM;
+      return -1;
+    }
+    return RealSyscalls().statx(dir, path, flags, mask, out);
+  };
+  const auto failed =
+      LockFile::Open(temp_.dir(), kName, true, 0600, [] { return true; });
+  Sys() = RealSyscalls();
+  EXPECT_THAT(failed.status().message(), HasSubstr("ENOMEM"));
+  EXPECT_THAT(InfoAt(temp_.dir(), kName).status().code(),
+              absl::StatusCode::kNotFound);
 }
 
 TEST_F(LockFileTest, ExecEndsTheLock) {

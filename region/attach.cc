@@ -178,7 +178,9 @@ absl::Status Region::Attach(Tenant& tenant, const os::ByteLock* gate) {
         " cannot carry shared memory and its locks; use a local directory"));
   }
   absl::StatusOr<os::LockFile> lock_file = os::LockFile::Open(
-      home_, kRegisterName, options_.create, options_.mode);
+      home_, kRegisterName, options_.create, options_.mode, [this] {
+        return absl::IsNotFound(os::InfoAt(home_, kDescriptorName).status());
+      });
   if (absl::IsNotFound(lock_file.status()) && !options_.create) {
     return NoRegion(home_);
   }
@@ -186,11 +188,7 @@ absl::Status Region::Attach(Tenant& tenant, const os::ByteLock* gate) {
   lock_file_ = *std::move(lock_file);
   if (gate != nullptr) return AttachShared();
   const absl::Status status = AttachLocked();
-  if (!status.ok()) {
-    lock_file_->Unmake([this] {
-      return absl::IsNotFound(os::InfoAt(home_, kDescriptorName).status());
-    });
-  }
+  if (!status.ok()) lock_file_->Unmake();
   return status;
 }
 

@@ -157,14 +157,22 @@ TEST_P(KilledJoinerTest, IsRepairedByTheNextWhoAdopts) {
   EXPECT_EQ(here->region().attached(), Attached::kAdopted);
 }
 
-// A process that is there for the whole life of a thread.
+// A process that is there for the whole life of a thread, which leaves a pin
+// behind and comes back to give it up.
 class KilledLeaverTest : public KillTest {
  protected:
   absl::Status UseThread() {
     MPOOL_ASSIGN_OR_RETURN(auto there, Open());
-    MPOOL_ASSIGN_OR_RETURN(const Thread thread,
-                           there->region().RegisterThread());
-    there->region().UnregisterThread(thread);
+    Region& region = there->region();
+    MPOOL_ASSIGN_OR_RETURN(const Thread thread, region.RegisterThread());
+    thread.slot->used.store(1);
+    thread.slot->entries[0].store(5);
+    const std::optional<uint64_t> leaving = region.UnregisterThread(thread);
+    if (!leaving.has_value() || !region.ResumeThread(thread, *leaving)) {
+      return absl::InternalError("a pin did not keep the thread's slot");
+    }
+    thread.slot->entries[0].store(0);
+    region.UnregisterThread(thread);
     return there->Leave();
   }
 };
