@@ -272,8 +272,9 @@ absl::Status FileSync::TrimKept(const region::Thread& self, size_t most) {
 void FileSync::Repair(const std::function<bool(uint32_t)>& is_dead) {
   files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
     uint64_t mark = entry.fsync_mark.load(std::memory_order_seq_cst);
-    if (mark == 0 || !is_dead(FsyncMark::Unpack(mark).thread)) return;
-    NoteFailure(index, entry, EIO);
+    const FsyncMark dead = FsyncMark::Unpack(mark);
+    if (mark == 0 || !is_dead(dead.thread)) return;
+    if (!dead.frees) NoteFailure(index, entry, EIO);
     MPOOL_STEP("mpool.repair.fsync");
     entry.fsync_mark.compare_exchange_strong(mark, 0,
                                              std::memory_order_seq_cst);

@@ -168,7 +168,8 @@ absl::Status FileTable::EnsureBlock(const region::Thread& self,
 FsyncMark FileTable::MarkOf(const region::Thread& self) const {
   const auto word = region::ProcessWord::Unpack(
       region_.header()->processes[self.process - 1].word.load());
-  return {static_cast<uint32_t>(word.generation), self.id};
+  return {.generation = static_cast<uint32_t>(word.generation),
+          .thread = self.id};
 }
 
 // Takes a closed file's entry from it, if all its writes are synced (E4). The
@@ -178,9 +179,11 @@ bool FileTable::TryFree(const region::Thread& self, uint32_t index,
                         const Drop& drop) {
   FileEntry& entry = *At(index);
   uint64_t none = 0;
+  FsyncMark mark = MarkOf(self);
+  mark.frees = true;
   if (IsOpenAnywhere(entry) || !IsSynced(entry)) return false;
   MPOOL_STEP("mpool.file.mark");
-  if (!entry.fsync_mark.compare_exchange_strong(none, MarkOf(self).Pack())) {
+  if (!entry.fsync_mark.compare_exchange_strong(none, mark.Pack())) {
     return false;
   }
   MPOOL_STEP("mpool.file.marked");

@@ -101,15 +101,20 @@ struct alignas(kLineBytes) FileEntry {
 };
 static_assert(sizeof(FileEntry) == 256);
 
-// "An fsync is under way": process generation 32 | thread 32. At most one of
-// each file is, so that its outcome is known before the next one begins.
+// "An fsync is under way": process generation 32 | frees 1 | thread 31. At most
+// one of each file is, so that its outcome is known before the next one begins.
+// Frees: no fsync, the entry is being taken from a synced file.
 struct FsyncMark {
   uint32_t generation = 0;
   uint32_t thread = 0;
+  bool frees = false;
   static FsyncMark Unpack(uint64_t word) {
-    return {static_cast<uint32_t>(word >> 32), static_cast<uint32_t>(word)};
+    return {static_cast<uint32_t>(word >> 32),
+            static_cast<uint32_t>(word & 0x7fffffff), (word >> 31 & 1) != 0};
   }
-  uint64_t Pack() const { return uint64_t{generation} << 32 | thread; }
+  uint64_t Pack() const {
+    return uint64_t{generation} << 32 | uint64_t{frees} << 31 | thread;
+  }
 };
 
 // The outcome of a failed fsync: sequence 32 | 13 spare | suspect | told |

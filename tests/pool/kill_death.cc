@@ -229,10 +229,9 @@ std::string TellDeath(const Death& death) {
 
 // Who mends a part of the heap is killed by region/kill_test.cc. Files of other
 // page sizes are opened by db/file_test.cc, and files that have a log by
-// db/panic_kill_test.cc. Writes and fsyncs that fail are in
-// db/partial_page_test.cc and db/durability_test.cc; more files than entries
-// too. A home that moved is in db/moved_home_test.cc, a thread that calls late
-// in db/late_end_test.cc.
+// db/panic_kill_test.cc. Writes and fsyncs that fail, and more files than
+// entries, are in db/failure_kill_test.cc. A home that moved is in
+// db/moved_home_test.cc, a thread that calls late in region/kill_test.cc.
 bool HasScene(const std::string& step) {
   return !step.starts_with("region.mend.") &&
          !step.starts_with("region.move.") &&
