@@ -57,14 +57,15 @@ class FileSync {
                            uint64_t before, bool is_rewritten,
                            const os::Deadline& deadline);
 
-  // Syncs the file once and returns the fsync's error. The error is also stored
+  // Syncs the file once and returns the fsync's error. A DataLoss error is also
   // in the file's entry, not marked as reported. Returns DeadlineExceeded if
   // another fsync is under way.
   absl::Status SyncUntold(const region::Thread& self, uint32_t index);
 
   // Syncs and closes descriptors that this process keeps, down to `most`. Does
   // not wait for other fsyncs: the descriptors of those files stay. Returns the
-  // first error. It is also stored in the file's entry, not marked as reported.
+  // first error. A DataLoss error is also in the file's entry, not marked as
+  // reported.
   absl::Status TrimKept(const region::Thread& self, size_t most);
 
   // Records the fsyncs of dead processes as failed.
