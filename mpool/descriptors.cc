@@ -4,7 +4,7 @@
 // its handles, and the descriptors that it keeps to write back and to sync.
 //
 // Concurrency: mutex_ guards all of them. An open and a close of a handle
-// acquire the files latch before it.
+//              acquire the files latch before it.
 // Invariants:  E5 and E6 of files.h.
 
 
@@ -96,7 +96,7 @@ absl::Status FileTable::Claim(Local& local, const os::FileIdentity& identity,
       "close it there"));
 }
 
-// Compares identities because names may change. The identity of an open file
+// Searches by identity because names may change. The identity of an open file
 // cannot become another file's.
 std::shared_ptr<os::File> FileTable::FindOpen(const os::FileIdentity& identity,
                                               bool for_writing) {
@@ -248,7 +248,8 @@ uint64_t FileTable::Close(const region::Thread& self, const OpenedFile& file,
 
 bool FileTable::Forget(const OpenedFile& file) {
   std::lock_guard<std::mutex> lock(mutex_);
-  // A thread that attaches announces it before it marks the files under mutex_.
+  // An attaching thread announces its attach before it marks the files under
+  // mutex_.
   if (!region_.IsOutside()) return false;
   ForgetLostLocked().IgnoreError();
   const auto local = local_.find(file.index);
@@ -349,7 +350,7 @@ absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry) const {
   MPOOL_ASSIGN_OR_RETURN(const os::Node node, FindNode(entry, kWhat));
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo found, node.Info());
   // If a file that is open here has this inode number, the file is not this
-  // entry's any more. Opening it here would end in a close (E6).
+  // entry's any more. An open of it would end in a close, which E6 forbids.
   for (const auto& [index, local] : local_) {
     if (local.handles != 0 && At(index) != &entry &&
         HasSameInode(local.identity, found.identity)) {

@@ -250,8 +250,8 @@ void FrameTable::Extend(const region::Thread& self, uint32_t extent,
   Open(self, extent, now.frames);
 }
 
-// Runs under the extents latch, so that an extent that was cut before has the
-// frames of the new size after.
+// Runs under the extents latch, so that no extent is cut between the extension
+// and the new size.
 void FrameTable::SetCacheBytes(const region::Thread& self, uint64_t bytes) {
   LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
                    LockRank::kExtents);

@@ -2,19 +2,22 @@
 //
 // files.h - the table of page files, shared by all processes.
 //
-// Concurrency: opening and closing take the files latch. The counters are
-// atomics that any thread raises.
+// Concurrency: opening and closing acquire the files latch. The counters are
+//              atomics that any thread raises.
 // Invariants:  E1 an entry is FREE, CLAIMED (being filled), OPEN or CLOSED.
-//              Only CLAIMED names an owner. E2 one bit per process slot, never
-//              a count, records that the process has the file open. E3 the
-//              entry's generation is part of the key of each of its pages. The
-//              entry turns FREE only after a sweep found no frame of it. E4 an
-//              entry is reused for another file only after a good fsync covered
-//              all its writes. E5 a descriptor through which this process wrote
-//              is closed only after a good fsync through it, or once the
-//              fsync's failure is in the entry. E6 while a process has a file
-//              open, it closes no descriptor of the file, because a close would
-//              drop the program's record locks.
+//              Only CLAIMED names an owner.
+//              E2 one bit per process slot, never a count, records that the
+//              process has the file open.
+//              E3 the entry's generation is part of the key of each of its
+//              pages. The entry turns FREE only after a sweep found no frame of
+//              it.
+//              E4 an entry is reused for another file only after a good fsync
+//              covered all its writes.
+//              E5 a descriptor through which this process wrote is closed only
+//              after a good fsync through it, or once the fsync's failure is in
+//              the entry.
+//              E6 while a process has a file open, it closes no descriptor of
+//              the file, because a close would drop the program's record locks.
 // Crash:       an entry CLAIMED by a dead owner turns FREE. A dead process's
 //              open bits are cleared. An fsync that was under way counts as
 //              failed (file_sync.h).
@@ -366,7 +369,8 @@ class FileTable {
   // Pool::Adopt.
   void Adopt(region::Reachable* reached, RepairReport* report);
   bool IsPageOf(uint64_t key) const;
-  // Frees the entries that dead processes claimed and clears their open bits.
+  // Frees the entries that dead processes claimed, and clears the open bits of
+  // `process`.
   void Repair(const region::Thread& self, uint32_t process,
               const std::function<bool(uint32_t)>& is_dead,
               uint64_t* latches);

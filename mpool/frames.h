@@ -8,8 +8,8 @@
 // piece of the page memory. The tables of extents and rings are made for the
 // largest cache at once.
 //
-// Concurrency: a thread that cuts or retires acquires the extents latch. Queue
-// changes acquire the queue latch of their page class.
+// Concurrency: a thread that cuts or retires acquires the extents latch. A
+//              change of a queue acquires the queue latch of its page class.
 // Invariants:  F1 the memory of a header never serves another purpose, and its
 //              version never decreases. This also holds while its extent is cut
 //              for another page size. The frames of that size have other
@@ -64,8 +64,8 @@ struct alignas(kLineBytes) ClassHeader {
 };
 static_assert(sizeof(ClassHeader) == 64);
 
-// Pages of 4 KiB or more share one block of headers. Each smaller size has its
-// own block, made at first need and kept.
+// In each extent, pages of 4 KiB or more share one block of headers. Each
+// smaller size has its own block, made at first need and kept.
 inline constexpr uint32_t kHeaderBlocks = 4;
 
 // SHARED
@@ -230,18 +230,19 @@ class FrameTable {
   // Returns a free frame, now LOADING in the caller's name, or nullptr if the
   // free queue is empty.
   BufferHeader* TakeFree(const region::Thread& self, uint32_t page_class);
-  // FREE -> LOADING. This CAS is the allocation. False if the frame is not FREE
-  // or no longer has this page size.
+  // Turns a FREE frame LOADING. This CAS is the allocation. False if the frame
+  // is not FREE or no longer has this page size.
   bool TryTake(const region::Thread& self, BufferHeader& header,
                uint32_t page_class);
-  // LOADING -> FREE. Links the frame into the free queue.
+  // Turns a LOADING frame FREE and links it into the free queue.
   void GiveBack(const region::Thread& self, BufferHeader& header);
   // Links a FREE frame into the free queue.
   void PushFree(const region::Thread& self, BufferHeader& header);
 
-  // The number of extents in the ring of a class, the number of positions in
-  // the ring, and the frame at a position. AtPosition returns nullptr where an
-  // extent is short, or if the extent was just given to another class.
+  // Return the number of extents in the ring of a class, the number of
+  // positions in the ring, and the extent or frame at a position. AtPosition
+  // returns nullptr where an extent is short, or if the extent was just given
+  // to another class.
   uint32_t RingExtents(uint32_t page_class) const {
     return std::min(pool_->classes[page_class].extents.load(
                         std::memory_order_acquire),
@@ -265,14 +266,14 @@ class FrameTable {
   template <class F>
   void ForEachHeaderMade(F&& visit) const;
 
-  // Change queues.
+  // QueueOf returns a queue of the header's class. Link and Unlink change it.
   // REQUIRES: the queue latch of the header's class.
   FrameQueue& QueueOf(const BufferHeader& header, Queue queue) const;
   void Link(BufferHeader& header, Queue queue, bool at_front);
   void Unlink(BufferHeader& header);
 
-  // Rebuild the data that is derived from the extents and from the phases of
-  // the headers. No other process is attached.
+  // RebuildRings and LinkAnew rebuild the data that is derived from the extents
+  // and from the phases of the headers. No other process is attached.
   void RebuildRings();
   void LinkAnew(bool ordered);
 

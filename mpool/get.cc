@@ -125,8 +125,8 @@ absl::StatusOr<Pin> Pool::GetSlow(ThreadContext& self,
 }
 
 // Pins a page that is in memory. Returns nullopt if the caller must search for
-// the page again. Returns FailedPrecondition if this thread already holds it,
-// DataLoss if the page is poisoned, and the errors of waits.
+// the page again. Returns FailedPrecondition if this thread holds it in a
+// conflicting mode, DataLoss if the page is poisoned, and the errors of waits.
 absl::StatusOr<std::optional<Pin>> Pool::TryResident(ThreadContext& self,
                                                      const Request& request,
                                                      BufferHeader& header) {

@@ -11,7 +11,7 @@
 //              L2 the next call of the thread resumes its LEAVING slot, so that
 //              the thread still knows which pages it holds.
 // Concurrency: late_ is guarded by the region's process_mutex(). An entry that
-// is in a call belongs to its thread.
+//              is in a call belongs to its thread.
 
 #include <atomic>
 
@@ -62,7 +62,7 @@ void Pool::EndLate(ThreadContext& context) {
   mine->second->in_call = false;
   mine->second->word = leaving.value_or(0);
   context.staging.reset();
-  // This also erases ended threads if their slots were freed since.
+  // Also erases the entries of ended threads if their slots were freed since.
   std::erase_if(late_, [](const auto& entry) {
     const LateThread& late = *entry.second;
     return !late.in_call &&

@@ -106,7 +106,7 @@ absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
 }
 
 // Publishes the slot of the loading page. False if another thread has published
-// the page in between.
+// the page in between. Returns the errors of the heap.
 absl::StatusOr<bool> Pool::PublishSlot(ThreadContext& self,
                                        const Request& request,
                                        BufferHeader& header) {

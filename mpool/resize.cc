@@ -6,8 +6,8 @@
 //            then on. Then come memory, headers and the frames of the extent
 //            that was short. `cache` is raised last.
 // Shrinking: `cache` is lowered first, so that nothing beyond it is cut any
-// more. Then each frame beyond it is evicted like a victim and retired, and its
-// memory is released. `backed` is lowered last.
+//            more. Then each frame beyond it is evicted like a victim and
+//            retired, and its memory is released. `backed` is lowered last.
 // Crash:     leaves only `backed` above `cache`. This is the state near the end
 //            of a shrink, and any later miss, FailCheck, open or Resize
 //            finishes it. So a grow that was cut short is undone.
@@ -30,7 +30,7 @@ namespace {
 // How long a resize waits without progress, and its interval.
 constexpr absl::Duration kLookFor = absl::Milliseconds(500);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
-// How long a resize waits for another one.
+// How long a resize waits for another resize.
 constexpr absl::Duration kAnother = absl::Seconds(10);
 // Misses of a thread between two checks for an unfinished resize.
 constexpr uint32_t kHelpEvery = 64;

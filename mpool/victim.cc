@@ -34,7 +34,7 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
                                               uint32_t page_class,
                                               const os::Deadline& deadline) {
   const os::Deadline patience(deadline.Left(kLookFor));
-  bool repaired = false;  // since the last look
+  bool repaired = false;  // since the last search
   bool all_held = false;
   int given = 0;
   HelpResizeNowAndThen(self);

@@ -36,7 +36,8 @@ class WriteBack {
         ledger_(ledger),
         latch_(latch) {}
 
-  // Sets the function that is called with the status of each failed write.
+  // Sets the function that is called with the status of each failed write, and
+  // of each failed sync of kept descriptors.
   void set_on_failure(std::function<void(const absl::Status&)> callback) {
     on_failure_ = std::move(callback);
   }
