@@ -1,23 +1,23 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// balance.cc - extents go from a page size that uses them little to one that
+// balance.cc - moves extents from a page size that uses them little to one that
 // needs them.
 //
-// The pressure on a page size is how often its frames have changed their page:
-// memcached's rule, by which the slab class whose victims are oldest gives a
-// slab to the one whose victims are youngest. When the frames of a size have
-// all been given up once, the size with the least pressure gives up an extent,
-// if its own pressure is less than half. A size that has no extent at all, or
-// whose frames are all held, takes one at once. The last extent of a size that
-// has open files stays.
+// The pressure on a page size is how often its frames have changed their page.
+// The rule is memcached's: the slab class with the oldest victims gives a slab
+// to the class with the youngest victims. Once as many victims as a size has
+// frames were evicted, the size with the least pressure gives it an extent. The
+// donor's pressure must be less than half. A size that has too few frames, or
+// whose frames are all held, gets an extent at once. The last extent of a size
+// that has open files stays.
 //
-// An extent may be of no use: its pages are held or cannot be written, or it is
-// too short for a page of the size that needs one. Then the next one is asked
-// for, and the next size.
+// An extent may be useless: its pages are held or cannot be written, or it is
+// too short for a page of the receiver's size. Then the next extent is tried,
+// and then the next size.
 //
-// Nobody waits for one who takes frames: an extent that has a frame in flight
-// is not chosen.
-// Crash: frames that were taken are LOADING in a dead thread's name, as those
+// Balancing never waits for I/O of other threads: an extent with a frame in
+// flight is skipped.
+// Crash: acquired frames are LOADING in a dead thread's name, like the frames
 // of any loader.
 
 #include <algorithm>
@@ -31,14 +31,14 @@
 namespace mpool::internal {
 namespace {
 
-// Extents that are looked at before the coldest of them is chosen.
+// Number of candidate extents from which the coldest is chosen.
 constexpr size_t kLookAt = 8;
 
 }  // namespace
 
-// Whether an extent became free that the page size can use; `none`: no frame of
-// it can be had, so that every extent of the others is tried.
-// quiet below: a count that was lost makes a turn longer.
+// True if an extent became free that the page size can use. `none`: no frame of
+// the size can be acquired, so every extent of the other sizes is tried.
+// quiet below: a lost count only makes a turn longer.
 bool Pool::Balance(ThreadContext& self, uint32_t page_class, bool none) {
   std::atomic<uint64_t>& turned = frames_.page_class(page_class).turned;
   const bool at_once = none || frames_.IsShort(page_class);
@@ -46,7 +46,7 @@ bool Pool::Balance(ThreadContext& self, uint32_t page_class, bool none) {
   if (!at_once && seen < frames_.RingSize(page_class)) return false;
   const uint32_t open = OpenClasses() | 1u << page_class;
   const std::vector<uint32_t> donors = FindDonors(page_class, open, at_once);
-  // One thread does it, once a turn.
+  // Only one thread balances in each turn.
   if (!at_once && !turned.compare_exchange_strong(seen, 0)) return false;
   std::set<uint64_t> unwritable;
   const bool moved = std::ranges::any_of(donors, [&](uint32_t donor) {
@@ -62,8 +62,8 @@ bool Pool::Balance(ThreadContext& self, uint32_t page_class, bool none) {
   return moved;
 }
 
-// The sizes that can be asked for an extent, that with the least pressure
-// first. `open`: those with open files, one bit a class.
+// Returns the page sizes that may give an extent, in ascending order of
+// pressure. `open`: the sizes with open files, one bit a class.
 std::vector<uint32_t> Pool::FindDonors(uint32_t page_class, uint32_t open,
                                        bool at_once) const {
   std::vector<std::pair<double, uint32_t>> found;
@@ -85,9 +85,10 @@ std::vector<uint32_t> Pool::FindDonors(uint32_t page_class, uint32_t open,
   return donors;
 }
 
-// Retires an extent of the donor that the receiver has a use for, so that the
-// donor keeps `leaves` frames: the coldest of some, or, if `any`, whichever can
-// be had. Files that turn out to be unwritable are not tried again.
+// Retires an extent of the donor that the receiver can use, and leaves the
+// donor `leaves` frames. Prefers the coldest of kLookAt extents. If `any`,
+// tries all extents. Adds files that cannot be written to `unwritable` and
+// skips their extents.
 bool Pool::GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
                         uint64_t leaves, bool any,
                         std::set<uint64_t>* unwritable) {
@@ -125,10 +126,11 @@ bool Pool::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
   const CutWord whole{donor, frames_.FramesOf(extent, donor,
                                               frames_.cache_bytes())};
   if (!frames_.BeginDrain(self.thread, extent, whole, 0, leaves)) return false;
-  // Before anything is evicted: where a dirty page stays, all of them may.
+  // The pages are written before any is evicted: if a dirty page must stay, all
+  // pages of the extent may stay.
   const bool writable = WriteExtent(self, extent, whole, 0).ok();
   if (!writable) AddFilesOfDirty(extent, whole, unwritable);
-  // A larger cache may have extended it meanwhile.
+  // A grow may have extended the extent in between.
   if (!writable || !Drain(self, extent, whole, 0, &failure) ||
       !frames_.Retire(self.thread, extent, whole, 0)) {
     Undrain(self, extent);
@@ -158,8 +160,9 @@ FrameSet Pool::HeldFrames() const {
   return held;
 }
 
-// How many of its pages are dirty or were used since the hand came by; nothing
-// if a page of it cannot go, or if it is not the donor's as a whole.
+// Returns how many pages of the extent are dirty or were used since the hand
+// last passed. Returns nullopt if a page of it cannot be evicted, or if the
+// extent as a whole is not cut for the donor.
 std::optional<uint64_t> Pool::WarmthOf(
     uint32_t extent, uint32_t donor, const FrameSet& held,
     const std::set<uint64_t>& unwritable) const {

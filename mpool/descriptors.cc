@@ -1,10 +1,10 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// descriptors.cc - the descriptors of page files that this process has: those
-// of its handles, and those that it keeps to write back and to sync.
+// descriptors.cc - this process's descriptors of page files: the descriptors of
+// its handles, and the descriptors that it keeps to write back and to sync.
 //
-// Concurrency: mutex_ guards all of them. An open and a close of a handle take
-//              the files latch before it.
+// Concurrency: mutex_ guards all of them. An open and a close of a handle
+//              acquire the files latch before it.
 // Invariants:  E5 and E6 of files.h.
 
 
@@ -54,8 +54,8 @@ FileTable::Local& FileTable::LocalOf(uint32_t index, uint32_t generation) {
   return local;
 }
 
-// The entry is another file's now, after an fsync by another process; the
-// descriptor has had none of its own.
+// Moves the descriptor to retired_ if this process has not synced its writes.
+// The entry belongs to another file now, after an fsync by another process.
 // REQUIRES: mutex_.
 void FileTable::Retire(Local& local) {
   if (local.writable != nullptr && local.written != local.synced) {
@@ -63,7 +63,9 @@ void FileTable::Retire(Local& local) {
   }
 }
 
-// Two pools over one file would each show pages that the other has changed.
+// Claims the file for this environment, because each of two pools over one file
+// would miss the other's changes. Returns FailedPrecondition if another
+// environment has the claim, and the errors of OS calls.
 // REQUIRES: mutex_.
 absl::Status FileTable::Claim(Local& local, const os::FileIdentity& identity,
                               const std::string& path, bool for_writing) {
@@ -94,8 +96,8 @@ absl::Status FileTable::Claim(Local& local, const os::FileIdentity& identity,
       "close it there"));
 }
 
-// Names may change in the meantime; the identity of a file that is open cannot
-// become another file's.
+// Searches by identity because names may change. The identity of an open file
+// cannot become another file's.
 std::shared_ptr<os::File> FileTable::FindOpen(const os::FileIdentity& identity,
                                               bool for_writing) {
   std::lock_guard<std::mutex> lock(mutex_);
@@ -108,7 +110,8 @@ std::shared_ptr<os::File> FileTable::FindOpen(const os::FileIdentity& identity,
   return nullptr;
 }
 
-// A descriptor that no handle needs stays open as long as the file is (E6).
+// Keeps a descriptor that no handle needs open as long as the file is open
+// (E6).
 // REQUIRES: mutex_.
 void FileTable::ParkUnused(const std::shared_ptr<os::File>& file) {
   const absl::StatusOr<os::FileInfo> info = file->Info();
@@ -177,8 +180,8 @@ absl::StatusOr<OpenedFile> FileTable::OpenClaimed(
   MPOOL_ASSIGN_OR_RETURN(os::FileInfo info, request.file->Info());
   info.identity.generation = request.file->Generation();
   {
-    // Before anything else is known of the file, because another environment
-    // may be changing it.
+    // The claim comes before any other use of the file, because another
+    // environment may be changing the file.
     std::lock_guard<std::mutex> lock(mutex_);
     MPOOL_RETURN_IF_ERROR(
         Claim(claimed, info.identity, request.path, !request.read_only));
@@ -225,7 +228,7 @@ uint64_t FileTable::Close(const region::Thread& self, const OpenedFile& file,
   }
   const uint64_t opens = entry.opens.load(std::memory_order_relaxed);
   if (is_last && written != opens && written != kAnyway) return opens;
-  // A change by another program from here on must show.
+  // A change by another program from here on must be detected.
   if (is_last) LookAgain(entry, *file.file);
   local.handles = 0;
   local.files.clear();
@@ -245,7 +248,8 @@ uint64_t FileTable::Close(const region::Thread& self, const OpenedFile& file,
 
 bool FileTable::Forget(const OpenedFile& file) {
   std::lock_guard<std::mutex> lock(mutex_);
-  // A thread that enters marks the files under mutex_, and announces it before.
+  // An attaching thread announces its attach before it marks the files under
+  // mutex_.
   if (!region_.IsOutside()) return false;
   ForgetLostLocked().IgnoreError();
   const auto local = local_.find(file.index);
@@ -260,11 +264,11 @@ absl::Status FileTable::ForgetLost() {
   return ForgetLostLocked();
 }
 
-// All of them, also after an error.
+// Forgets all lost descriptors, also after an error.
 // REQUIRES: mutex_.
 absl::Status FileTable::ForgetLostLocked() {
   absl::Status complete;
-  // A fork that ran no handlers has left the descriptors of the claims here.
+  // A fork without fork handlers has left the descriptors of the claims here.
   claims_.ForgetLost();
   claims_.LeaveToParent();
   for (auto& [index, local] : local_) {
@@ -281,7 +285,7 @@ absl::Status FileTable::ForgetLostLocked() {
         os::ForgetIfLost(*local.writable, local.identity)) {
       local.writable = nullptr;
     }
-    // Pages are written by an open of its own, when there are some.
+    // BeginWriting opens the file again when there are pages to write.
     if (local.writable != nullptr && !local.writable->is_open()) {
       local.writable = nullptr;
     }
@@ -315,12 +319,14 @@ uint32_t FileTable::LocalHandles(uint32_t index) const {
   return local == local_.end() ? 0 : local->second.handles;
 }
 
-// The file that the entry's path leads to, if it is the entry's.
+// Returns the file at the entry's path if it is the entry's file. Returns
+// NotFound if the path does not exist, FailedPrecondition if it is another
+// file.
 absl::StatusOr<os::Node> FileTable::FindNode(const FileEntry& entry,
                                              std::string_view what) const {
   std::string path = PathOf(entry);
   absl::StatusOr<os::Node> node = os::Node::Find(path);
-  // A process may have opened the file under another name in the meantime.
+  // Another process may have stored a new path since the path was read.
   for (std::string now = PathOf(entry); !node.ok() && now != path;
        now = PathOf(entry)) {
     path = now;
@@ -343,8 +349,8 @@ absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry) const {
   constexpr char kWhat[] = "write back pages of";
   MPOOL_ASSIGN_OR_RETURN(const os::Node node, FindNode(entry, kWhat));
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo found, node.Info());
-  // An inode number that a file open here has is not this entry's any more:
-  // opening that one would end in a close (E6).
+  // If a file that is open here has this inode number, the file is not this
+  // entry's any more. An open of it would end in a close, which E6 forbids.
   for (const auto& [index, local] : local_) {
     if (local.handles != 0 && At(index) != &entry &&
         HasSameInode(local.identity, found.identity)) {
@@ -366,7 +372,8 @@ absl::StatusOr<std::shared_ptr<os::File>> FileTable::BeginWriting(
     uint32_t index) {
   FileEntry& entry = *At(index);
   std::lock_guard<std::mutex> lock(mutex_);
-  // Under mutex_: an older generation would undo an open by another thread.
+  // The word is read under mutex_, because an older generation would undo an
+  // open by another thread.
   const uint64_t word = entry.word.load();
   Local& local = LocalOf(index, FileWord::Unpack(word).generation);
   if (local.writable == nullptr) {
@@ -401,7 +408,8 @@ void FileTable::EndWriting(uint32_t index) {
   Local& local = found->second;
   ++local.written;
   if (--local.writing != 0 || local.handles != 0) return;
-  // A file that nobody has open here may be opened in another environment.
+  // A file that this process does not have open may be opened in another
+  // environment.
   local.claim.Drop();
   local.claims_writing = false;
 }
@@ -470,7 +478,7 @@ std::optional<FileTable::Kept> FileTable::TakeKept(size_t most) {
   const std::vector<uint32_t> kept = KeptByAge();
   std::optional<uint32_t> chosen;
   if (kept.size() > most) chosen = kept.front();
-  // The disk space of a removed file is free once nobody has it open.
+  // The disk space of a removed file is free once no process has it open.
   for (size_t i = 0; i < kept.size() && !chosen.has_value(); ++i) {
     const absl::StatusOr<os::FileInfo> info =
         local_.at(kept[i]).writable->Info();
@@ -506,8 +514,8 @@ size_t FileTable::kept_count() const {
   return KeptByAge().size() + retired_.size();
 }
 
-// As an open: the last process that had the file open may have closed it, and
-// others may have changed it since.
+// Opens the file in the child like Open. The last process that had the file
+// open may have closed it, and other programs may have changed it since.
 // REQUIRES: the files latch and mutex_.
 absl::Status FileTable::OpenInChild(uint32_t index, Local& local,
                                     const Drop& drop) {
@@ -529,7 +537,8 @@ absl::Status FileTable::MarkOpenInChild(
   LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
                    LockRank::kFiles);
   std::lock_guard<std::mutex> lock(mutex_);
-  // The parent opened these to write pages back, and answers for its writes.
+  // The parent opened these files to write pages back, and syncs its own
+  // writes.
   std::erase_if(local_, [](const auto& entry) {
     return entry.second.handles == 0 || entry.second.files.empty();
   });

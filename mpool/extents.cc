@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// extents.cc - how the page memory is cut, and uncut.
+// extents.cc - cuts the page memory into frames, and retires the frames.
 
 #include <algorithm>
 
@@ -19,9 +19,9 @@ using region::LockRank;
 constexpr uint64_t kMinExtentBytes = uint64_t{64} << 10;
 constexpr uint64_t kMaxExtentBytes = uint64_t{2} << 20;
 constexpr uint32_t kLargeClass = kHeaderBlocks - 1;
-// Room in a new region for what comes by and by: threads, files, overflow.
+// Room in a new region for later threads, files and overflow lines.
 constexpr uint64_t kSpareBytes = uint64_t{96} << 10;
-// Of a chunk and its alignment.
+// Heap overhead of a chunk and its alignment.
 constexpr uint64_t kChunkBytes = 2 * kLineBytes;
 
 }  // namespace
@@ -48,8 +48,9 @@ void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
   options->cache_bytes = cache_bytes;
   options->max_cache_bytes = max_cache_bytes;
   options->size_bytes = os::RoundUp(tables);
-  // An extent may come to have headers of all four kinds, 8 + 4 + 2 + 1; a hash
-  // for pages of 512 bytes is eight times as large, beside the one before.
+  // An extent may need headers of all four kinds, 8 + 4 + 2 + 1. A hash table
+  // for pages of 512 bytes is eight times as large, and the old table stays
+  // beside it.
   options->heap_limit = os::RoundUp(
       options->size_bytes + 15 * most * headers + 9 * buckets +
           most * kHeaderBlocks * kChunkBytes +
@@ -73,7 +74,7 @@ absl::Status FrameTable::Format(const region::Thread& self) {
   pool_ = region_.At<PoolHeader>(region_.header()->root.load());
   pool_->extent_bytes = static_cast<uint32_t>(ExtentBytes(cache_bytes));
   pool_->extent_count = extents;
-  // quiet: a region without magic is nobody's yet.
+  // quiet: no process attaches to a region without magic.
   pool_->cache.store(SealSize(cache_bytes));
   // quiet: as above.
   pool_->backed.store(SealSize(cache_bytes));
@@ -139,7 +140,8 @@ absl::Status FrameTable::MakeHeaders(const region::Thread& self,
   return absl::OkStatus();
 }
 
-// The extent to cut next, and its frames; extent_count if there is none.
+// Returns the extent to cut next, or extent_count if there is none. Stores the
+// extent's number of frames.
 uint32_t FrameTable::FindUncut(uint32_t page_class, uint64_t* frames) const {
   const uint64_t cache = cache_bytes();
   const uint32_t count = ExtentsOf(cache);
@@ -148,7 +150,7 @@ uint32_t FrameTable::FindUncut(uint32_t page_class, uint64_t* frames) const {
     *frames = FramesOf(extent, page_class, cache);
     return *frames != 0 && !cut(extent).is_cut();
   };
-  // One in part comes last, where the cache ends.
+  // A partial extent comes last, because it lies at the cache's end.
   if (used + 1 < count && fits(used)) return used;
   for (uint32_t i = 0; i < count; ++i) {
     if (fits(i)) return i;
@@ -156,20 +158,21 @@ uint32_t FrameTable::FindUncut(uint32_t page_class, uint64_t* frames) const {
   return pool_->extent_count;
 }
 
-// Gives headers their places. REQUIRES: nobody can take their frames.
+// Sets the places of headers.
+// REQUIRES: no thread can acquire their frames.
 void FrameTable::Place(uint32_t extent, uint32_t page_class, uint64_t from,
                        uint64_t to) {
   BufferHeader* first = HeadersOf(extent, page_class);
   const uint64_t begin = memory() + uint64_t{extent} * pool_->extent_bytes;
   for (uint64_t i = from; i < to; ++i) {
-    // quiet: the extent does not have them yet.
+    // quiet: the extent does not include the frames yet.
     first[i].place.store((begin + i * ClassBytes(page_class)) << 8 |
                              page_class,
                          std::memory_order_release);
   }
 }
 
-// Frees what Place has placed and the extent has by now.
+// Frees the frames that Place has placed, once the extent includes them.
 void FrameTable::Open(const region::Thread& self, uint32_t extent,
                       uint64_t from) {
   const CutWord now = cut(extent);
@@ -196,7 +199,7 @@ absl::StatusOr<bool> FrameTable::Cut(const region::Thread& self,
                                      uint32_t page_class) {
   uint32_t cut_now = 0;
   for (uint32_t i = 0; i < kPageClasses; ++i) cut_now += RingExtents(i);
-  // Some of them may be beyond a cache that has shrunk.
+  // Some extents may lie beyond the end of a shrunk cache.
   if (!IsResizing() && cut_now >= ExtentsOf(cache_bytes())) return false;
   LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
                    LockRank::kExtents);
@@ -238,7 +241,7 @@ void FrameTable::Extend(const region::Thread& self, uint32_t extent,
   MPOOL_STEP("mpool.extent.placed");
   std::atomic<uint64_t>& word = extents_[extent].word;
   uint64_t seen = word.load(std::memory_order_relaxed);
-  // A repairer may clear the drainer meanwhile.
+  // A repairer may clear the drainer at the same time.
   while (!word.compare_exchange_weak(
       seen, CutWord{now.page_class, frames,
                     CutWord::Unpack(seen).drainer}.Pack())) {
@@ -247,7 +250,8 @@ void FrameTable::Extend(const region::Thread& self, uint32_t extent,
   Open(self, extent, now.frames);
 }
 
-// All under the latch of who cuts: what is cut before is as it must be after.
+// Runs under the extents latch, so that no extent is cut between the extension
+// and the new size.
 void FrameTable::SetCacheBytes(const region::Thread& self, uint64_t bytes) {
   LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
                    LockRank::kExtents);
@@ -260,7 +264,7 @@ void FrameTable::SetCacheBytes(const region::Thread& self, uint64_t bytes) {
   MPOOL_STEP("mpool.resize.set");
 }
 
-// Out of the queues, and of the class.
+// Removes frames from the queues and from their class.
 void FrameTable::TakeOut(const region::Thread& self, uint32_t extent,
                          uint64_t keep) {
   const CutWord now = cut(extent);
@@ -316,12 +320,13 @@ void FrameTable::EndDrain(const region::Thread& self, uint32_t extent) {
   CutWord there = cut(extent);
   if (there.drainer != self.id) return;
   there.drainer = 0;
-  // quiet: nobody drains it either way.
+  // quiet: no thread drains it either way.
   extents_[extent].word.store(there.Pack(), std::memory_order_release);
 }
 
-// Nobody else changes such a word, but for Extend: the latch is not needed, and
-// who repairs may have it, or wait for one who does.
+// Works without the extents latch, because the repairer may hold it or wait for
+// its holder. The latch is not needed, because only Extend changes such a word
+// at the same time.
 void FrameTable::ReleaseDrained(const std::function<bool(uint32_t)>& is_dead) {
   ForEachExtent([&](uint32_t extent, CutWord now, BufferHeader*) {
     if (now.drainer == 0 || !is_dead(now.drainer)) return;
@@ -331,7 +336,7 @@ void FrameTable::ReleaseDrained(const std::function<bool(uint32_t)>& is_dead) {
       now = CutWord::Unpack(seen);
       if (now.drainer == 0 || !is_dead(now.drainer)) return;
       now.drainer = 0;
-      // quiet: nobody drains it either way.
+      // quiet: no thread drains it either way.
     } while (!word.compare_exchange_weak(seen, now.Pack()));
   });
 }
@@ -370,8 +375,8 @@ void FrameTable::AddToRing(uint32_t extent, uint32_t page_class, uint32_t n) {
   RingSlot(page_class, n).store(extent, std::memory_order_relaxed);
 }
 
-// The last one takes its place.
-// quiet below: rings are made again from the extents' words.
+// Moves the last extent of the ring to the removed extent's position.
+// quiet below: rings are rebuilt from the extents' words.
 void FrameTable::RemoveFromRing(uint32_t extent, uint32_t page_class) {
   ClassHeader& c = pool_->classes[page_class];
   const uint32_t last = c.extents.load(std::memory_order_relaxed) - 1;
@@ -396,7 +401,7 @@ BufferHeader* FrameTable::AtPosition(uint32_t page_class,
   return HeadersOf(extent, page_class) + i;
 }
 
-// Places, too, and frames that were on their way out or in come back.
+// Rebuilds rings and places. Frees frames that were being retired or added.
 // quiet below: its callers pass steps.
 void FrameTable::RebuildRings() {
   uint32_t ring[kPageClasses] = {};

@@ -14,7 +14,7 @@
 namespace mpool::internal {
 namespace {
 
-// Looks at a mark of another thread before its process is probed.
+// Number of reads of another thread's mark before its process is probed.
 constexpr int kLooks = 50;
 
 bool IsOf(const BufferHeader& header, uint32_t index) {
@@ -26,7 +26,7 @@ bool HasError(uint64_t sticky) {
   return StickyError::Unpack(sticky).error != 0;
 }
 
-// One failure; `told` aside.
+// True if both words hold the same failure. Ignores `told`.
 bool IsSameError(uint64_t a, uint64_t b) {
   return StickyError::Unpack(a).sequence == StickyError::Unpack(b).sequence &&
          HasError(a) == HasError(b);
@@ -73,14 +73,14 @@ void FileSync::End(FileEntry& entry) {
   MPOOL_STEP("mpool.fsync.ended");
 }
 
-// Every page that the kernel may have lost will be written again. True if one
-// is on its way out of the pool.
+// Makes every page dirty that the kernel may have lost. True if such a page is
+// leaving the pool.
 // quiet below: a page that is dirty is only written once more.
 bool FileSync::Redirty(uint32_t index) {
   bool leaves = false;
   frames_.ForEachHeader([&](BufferHeader& header) {
     State seen = header.Load();
-    // A write that is under way may be lost already; its end keeps DIRTY.
+    // A write under way may be lost already. WriteBack::End keeps DIRTY.
     while (seen.has(State::kUnsynced | State::kWriting) &&
            IsOf(header, index) && seen.phase() == Phase::kValid &&
            !header.Change(&seen, seen.Without(State::kUnsynced)
@@ -95,9 +95,11 @@ bool FileSync::Redirty(uint32_t index) {
   return leaves;
 }
 
-// S2. REQUIRES: the caller owns the mark, or repairs its dead owner.
+// Records a failed fsync (S2).
+// REQUIRES: the caller owns the mark, or repairs its dead owner.
 void FileSync::NoteFailure(uint32_t index, FileEntry& entry, int error) {
-  // Before the pages are dirty: whoever writes one drops the kernel's first.
+  // The flag is set before the pages are dirty, so that each writer of a page
+  // first drops the kernel's copy.
   const uint64_t old = entry.sticky.fetch_or(StickyError::kSuspect);
   MPOOL_STEP("mpool.fsync.suspect");
   const bool leaves = Redirty(index);
@@ -136,7 +138,8 @@ absl::Status FileSync::Fsync(uint32_t index, FileEntry& entry,
   if (!status.ok()) {
     const int error = os::StatusErrno(status);
     if (error == EINTR) {
-      // It may have taken an error with it: the pages are written again.
+      // The interrupted fsync may have consumed an error, so the pages are
+      // written again.
       Redirty(index);
       return absl::Status(absl::StatusCode::kUnavailable,
                           absl::StrCat("sync file ", files_.PathOf(entry),
@@ -154,7 +157,7 @@ absl::Status FileSync::Fsync(uint32_t index, FileEntry& entry,
     header->Change(&seen, seen.Without(State::kUnsynced));
   }
   RaiseTo(&entry.evicted_covered, evicted);
-  // Equal counts, read in this order, say that every write was over.
+  // Equal counts, read in this order, mean that every write has ended.
   if (over == writes) RaiseTo(&entry.synced_count, writes);
   MPOOL_STEP("mpool.fsync.covered");
   FileTable::LookAgain(entry, *handle.file);
@@ -162,7 +165,8 @@ absl::Status FileSync::Fsync(uint32_t index, FileEntry& entry,
   return status;
 }
 
-// quiet below: an error that is told twice is only told twice.
+// Returns the sticky error and marks it as reported.
+// quiet below: an error may be reported twice.
 absl::Status FileSync::Tell(FileEntry& entry) const {
   uint64_t word = entry.sticky.load();
   StickyError error = StickyError::Unpack(word);
@@ -196,20 +200,20 @@ absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
   MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle, files_.ForSync(index));
   MPOOL_RETURN_IF_ERROR(Begin(self, entry, deadline));
   const uint64_t now = entry.sticky.load();
-  // An entry that another file has by now was synced before (E4).
+  // If another file has the entry now, the old file was synced before (E4).
   if (GenerationOf(entry) != generation ||
       (!HasError(now) && IsCovered(entry))) {
     End(entry);
     return absl::OkStatus();
   }
-  // Pages became dirty that this Sync has not written.
+  // A new failure made pages dirty that this Sync has not written.
   if (HasError(now) && !IsSameError(now, before)) {
     End(entry);
     return Tell(entry);
   }
   absl::Status status = Fsync(index, entry, handle);
   if (status.ok() && HasError(now)) {
-    // S4: the next Sync is Ok.
+    // S4: after this report the next Sync is Ok.
     if (!StickyError::Unpack(now).told || !is_rewritten) status = Tell(entry);
     if (is_rewritten && !StickyError::Unpack(now).lost) {
       entry.sticky.store(
@@ -239,7 +243,7 @@ absl::Status FileSync::SyncUntold(const region::Thread& self,
 absl::Status FileSync::SyncKept(const region::Thread& self,
                                 const FileTable::Kept& kept) {
   if (!kept.needs_sync) return absl::OkStatus();
-  // Another file has its entry, since a good fsync by another process.
+  // Another file has the entry since a good fsync by another process.
   if (kept.index == kMaxFiles) return kept.handle.file->Sync();
   FileEntry& entry = *files_.At(kept.index);
   MPOOL_RETURN_IF_ERROR(Begin(self, entry, os::Deadline(absl::ZeroDuration())));
@@ -252,7 +256,8 @@ absl::Status FileSync::SyncKept(const region::Thread& self,
 
 absl::Status FileSync::TrimKept(const region::Thread& self, size_t most) {
   absl::Status result;
-  // One round: those that stay are not taken twice.
+  // The bound ends the loop after one round, so that kept descriptors are not
+  // taken twice.
   for (size_t left = files_.kept_count(); left > 0; --left) {
     const std::optional<FileTable::Kept> kept = files_.TakeKept(most);
     if (!kept.has_value()) break;

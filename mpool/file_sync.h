@@ -1,29 +1,30 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// file_sync.h - fsync of page files, and what its errors leave.
+// file_sync.h - fsync of page files, and how its errors are kept.
 //
-// Linux tells a lost write once to each descriptor that was open before, and
-// hardly ever to a later one; and a page whose write was lost is clean in the
-// kernel's cache, so that a second fsync does not write it again. Therefore:
+// Linux reports a lost write once to each descriptor that was open before the
+// loss, and hardly ever to a later descriptor. A page whose write was lost is
+// clean in the kernel's cache, so that a second fsync does not write it again.
+// Therefore:
 //
-// Invariants:  S1 at most one fsync of a file is under way in an environment;
-//              its owner is in FileEntry::fsync_mark from before the call until
+// Invariants:  S1 an environment has at most one fsync of a file under way.
+//              FileEntry::fsync_mark names its owner from before the call until
 //              its outcome is in the entry.
-//              S2 a failed fsync first makes every page of the file DIRTY that
-//              is UNSYNCED or WRITING, then stores FileEntry::sticky, then
-//              clears the mark. Until the error is cleared, each write of the
-//              file drops the kernel's cache of it before.
-//              S3 the sticky error is cleared only by a Sync that saw it before
-//              it wrote all dirty pages, and whose own fsync was good. An error
-//              with `lost` (a page that it may have struck had left the pool)
-//              stays.
-//              S4 an error that no call has returned yet (`told`) is returned
-//              by the next Sync, also if that Sync mends it.
+//              S2 a failed fsync first makes every UNSYNCED or WRITING page of
+//              the file DIRTY, then stores FileEntry::sticky, then clears the
+//              mark. Until the error is cleared, each write of the file first
+//              drops the kernel's cache of the file.
+//              S3 the sticky error is cleared only by a Sync that read it
+//              before it wrote all dirty pages, and whose own fsync was good.
+//              An error with `lost` stays: a page that it may have affected had
+//              left the pool.
+//              S4 an error that no call has returned yet (`told` is false) is
+//              returned by the next Sync, even if that Sync clears it.
 //              S5 pages that leave the pool UNSYNCED are counted before their
-//              frame is free; a good fsync covers those counted before it.
+//              frame is free. A good fsync covers the pages counted before it.
 // Crash:       a mark of a dead owner counts as a failed fsync (S2), because
-//              the kernel may have told it the error. Each step can be done
-//              again.
+//              the kernel may have reported the error to that owner. Each step
+//              can be repeated.
 // Model:       docs/models/fsync.pml.
 
 #ifndef MPOOL_MPOOL_FILE_SYNC_H_
@@ -46,26 +47,28 @@ class FileSync {
   FileSync(region::Region& region, FrameTable& frames, FileTable& files)
       : region_(region), frames_(frames), files_(files) {}
 
-  // Makes all writes of the file durable that were over before the call.
-  // `before` is the entry's sticky word from before the dirty pages were
-  // written; `is_rewritten` tells that all of them were. `deadline` bounds the
-  // wait for another fsync.
+  // Makes all writes of the file durable that ended before the call. `before`
+  // is the entry's sticky word, read before the dirty pages were written.
+  // `is_rewritten`: all dirty pages were written. `deadline` bounds the wait
+  // for another fsync.
   // Errors: DataLoss (a failed fsync), DeadlineExceeded, Unavailable (a signal
-  // ended the fsync; the pages are dirty again), and those of an open.
+  // ended the fsync; the pages are dirty again), and the errors of an open.
   absl::Status MakeDurable(const region::Thread& self, uint32_t index,
                            uint64_t before, bool is_rewritten,
                            const os::Deadline& deadline);
 
-  // One fsync of the file for no caller: an error is in the file's entry,
-  // untold. DeadlineExceeded if another fsync is under way.
+  // Syncs the file once and returns the fsync's error. A DataLoss error is also
+  // in the file's entry, not marked as reported. Returns DeadlineExceeded if
+  // another fsync is under way.
   absl::Status SyncUntold(const region::Thread& self, uint32_t index);
 
   // Syncs and closes descriptors that this process keeps, down to `most`. Does
-  // not wait for fsyncs of others: those descriptors stay. Returns the first
-  // error, which is in the file's entry too, untold.
+  // not wait for other fsyncs: the descriptors of those files stay. Returns the
+  // first error. A DataLoss error is also in the file's entry, not marked as
+  // reported.
   absl::Status TrimKept(const region::Thread& self, size_t most);
 
-  // Repair: fsyncs of the dead have failed.
+  // Records the fsyncs of dead processes as failed.
   void Repair(const std::function<bool(uint32_t)>& is_dead);
 
  private:

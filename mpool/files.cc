@@ -24,7 +24,7 @@ void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
   }
 }
 
-// quiet below: a file with half of another identity is only not known again.
+// quiet below: a file with half of another identity is only not recognized.
 void SetIdentity(FileEntry& entry, const os::FileIdentity& identity) {
   entry.device.store(identity.device);
   entry.inode.store(identity.inode);
@@ -32,7 +32,7 @@ void SetIdentity(FileEntry& entry, const os::FileIdentity& identity) {
   entry.inode_generation.store(identity.generation);
 }
 
-// `settled` is about write_count as it is now.
+// `settled` refers to the current write_count.
 void SetSeen(FileEntry& entry, const os::FileInfo& info, bool settled) {
   entry.seen_size.store(info.size_bytes, std::memory_order_relaxed);
   entry.seen_mtime_ns.store(info.mtime_ns, std::memory_order_relaxed);
@@ -73,8 +73,9 @@ os::FileIdentity IdentityOf(const FileEntry& entry) {
               entry.inode_generation.load(std::memory_order_relaxed)};
 }
 
-// The counts are read in this order: if no write began before the second look
-// at them, the times seen and the file's times are of one moment.
+// Because the counts are read in this order, the seen times and the file's
+// times are of one moment if no write began before the second read of the
+// counts.
 absl::StatusOr<FileLook> LookAtFile(const FileEntry& entry,
                                     const os::File& file) {
   const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
@@ -94,7 +95,8 @@ void FileTable::LookAgain(FileEntry& entry, const os::File& file) {
   RaiseTo(&entry.settled_count, look->seen.count + 1);
 }
 
-// Handles on it that are older, in children that have not come in, are void.
+// Invalidates older handles to the entry in forked children that are not
+// attached.
 // REQUIRES: no frame holds a page of it.
 void FileTable::NewGeneration(FileEntry& entry) {
   FileWord word =
@@ -113,7 +115,8 @@ void FileTable::SetState(FileEntry& entry, FileState state) {
   entry.word.store(word.Pack(), std::memory_order_release);
 }
 
-// Counted first: who dies between the two has opened nothing.
+// Counts the open first, so that a process that dies between the two steps has
+// opened nothing.
 void FileTable::SetOpen(const region::Thread& self, FileEntry& entry) {
   const uint32_t bit = self.process - 1;
   MPOOL_STEP("mpool.file.open");
@@ -172,9 +175,10 @@ FsyncMark FileTable::MarkOf(const region::Thread& self) const {
           .thread = self.id};
 }
 
-// Takes a closed file's entry from it, if all its writes are synced (E4). The
-// mark keeps other processes from an fsync of the old file, whose outcome they
-// would store for the new one; it goes with the new generation.
+// Frees the entry of a closed file if all its writes are synced (E4). The mark
+// keeps other processes from an fsync of the old file, because they would store
+// its outcome for the new file. ClaimFree clears the mark after it has set the
+// new generation.
 bool FileTable::TryFree(const region::Thread& self, uint32_t index,
                         const Drop& drop) {
   FileEntry& entry = *At(index);
@@ -195,7 +199,7 @@ bool FileTable::TryFree(const region::Thread& self, uint32_t index,
   return true;
 }
 
-// A FREE entry, CLAIMED in this process's name.
+// Returns a FREE entry that is now CLAIMED by this process.
 absl::StatusOr<uint32_t> FileTable::ClaimFree(const region::Thread& self,
                                               const Drop& drop) {
   std::atomic<uint32_t>& used = frames_.pool().files_used;
@@ -232,7 +236,7 @@ absl::StatusOr<uint32_t> FileTable::ClaimFree(const region::Thread& self,
   return found;
 }
 
-// quiet below: nobody looks at an entry that is CLAIMED.
+// quiet below: no thread reads a CLAIMED entry.
 absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
                              const Request& request,
                              const os::FileInfo& info) {
@@ -255,7 +259,8 @@ absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
   return SetPath(self, entry, request.path);
 }
 
-// In a place of its own: others read the old one without a latch.
+// Stores the path in new memory, because other processes read the old path
+// without a latch.
 absl::Status FileTable::SetPath(const region::Thread& self, FileEntry& entry,
                                 const std::string& path) {
   const uint64_t old = entry.path.load();
@@ -271,8 +276,9 @@ absl::Status FileTable::SetPath(const region::Thread& self, FileEntry& entry,
       .status();
 }
 
-// Whether the request fits the entry that the file already has; then the entry
-// knows all its pages.
+// Returns OK if the request fits the entry that the file already has. The entry
+// then counts all pages of the file. Returns InvalidArgument or
+// FailedPrecondition if it does not fit.
 absl::Status FileTable::Match(const Request& request, uint32_t index,
                               const Drop& drop) {
   FileEntry& entry = *At(index);
@@ -293,7 +299,8 @@ absl::Status FileTable::Match(const Request& request, uint32_t index,
   }
   MPOOL_ASSIGN_OR_RETURN(const FileLook look, LookAtFile(entry, *request.file));
   const bool same = page_bytes == request.page_bytes && same_lsn;
-  // Without proof of the file's identity, its number may be another file's.
+  // Without proof of the file's identity, its inode number may belong to
+  // another file.
   const bool unchanged = !look.seen.Differs(look.info) &&
                          look.seen.is_settled && look.quiet &&
                          IdentityOf(entry).HasProof();
@@ -320,12 +327,13 @@ absl::Status FileTable::Match(const Request& request, uint32_t index,
   return absl::OkStatus();
 }
 
-// The pool has no page of it, so nobody writes any: what is there now is all
-// there is, also what was written since the file was looked at.
+// Reads the file's state again. No thread writes the file, because the pool has
+// no page of it. So this state is complete and includes writes since the first
+// read.
 absl::Status FileTable::MatchAnew(const Request& request, FileEntry& entry) {
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, request.file->Info());
-  // The pool that wrote it knows the page size: half a page is a write that was
-  // cut short.
+  // The check is skipped for an unchanged page size, because a partial page is
+  // then a write that was cut short.
   if (entry.page_bytes.load() != request.page_bytes) {
     MPOOL_RETURN_IF_ERROR(CheckSize(request, info));
   }
@@ -340,9 +348,9 @@ absl::Status FileTable::MatchAnew(const Request& request, FileEntry& entry) {
   return absl::OkStatus();
 }
 
-// True if the entry is of the file with this identity. The file system of a
-// closed file may have been mounted again under another device number; then the
-// entry's path does not lead to a file with the old number.
+// True if the entry belongs to the file with this identity. The file system of
+// a closed file may have been mounted again under another device number. Then
+// the entry's path does not lead to a file with the old number.
 bool FileTable::IsFile(const FileEntry& entry,
                        const os::FileIdentity& identity) const {
   const os::FileIdentity known = IdentityOf(entry);
@@ -381,10 +389,10 @@ absl::StatusOr<uint32_t> FileTable::FindOrClaim(const region::Thread& self,
                                                 const Drop& drop) {
   const std::optional<uint32_t> found = Find(request, info.identity);
   if (found.has_value()) {
-    // quiet: a file that is half renamed here is only not known again.
+    // quiet: a file with half of its new identity is only not recognized.
     SetIdentity(*At(*found), info.identity);
     MPOOL_RETURN_IF_ERROR(Match(request, *found, drop));
-    // It may have been renamed; who writes its pages back opens it by path.
+    // The file may have been renamed, and a flusher opens the file by its path.
     MPOOL_RETURN_IF_ERROR(SetPath(self, *At(*found), request.path));
     return *found;
   }
@@ -398,9 +406,9 @@ absl::StatusOr<uint32_t> FileTable::FindOrClaim(const region::Thread& self,
   return index;
 }
 
-// The count, then the cutter, against CutPartialPage, which stores the cutter
-// and then reads the counts (all seq_cst): a write that began before the cut is
-// seen by it, and one that began later waits.
+// Raises the count, then reads the cutter. CutPartialPage stores the cutter,
+// then reads the counts (all seq_cst). So CutPartialPage sees each write that
+// began before it, and each later write waits for it.
 void FileTable::BeforeWrite(const region::Thread& self, FileEntry& entry) {
   MPOOL_STEP("mpool.write.announce");
   entry.write_count.fetch_add(1, std::memory_order_seq_cst);
@@ -411,8 +419,8 @@ void FileTable::BeforeWrite(const region::Thread& self, FileEntry& entry) {
   }
 }
 
-// Otherwise the file would have a size that no page size fits, until the page
-// is written again.
+// Without the truncation, the file would have a size that is not a multiple of
+// the page size until the page is written again.
 void FileTable::CutPartialPage(const region::Thread& self, FileEntry& entry,
                                const os::File& file, uint64_t begin,
                                uint64_t end) {
@@ -429,7 +437,7 @@ void FileTable::CutPartialPage(const region::Thread& self, FileEntry& entry,
   const uint64_t page_bytes = entry.page_bytes.load();
   if (alone && info.ok() && info->size_bytes > begin &&
       info->size_bytes < end && info->size_bytes % page_bytes != 0) {
-    // If it fails, the page is still dirty and will be written whole.
+    // If this fails, the page is still dirty and will be written as a whole.
     file.Resize(info->size_bytes / page_bytes * page_bytes).IgnoreError();
     MPOOL_STEP("mpool.cut.done");
   }
@@ -437,7 +445,7 @@ void FileTable::CutPartialPage(const region::Thread& self, FileEntry& entry,
   MPOOL_STEP("mpool.cut.over");
 }
 
-// quiet below: one page too many only keeps an error from being cleared.
+// quiet below: a page counted in excess only keeps an error from being cleared.
 void FileTable::NoteDropped(uint64_t key, State bits) {
   if (!bits.has(State::kUnsynced) || bits.has(State::kDirty)) return;
   if (FileEntry* entry = At(PageKey::FileIndex(key))) {
@@ -445,10 +453,10 @@ void FileTable::NoteDropped(uint64_t key, State bits) {
   }
 }
 
-// Who writes alone stores what it sees, for clocks may go back. Writers at once
-// pass here in any order and only raise it; who stored though another has begun
-// meanwhile looks again.
-// quiet below: until the count is raised, what is seen proves nothing.
+// A lone writer stores the times that it reads, because clocks may go back.
+// Concurrent writers pass here in any order and only raise the times. A writer
+// that stored times while another write began reads them again.
+// quiet below: until the count is raised, the seen times prove nothing.
 void FileTable::AfterWrite(FileEntry& entry, const os::File& file,
                            uint64_t pages) {
   entry.pages_written.fetch_add(pages, std::memory_order_relaxed);
@@ -457,8 +465,9 @@ void FileTable::AfterWrite(FileEntry& entry, const os::File& file,
     const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
     begun = entry.write_count.load(std::memory_order_acquire);
     const absl::StatusOr<os::FileInfo> info = file.Info();
-    if (!info.ok()) return;  // the counts stay apart, which proves nothing
-    // Never less: what others cut off is missed.
+    if (!info.ok()) return;  // the counts stay unequal, which proves nothing
+    // The size is never lowered, so that a truncation by other programs is
+    // noticed.
     RaiseTo(&entry.seen_size, info->size_bytes);
     if (begun == over + 1) {
       entry.seen_mtime_ns.store(info->mtime_ns);
@@ -476,10 +485,11 @@ void FileTable::AfterWrite(FileEntry& entry, const os::File& file,
   MPOOL_STEP("mpool.write.seen");
 }
 
-// Writes that the dead began are over, and what they left is unknown. A living
-// writer's pages are WRITING from before it counts its write until it is seen;
-// so if none is, and no write began meanwhile, the counts differ by the dead.
-// quiet below: who dies in it leaves the counts to the next repair.
+// Ends writes that dead processes began. The file's state is then unknown. A
+// page of a live writer is WRITING from before the write is counted until its
+// end is counted. So if no page is WRITING and no write began in between, only
+// dead processes cause the difference of the counts.
+// quiet below: a repairer that dies here leaves the counts to the next repair.
 void FileTable::EndWritesOfDead() {
   ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
     const uint64_t begun = entry.write_count.load();
@@ -499,8 +509,8 @@ void FileTable::EndWritesOfDead() {
 void FileTable::Repair(const region::Thread& self, uint32_t process,
                        const std::function<bool(uint32_t)>& is_dead,
                        uint64_t* latches) {
-  // Entries are claimed and filled under the latch, so only its dead owner
-  // leaves a claim; the bits go without it.
+  // Entries are claimed and filled under the latch, so only a dead owner of the
+  // latch leaves a claim. The open bits need no latch.
   region::Latch& latch = frames_.pool().files_latch;
   const uint32_t owner = latch.owner();
   const bool taken =
@@ -509,11 +519,11 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
   for (uint32_t i = 0; i < used && At(i) != nullptr; ++i) {
     FileEntry& entry = *At(i);
     const FileWord word = FileWord::Unpack(entry.word.load());
-    // Also one that a repairer left, who had taken over the latch and died.
+    // This includes a claim whose repairer took over the latch and died.
     if (taken && word.state == FileState::kClaimed) {
       SetState(entry, FileState::kFree);
     }
-    // Of an entry that is no file's: the mark of TryFree.
+    // A mark that is left here is of TryFree, in an entry that no file has.
     uint64_t mark = entry.fsync_mark.load();
     if (is_dead(FsyncMark::Unpack(mark).thread)) {
       entry.fsync_mark.compare_exchange_strong(mark, 0);  // quiet: as above

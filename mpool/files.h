@@ -1,22 +1,28 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// files.h - the page files as the pool knows them, in all processes.
+// files.h - the table of page files, shared by all processes.
 //
-// Concurrency: opening and closing take the files latch; the counters are
-//              atomics that anybody raises.
-// Invariants:  E1 an entry is FREE, CLAIMED (being filled), OPEN or CLOSED;
-//              only CLAIMED names an owner. E2 who has it open is one bit per
-//              process slot, never a count. E3 its generation is part of the
-//              key of each of its pages, and it turns FREE only after a sweep
-//              found no frame of it. E4 an entry is used for another file only
-//              after a good fsync covered all its writes. E5 a descriptor
-//              through which this process wrote is closed only after a good
-//              fsync through it, or once its failure is in the entry. E6 while
-//              a process has a file open, it closes no descriptor of the file,
-//              because that would drop the program's record locks.
-// Crash:       CLAIMED by a dead owner turns FREE; a dead process's bits go;
-//              an fsync that was under way counts as failed (file_sync.h).
-// Lock rank:   kFiles; the heap latch may be taken under it, and I/O is done.
+// Concurrency: opening and closing acquire the files latch. The counters are
+//              atomics that any thread raises.
+// Invariants:  E1 an entry is FREE, CLAIMED (being filled), OPEN or CLOSED.
+//              Only CLAIMED names an owner.
+//              E2 one bit per process slot, never a count, records that the
+//              process has the file open.
+//              E3 the entry's generation is part of the key of each of its
+//              pages. The entry turns FREE only after a sweep found no frame of
+//              it.
+//              E4 an entry is reused for another file only after a good fsync
+//              covered all its writes.
+//              E5 a descriptor through which this process wrote is closed only
+//              after a good fsync through it, or once the fsync's failure is in
+//              the entry.
+//              E6 while a process has a file open, it closes no descriptor of
+//              the file, because a close would drop the program's record locks.
+// Crash:       an entry CLAIMED by a dead owner turns FREE. A dead process's
+//              open bits are cleared. An fsync that was under way counts as
+//              failed (file_sync.h).
+// Lock rank:   kFiles. The heap latch may be acquired under it, and I/O is done
+//              under it.
 
 #ifndef MPOOL_MPOOL_FILES_H_
 #define MPOOL_MPOOL_FILES_H_
@@ -75,35 +81,37 @@ struct alignas(kLineBytes) FileEntry {
   std::atomic<uint32_t> page_bytes;
   std::atomic<uint32_t> lsn_place;  // offset of a page's LSN plus 1, or 0
   std::atomic<uint64_t> open_bits[kMaxProcesses / 64];
-  // Raised before a write, and after the stat that follows it.
+  // write_count is raised before a write, seen_count after the stat that
+  // follows the write.
   std::atomic<uint64_t> write_count;
   std::atomic<uint64_t> seen_count;
   std::atomic<uint64_t> seen_size;
-  std::atomic<uint64_t> seen_mtime_ns;  // 0: a write was not seen to its end
+  std::atomic<uint64_t> seen_mtime_ns;  // 0: a write's end is unknown
   std::atomic<uint64_t> seen_ctime_ns;
-  // write_count + 1 for which the times seen prove that no other program has
-  // written since; see os/stamp.h.
+  // write_count + 1 at which the seen times proved that no other program has
+  // written since. See os/stamp.h.
   std::atomic<uint64_t> settled_count;
-  std::atomic<uint64_t> synced_count;  // write_count that an fsync covered
+  std::atomic<uint64_t> synced_count;  // write_count covered by an fsync
   std::atomic<uint64_t> pages_read;
   std::atomic<uint64_t> pages_written;
   std::atomic<uint64_t> fsync_mark;  // FsyncMark
   std::atomic<uint64_t> sticky;      // StickyError
-  // Pages that left the pool UNSYNCED, and how many of them a good fsync
-  // covered. Neither is ever lowered.
+  // The number of pages that left the pool UNSYNCED, and how many of them a
+  // good fsync covered. Neither is lowered while the file has the entry.
   std::atomic<uint64_t> unsynced_evicted;
   std::atomic<uint64_t> evicted_covered;
-  std::atomic<uint64_t> opens;  // times a process has opened it
-  // The thread that cuts half a page off the end of the file, or 0.
+  std::atomic<uint64_t> opens;  // number of opens of the file
+  // The thread that truncates a partial page at the end of the file, or 0.
   std::atomic<uint32_t> cutter;
   std::atomic<uint32_t> has_fine_stamps;
   uint64_t pad1[4];
 };
 static_assert(sizeof(FileEntry) == 256);
 
-// "An fsync is under way": process generation 32 | frees 1 | thread 31. At most
-// one of each file is, so that its outcome is known before the next one begins.
-// Frees: no fsync, the entry is being taken from a synced file.
+// The fsync under way: process generation 32 | frees 1 | thread 31. A file has
+// at most one, so that its outcome is known before the next fsync begins.
+// `frees`: no fsync is under way. The thread is freeing the entry of a synced
+// file.
 struct FsyncMark {
   uint32_t generation = 0;
   uint32_t thread = 0;
@@ -117,13 +125,13 @@ struct FsyncMark {
   }
 };
 
-// The outcome of a failed fsync: sequence 32 | 13 spare | suspect | told |
-// lost | errno 16. errno 0 = none. Suspect: a failure is being noted.
+// The outcome of a failed fsync: sequence 32 | 13 spare | suspect | told | lost
+// | errno 16. errno 0 = none. Suspect: the failure is being recorded.
 struct StickyError {
   static constexpr uint64_t kSuspect = uint64_t{1} << 18;
   uint32_t sequence = 0;
-  bool told = false;  // a call has returned it
-  bool lost = false;  // a page that it may have struck is not in the pool
+  bool told = false;  // a call has returned the error
+  bool lost = false;  // an affected page may have left the pool
   uint32_t error = 0;
   static StickyError Unpack(uint64_t word) {
     return {static_cast<uint32_t>(word >> 32), (word >> 17 & 1) != 0,
@@ -135,12 +143,12 @@ struct StickyError {
   }
 };
 
-// The state of a file when the pool last saw it.
+// The state of a file when the pool last read it.
 struct Seen {
   uint64_t size_bytes;
   uint64_t mtime_ns;
   uint64_t ctime_ns;
-  uint64_t count;  // write_count then, if no write is under way
+  uint64_t count;  // write_count then, unless a write is under way
   bool is_settled;
   explicit Seen(const FileEntry& entry)
       : size_bytes(entry.seen_size.load(std::memory_order_acquire)),
@@ -150,18 +158,18 @@ struct Seen {
         is_settled(entry.settled_count.load(std::memory_order_relaxed) ==
                    count + 1) {}
 
-  // A write whose process died was not seen to its end: anything may be.
+  // True if a process died during a write, so that the file's state is unknown.
   bool is_unknown() const { return mtime_ns == 0; }
   bool BytesDiffer(const os::FileInfo& info) const {
     return size_bytes != info.size_bytes || mtime_ns != info.mtime_ns;
   }
-  // A rename, a link and a chmod change the ctime alone.
+  // A rename, a link or a chmod changes only the ctime.
   bool Differs(const os::FileInfo& info) const {
     return BytesDiffer(info) || ctime_ns != info.ctime_ns;
   }
 };
 
-// A file, and its state when the pool last saw it.
+// A file's state now, and its state when the pool last read it.
 struct FileLook {
   Seen seen;
   os::FileInfo info;
@@ -176,9 +184,10 @@ absl::StatusOr<FileLook> LookAtFile(const FileEntry& entry,
 
 os::FileIdentity IdentityOf(const FileEntry& entry);
 
-// True if the kernel may have lost a write of the file. After that ext4 keeps
-// the page in a state in which a second write of it is lost, too, although its
-// fsync is good: the page must leave the kernel's cache first.
+// True if the kernel may have lost a write of the file. After a lost write,
+// ext4 leaves the page in a state in which it also loses a second write,
+// although that write's fsync succeeds. Therefore the page must leave the
+// kernel's cache before the second write.
 inline bool MayHaveLostWrites(const FileEntry& entry) {
   const uint64_t word = entry.sticky.load(std::memory_order_acquire);
   return (word & StickyError::kSuspect) != 0 ||
@@ -187,12 +196,12 @@ inline bool MayHaveLostWrites(const FileEntry& entry) {
 
 // True if a good fsync covered every write of the file.
 inline bool IsCovered(const FileEntry& entry) {
-  // In this order equal counts say that every write was over.
+  // With this order of loads, equal counts mean that every write has ended.
   const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
   return entry.write_count.load(std::memory_order_acquire) == over &&
          entry.synced_count.load(std::memory_order_acquire) == over;
 }
-// The same, and no error is left to be told.
+// True if the file is covered and no error is left to be reported.
 inline bool IsSynced(const FileEntry& entry) {
   return IsCovered(entry) &&
          StickyError::Unpack(entry.sticky.load()).error == 0;
@@ -216,11 +225,11 @@ class OpenedFile {
   FileEntry* entry = nullptr;
   std::shared_ptr<os::File> file;
   std::string path;
-  uint64_t partial_bytes = 0;  // of a page that the file ends with
+  uint64_t partial_bytes = 0;  // of a partial page at the end of the file
 };
 
-// A descriptor of a page file, and how far this process's writes through it
-// had come when it was given out.
+// A descriptor of a page file. `written` is Local::written when the descriptor
+// was handed out.
 struct SyncHandle {
   std::shared_ptr<os::File> file;
   uint64_t written = 0;
@@ -235,17 +244,17 @@ class FileTable {
   FileEntry* At(uint32_t index) const;
   static bool IsOpenAnywhere(const FileEntry& entry);
   std::string PathOf(const FileEntry& entry) const;
-  // "page 7 of /path".
+  // Returns "page 7 of /path".
   std::string TellPage(uint64_t key) const;
 
-  // Finds or makes the entry of an open file and marks it open by this
-  // process. `drop` empties the pool of a closed entry's clean pages; it fails,
-  // naming the file, if one is dirty.
+  // Finds or creates the entry of an open file and marks the file open by this
+  // process. `drop` evicts a closed entry's clean pages. It fails with an error
+  // that names the file if a page is dirty.
   struct Request {
     std::shared_ptr<os::File> file;
     std::string path;
-    // The file before it was opened: on an overlay, an open for writing copies
-    // a file of the image, and its identity changes.
+    // The file's identity before the open. On an overlay, an open for writing
+    // copies a file of the image, so that its identity changes.
     os::FileIdentity found = {};
     uint32_t page_bytes = 0;
     bool read_only = false;
@@ -254,100 +263,114 @@ class FileTable {
     int lsn_offset = -1;
   };
   using Drop = std::function<absl::Status(uint32_t index)>;
-  // `make_room` is called first, under the files latch.
+  // Opens a handle. Calls `make_room` first, under the files latch. Returns the
+  // errors of `make_room` and `drop`, FailedPrecondition, InvalidArgument and
+  // ResourceExhausted.
   absl::StatusOr<OpenedFile> Open(
       const region::Thread& self, const Request& request,
       const std::function<absl::Status()>& make_room, const Drop& drop);
-  // A descriptor of the file that this process has open already, which serves
-  // one more handle; null if there is none.
+  // Returns an open descriptor of the file in this process that can serve
+  // another handle, or null.
   std::shared_ptr<os::File> FindOpen(const os::FileIdentity& identity,
                                      bool for_writing);
-  // Gives back a handle, and returns kClosed; but the last one, of all
-  // processes, stays open until its pages are written: comes back with what
-  // this returned, and is closed if nobody has opened the file since.
+  // Closes a handle and returns kClosed. The last handle in the environment
+  // stays open until its pages are written: the first call returns a number.
+  // The caller writes the pages back and calls Close again with that number as
+  // `written`. The handle stays open again if a process opened the file between
+  // the calls. kAnyway closes the handle in any case.
   static constexpr uint64_t kClosed = 0;
   static constexpr uint64_t kAnyway = ~uint64_t{0};
   uint64_t Close(const region::Thread& self, const OpenedFile& file,
                  uint64_t written);
-  // Gives back a handle that a forked child inherited and never used. False if
-  // the child has come in, or is about to.
+  // Releases a handle that a forked child inherited and never used. Returns
+  // false if the child has attached or is attaching.
   bool Forget(const OpenedFile& file);
-  // Of a forked child that has not come in: the parent's claims are not its
-  // own, and fds that the program closed are left alone. FailedPrecondition if
-  // a handle has lost its fd.
+  // Releases the parent's claims in a forked child that is not attached, and
+  // skips fds that the program closed. Returns FailedPrecondition if a handle
+  // has lost its fd.
   absl::Status ForgetLost();
-  // A forked child has its parent's handles open too, as if it opened the files
-  // now; all of them or, if one is void or cannot be opened, none. `check_room`
-  // is asked, under the files latch, whether page sizes fit, one bit a class.
+  // Marks the parent's handles open in a forked child, as if the child opened
+  // the files now. Marks none of them if a handle is void or a file cannot be
+  // opened. `check_room` checks under the files latch whether the page sizes
+  // fit, one bit a class.
   absl::Status MarkOpenInChild(
       const region::Thread& self,
       const std::function<absl::Status(uint32_t classes)>& check_room,
       const Drop& drop);
-  // Held around a fork, so that the child finds the table whole.
+  // Locked during a fork, so that the child finds the table consistent.
   std::mutex& mutex() { return mutex_; }
-  // In a forked child, with mutex() held: the claims are the parent's alone.
+  // Leaves the claims to the parent. Called in a forked child, with mutex()
+  // locked.
   void LeaveClaimsToParent() { claims_.LeaveToParent(); }
-  // The process leaves: closes what it opened to write pages back.
+  // Closes all descriptors when the process leaves.
   void CloseAll();
-  // Handles that this process has open.
+  // Returns the number of handles that this process has open.
   uint32_t open_handles() const;
   uint32_t LocalHandles(uint32_t index) const;
 
-  // The file for one write, opened by its path if this process has not opened
-  // it; identity is compared, and the file claimed. EndWriting follows.
+  // Returns the file for one write. Opens the file by its path if this process
+  // has not opened it, compares the identity, and claims the file. EndWriting
+  // must follow.
   absl::StatusOr<std::shared_ptr<os::File>> BeginWriting(uint32_t index);
   void EndWriting(uint32_t index);
-  // The file for an fsync: through the descriptor that this process wrote by,
-  // if it has one.
+  // Returns the file for an fsync: the descriptor through which this process
+  // wrote, if there is one.
   absl::StatusOr<SyncHandle> ForSync(uint32_t index);
-  // An fsync through the handle was good, or its failure is in the entry.
+  // Records that an fsync through the handle succeeded, or that its failure is
+  // in the entry.
   void NoteSynced(uint32_t index, const SyncHandle& handle);
 
-  // Descriptors that this process keeps of files that it has not open: it wrote
-  // through them, or may soon write again for others.
+  // Descriptors that this process keeps of files that it does not have open.
+  // The process wrote through them, or may soon write for other processes.
   static constexpr size_t kMostKept = 32;
   struct Kept {
-    uint32_t index = 0;  // kMaxFiles: another file has its entry
+    uint32_t index = 0;  // kMaxFiles: another file has the entry
     uint32_t generation = 0;
     SyncHandle handle;
     bool needs_sync = false;
   };
-  // The longest unused of more than `most`, or one of a file without a name.
-  // It is given out once until ReleaseKept.
+  // Returns a descriptor to sync and close: a retired one, the least recently
+  // used if more than `most` are kept, or one of a removed file. A kept
+  // descriptor is not handed out again until ReleaseKept or KeepOn.
   std::optional<Kept> TakeKept(size_t most);
-  // Closes it, unless it was written through since.
+  // Closes the descriptor, unless this process has written through it since.
   void ReleaseKept(const Kept& kept) { Release(kept, true); }
-  // Keeps it, as the one that was used last.
+  // Keeps the descriptor, as the most recently used.
   void KeepOn(const Kept& kept) { Release(kept, false); }
   size_t kept_count() const;
-  // True once after a descriptor was added to those that are kept.
+  // True once after a descriptor was added to the kept ones.
   // quiet: of this process alone.
   bool HasNewKept() { return has_new_kept_.exchange(false); }
 
-  // A write is about to happen; and it is over, with the file's new state.
+  // BeforeWrite announces a write. AfterWrite ends it and stores the file's new
+  // state.
   void BeforeWrite(const region::Thread& self, FileEntry& entry);
   void AfterWrite(FileEntry& entry, const os::File& file, uint64_t pages);
-  // A write of [begin, end) failed and may have left half a page at the end of
-  // the file: cuts that off, unless another write is under way.
+  // Truncates the partial page that a failed write of [begin, end) may have
+  // left at the end of the file. Does nothing if another write is under way.
   // REQUIRES: between BeforeWrite and AfterWrite.
   void CutPartialPage(const region::Thread& self, FileEntry& entry,
                       const os::File& file, uint64_t begin, uint64_t end);
-  // Repair, when the dead write no page any more.
+  // Ends the writes of dead processes. Repair calls this once those processes
+  // write no page any more.
   void EndWritesOfDead();
-  // The file's times prove more once they are older; see os/stamp.h.
+  // Reads the file's times again, because older times prove more. See
+  // os/stamp.h.
   static void LookAgain(FileEntry& entry, const os::File& file);
-  // The mark of an fsync by this thread.
+  // Returns the mark of an fsync by this thread.
   FsyncMark MarkOf(const region::Thread& self) const;
-  // A page of `key` left the pool with these bits.
+  // Records that the page of `key` left the pool with these bits.
   void NoteDropped(uint64_t key, State bits);
 
   template <class F>
   void ForEach(F&& visit) const;
 
-  // Nobody else is attached; see Pool::Adopt.
+  // Resets the entries of a region to which no other process is attached. See
+  // Pool::Adopt.
   void Adopt(region::Reachable* reached, RepairReport* report);
   bool IsPageOf(uint64_t key) const;
-  // Repair: entries claimed by the dead turn free, their bits go.
+  // Frees the entries that dead processes claimed, and clears the open bits of
+  // `process`.
   void Repair(const region::Thread& self, uint32_t process,
               const std::function<bool(uint32_t)>& is_dead,
               uint64_t* latches);
@@ -385,18 +408,19 @@ class FileTable {
     uint32_t generation = 0;
     uint32_t handles = 0;
     os::FileIdentity identity;
-    // Every descriptor that was opened since the first handle; all stay open
-    // until the last one is closed (E6).
+    // All descriptors that were opened since the first handle. They stay open
+    // until the last handle is closed (E6).
     std::vector<std::shared_ptr<os::File>> files;
-    std::shared_ptr<os::File> writable;  // one of them, or of no handle
-    // Raised before and after each write through `writable`; up to `synced`
-    // its outcome is known.
+    std::shared_ptr<os::File> writable;  // in `files`, or kept
+    // Raised before and after each write through `writable`. The outcome of
+    // writes up to `synced` is known.
     uint64_t written = 0;
     uint64_t synced = 0;
     uint32_t writing = 0;   // writes under way
-    uint64_t last_use = 0;  // for those that are kept
+    uint64_t last_use = 0;  // of a kept descriptor
     bool is_taken = false;  // by TakeKept
-    // That this environment caches the file; as one that writes, or not.
+    // The claim that this environment caches the file, for writing or for
+    // reading.
     os::FileClaims::Claim claim;
     bool claims_writing = false;
   };
@@ -418,7 +442,8 @@ class FileTable {
 
   os::FileClaims claims_;                        // guarded by mutex_
   std::unordered_map<uint32_t, Local> local_;  // guarded by mutex_
-  // Written through for entries that others have given to other files since.
+  // Descriptors that this process wrote through, of entries that other
+  // processes have reused for other files.
   std::vector<std::shared_ptr<os::File>> retired_;  // guarded by mutex_
   uint64_t uses_ = 0;                               // guarded by mutex_
   std::atomic<bool> has_new_kept_ = false;

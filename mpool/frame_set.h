@@ -22,7 +22,7 @@ class FrameSet {
   }
   // REQUIRES: Has(frame).
   void Remove(FrameIndex frame) { bits_[frame] = false; }
-  // Whatever the number.
+  // True if the set has the frame. Accepts any number.
   bool Has(FrameIndex frame) const {
     return frame < bits_.size() && bits_[frame];
   }

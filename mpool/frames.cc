@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// frames.cc - taking frames and giving them back, and the queues.
+// frames.cc - acquires and frees frames, and links them into queues.
 
 #include "mpool/frames.h"
 
@@ -25,7 +25,8 @@ bool FrameTable::TryTake(const region::Thread& self, BufferHeader& header,
     return false;
   }
   MPOOL_STEP("mpool.frame.taken");
-  // Who found it may have looked at its class before another one got it.
+  // The caller may have read the frame's class before another class got the
+  // frame.
   if (header.IsOfClass(page_class)) return true;
   GiveBack(self, header);
   return false;
@@ -50,7 +51,8 @@ BufferHeader* FrameTable::TakeFree(const region::Thread& self,
   }
 }
 
-// Somebody may sleep on it for the page that it had before.
+// Ends LOADING and wakes the waiters. A thread may still wait for the page that
+// the frame held before.
 // quiet below: its callers pass steps.
 void FrameTable::LeaveLoading(BufferHeader& header, bool retired) {
   State seen = header.Load();
@@ -68,13 +70,13 @@ void FrameTable::GiveBack(const region::Thread& self, BufferHeader& header) {
   PushFree(self, header);
 }
 
-// Whoever retires the frame takes it first and unlinks it under the latch
-// later: one that is still FREE here is unlinked in time.
+// A drainer first acquires a frame and later unlinks it under this latch. So a
+// frame that is still FREE here is unlinked in time.
 void FrameTable::PushFree(const region::Thread& self, BufferHeader& header) {
   const uint32_t page_class = header.page_class();
   LatchGuard guard(pool_->classes[page_class].queue_latch, self.id,
                    region_.watch(), LockRank::kQueue);
-  // In this order: see IsOfClass.
+  // The order of the two checks matters: see IsOfClass.
   if (header.Load().phase() != Phase::kFree || !header.IsOfClass(page_class)) {
     return;
   }
@@ -127,8 +129,8 @@ void FrameTable::Unlink(BufferHeader& header) {
                      std::memory_order_relaxed);
 }
 
-// Frames that no queue knows are linked again. `anew`: the links cannot be
-// trusted, and the order in which pages were used is lost with them.
+// Links frames that are in no queue. `anew`: the links are invalid, so all
+// queues are rebuilt and the order of use is lost.
 void FrameTable::RebuildClass(uint32_t page_class, bool ordered, bool anew) {
   ClassHeader& c = pool_->classes[page_class];
   if (anew) {

@@ -3,29 +3,32 @@
 // frames.h - the cache's memory: extents, cut into frames of one page size,
 // their buffer headers, and the queues of free frames.
 //
-// The page memory is the tail of the region's address space, as long as the
-// largest cache; of it, [0, cache) is used. Extent i is its i-th piece. The
-// tables of extents and rings are made for the largest cache at once.
+// The page memory is the tail of the region's address space. It is as long as
+// the largest cache, and its part [0, cache) is in use. Extent i is the i-th
+// piece of the page memory. The tables of extents and rings are made for the
+// largest cache at once.
 //
-// Concurrency: whoever cuts or retires takes the extents latch; the queues take
-//              the queue latch of their page class.
-// Invariants:  F1 a header is never anything else and its version never falls,
-//              also while its extent is cut for another page size, whose
-//              frames have other headers or the same.
+// Concurrency: a thread that cuts or retires acquires the extents latch. A
+//              change of a queue acquires the queue latch of its page class.
+// Invariants:  F1 the memory of a header never serves another purpose, and its
+//              version never decreases. This also holds while its extent is cut
+//              for another page size. The frames of that size have other
+//              headers or the same.
 //              F2 the free queue is a hint: the CAS FREE -> LOADING is the
-//              allocation. A frame that is FREE and in no queue is found again
-//              by the next rebuild.
+//              allocation. The next rebuild finds a frame that is FREE and in
+//              no queue.
 //              F3 an extent's class and number of frames are one word. A frame
-//              leaves it RETIRED: first LOADING in the name of who retires it,
-//              so that nobody holds it or its page.
+//              that leaves the extent turns RETIRED. Before that it is LOADING
+//              in the retiring thread's name, so that no thread holds it or its
+//              page.
 //              F4 a header is linked, and its class changes, under the queue
-//              latch of the class that it has.
-//              F5 no frame beyond `cache` is cut; `backed` is never below what
-//              may have memory.
-// Crash:       an extent is as its word says; frames in it that are RETIRED
-//              become FREE. Rings and queues are derived.
-// Lock rank:   kExtents, then kQueue; the heap latch may be taken under the
-//              first.
+//              latch of its current class.
+//              F5 no frame beyond `cache` is cut. `backed` is never below the
+//              part that may have memory.
+// Crash:       an extent is as its word says. Its RETIRED frames become FREE.
+//              Rings and queues are derived.
+// Lock rank:   kExtents, then kQueue. The heap latch may be acquired under
+//              kExtents.
 
 #ifndef MPOOL_MPOOL_FRAMES_H_
 #define MPOOL_MPOOL_FRAMES_H_
@@ -57,12 +60,12 @@ struct alignas(kLineBytes) ClassHeader {
   FrameQueue free;
   FrameQueue order;  // the policy's
   std::atomic<uint64_t> hand;
-  std::atomic<uint64_t> turned;  // victims since the sizes were balanced
+  std::atomic<uint64_t> turned;  // victims since the last balancing
 };
 static_assert(sizeof(ClassHeader) == 64);
 
-// Headers of pages of 4 KiB or more are the same ones, each size smaller has
-// its own: made when they are first needed, and kept.
+// In each extent, pages of 4 KiB or more share one block of headers. Each
+// smaller size has its own block, made at first need and kept.
 inline constexpr uint32_t kHeaderBlocks = 4;
 
 // SHARED
@@ -72,11 +75,11 @@ struct Extent {
 };
 static_assert(sizeof(Extent) == 40);
 
-// How an extent is cut: frames 32 | drainer 12 | page class + 1 8.
+// The cut of an extent: frames 32 | drainer 12 | page class + 1 8.
 struct CutWord {
   uint32_t page_class = 0;
   uint64_t frames = 0;
-  uint32_t drainer = 0;  // thread that takes its frames out of use, or 0
+  uint32_t drainer = 0;  // thread that retires its frames, or 0
 
   static CutWord Unpack(uint64_t word) {
     return {static_cast<uint32_t>(word & 0xff) - 1, word >> 32,
@@ -88,25 +91,25 @@ struct CutWord {
   bool is_cut() const { return page_class < kPageClasses; }
 };
 
-// A number of bytes, in units of 512, and a check of them: such a word cannot
-// be told from the rest of the region.
+// Packs a number of bytes, in units of 512, with a checksum. The checksum is
+// needed because no other data of the region can validate the size.
 inline uint64_t SealSize(uint64_t bytes) {
   const uint64_t units = bytes / kMinPageBytes;
   return units << 24 | (units * 0x9e3779b97f4a7c15 >> 40 ^ 0x5a5a5a);
 }
 inline uint64_t SizeIn(uint64_t word) { return (word >> 24) * kMinPageBytes; }
 
-// What the pool puts first into a region. SHARED
+// The root object of the pool in a region. SHARED
 struct PoolHeader {
   std::atomic<uint64_t> cache;   // sealed: page bytes in use
-  std::atomic<uint64_t> backed;  // sealed: page bytes with memory, at most
+  std::atomic<uint64_t> backed;  // sealed: most page bytes with memory
   std::atomic<uint64_t> extents;   // Extent[extent_count]
   std::atomic<uint64_t> rings;     // uint32[kPageClasses][extent_count]
   uint32_t extent_bytes;
   uint32_t extent_count;           // of the largest cache
   std::atomic<uint64_t> buckets;
   std::atomic<uint32_t> bucket_count;
-  std::atomic<uint32_t> extents_used;  // those behind were never cut
+  std::atomic<uint32_t> extents_used;  // later ones were never cut
   region::Latch extents_latch;
   region::Latch files_latch;
   std::atomic<uint32_t> files_used;  // entries ever in use
@@ -117,7 +120,7 @@ struct PoolHeader {
 };
 static_assert(sizeof(PoolHeader) == 128 + 512 + 512);
 
-// How a cache that has this size at its creation is cut.
+// Returns the size of an extent for a cache of this size at its creation.
 uint64_t ExtentBytes(uint64_t cache_bytes);
 
 // Sets the sizes of a region for such a cache.
@@ -128,20 +131,21 @@ class FrameTable {
  public:
   explicit FrameTable(region::Region& region) : region_(region) {}
 
-  // Whether extents and headers are where and what they must be, and attaches
-  // to them; see region::Tenant::Check.
+  // Checks extents and headers, and attaches to them. Returns DataLoss if one
+  // is misplaced or invalid. See region::Tenant::Check.
   absl::Status Check(region::Reachable* reached);
-  // Makes extents, headers and frames in a new region and leads its root to
-  // them.
+  // Makes extents, headers and frames in a new region and points its root to
+  // them. Returns the errors of the heap and of preparing memory.
   absl::Status Format(const region::Thread& self);
-  // Finds them in a region that has them.
+  // Attaches to the tables of a region that has them.
   void Attach();
   bool IsAttached() const { return pool_ != nullptr; }
 
   PoolHeader& pool() const { return *pool_; }
   ClassHeader& page_class(uint32_t c) const { return pool_->classes[c]; }
-  // Page bytes, and those at most that have memory: more while a resize is
-  // under way, or was left so.
+  // cache_bytes() is the size of the cache. backed_bytes() is the upper bound
+  // of page bytes with memory. It is larger during a resize and after an
+  // unfinished one.
   uint64_t cache_bytes() const {
     return SizeIn(pool_->cache.load(std::memory_order_acquire));
   }
@@ -154,19 +158,20 @@ class FrameTable {
   }
   // Region offset of the page memory.
   uint64_t memory() const { return region_.fixed().heap_limit; }
-  // Extents that such a cache has, the last one perhaps in part.
+  // Returns the number of extents of such a cache. The last one may be partial.
   uint32_t ExtentsOf(uint64_t cache_bytes) const {
     return static_cast<uint32_t>(
         (cache_bytes + pool_->extent_bytes - 1) / pool_->extent_bytes);
   }
-  // Frames of the class that an extent has in such a cache.
+  // Returns the number of frames of the class that an extent has in such a
+  // cache.
   uint64_t FramesOf(uint32_t extent, uint32_t page_class,
                     uint64_t cache_bytes) const;
   CutWord cut(uint32_t extent) const {
     return CutWord::Unpack(
         extents_[extent].word.load(std::memory_order_acquire));
   }
-  // Of an extent that is cut for the class, or was.
+  // Returns the headers of an extent that is or was cut for the class.
   BufferHeader* HeadersOf(uint32_t extent, uint32_t page_class) const {
     return region_.At<BufferHeader>(
         extents_[extent].headers[BlockOf(page_class)].load(
@@ -176,7 +181,7 @@ class FrameTable {
   BufferHeader& header(FrameIndex frame) const {
     return *region_.At<BufferHeader>(uint64_t{frame} * kLineBytes);
   }
-  // Whether a number that was read somewhere is that of a frame.
+  // True if a frame has this number. Accepts any number.
   bool IsHeader(FrameIndex frame) const;
   FrameIndex IndexOf(const BufferHeader& header) const {
     return static_cast<FrameIndex>(region_.OffsetOf(&header) / kLineBytes);
@@ -188,50 +193,56 @@ class FrameTable {
     return {data(header), ClassBytes(header.page_class())};
   }
 
-  // Cuts an extent for pages of the class. False if there is none left.
+  // Cuts an extent for pages of the class. False if no extent is left. Returns
+  // the errors of the heap.
   absl::StatusOr<bool> Cut(const region::Thread& self, uint32_t page_class);
-  // The caller is the one who takes frames from `keep` on out of use, until
-  // Retire or EndDrain. False if another one is, if the extent is not cut as
-  // `now` says, or if its class would not have `leaves` frames left.
+  // Makes the caller the drainer of the frames from `keep` on, until Retire or
+  // EndDrain. False if another thread drains the extent, if the extent is not
+  // cut as `now` says, or if its class would not have `leaves` frames left.
   bool BeginDrain(const region::Thread& self, uint32_t extent,
                   const CutWord& now, uint64_t keep, uint64_t leaves);
   void EndDrain(const region::Thread& self, uint32_t extent);
-  // Takes the frames from `keep` on out of an extent, all of it if that is 0.
-  // False if it was extended since it was cut as `drained` says.
-  // REQUIRES: those of `drained` are LOADING in the caller's name, and in no
+  // Retires the frames of an extent from `keep` on, the whole extent if `keep`
+  // is 0. False if the extent was extended since `drained` was read.
+  // REQUIRES: the frames to retire are LOADING in the caller's name, and in no
   // slot.
   bool Retire(const region::Thread& self, uint32_t extent,
               const CutWord& drained, uint64_t keep);
-  // Whether the class has so many frames, those of the extent `but` and of
-  // extents that are drained left out; and whether it has fewer than a file
-  // needs.
+  // True if the class has at least `frames` frames. Frames of the extent `but`
+  // and of extents that are being drained do not count.
   bool Has(uint64_t frames, uint32_t page_class,
            std::optional<uint32_t> but) const;
+  // True if the class has fewer frames than a file needs.
   bool IsShort(uint32_t page_class) const;
   uint64_t Enough(uint32_t page_class) const {
     return std::min<uint64_t>(kMinFrames, PerExtent(page_class));
   }
-  // Repair: extents that the dead drained are as before. Waits for nothing.
+  // Ends the drains of dead threads: their extents are as before. Does not
+  // wait.
   void ReleaseDrained(const std::function<bool(uint32_t)>& is_dead);
-  // The cache has that size from now on; extents that are cut have all their
-  // frames in it. REQUIRES: memory and headers for them.
+  // Sets the size of the cache. Cut extents then have all their frames in it.
+  // REQUIRES: memory and headers for the frames.
   void SetCacheBytes(const region::Thread& self, uint64_t bytes);
-  // Makes headers for the extents of such a cache, as far as they have none.
+  // Makes the missing headers for the extents of such a cache. Returns the
+  // errors of the heap.
   absl::Status MakeHeaders(const region::Thread& self, uint64_t cache_bytes);
 
-  // A free frame, LOADING in the caller's name; nullptr if none is known.
+  // Returns a free frame, now LOADING in the caller's name, or nullptr if the
+  // free queue is empty.
   BufferHeader* TakeFree(const region::Thread& self, uint32_t page_class);
-  // FREE -> LOADING; this CAS is the allocation. False also if the frame has
-  // another page size by now.
+  // Turns a FREE frame LOADING. This CAS is the allocation. False if the frame
+  // is not FREE or no longer has this page size.
   bool TryTake(const region::Thread& self, BufferHeader& header,
                uint32_t page_class);
-  // LOADING -> FREE, and into the queue.
+  // Turns a LOADING frame FREE and links it into the free queue.
   void GiveBack(const region::Thread& self, BufferHeader& header);
-  // Puts a frame that is FREE into the queue.
+  // Links a FREE frame into the free queue.
   void PushFree(const region::Thread& self, BufferHeader& header);
 
-  // Extents in the ring of a class, positions in it, and the frame at one;
-  // nullptr where an extent is short, or was given to another class just now.
+  // Return the number of extents in the ring of a class, the number of
+  // positions in the ring, and the extent or frame at a position. AtPosition
+  // returns nullptr where an extent is short, or if the extent was just given
+  // to another class.
   uint32_t RingExtents(uint32_t page_class) const {
     return std::min(pool_->classes[page_class].extents.load(
                         std::memory_order_acquire),
@@ -250,23 +261,26 @@ class FrameTable {
 
   template <class F>
   void ForEachHeader(F&& visit) const;
-  // Also those of extents that are cut otherwise by now, or not at all.
+  // Also visits headers of extents that are now cut for another size, or not
+  // cut.
   template <class F>
   void ForEachHeaderMade(F&& visit) const;
 
-  // Queue surgery; REQUIRES the queue latch of the header's class.
+  // QueueOf returns a queue of the header's class. Link and Unlink change it.
+  // REQUIRES: the queue latch of the header's class.
   FrameQueue& QueueOf(const BufferHeader& header, Queue queue) const;
   void Link(BufferHeader& header, Queue queue, bool at_front);
   void Unlink(BufferHeader& header);
 
-  // Nobody else is attached: what is derived from the extents and from the
-  // phases of the headers.
+  // RebuildRings and LinkAnew rebuild the data that is derived from the extents
+  // and from the phases of the headers. No other process is attached.
   void RebuildRings();
   void LinkAnew(bool ordered);
 
-  // Repair: rings from the extents if a dead thread was cutting, queues from
-  // the headers. Takes the latches from dead owners, and waits for those of
-  // the queues. `ordered`: the policy keeps VALID frames in a queue.
+  // Rebuilds the rings from the extents if a dead thread was cutting, and the
+  // queues from the headers. Takes over latches of dead owners. Waits for live
+  // owners of queue latches. `ordered`: the policy keeps VALID frames in a
+  // queue.
   void Rebuild(const region::Thread& self,
                const std::function<bool(uint32_t)>& is_dead,
                bool ordered, uint64_t* latches);
@@ -275,7 +289,8 @@ class FrameTable {
   static uint32_t BlockOf(uint32_t page_class) {
     return std::min(page_class, kHeaderBlocks - 1);
   }
-  // Headers in a block of an extent: those of its smallest pages.
+  // Returns the number of headers in a block of an extent: one for each of its
+  // smallest pages.
   uint64_t HeadersIn(uint32_t block) const { return PerExtent(block); }
   absl::Status CheckPlaces(region::Reachable* reached) const;
   absl::Status CheckExtent(uint32_t extent, region::Reachable* reached) const;

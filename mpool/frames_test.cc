@@ -22,7 +22,7 @@ class FramesTest : public ::testing::TestWithParam<uint32_t> {
   uint32_t page_class() const { return ClassOf(GetParam()); }
 };
 
-// Frames that do not overlap and lie inside the cache.
+// Expects `frames` frames that do not overlap and lie inside the cache.
 void ExpectApart(TestPool& pool, uint64_t frames) {
   std::map<uint64_t, uint64_t> ends;
   std::set<BufferHeader*> headers;
@@ -47,7 +47,7 @@ void ExpectApart(TestPool& pool, uint64_t frames) {
 }
 
 TEST_P(FramesTest, TheCacheIsCutToTheFrame) {
-  // Five extents of 64 KiB, and a short one of half its size or one page.
+  // Five extents of 64 KiB, and a short one of half an extent or one page.
   const uint64_t cache =
       (5 * 64 << 10) + std::max<uint64_t>(page_bytes(), 32 << 10);
   TestPool pool(cache);
@@ -56,7 +56,8 @@ TEST_P(FramesTest, TheCacheIsCutToTheFrame) {
   while (*frames.Cut(pool.self(), page_class())) ++cuts;
   EXPECT_EQ(cuts, 6);
   ExpectApart(pool, cache / page_bytes());
-  // Each has its position in the ring, and the ring no other.
+  // Each frame has its own position in the ring, and the ring has no other
+  // frame.
   uint64_t in_ring = 0;
   for (uint64_t i = 0; i < frames.RingSize(page_class()); ++i) {
     BufferHeader* header = frames.AtPosition(page_class(), i);
@@ -140,8 +141,8 @@ TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   FrameTable& frames = pool.pool().frames();
   ASSERT_TRUE(*frames.Cut(pool.self(), 3));
   BufferHeader* kept = frames.TakeFree(pool.self(), 3);
-  // Two deaths: one popped a frame and did not take it, one left the queue
-  // latch and half a list.
+  // Two deaths: one thread popped a frame and did not acquire it. The other
+  // left the queue latch locked and a list half linked.
   ClassHeader& c = frames.page_class(3);
   c.queue_latch.Lock(99, pool.region().watch(), region::LockRank::kQueue);
   region::RankReleased(region::LockRank::kQueue);

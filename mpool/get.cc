@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// get.cc - getting a page when the hit path does not lead to it at once.
+// get.cc - gets a page when the hit path fails.
 
 #include "absl/strings/str_cat.h"
 #include "mpool/hit.h"
@@ -79,23 +79,23 @@ absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
         "make a page of ", file.path,
         ": the file was opened with FileOptions::read_only"));
   }
-  // First, so that a call that finds no frame makes no page.
+  // The frame comes first, so that a call that finds no frame makes no page.
   MPOOL_ASSIGN_OR_RETURN(
       BufferHeader * header,
       TakeFrame(*self, file.page_class,
                 os::Deadline(absl::InfiniteDuration())));
-  // The number is the caller's alone from here on. If it dies, the page reads
-  // as cleared.
+  // From here on only this caller uses the number. If the caller dies, the page
+  // reads as cleared.
   MPOOL_STEP("mpool.new.number");
   const PageNo page = file.entry->page_count.fetch_add(1);
   MPOOL_STEP("mpool.new.numbered");
   Request request = MakeRequest(file, page, Mode::kExclusive, {});
   request.create = true;
   request.fresh = true;
-  request.keep_image = file.atomic_update;  // somebody may have brought it in
+  request.keep_image = file.atomic_update;  // another thread may have loaded it
   request.frame = header;
   const absl::StatusOr<Pin> pin = GetSlow(*self, request);
-  // Somebody who knew the number has brought the page in already.
+  // Another thread that knew the number has loaded the page already.
   if (request.frame != nullptr) frames_.GiveBack(self->thread, *request.frame);
   MPOOL_RETURN_IF_ERROR(pin.status());
   return WritePage(*pin, os::Unwindings());
@@ -124,7 +124,9 @@ absl::StatusOr<Pin> Pool::GetSlow(ThreadContext& self,
   }
 }
 
-// nullopt: look the page up again.
+// Pins a page that is in memory. Returns nullopt if the caller must search for
+// the page again. Returns FailedPrecondition if this thread holds it in a
+// conflicting mode, DataLoss if the page is poisoned, and the errors of waits.
 absl::StatusOr<std::optional<Pin>> Pool::TryResident(ThreadContext& self,
                                                      const Request& request,
                                                      BufferHeader& header) {
@@ -207,8 +209,9 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
   return std::nullopt;
 }
 
-// A page that equals its file needs none: repair reads it again. One that is
-// UNSYNCED may turn dirty under X, by an fsync that fails.
+// Keeps an image of the page. A page that equals its file needs none, because
+// repair reads the file again. An UNSYNCED page needs one, because a failed
+// fsync may make it dirty under X.
 // REQUIRES: the caller has X.
 void Pool::KeepImage(region::Image& image, const BufferHeader& header) {
   if (header.Load().has(State::kDirty | State::kWriting |
@@ -220,9 +223,9 @@ void Pool::KeepImage(region::Image& image, const BufferHeader& header) {
   }
 }
 
-// A poisoned page is made anew: T18. Dirty from the start, for what the file
-// has of it is older than what was lost: it must not be read again if this
-// thread dies or discards the page.
+// Makes a poisoned page valid and cleared (T18). The page starts dirty, because
+// the file's copy is older than the lost one. So that copy is not read again if
+// this thread dies or discards the page.
 absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
                                                    const Request& request,
                                                    BufferHeader& header) {
@@ -230,7 +233,7 @@ absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
   Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
   State seen = header.Load();
   if (seen.phase() != Phase::kPoisoned || header.key.load() != request.key ||
-      // quiet: a maker that dies from here on has the page lost again.
+      // quiet: if this thread dies from here on, the page is lost again.
       !header.Change(&seen,
                      seen.WithPhase(Phase::kValid)
                          .With(State::kX | State::kHint | State::kDirty)

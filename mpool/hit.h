@@ -1,14 +1,14 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// hit.h - the hit path: getting and putting a page that is in memory and that
-// nobody changes.
+// hit.h - the hit path: gets and puts a page that is in memory and that no
+// thread changes.
 //
 // Stores:      to the thread's own ledger line and counters, and to nothing
 //              that another thread's hits touch, once the page is warm (HINT
-//              and the reference word are set). One instruction is locked: the
-//              exchange that publishes the ledger entry.
-// Shape:       straight to the end for the case foreseen; all else is a call
-//              in the tail, so that the path keeps nothing for later.
+//              and the reference word are set). The only locked instruction is
+//              the exchange that publishes the ledger entry.
+// Shape:       the expected case runs straight through. Every other case is a
+//              tail call, so that the path keeps no state across a call.
 
 #ifndef MPOOL_MPOOL_HIT_H_
 #define MPOOL_MPOOL_HIT_H_
@@ -18,7 +18,7 @@
 
 namespace mpool::internal {
 
-// Gets the page if the frame holds it and nobody is in the way.
+// Gets the page if the frame holds it and no other thread blocks it.
 [[gnu::always_inline]] inline absl::StatusOr<ReadPage> Pool::TryHit(
     ThreadContext& self, const OpenedFile& file, uint64_t key,
     const GetOptions& options, FrameIndex frame) {
@@ -28,7 +28,7 @@ namespace mpool::internal {
     return GetOther(file, PageKey::Page(key), options, nullptr);
   }
   BufferHeader& header = hash_.header(frame);
-  __builtin_prefetch(&header);  // on its way while the exchange waits
+  __builtin_prefetch(&header);  // loads it while the exchange waits
   MPOOL_STEP("mpool.get.publish");
   Ledger::Publish(entry, frame, ModeOf(options));
   MPOOL_STEP("mpool.get.published");

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// holders.cc - who holds what, for people. Takes no latch: each line was true
-// at some instant of the call.
+// holders.cc - describes holders of pages, latches and slots for users.
+// Acquires no latch: each line was true at some instant of the call.
 
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
@@ -77,7 +77,8 @@ class Collector {
     return files_.TellPage(frames_.header(frame).key.load());
   }
 
-  // By the clock of the process that has the thread.
+  // Returns the time by the clock of the thread's process, or nullopt if the
+  // thread has no process.
   std::optional<uint64_t> NowOf(uint32_t thread) const {
     const uint32_t process = region_.ProcessSlotOf(thread);
     if (process == 0) return std::nullopt;
@@ -122,7 +123,8 @@ class Collector {
     }
   }
 
-  // What no ledger tells: frames that are being filled, emptied or written.
+  // Adds the owners that no ledger shows, of frames that are being loaded,
+  // evicted or written.
   void Frame(const BufferHeader& header) {
     const State s = header.Load();
     const FrameIndex frame = frames_.IndexOf(header);

@@ -1,13 +1,13 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// late.cc - calls of a thread whose thread-local objects are destroyed already:
+// late.cc - calls of a thread after its thread-local objects were destroyed:
 // from the destructor of a global, an atexit handler, the destructor of another
 // thread_local, or a library that is unloaded while the process exits.
 //
-// Role:        gives such a thread a slot for the length of each call, because
-//              nothing tells when the thread ends.
-// Invariants:  L1 between calls the slot is FREE, or LEAVING while guards are
-//              out. A thread that ends leaves no more than that.
+// Role:        gives such a thread a slot for each call, because no event marks
+//              the end of the thread.
+// Invariants:  L1 between calls the slot is FREE, or LEAVING while the thread
+//              holds guards. A thread that ends leaves nothing else.
 //              L2 the next call of the thread resumes its LEAVING slot, so that
 //              the thread still knows which pages it holds.
 // Concurrency: late_ is guarded by the region's process_mutex(). An entry that
@@ -62,7 +62,7 @@ void Pool::EndLate(ThreadContext& context) {
   mine->second->in_call = false;
   mine->second->word = leaving.value_or(0);
   context.staging.reset();
-  // Also those whose slots were freed since their threads ended.
+  // Also erases the entries of ended threads if their slots were freed since.
   std::erase_if(late_, [](const auto& entry) {
     const LateThread& late = *entry.second;
     return !late.in_call &&

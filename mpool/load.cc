@@ -1,12 +1,12 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// load.cc - bringing in a page that is not in memory.
+// load.cc - loads a page that is not in memory.
 //
-// A frame is taken first (its CAS is the allocation), so that nobody waits for
-// a frame under a bucket latch; then the slot is published after a second
-// search, and the page is read with no latch held. Others wait on the frame.
-// Two threads that miss one page read it once.
-// Crash: LOADING names the loader; repair takes slot and frame back.
+// A loader acquires a frame first (this CAS is the allocation), so that no
+// thread waits for a frame under a bucket latch. After a second search it
+// publishes the slot, then reads the page with no latch held. Other threads
+// wait on the frame. Two threads that miss one page read it once.
+// Crash: LOADING names the loader. Repair frees slot and frame.
 
 #include <algorithm>
 #include <utility>
@@ -19,10 +19,11 @@
 namespace mpool::internal {
 namespace {
 
-// Bytes, within the limits of any file system: 2 GiB.
+// A file size in bytes that any file system supports: 2 GiB.
 constexpr uint64_t kEveryFileHolds = uint64_t{1} << 31;
 
-// A page that the file system cannot hold could never be written.
+// Returns OutOfRange if the file system cannot hold the page, because such a
+// page could never be written.
 absl::Status CheckCanHold(const OpenedFile& file, PageNo page) {
   const uint64_t end = (page + 1) * file.page_bytes;
   if (end <= kEveryFileHolds || file.file->CanHold(end)) {
@@ -33,8 +34,8 @@ absl::Status CheckCanHold(const OpenedFile& file, PageNo page) {
       "of ", end, " bytes; use smaller page numbers, or another file system"));
 }
 
-// Raises the page count so that it covers `page`; false if it did already.
-// quiet below: a page below the count that is nowhere reads as cleared.
+// Raises the page count so that it covers `page`. False if it did already.
+// quiet below: a page below the count that is not on disk reads as cleared.
 bool Extend(FileEntry& entry, PageNo page) {
   uint64_t count = entry.page_count.load(std::memory_order_acquire);
   while (count <= page) {
@@ -68,7 +69,8 @@ absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
     MPOOL_ASSIGN_OR_RETURN(
         header, TakeFrame(self, request.file->page_class, request.deadline));
   }
-  // Once there is room for the page: a get that fails makes none.
+  // The count is raised once there is a frame for the page, so that a failed
+  // get makes no page.
   if (grows) exists = !Extend(entry, request.page);
   header->key.store(request.key, std::memory_order_release);
   MPOOL_STEP("mpool.load.keyed");
@@ -103,7 +105,8 @@ absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
   return MakePin(self, *header, *ledger_entry);
 }
 
-// False if another thread has published the page meanwhile.
+// Publishes the slot of the loading page. False if another thread has published
+// the page in between. Returns the errors of the heap.
 absl::StatusOr<bool> Pool::PublishSlot(ThreadContext& self,
                                        const Request& request,
                                        BufferHeader& header) {
@@ -142,7 +145,7 @@ absl::Status Pool::Fill(ThreadContext& self, const Request& request,
   size_t got = 0;
   if (exists) {
     const uint64_t offset = request.page * request.file->page_bytes;
-    // Before the read, for the file may grow.
+    // seen_size is loaded before the read, because the file may grow.
     const uint64_t seen_size =
         request.file->entry->seen_size.load(std::memory_order_acquire);
     MPOOL_STEP("mpool.load.read");
@@ -165,8 +168,9 @@ absl::Status Pool::Fill(ThreadContext& self, const Request& request,
   return absl::OkStatus();
 }
 
-// The read failed: slot and frame go back; who waits looks the page up again.
-// quiet below: repair does the same for one that is LOADING.
+// Frees slot and frame after a failed read. The waiters search for the page
+// again.
+// quiet below: repair does the same for a frame that is LOADING.
 void Pool::Unload(ThreadContext& self, const Request& request,
                   BufferHeader& header) {
   {

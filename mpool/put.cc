@@ -1,8 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// put.cc - giving a page back. Works through the guard alone, never through
-// the calling thread's own context: a guard may have moved here from another
-// thread.
+// put.cc - puts a page. Uses only the guard, never the calling thread's own
+// context, because a guard may have moved here from another thread.
 
 #include "mpool/hit.h"
 #include "mpool/page_lsn.h"
@@ -11,7 +10,7 @@ namespace mpool::internal {
 
 void Pool::PutExclusive(const Pin& pin, bool changed) {
   if (pin.generation != generation()) return;
-  // The thread that took the page, which has its image.
+  // The thread that acquired the page owns its image.
   const State held = pin.header->Load();
   region::ThreadSlot* owner = region_.SlotOf(held.owner());
   latch_.ReleaseExclusive(*pin.header, changed);

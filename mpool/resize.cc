@@ -1,19 +1,19 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// resize.cc - a larger or a smaller cache, while others work in it.
+// resize.cc - grows or shrinks the cache while other threads use it.
 //
-// Growing:   `backed` says first what may have memory from then on; then
-//            memory, headers, frames of the extent that was short; `cache`
-//            last.
-// Shrinking: `cache` first, so that nothing beyond is cut any more; then the
-//            frames beyond are taken one after another, as a victim is, and
-//            retired; their memory is given back; `backed` last.
-// Crash:     `backed` above `cache` is all that is left, and to settle it is
-//            the end of a shrink: any later miss, FailCheck, open or Resize
-//            does so. So a grow that was cut short is undone.
+// Growing:   `backed` is raised first, to the size that may have memory from
+//            then on. Then come memory, headers and the frames of the extent
+//            that was short. `cache` is raised last.
+// Shrinking: `cache` is lowered first, so that nothing beyond it is cut any
+//            more. Then each frame beyond it is evicted like a victim and
+//            retired, and its memory is released. `backed` is lowered last.
+// Crash:     leaves only `backed` above `cache`. This is the state near the end
+//            of a shrink, and any later miss, FailCheck, open or Resize
+//            finishes it. So a grow that was cut short is undone.
 //
-// A page that is held stays where it is, and so do the frames below it in its
-// extent, until it is put.
+// An extent keeps its frames beyond the cache as long as one of their pages is
+// held.
 
 #include <algorithm>
 
@@ -27,17 +27,18 @@
 namespace mpool::internal {
 namespace {
 
-// How long a resize waits while nothing moves, and how often it looks.
+// How long a resize waits without progress, and its interval.
 constexpr absl::Duration kLookFor = absl::Milliseconds(500);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
-// How long a resize waits for another one.
+// How long a resize waits for another resize.
 constexpr absl::Duration kAnother = absl::Seconds(10);
-// Misses of a thread between two looks at what another left undone.
+// Misses of a thread between two checks for an unfinished resize.
 constexpr uint32_t kHelpEvery = 64;
 }  // namespace
 
-// Page sizes of the files that are open, one bit a class. The word alone does
-// not tell: it stays when the last who has a file open dies.
+// Returns the page sizes of open files, one bit a class. The entry's word alone
+// is not enough, because it stays OPEN when the last process that has the file
+// open dies.
 uint32_t Pool::OpenClasses() const {
   uint32_t classes = 0;
   files_.ForEach([&](uint32_t, FileEntry& entry, FileWord word) {
@@ -49,7 +50,8 @@ uint32_t Pool::OpenClasses() const {
   return classes;
 }
 
-// Whether such a cache serves files of these page sizes.
+// Returns InvalidArgument if a cache of this size is too small for files of
+// these page sizes.
 absl::Status Pool::CheckSize(std::string_view what, uint64_t bytes,
                              uint32_t classes) const {
   const auto largest = static_cast<uint32_t>(std::bit_width(classes) - 1);
@@ -60,7 +62,7 @@ absl::Status Pool::CheckSize(std::string_view what, uint64_t bytes,
         ", and needs ", kMinFrames, "; use a larger cache or smaller pages"));
   }
   const auto sizes = static_cast<uint32_t>(std::popcount(classes));
-  // The last one may be too short for a page.
+  // The last extent may be too short for a page.
   uint32_t extents = frames_.ExtentsOf(bytes);
   if (sizes != 0 && frames_.FramesOf(extents - 1, largest, bytes) == 0) {
     --extents;
@@ -93,7 +95,8 @@ std::string Pool::TellResize(uint64_t bytes) const {
                       frames_.cache_bytes(), " to ", bytes, " bytes");
 }
 
-// False if another one resizes. Who died on it is repaired as any thread.
+// Claims the resize. False if another thread resizes. Repair clears the claim
+// of a dead resizer.
 bool Pool::TryClaimResize(const region::Thread& self) {
   uint32_t nobody = 0;
   if (!frames_.pool().resizer.compare_exchange_strong(nobody, self.id)) {
@@ -118,7 +121,7 @@ absl::Status Pool::ClaimResize(const region::Thread& self) {
   return absl::OkStatus();
 }
 
-// quiet below: a claim of nothing.
+// quiet below: the claim protects no unfinished state.
 void Pool::EndResize() { frames_.pool().resizer.store(0); }
 
 absl::Status Pool::Resize(uint64_t bytes) {
@@ -135,12 +138,13 @@ absl::Status Pool::Resize(uint64_t bytes) {
 absl::Status Pool::Shrink(const ThreadContext& self, uint64_t bytes) {
   absl::Status status = TryShrink(self, bytes);
   if (status.ok()) return status;
-  // The dead may have had the files open that are in the way.
+  // Dead processes may have left the files open that need the space.
   region_.RepairAndWait(self.thread);
   return TryShrink(self, bytes);
 }
 
-// Under the latch of who opens files, and looks whether there is room for them.
+// Shrinks under the files latch, because an open checks under this latch
+// whether the cache has room for its page size.
 absl::Status Pool::TryShrink(const ThreadContext& self, uint64_t bytes) {
   region::LatchGuard guard(frames_.pool().files_latch, self.thread.id,
                            region_.watch(), region::LockRank::kFiles);
@@ -182,13 +186,14 @@ absl::Status Pool::WriteExtent(ThreadContext& self, uint32_t extent,
   return write_back_.Write(self, std::move(dirty), nullptr);
 }
 
-// One pass over the frames of an extent from `keep` on: those that nobody
-// holds become LOADING in the caller's name. Whether all of them are: then the
-// extent stays cut as it is, for who cuts it otherwise needs them too.
+// Makes one pass over the frames of an extent from `keep` on. Frames that no
+// thread holds become LOADING in the caller's name. True if all of them are.
+// Then the extent stays cut as it is, because a thread that cuts it otherwise
+// needs these frames too.
 bool Pool::Drain(ThreadContext& self, uint32_t extent, const CutWord& now,
                  uint64_t keep, absl::Status* failure) {
   if (now.frames <= keep) return false;
-  // This process may have no file open.
+  // This process may have no file open, so its hash table may be out of date.
   FindBuckets();
   failure->Update(WriteExtent(self, extent, now, keep));
   BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
@@ -207,7 +212,7 @@ bool Pool::Drain(ThreadContext& self, uint32_t extent, const CutWord& now,
   return all;
 }
 
-// What Drain took goes back.
+// Returns the frames that Drain acquired.
 void Pool::Undrain(const ThreadContext& self, uint32_t extent) {
   const CutWord now = frames_.cut(extent);
   if (!now.is_cut()) return;
@@ -218,20 +223,22 @@ void Pool::Undrain(const ThreadContext& self, uint32_t extent) {
   if (now.drainer == self.thread.id) frames_.EndDrain(self.thread, extent);
 }
 
-// A thread loads no page while it drains.
+// Frames that the draining thread owns as LOADING are drained ones, because it
+// loads no page at that time.
 bool Pool::IsTakenBy(const ThreadContext& self, const BufferHeader& header) {
   const State seen = header.Load();
   return seen.phase() == Phase::kLoading && seen.owner() == self.thread.id;
 }
 
-// Another extent for a page size that is about to lose one.
+// Cuts another extent for a page size that is about to lose one.
 void Pool::FindMore(ThreadContext& self, uint32_t page_class) {
   const bool cut = frames_.Cut(self.thread, page_class).value_or(false);
   if (cut || !Balance(self, page_class, /*none=*/true)) return;
   frames_.Cut(self.thread, page_class).IgnoreError();
 }
 
-// Retires what is beyond the cache and can be; frames that cannot yet.
+// Retires the frames beyond the cache that can be retired. Returns the number
+// of frames that cannot yet.
 uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
                             absl::Status* failure) {
   const uint64_t cache = frames_.cache_bytes();
@@ -248,7 +255,8 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
         !frames_.Has(frames_.Enough(now.page_class), now.page_class, i)) {
       FindMore(self, now.page_class);
     }
-    // A cache that has little of a size gives it more when it is needed.
+    // One remaining frame is enough for an open page size, because Balance
+    // gives the size more when it needs them.
     if (!frames_.BeginDrain(self.thread, i, now, keep, is_open ? 1 : 0) ||
         !Drain(self, i, now, keep, failure) ||
         !frames_.Retire(self.thread, i, now, keep)) {
@@ -256,7 +264,8 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
       continue;
     }
     *progress = true;
-    // Nothing below the cache's end: another may have cut that again.
+    // Memory below the cache's end is kept, because another thread may have cut
+    // that part again.
     const uint64_t begin = std::max(i * extent_bytes, os::RoundUp(cache));
     const uint64_t end = std::min((i + 1) * extent_bytes,
                                   os::RoundUp(frames_.backed_bytes()));
@@ -268,6 +277,8 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
   return left;
 }
 
+// Finishes a shrink. Without `wait` makes one pass. Returns Unavailable if
+// frames are still in use, and the errors of writes and of releasing memory.
 // REQUIRES: the claim on `resizer`.
 absl::Status Pool::Settle(ThreadContext& self, bool wait) {
   if (!frames_.IsResizing()) return absl::OkStatus();
@@ -287,7 +298,7 @@ absl::Status Pool::Settle(ThreadContext& self, bool wait) {
       return NotSettled(left, failure);
     }
     if (patience.passed()) {
-      // The dead may hold what is missing.
+      // Dead processes may hold the missing frames.
       RepairReport report;
       region_.RepairAll(self.thread, &report);
       repaired = true;
@@ -297,7 +308,8 @@ absl::Status Pool::Settle(ThreadContext& self, bool wait) {
   MPOOL_RETURN_IF_ERROR(failure);
   const uint64_t cache = frames_.cache_bytes();
   const uint64_t begin = os::RoundUp(cache);
-  // To the end: a joiner may have had memory made that was given back before.
+  // The release reaches to the end of the tail, because a joiner may have
+  // allocated memory again that was released before.
   const uint64_t end = os::RoundUp(region_.fixed().max_cache_bytes);
   MPOOL_RETURN_IF_ERROR(
       region_.Release(frames_.memory() + begin, end - begin));
@@ -327,7 +339,7 @@ absl::Status Pool::NotSettled(uint64_t frames,
       "back"));
 }
 
-// Goes on with what another one left undone, without a wait.
+// Continues, without waiting, a resize that another thread left unfinished.
 void Pool::HelpResize(ThreadContext& self) {
   if (!frames_.IsResizing() || frames_.pool().resizer.load() != 0) return;
   if (!TryClaimResize(self.thread)) return;
@@ -348,10 +360,10 @@ absl::Status Pool::PrepareMore(bool prefault, bool lock_memory) {
                              [&] { return PrepareMemory(self->thread); });
 }
 
-// What this process does for itself with the page memory, which a shrink may
-// give back at the same time: memory that was made again after that goes back
-// once more; by the next shrink if this process dies, or cannot wait for who
-// resizes now.
+// Prefaults or locks the page memory for this process. A shrink may release the
+// memory at the same time, and the prefault then allocates it again. Therefore
+// this call releases such memory again. If this process dies or cannot claim
+// the resize, the next shrink releases it.
 absl::Status Pool::PrepareMemory(const region::Thread& self) {
   if (!region_.prepares_memory()) return absl::OkStatus();
   const uint64_t bytes = frames_.cache_bytes();

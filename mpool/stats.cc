@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// stats.cc - counting: counters are summed over the thread slots, gauges are
-// looked up. StatsOf takes no latch.
+// stats.cc - sums the counters over the thread slots and reads the gauges.
+// StatsOf acquires no latch.
 
 #include "mpool/pool.h"
 
@@ -59,7 +59,7 @@ EnvStats Pool::StatsOf(const region::Region& region, const FrameTable& frames,
 
 EnvStats Pool::Stats() const {
   region::HeapStats heap;
-  if (generation() == 0) {  // a forked child that never came in
+  if (generation() == 0) {  // a forked child that is not attached
     heap = region_.heap().Survey();
   } else {
     std::lock_guard<std::mutex> lock(region_.process_mutex());

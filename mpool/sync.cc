@@ -1,10 +1,11 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// sync.cc - making files durable.
+// sync.cc - makes files durable.
 //
-// What was put before the call is on disk when it returns Ok: DIRTY, WRITING
-// and X count as not yet written, and each such page is written once, or seen
-// written, after the call began. Then each file is made durable (file_sync.h).
+// When a Sync returns Ok, all pages that were put before the call are on disk.
+// DIRTY, WRITING and X pages count as not yet written. The syncer writes each
+// such page once after the call began, or waits until another flusher has
+// written it. Then it makes each file durable (file_sync.h).
 
 #include <map>
 #include <set>
@@ -24,8 +25,8 @@ bool IsOf(const BufferHeader& header, std::optional<uint32_t> file) {
 
 }  // namespace
 
-// An fsync that a signal ends is begun again, with all pages that it may have
-// lost, but not for ever.
+// Repeats a sync if a signal ended an fsync, with all pages that the kernel may
+// have lost, up to kMostTries times.
 absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait) {
   constexpr int kMostTries = 10;
   MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
@@ -35,7 +36,7 @@ absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait) {
     result = SyncOnce(*self, file, deadline);
     if (!absl::IsUnavailable(result)) break;
   }
-  // Each descriptor has had its fsync.
+  // The sync above has synced each file, so kept descriptors may be closed.
   if (!file.has_value()) {
     file_sync_.TrimKept(self->thread, result.ok() ? 0 : FileTable::kMostKept)
         .IgnoreError();
@@ -70,6 +71,7 @@ absl::Status Pool::WriteBackAll(bool durable) {
                   os::Deadline(absl::InfiniteDuration()), &unwritten);
 }
 
+// Returns the DataLoss error of a lost page.
 // REQUIRES: the header's page was POISONED with `key`.
 absl::Status Pool::LostPage(const BufferHeader& header, uint64_t key) const {
   return absl::DataLossError(absl::StrCat(
@@ -79,7 +81,9 @@ absl::Status Pool::LostPage(const BufferHeader& header, uint64_t key) const {
       "GetOptions::create"));
 }
 
-// `unwritten`: the files of which a page could not be written.
+// Writes the dirty pages of a file, or of all files. Adds to `unwritten` the
+// files with a page that could not be written. Returns DataLoss if a page is
+// poisoned, and the errors of writes and waits.
 absl::Status Pool::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
                             const os::Deadline& deadline,
                             std::set<uint64_t>* unwritten) {
@@ -101,7 +105,7 @@ absl::Status Pool::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
     if (s.has(State::kDirty)) dirty.push_back(&header);
   });
   result.Update(write_back_.Write(self, std::move(dirty), nullptr));
-  // A file that cannot be written must not keep others from it.
+  // A file that cannot be written must not keep other files from being written.
   for (const auto& [header, key] : pending) {
     if (unwritten->contains(PageKey::FilePart(key))) continue;
     const absl::Status status = WriteOutOne(self, *header, key, deadline);
@@ -111,18 +115,21 @@ absl::Status Pool::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
   return result;
 }
 
-// Until the page of `key` is known to have been written since the call began.
+// Waits until the page of `key` was written after the call began, or writes it.
+// Returns FailedPrecondition if this thread holds the page for update, DataLoss
+// if the page is poisoned, and the errors of writes and waits.
 absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
                                uint64_t key, const os::Deadline& deadline) {
   while (true) {
     const State seen = header.Load();
-    // Who evicted it had to write it first.
+    // A different key means that an evictor wrote the page before it evicted
+    // it.
     if (header.key.load() != key) break;
     if (seen.phase() == Phase::kPoisoned) return LostPage(header, key);
     if (seen.phase() != Phase::kValid) break;
     if (!seen.has(State::kDirty | State::kWriting | State::kX)) break;
-    // A writer that only waits for readers is not waited for: one of them may
-    // wait for this very call.
+    // A writer that only waits for readers (XP) is not waited for, because one
+    // of the readers may wait for this call.
     if (seen.has(State::kX)) {
       if (seen.owner() == self.thread.id) {
         return absl::FailedPreconditionError(absl::StrCat(
@@ -141,8 +148,8 @@ absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
     uint64_t written = 0;
     MPOOL_RETURN_IF_ERROR(write_back_.Write(self, {&header}, &written));
     if (written != 0) break;
-    // Somebody came in between; a writer between io_owner and WRITING is
-    // seen by its io_owner alone.
+    // Another thread acquired the page in between. A flusher between the
+    // acquisition of io_owner and WRITING shows only in io_owner.
     if (header.io_owner.load() != 0 && header.Load().bits == seen.bits) {
       MPOOL_RETURN_IF_ERROR(latch_.WaitForChange(
           self.thread, header, seen, header.io_owner.load(), deadline));

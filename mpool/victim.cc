@@ -1,11 +1,11 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// victim.cc - where a frame comes from: a free one, an extent not cut yet, one
-// of another page size, or the page that the policy gives up.
+// victim.cc - finds a frame: a free one, one of an extent not cut yet, one of
+// another page size, or the policy's victim.
 //
-// The policy alone decides the order. A victim that is dirty is written first,
-// together with those that would be victims soon after it: the write is paid
-// once for many, and the hit rate is the policy's own.
+// The policy alone decides the order. A dirty victim is written first, together
+// with the pages that would be victims soon after it. So one write serves many
+// evictions, and the hit rate depends only on the policy.
 
 #include <map>
 #include <set>
@@ -19,12 +19,13 @@
 namespace mpool::internal {
 namespace {
 
-// How long a get looks for a frame while every one is held, and how often.
+// How long a get searches for a frame while all are held, and its interval.
 constexpr absl::Duration kLookFor = absl::Seconds(1);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
 // Pages written along with a dirty victim.
 constexpr size_t kBatchPages = 64;
-// Extents that one call gets from other page sizes: others may take the frames.
+// Most extents that one call gets from other page sizes. The limit exists
+// because other threads may take the frames.
 constexpr int kMostExtents = 64;
 
 }  // namespace
@@ -33,7 +34,7 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
                                               uint32_t page_class,
                                               const os::Deadline& deadline) {
   const os::Deadline patience(deadline.Left(kLookFor));
-  bool repaired = false;  // since the last look
+  bool repaired = false;  // since the last search
   bool all_held = false;
   int given = 0;
   HelpResizeNowAndThen(self);
@@ -42,7 +43,7 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
     if (BufferHeader* header = frames_.TakeFree(self.thread, page_class)) {
       return header;
     }
-    // Without memory for headers there still may be a victim.
+    // Without memory for headers there may still be a victim.
     const absl::StatusOr<bool> cut = frames_.Cut(self.thread, page_class);
     if (cut.ok() && *cut) continue;
     if (cut.ok() && given < kMostExtents &&
@@ -52,25 +53,28 @@ absl::StatusOr<BufferHeader*> Pool::TakeFrame(ThreadContext& self,
     }
     const absl::StatusOr<BufferHeader*> victim = TakeVictim(self, page_class);
     if (victim.ok() && *victim != nullptr) return victim;
-    // Pages that cannot be written are told, once no other size can help.
+    // A write error is returned only once no other page size can give an
+    // extent.
     if (!victim.ok() && repaired) return victim;
     MPOOL_RETURN_IF_ERROR(cut.status());
     all_held = true;
     if (repaired && patience.passed()) return AllHeld(page_class);
     if (!repaired) {
-      // The dead may hold what is missing.
+      // Dead processes may hold the missing frames.
       RepairReport report;
       region_.RepairAll(self.thread, &report);
       repaired = true;
       continue;
     }
     os::Sleep(kLookEvery);
-    // Once more at the end: who is named lived a moment ago.
+    // Repair once more at the end, so that AllHeld names only holders that were
+    // alive just before.
     if (patience.passed()) repaired = false;
   }
 }
 
-// One search through the policy's order; nullptr if nothing could be taken.
+// Searches once through the policy's order. Returns nullptr if no frame could
+// be acquired, and ResourceExhausted if dirty victims could not be written.
 absl::StatusOr<BufferHeader*> Pool::TakeVictim(ThreadContext& self,
                                                uint32_t page_class) {
   Replacement::Search search{.page_class = page_class};
@@ -95,7 +99,7 @@ absl::StatusOr<BufferHeader*> Pool::TakeVictim(ThreadContext& self,
     }
   }
   if (failure.ok()) return nullptr;
-  // The reason is not the caller's page, so its code is not the caller's.
+  // The error is about other pages, so its code is not returned to the caller.
   return absl::ResourceExhaustedError(absl::StrCat(
       "find a frame for a page of ", ClassBytes(page_class),
       " bytes: those that nobody holds are dirty and could not be written (",
@@ -115,7 +119,7 @@ Pool::Evicted Pool::TryEvict(ThreadContext& self, BufferHeader& header) {
                                      .WithOwner(self.thread.id)));
   MPOOL_STEP("mpool.evict.taken");
   const FrameIndex frame = frames_.IndexOf(header);
-  // Without the hint nobody has entered since the last writer.
+  // Without the hint no reader has entered since the last writer.
   if (seen.has(State::kHint) &&
       ledger_.FindOther(frame, nullptr, std::nullopt).has_value()) {
     MPOOL_STEP("mpool.evict.undo");
@@ -143,9 +147,10 @@ Pool::Evicted Pool::TryEvict(ThreadContext& self, BufferHeader& header) {
   return Evicted::kFreed;
 }
 
-// ORPHAN -> FREE once no ledger names the frame. It stays where it is in the
-// policy's order, for nobody owns it: another may free and fill it meanwhile.
-// quiet below: FREE is whole.
+// Turns ORPHAN into FREE once no ledger names the frame. The frame stays at its
+// place in the policy's order. It has no owner, so another thread may free and
+// fill it at the same time.
+// quiet below: FREE is a complete state.
 bool Pool::TryFreeOrphan(ThreadContext&, BufferHeader& header) {
   State seen = header.Load();
   if (seen.phase() != Phase::kOrphan ||
@@ -183,7 +188,7 @@ absl::Status Pool::AllHeld(uint32_t page_class) const {
       "or use a larger cache"));
 }
 
-// Who holds how many pages.
+// Describes the holders and the number of pages that each of them holds.
 std::string Pool::TellHolders() const {
   std::map<std::string, uint64_t> pins;
   region_.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
@@ -202,9 +207,10 @@ std::string Pool::TellHolders() const {
   return holders.empty() ? "nobody holds one" : holders;
 }
 
-// Takes all pages of a file that nobody has open out of the pool. A frame keeps
-// the key of its last page, also while it is taken for another or out of use:
-// what counts is what a slot leads to. Waits for those in flight.
+// Evicts all pages of a file that no process has open. Waits for pages in
+// flight. Returns FailedPrecondition if a page is dirty or held. A frame keeps
+// the key of its last page while it is acquired for another page or retired.
+// Therefore only frames that are in the hash table count.
 absl::Status Pool::DropFile(ThreadContext& self, uint32_t index) {
   const os::Deadline patience(kLookFor);
   while (true) {

@@ -28,9 +28,9 @@ bool WriteBack::Begin(ThreadContext& self, BufferHeader& header,
   Ledger::Publish(*entry, frame, Mode::kShared);
   MPOOL_STEP("mpool.write.entered");
   bool begun = false;
-  // Also under XP, as one who reads the page already: the writer that waits may
-  // wait for a reader who waits for this write. It looks again before it takes
-  // the page.
+  // Enters under XP too, like a thread that reads the page already. Otherwise
+  // the waiting writer may wait for a reader that waits for this write. The
+  // writer checks the readers again before it acquires the page.
   if (latch_.TryShared(header, key, /*reentrant=*/true) == Enter::kGranted) {
     State seen = header.Load();
     while (seen.has(State::kDirty) && !begun) {
@@ -64,9 +64,9 @@ void WriteBack::End(BufferHeader& header, bool written) {
 absl::Status WriteBack::Write(ThreadContext& self,
                               std::vector<BufferHeader*> headers,
                               uint64_t* written) {
-  // Pages are entered one at a time.
+  // One free entry is enough, because pages are entered one at a time.
   MPOOL_RETURN_IF_ERROR(ledger_.FreeEntry(self.thread).status());
-  // The keys may change under the sort; a page out of order costs a call.
+  // The keys may change during the sort. A page out of order only costs a call.
   std::vector<std::pair<uint64_t, BufferHeader*>> sorted;
   sorted.reserve(headers.size());
   for (BufferHeader* header : headers) {
@@ -87,7 +87,7 @@ absl::Status WriteBack::Write(ThreadContext& self,
     used = 0;
   };
   for (const auto& [key, header] : sorted) {
-    // Until it is in flight the frame may come to have pages of any size.
+    // Until Begin succeeds, the frame may change to any page size.
     if (used + kMaxPageBytes > kStagingBytes) flush();
     Item item;
     if (!Begin(self, *header, self.staging.get() + used, &item)) continue;
@@ -127,7 +127,7 @@ absl::Status WriteBack::WriteBatch(ThreadContext& self,
   return result;
 }
 
-// Neighbours were copied one behind the other.
+// Writes adjacent pages, which lie side by side in the staging buffer.
 absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
                                  size_t count) {
   const uint32_t index = PageKey::FileIndex(first->key);
@@ -153,8 +153,8 @@ absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
   return status;
 }
 
-// Descriptors that are kept for other files must not be the reason of a write
-// that fails.
+// Releases the kept descriptors and tries again if the process is out of
+// descriptors, so that kept descriptors do not make a write fail.
 absl::StatusOr<std::shared_ptr<os::File>> WriteBack::BeginWriting(
     ThreadContext& self, uint32_t index) {
   absl::StatusOr<std::shared_ptr<os::File>> file = files_.BeginWriting(index);
@@ -163,8 +163,7 @@ absl::StatusOr<std::shared_ptr<os::File>> WriteBack::BeginWriting(
   return files_.BeginWriting(index);
 }
 
-// The rule of the write-ahead log: what the log has of a change is durable
-// before the page is.
+// Applies the write-ahead rule: the log of a change is durable before the page.
 absl::Status WriteBack::FlushLog(const ThreadContext& self,
                                  const FileEntry& entry, const Item* first,
                                  size_t count) {

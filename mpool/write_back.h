@@ -1,13 +1,13 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// write_back.h - from dirty frames to the files, in sorted batches.
+// write_back.h - writes dirty frames back to their files, in sorted batches.
 //
-// Protocol of one page (buffer_header.h T14, T15; pool.pml Flusher): take
-// io_owner; enter as a reader; in one CAS turn DIRTY into WRITING while the
-// page is copied to the staging buffer; leave the latch; write; turn WRITING
-// into UNSYNCED, or back into DIRTY; io_owner goes last. Writers may dirty the
-// page meanwhile; nobody may evict it.
-// Crash:       repair finds io_owner: WRITING becomes DIRTY.
+// Protocol of one page (buffer_header.h T14, T15; pool.pml Flusher): acquire
+// io_owner; enter as a reader; in one CAS turn DIRTY into WRITING; copy the
+// page to the staging buffer; release the latch; write; turn WRITING into
+// UNSYNCED, or back into DIRTY; release io_owner last. Writers may make the
+// page dirty during the write. No evictor may take it.
+// Crash:       repair finds io_owner and turns WRITING into DIRTY.
 
 #ifndef MPOOL_MPOOL_WRITE_BACK_H_
 #define MPOOL_MPOOL_WRITE_BACK_H_
@@ -36,22 +36,23 @@ class WriteBack {
         ledger_(ledger),
         latch_(latch) {}
 
-  // Called with the text of each failed write.
+  // Sets the function that is called with the status of each failed write, and
+  // of each failed sync of kept descriptors.
   void set_on_failure(std::function<void(const absl::Status&)> callback) {
     on_failure_ = std::move(callback);
   }
 
-  // Called before pages with an LSN are written, with the highest of them;
-  // without it such pages are not written.
+  // Sets the function that is called before pages with an LSN are written, with
+  // their highest LSN. Without the function such pages are not written.
   void set_log_flush(std::function<absl::Status(Lsn)> callback) {
     log_flush_ = std::move(callback);
   }
   bool has_log_flush() const { return log_flush_ != nullptr; }
 
-  // Writes those of `headers` that are dirty and can be entered at once, sorted
-  // by file and page, neighbours in one call. Waits for nobody. Returns the
-  // first error; the pages that it struck are dirty again. `written` (may be
-  // null) counts pages.
+  // Writes the pages of `headers` that are dirty and can be entered at once,
+  // sorted by file and page, adjacent pages in one call. Does not wait for
+  // other threads. Returns the first error; the pages of a failed write are
+  // dirty again. `written` (may be null) counts pages.
   absl::Status Write(ThreadContext& self, std::vector<BufferHeader*> headers,
                      uint64_t* written);
 
