@@ -23,7 +23,8 @@
 // The owner is valid in LOADING and EVICTING and with X or XP. io_owner names
 // the thread that writes the page back.
 //
-// Transitions (T) and their threads. CheckTransition reports others as bugs:
+// Transitions (T) and their threads. All others are bugs; CheckTransition
+// reports most of them.
 //   T1  FREE -> LOADING+owner          TakeFrame; this CAS is the allocation
 //   T2  LOADING -> VALID|HINT          loader, page shared
 //   T3  LOADING -> VALID|X+owner       loader, page exclusive
