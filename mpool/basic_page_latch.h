@@ -226,7 +226,7 @@ void BasicPageLatch<Platform>::WaitForReader(uint32_t self, Header& header,
                                              const Deadline& deadline) {
   State seen = header.Load();
   while (!seen.has(State::kWaiters) &&
-         // quiet: who dies asleep is only woken in vain.
+         // quiet: a wake-up after the sleeper's death is harmless.
          !header.Change(&seen, seen.With(State::kWaiters))) {
   }
   platform_.Barrier();
@@ -262,7 +262,7 @@ std::optional<uint32_t> BasicPageLatch<Platform>::WaitForChange(
   if (!seen.has(State::kWaiters)) {
     State expected = seen;
     seen = seen.With(State::kWaiters);
-    // quiet: who dies asleep is only woken in vain.
+    // quiet: a wake-up after the sleeper's death is harmless.
     if (!header.Change(&expected, seen)) return std::nullopt;
   }
   platform_.Sleep(&header.state, seen.bits, deadline);

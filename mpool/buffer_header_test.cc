@@ -136,7 +136,7 @@ INSTANTIATE_TEST_SUITE_P(
         std::pair(kValid, kValid.With(State::kX | State::kXPending)
                               .WithOwner(kMe)),
         std::pair(In(Phase::kFree), Owned(Phase::kLoading).With(State::kX)),
-        // A page whose bytes are not on disk stays in the hash.
+        // A page with bytes that are not on disk stays in the hash.
         std::pair(kValid.With(State::kDirty),
                   Owned(Phase::kEvicting).With(State::kDirty)),
         std::pair(kValid.With(State::kWriting),

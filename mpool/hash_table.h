@@ -7,9 +7,9 @@
 //              under the bucket latch. The key check on the header detects a
 //              stale hit. Insert, InsertWithLine, Remove and Names need the
 //              bucket's latch.
-// Invariants:  H1 a key has at most one slot. H2 a slot names a frame whose
-//              header holds that key, except frames that are LOADING or
-//              EVICTING. H3 entries never move between buckets.
+// Invariants:  H1 a key has at most one slot. H2 the frame that a slot names
+//              has that key in its header, except frames that are LOADING
+//              or EVICTING. H3 entries never move between buckets.
 // Crash:       slots are always whole, so repair simply releases the latch of
 //              a dead owner. Before that it removes the owner tag from the
 //              bucket's lines. An overflow line that was not linked yet is

@@ -3,10 +3,10 @@
 // images.h - before-images: copies of pages as at their last put, so that
 // repair can restore a page after its writer died.
 //
-// A page needs an image if it was DIRTY, WRITING or UNSYNCED when its writer got
-// X, or if it is in a group. Repair reads any other page from its file again.
-// An image belongs to the writer's thread slot. It is valid only while that
-// thread owns X of the frame and the frame has the version that the image
+// A page needs an image if it was DIRTY, WRITING or UNSYNCED when its writer
+// got X, or if it is in a group. Repair reads any other page from its file
+// again. An image belongs to the writer's thread slot. It is valid only while
+// that thread owns X of the frame and the frame has the version that the image
 // names.
 //
 // Word: frame 32 (low) | step 2 | group 1

@@ -39,7 +39,8 @@ class TestPool {
 
   Pool& pool() { return *pool_; }
   region::Region& region() { return *region_; }
-  // A thread of the region; not the one that the pool registers by itself.
+  // Returns a thread of the region; it differs from the thread that the pool
+  // registers by itself.
   const region::Thread& self() const { return self_; }
 
   // A file of `pages` zeroed pages, open in the pool.

@@ -33,7 +33,7 @@ class Lru final : public Replacement {
       for (; i < self.hit_count; ++i) {
         BufferHeader& header = frames_.header(self.hits[i]);
         if (header.page_class() != page_class) break;
-        // A frame that left the queue meanwhile holds no page that was hit.
+        // A frame that left the queue since the hit no longer holds the page.
         // In this order: see IsOfClass.
         if (!IsIn(header, Queue::kReplacement) ||
             !header.IsOfClass(page_class)) {
