@@ -114,7 +114,7 @@ struct State {
     return {(bits & ~kOwnerMask) | uint64_t{owner} << kOwnerShift};
   }
   State NextVersion() const { return {bits + kVersionOne}; }
-  // FREE, of the same version: no flag, no owner.
+  // Returns FREE with the same version, without flags and owner.
   State Bare() const { return {bits & ~(kVersionOne - 1)}; }
 };
 
@@ -136,7 +136,7 @@ struct PageKey {
   }
 };
 
-// Which queue a frame is linked into; guarded by that queue's latch.
+// The queue that a frame is linked into; guarded by the queue's latch.
 enum class Queue : uint32_t { kNone = 0, kReplacement = 1, kFree = 2 };
 
 // The accesses to a state word, on any platform.

@@ -48,12 +48,12 @@ void Group::End() {
   thread_ = {};
 }
 
-// Below, `same` keeps the slot that a late thread (late.cc) has for one call.
+// Below, `same` keeps the slot of a late thread (late.cc) for the whole call.
 absl::StatusOr<WritePage*> Group::Add(const OpenedFile& file, PageNo page,
                                       const GetOptions& options) {
   const absl::StatusOr<Pool::Caller> same = pool_.Self();
   MPOOL_RETURN_IF_ERROR(Begin());
-  if (page > kMaxPageNo) {  // the error says so
+  if (page > kMaxPageNo) {  // GetForUpdate returns the error
     return Take(pool_.GetForUpdate(file, page, options, /*in_group=*/true));
   }
   for (Member& member : members_) {

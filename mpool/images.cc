@@ -18,7 +18,7 @@ constexpr uint64_t kAnnounced = uint64_t{1} << 32;
 constexpr uint64_t kWhole = uint64_t{2} << 32;
 constexpr uint64_t kInGroup = uint64_t{4} << 32;
 
-// Images that a thread keeps for its next pages.
+// The images that a thread keeps for its next pages.
 constexpr uint32_t kKeptImages = 8;
 
 bool Names(uint64_t word, FrameIndex frame, uint64_t step) {

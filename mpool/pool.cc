@@ -62,7 +62,7 @@ Contexts::~Contexts() {
                   .ended = true};
   std::lock_guard<std::mutex> lock(LivePools().mutex);
   for (auto& [generation, context] : by_generation) {
-    if (context == nullptr) continue;  // could not register
+    if (context == nullptr) continue;  // registration failed
     const auto live = LivePools().pools.find(generation);
     if (live == LivePools().pools.end()) continue;
     if (live->second->region().generation() != generation) continue;
@@ -260,7 +260,7 @@ absl::Status Pool::EnsureBuckets(const region::Thread& self,
   // one.
   const auto there =
       static_cast<uint32_t>(region_.heap().SizeOf(old) / sizeof(Bucket));
-  // quiet: a table that is used in part is whole, and this one is empty.
+  // quiet: a smaller count is valid too, and this table is empty.
   if (there != pool.bucket_count.load()) pool.bucket_count.store(there);
   if (there >= need) return absl::OkStatus();
   MPOOL_RETURN_IF_ERROR(
@@ -268,7 +268,7 @@ absl::Status Pool::EnsureBuckets(const region::Thread& self,
           .AllocateLinked(self, need * sizeof(Bucket), kLineBytes,
                           &pool.buckets, /*prepare=*/nullptr, old)
           .status());
-  // quiet: a table that is used in part is whole.
+  // quiet: a smaller count is valid too.
   pool.bucket_count.store(need, std::memory_order_release);
   return absl::OkStatus();
 }

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// test_pool.h - a pool in memory of its own, for the tests of mpool/.
+// test_pool.h - a pool in private memory, for the tests of mpool/.
 
 #ifndef MPOOL_MPOOL_TEST_POOL_H_
 #define MPOOL_MPOOL_TEST_POOL_H_
@@ -43,7 +43,7 @@ class TestPool {
   // registers by itself.
   const region::Thread& self() const { return self_; }
 
-  // A file of `pages` zeroed pages, open in the pool.
+  // Opens a new file of `pages` zeroed pages in the pool.
   OpenedFile Open(const std::string& name, uint32_t page_bytes,
                   uint64_t pages) {
     auto file = std::make_shared<os::File>(

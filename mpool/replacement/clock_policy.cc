@@ -22,7 +22,7 @@ class Ring {
   }
   bool TakeChance(uint64_t position) {
     BufferHeader* header = frames_.AtPosition(page_class_, position);
-    if (header == nullptr) return true;  // the last extent is short
+    if (header == nullptr) return true;  // no frame: the last extent is short
     if (header->reference.load(std::memory_order_relaxed) == 0) return false;
     header->reference.store(0, std::memory_order_relaxed);
     return true;

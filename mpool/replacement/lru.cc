@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// lru.cc - least recently used: Berkeley DB's bhq. The head is the next
-// victim. Hits are gathered per thread and applied before that thread's next
-// victim is chosen, so one thread sees the exact order.
+// lru.cc - least recently used, like Berkeley DB's bhq. The head of the order
+// queue is the next victim. Each thread collects its hits and applies them
+// before it chooses a victim, so that a single thread gets the exact order.
 
 #include "mpool/replacement/replacement.h"
 
