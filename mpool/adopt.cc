@@ -1,25 +1,24 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// adopt.cc - the pool's tables once nobody is attached any more.
+// adopt.cc - restores the pool's tables when no process is attached any more.
 //
-// The state words tell what each frame was in the middle of; what is derived
-// (places, positions, rings, queues, latches) is made again. Slot and key must
-// agree: a page whose slot or key is wrong is read again from its file, or, if
-// it had changes that the file lacks, is POISONED rather than shown under
-// a number that may not be its own.
+// The state words tell which operation each frame was in. Derived data (places,
+// positions, rings, queues, latches) is made again. Slot and key must agree. If
+// they do not, a clean page is read from its file again. A page with changes
+// that the file lacks becomes POISONED, because its number may be wrong.
 //
-//   word                              comes to rest as
+//   word                              adopted as
 //   VALID, perhaps XP                 VALID
 //   VALID, WRITING                    VALID, DIRTY
-//   VALID, X, image says what to do   VALID; see images.h
+//   VALID, X, image decides           VALID; see images.h
 //   VALID, X else, clean              FREE
 //   VALID, X else, DIRTY or WRITING   POISONED; panic if its file has LSNs
 //   LOADING, EVICTING, ORPHAN, FREE   FREE
 //   POISONED                          POISONED
-//   DIRTY where it cannot be          POISONED
+//   DIRTY in another phase            POISONED
 //
-// Crash: each part can be done again from whatever another one left.
-// quiet file: nobody else is there, and each part ends with a step.
+// Crash: each part can be repeated on the state that a dead adopter left.
+// quiet file: no other process is attached, and each part ends with a step.
 
 #include <algorithm>
 
@@ -29,7 +28,8 @@
 namespace mpool::internal {
 namespace {
 
-// `fate`: of a page that its dead writer had.
+// Returns the state after adoption. `fate`: the fate of a page that a dead
+// writer had.
 State AtRest(State s, Fate fate) {
   const bool newer = s.has(State::kDirty | State::kWriting) ||
                      fate == Fate::kCommitted;
@@ -47,7 +47,7 @@ State AtRest(State s, Fate fate) {
              : bare.WithPhase(Phase::kFree);
 }
 
-// Buckets between the one whose headers are fetched and the one that is done.
+// Distance in buckets from the current bucket to the prefetched one.
 constexpr uint32_t kAhead = 8;
 
 bool HoldsPage(const BufferHeader& header) {
@@ -122,7 +122,7 @@ void Pool::RestFrame(BufferHeader& header, RepairReport* report) {
     const uint64_t key = header.key.load();
     if (HasLsn(*files_.At(PageKey::FileIndex(key)))) SetPanic(key, report);
   }
-  // S5 of file_sync.h: a page that is not in the pool any more.
+  // S5 of file_sync.h: count a page that leaves the pool.
   if (!rest.has(State::kUnsynced) && !rest.has(State::kDirty)) {
     files_.NoteDropped(header.key.load(), seen);
   }
@@ -153,8 +153,9 @@ void Pool::LoseFrame(const region::Thread& self, BufferHeader& header,
   header.state.store(bare.WithPhase(Phase::kPoisoned).bits);
 }
 
-// Lines that are no chunk of their own are cut; slots that do not name a frame
-// of `unnamed` by its key are emptied, and the others take theirs out of it.
+// Cuts overflow lines that are not separate chunks. Empties each slot that does
+// not name a frame of `unnamed` by the frame's key. Removes each frame that a
+// slot names correctly from `unnamed`.
 void HashTable::Adopt(FrameSet* unnamed, region::Reachable* reached,
                       RepairReport* report) {
   for (uint32_t i = 0; i < count_; ++i) {
@@ -194,7 +195,7 @@ bool HashTable::TakesOut(uint32_t bucket, uint64_t word,
   return true;
 }
 
-// The policy's order is kept as far as its links can be followed.
+// Keeps the policy's order as far as its links can be followed.
 void FrameTable::LinkAnew(bool ordered) {
   FrameSet left;
   if (ordered) {
@@ -228,7 +229,8 @@ void FrameTable::LinkAtRest(BufferHeader& header, bool ordered) {
   }
 }
 
-// Nobody has a file open, and nobody is filling an entry.
+// Closes all files, and frees entries that a dead process was filling.
+// REQUIRES: no other process is attached.
 void FileTable::Adopt(region::Reachable* reached, RepairReport* report) {
   uint32_t used = 0;
   for (uint32_t i = 0; i < kMaxFiles; ++i) {
@@ -259,7 +261,7 @@ void FileTable::Adopt(region::Reachable* reached, RepairReport* report) {
   frames_.pool().files_used.store(used);
 }
 
-// Whether a file that is known and that nobody has open has such pages.
+// True if the key belongs to a known file that no process has open.
 bool FileTable::IsPageOf(uint64_t key) const {
   const FileEntry* entry = At(PageKey::FileIndex(key));
   if (entry == nullptr) return false;

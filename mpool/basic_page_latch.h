@@ -1,18 +1,18 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// basic_page_latch.h - the steps of the page latch on any platform: the
-// machine's (page_latch.h), or that of a checker of memory orders
+// basic_page_latch.h - the steps of the page latch on any platform: the real
+// machine (page_latch.h) or a checker of memory orders
 // (page_latch_relacy_test.cc).
 //
 // A platform has
-//   Word        an atomic of 64 bits, as std::atomic
+//   Word        an atomic of 64 bits, like std::atomic
 //   Header      words `state` and `key`, with Load and Change of the state
 //   Deadline    with passed()
 //   IndexOf     the frame of a header
-//   FindOther   as Ledger's: the scan of all entries
-//   PutNeedsFence, Barrier    which side of a put and its waiter has the fence
+//   FindOther   the scan of all ledger entries, like Ledger::FindOther
+//   PutNeedsFence, Barrier    the side of a put and its waiter that fences
 //   Sleep, WakeAll            on a word, while it has a value
-//   Suspect     a look whether a thread is dead; true if it was repaired
+//   Suspect     a check of a thread's life; true if the thread was repaired
 
 #ifndef MPOOL_MPOOL_BASIC_PAGE_LATCH_H_
 #define MPOOL_MPOOL_BASIC_PAGE_LATCH_H_
@@ -29,8 +29,8 @@ namespace mpool::internal {
 
 enum class Enter {
   kGranted,
-  kMismatch,  // the frame holds another page now; look it up again
-  kBusy,      // owned by somebody: wait for the state word
+  kMismatch,  // the frame holds another page; search for the page again
+  kBusy,      // owned by a thread: wait for the state word
   kPoisoned,
 };
 
@@ -39,7 +39,7 @@ template <class Header>
   return header.key.load(std::memory_order_acquire) == key;
 }
 
-// The hit: false if a published entry alone grants the page.
+// False if a published ledger entry alone grants the page; for the hit path.
 // Pairs with the taker's CAS and scan; see ledger.h.
 template <class Header>
 [[gnu::always_inline]] inline bool IsHindered(const Header& header,
@@ -66,13 +66,15 @@ class BasicPageLatch {
   Enter TryShared(Header& header, uint64_t key, bool reentrant);
   Enter TryPending(uint32_t self, Header& header, uint64_t key,
                    bool* had_hint);
-  // Who was still there at the deadline; none: X is taken.
+  // Waits for the readers and turns XP into X. Returns the thread of the reader
+  // that blocks it at the deadline, or nullopt if it got X.
   std::optional<uint32_t> DrainReaders(uint32_t self, Header& header,
                                        Word* entry, bool had_hint,
                                        const Deadline& deadline);
   void ReleaseExclusive(Header& header, bool changed);
   void Withdraw(Header& header, Word* entry);
-  // Who is waited for at the deadline; none: look again.
+  // Waits until the state changes. Returns the owner that blocks it at the
+  // deadline, or nullopt if the caller must read the state again.
   std::optional<uint32_t> WaitForChange(uint32_t self, Header& header,
                                         State seen, uint32_t suspect,
                                         const Deadline& deadline);
@@ -92,8 +94,8 @@ template <class Platform>
 inline void BasicPageLatch<Platform>::Withdraw(Header& header, Word* entry) {
   uint64_t seen;
   if (platform_.PutNeedsFence()) [[unlikely]] {
-    // Where membarrier is refused: pairs with the waiter's CAS of WAITERS and
-    // its look at the entry, all four in the single order.
+    // If membarrier is refused: pairs with the waiter's CAS of WAITERS and its
+    // load of the entry. All four accesses are seq_cst, in the single order.
     // quiet: its callers pass steps.
     entry->exchange(0, std::memory_order_seq_cst);
     seen = header.state.load(std::memory_order_seq_cst);
@@ -110,8 +112,8 @@ inline void BasicPageLatch<Platform>::Withdraw(Header& header, Word* entry) {
 template <class Platform>
 template <class F>
 State BasicPageLatch<Platform>::ChangeAndWake(Header& header, F&& make) {
-  // WAITERS stays under XP: the writer may sleep on an entry, where only the
-  // entry's put wakes it.
+  // WAITERS stays set under XP because the writer may sleep on a ledger entry.
+  // Only a put of that entry wakes the writer.
   auto changed = [&](State s) {
     const State next = make(s);
     return next.has(State::kXPending) ? next : next.Without(State::kWaiters);
@@ -136,13 +138,13 @@ Enter BasicPageLatch<Platform>::TryShared(Header& header, uint64_t key,
     if (!may_enter) {
       return seen.is_owned() ? Enter::kBusy : Enter::kMismatch;
     }
-    // A grant under XP changes the word even if the hint is there: a writer
-    // that has passed this thread's entry must notice.
+    // A grant under XP changes the word even if the hint is set. So a writer
+    // that has scanned past this thread's entry sees the change.
     if (seen.has(State::kHint)) return Enter::kGranted;
     MPOOL_STEP("mpool.latch.hint");
     if (header.Change(&seen, seen.With(State::kHint))) {
       MPOOL_STEP("mpool.latch.hinted");
-      // The version may have gone round while this thread stood still.
+      // The version may have wrapped around while this thread was delayed.
       return KeyIs(header, key) ? Enter::kGranted : Enter::kMismatch;
     }
   }
@@ -172,8 +174,8 @@ Enter BasicPageLatch<Platform>::TryPending(uint32_t self, Header& header,
   return Enter::kMismatch;
 }
 
-// XP goes and the hint comes back in one CAS: readers that were waited for are
-// still there and must stay visible to evictors.
+// Clears XP and sets the hint in one CAS. The writer's scan may have met
+// readers, and they must stay visible to evictors.
 template <class Platform>
 void BasicPageLatch<Platform>::GiveUpPending(Header& header) {
   MPOOL_STEP("mpool.latch.give_up");
@@ -203,7 +205,7 @@ std::optional<uint32_t> BasicPageLatch<Platform>::DrainReaders(
     }
     State seen = header.Load();
     if (seen.has(State::kHint)) {
-      // Somebody entered again under XP: take the hint away and look again.
+      // A reader entered under XP: clear the hint and scan again.
       header.Change(&seen, seen.Without(State::kHint));
       scan = true;
       continue;
@@ -224,7 +226,7 @@ void BasicPageLatch<Platform>::WaitForReader(uint32_t self, Header& header,
                                              const Deadline& deadline) {
   State seen = header.Load();
   while (!seen.has(State::kWaiters) &&
-         // quiet: who dies asleep is only woken in vain.
+         // quiet: a wake-up after the sleeper's death is harmless.
          !header.Change(&seen, seen.With(State::kWaiters))) {
   }
   platform_.Barrier();
@@ -252,7 +254,7 @@ std::optional<uint32_t> BasicPageLatch<Platform>::WaitForChange(
     uint32_t self, Header& header, State seen, uint32_t suspect,
     const Deadline& deadline) {
   if (suspect == 0) suspect = seen.owner();
-  // Who is named at the deadline lives, or cannot be repaired yet.
+  // The thread reported at the deadline is alive or cannot be repaired yet.
   if (deadline.passed()) {
     if (platform_.Suspect(suspect, self)) return std::nullopt;
     return suspect;
@@ -260,7 +262,7 @@ std::optional<uint32_t> BasicPageLatch<Platform>::WaitForChange(
   if (!seen.has(State::kWaiters)) {
     State expected = seen;
     seen = seen.With(State::kWaiters);
-    // quiet: who dies asleep is only woken in vain.
+    // quiet: a wake-up after the sleeper's death is harmless.
     if (!header.Change(&expected, seen)) return std::nullopt;
   }
   platform_.Sleep(&header.state, seen.bits, deadline);

@@ -32,8 +32,8 @@ bool PhaseMayFollow(Phase from, Phase to) {
   return false;
 }
 
-// Invariants of one value: X and XP stand on a valid page and name an owner;
-// a page that is evicted, free or an orphan is neither dirty nor in flight.
+// True if the value keeps its invariants. X and XP occur only on a valid page
+// and name an owner. Only a VALID or POISONED page is DIRTY or WRITING.
 bool IsLegal(State s) {
   const bool exclusive = s.has(State::kX | State::kXPending);
   if (s.has(State::kX) && s.has(State::kXPending)) return false;

@@ -2,28 +2,29 @@
 //
 // buffer_header.h - the descriptor of one frame, and its state word.
 //
-// Role:        the truth about a frame. Hash slots, queues and counters are
-//              derived from it.
+// Role:        the authoritative record of a frame. Hash slots, queues and
+//              counters are derived from it.
 // Concurrency: every change of `state` is a CAS that keeps the bits that
-//              others may have set meanwhile.
-// Crash:       the word names its owner in the CAS that makes it owned, so
-//              repair.cc knows from the word alone what was going on.
+//              other threads may have set since the load.
+// Crash:       the CAS that makes the word owned also stores the owner. So
+//              repair.cc knows the interrupted operation from the word alone.
 //
 // State word, from bit 0:
 //   phase 3 | X | XP | DIRTY | WRITING | UNSYNCED | HINT | WAITERS | 2 spare
 //   | owner 12 | 8 spare | version 32
 // Phase:
-//   FREE      no page; may be taken
-//   LOADING   owner is filling it; others wait
+//   FREE      no page; available
+//   LOADING   the owner fills the frame; other threads wait
 //   VALID     holds the page of `key`
-//   EVICTING  owner is taking the page out of the hash, or looks whether it may
-//   ORPHAN    out of the hash, not free while a ledger names it
-//   POISONED  its page died with a writer; reads answer DataLoss
-//   RETIRED   no memory is behind it: its extent has no such frame
-// Owner is valid in LOADING and EVICTING and with X or XP. Who writes the page
-// out stands in io_owner.
+//   EVICTING  the owner checks for holders, or removes the page from the hash
+//   ORPHAN    not in the hash; not free because a ledger may name the frame
+//   POISONED  the page was lost with its writer; reads return DataLoss
+//   RETIRED   without memory: the extent has no such frame
+// The owner is valid in LOADING and EVICTING and with X or XP. io_owner names
+// the thread that writes the page back.
 //
-// Transitions (T), by whom; all others are bugs that CheckTransition reports:
+// Transitions (T) and their threads. All others are bugs; CheckTransition
+// reports most of them.
 //   T1  FREE -> LOADING+owner          TakeFrame; this CAS is the allocation
 //   T2  LOADING -> VALID|HINT          loader, page shared
 //   T3  LOADING -> VALID|X+owner       loader, page exclusive
@@ -42,10 +43,10 @@
 //   T16 VALID|X -> POISONED, VALID|X -> LOADING+repairer   repair
 //   T17 LOADING -> ORPHAN -> FREE                  repair; the victim search
 //   T18 POISONED -> VALID|X+owner, DIRTY           overwritten with create
-//   T19 LOADING -> RETIRED, version+1  who resizes, or gives an extent to
-//                                      another page size
-//   T20 RETIRED -> FREE                who cuts the extent again; repair
-//   any -> WAITERS                                 whoever sleeps on the word
+//   T19 LOADING -> RETIRED, version+1  resizer, or thread that gives an extent
+//                                      to another page size
+//   T20 RETIRED -> FREE                thread that cuts the extent; repair
+//   any -> WAITERS                                 sleeper on the word
 
 #ifndef MPOOL_MPOOL_BUFFER_HEADER_H_
 #define MPOOL_MPOOL_BUFFER_HEADER_H_
@@ -98,7 +99,7 @@ struct State {
     return phase() == Phase::kLoading || phase() == Phase::kEvicting ||
            has(kX | kXPending);
   }
-  // A page that can be entered now.
+  // True if a thread can enter the page now.
   bool is_open() const {
     return (bits & (kPhaseMask | kX | kXPending)) ==
            static_cast<uint64_t>(Phase::kValid);
@@ -113,7 +114,7 @@ struct State {
     return {(bits & ~kOwnerMask) | uint64_t{owner} << kOwnerShift};
   }
   State NextVersion() const { return {bits + kVersionOne}; }
-  // FREE, of the same version: no flag, no owner.
+  // Returns FREE with the same version, without flags and owner.
   State Bare() const { return {bits & ~(kVersionOne - 1)}; }
 };
 
@@ -135,10 +136,10 @@ struct PageKey {
   }
 };
 
-// Which queue a frame is linked into; guarded by that queue's latch.
+// The queue that a frame is linked into; guarded by the queue's latch.
 enum class Queue : uint32_t { kNone = 0, kReplacement = 1, kFree = 2 };
 
-// The accesses to a state word, of whatever platform.
+// The accesses to a state word, on any platform.
 template <class Word>
 [[gnu::always_inline]] inline State LoadState(const Word& word) {
   return {word.load(std::memory_order_seq_cst)};
@@ -155,21 +156,22 @@ template <class Word>
 struct alignas(kLineBytes) BufferHeader {
   std::atomic<uint64_t> state;
   std::atomic<uint64_t> key;
-  // Region offset of the frame's bytes 56 | left its class 1 | page class 3.
+  // Region offset of the frame's bytes 56 | 4 spare | left its class 1 | page
+  // class 3.
   std::atomic<uint64_t> place;
   std::atomic<uint64_t> rec_lsn;
   std::atomic<uint32_t> next;  // queue links, by frame index
   std::atomic<uint32_t> prev;
   std::atomic<uint32_t> queue;
   std::atomic<uint32_t> poisoned_by;  // pid of the dead writer
-  std::atomic<uint32_t> io_owner;     // thread that writes the page out, or 0
+  std::atomic<uint32_t> io_owner;     // thread that writes the page back, or 0
   std::atomic<uint32_t> position;     // in the ring of its page class
-  std::atomic<uint32_t> reference;    // the policy's; all that a hit may touch
+  std::atomic<uint32_t> reference;    // the policy's only word for hits
   uint32_t pad;
 
   State Load() const { return LoadState(state); }
-  // CAS; on failure `*expected` is what is there. Checks the transition in
-  // debug builds.
+  // Changes the state by CAS. On failure stores the current state to
+  // `*expected`. Checks the transition in debug builds.
   bool Change(State* expected, State desired);
   uint32_t page_class() const {
     return static_cast<uint32_t>(place.load(std::memory_order_relaxed) & 0x7);
@@ -177,13 +179,15 @@ struct alignas(kLineBytes) BufferHeader {
   uint64_t data_offset() const {
     return place.load(std::memory_order_relaxed) >> 8;
   }
-  // Exact under the class's queue latch, and for who owns the frame. Who asks
-  // this after he saw the frame's phase under that latch, saw the phase of a
-  // frame of the class: a place is stored before the phase that follows it.
+  // True if the frame belongs to the class. Exact under the class's queue
+  // latch, and for the frame's owner. If a thread loads the phase under that
+  // latch before this call, a true result means that the phase was of a frame
+  // of the class. The place is stored before the phase that follows it
+  // (release, pairs with acquire here).
   bool IsOfClass(uint32_t page_class) const {
     return (place.load(std::memory_order_acquire) & 0xf) == page_class;
   }
-  // REQUIRES: the queue latch, and that the frame is the caller's.
+  // REQUIRES: the queue latch; the caller owns the frame.
   void LeaveClass() {
     // quiet: its callers pass steps.
     place.fetch_or(0x8, std::memory_order_release);
@@ -202,10 +206,10 @@ static_assert(std::is_standard_layout_v<BufferHeader>);
 inline uint32_t ClassBytes(uint32_t page_class) {
   return kMinPageBytes << page_class;
 }
-// The class of a valid page size.
+// Returns the class of a valid page size.
 uint32_t ClassOf(uint32_t page_bytes);
 
-// Aborts if `to` may not follow `from`; see the list above.
+// Aborts if `to` must not follow `from`; see the transitions above.
 void CheckTransition(State from, State to);
 
 inline bool BufferHeader::Change(State* expected, State desired) {

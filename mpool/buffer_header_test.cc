@@ -123,20 +123,20 @@ TEST_P(IllegalTransitionTest, Aborts) {
 INSTANTIATE_TEST_SUITE_P(
     All, IllegalTransitionTest,
     ::testing::Values(
-        // A frame is filled before it is valid, and emptied before it is free.
+        // A frame is loaded before it is valid and evicted before it is free.
         std::pair(In(Phase::kFree), kValid),
         std::pair(kValid, In(Phase::kFree)),
         std::pair(In(Phase::kPoisoned), In(Phase::kFree)),
         std::pair(Owned(Phase::kEvicting), Owned(Phase::kLoading)),
-        // What is owned names its owner, and nothing else does.
+        // A state has an owner exactly if it is owned.
         std::pair(In(Phase::kFree), In(Phase::kLoading)),
         std::pair(kValid, kValid.WithOwner(kMe)),
         std::pair(kValid, kValid.With(State::kX)),
-        // X and XP exclude each other, and stand on valid pages.
+        // X and XP exclude each other and occur only on valid pages.
         std::pair(kValid, kValid.With(State::kX | State::kXPending)
                               .WithOwner(kMe)),
         std::pair(In(Phase::kFree), Owned(Phase::kLoading).With(State::kX)),
-        // Bytes that are not on disk stay in a page that can be found.
+        // A page with bytes that are not on disk stays in the hash.
         std::pair(kValid.With(State::kDirty),
                   Owned(Phase::kEvicting).With(State::kDirty)),
         std::pair(kValid.With(State::kWriting),

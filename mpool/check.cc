@@ -1,12 +1,11 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// check.cc - whether the pool's tables are where and what they must be, before
-// any of them is used.
+// check.cc - checks the places and sizes of the pool's tables before use.
 //
-// Sizes and places follow from the cache's size, which the region's header has
-// under a CRC, and each table is a chunk of the heap of its own. So a wrong
-// offset, size or index is told from a right one without trusting any of them.
-// Reads only.
+// Sizes and places follow from the cache's size, which a CRC in the region's
+// header covers. Each table is a separate chunk of the heap. So the check
+// detects a wrong offset, size or index without trusting any of them. It only
+// reads.
 
 #include <algorithm>
 #include <array>
@@ -24,7 +23,8 @@ absl::Status Damaged(std::string_view what) {
 
 }  // namespace
 
-// Each table once; what is in them comes after.
+// Checks the place of each table; the contents are checked later. Returns
+// DataLoss if a table is damaged.
 absl::Status FrameTable::CheckPlaces(region::Reachable* reached) const {
   const uint64_t root =
       region_.header()->root.load(std::memory_order_acquire);
@@ -34,7 +34,7 @@ absl::Status FrameTable::CheckPlaces(region::Reachable* reached) const {
   const uint64_t extent_bytes = ExtentBytes(fixed.cache_bytes);
   const uint64_t count =
       (fixed.max_cache_bytes + extent_bytes - 1) / extent_bytes;
-  // In the other order than that in which a resize raises them.
+  // Loaded in the reverse of the order in which a grow raises them.
   const uint64_t cache = pool.cache.load(std::memory_order_acquire);
   const uint64_t backed = pool.backed.load(std::memory_order_acquire);
   if (fixed.reserved_bytes - fixed.heap_limit < fixed.max_cache_bytes ||
@@ -53,8 +53,9 @@ absl::Status FrameTable::CheckPlaces(region::Reachable* reached) const {
   return absl::OkStatus();
 }
 
-// Whether the word is one that a cutter stores in such a cache: who resizes
-// changes all three, in an order in which they are right at any moment.
+// True if a cutter may store this word in a cache with these sizes. A resizer
+// changes the word and both sizes in an order that keeps them consistent at any
+// moment.
 bool FrameTable::IsCutRight(uint32_t extent, uint64_t word, uint64_t cache,
                             uint64_t backed) const {
   const CutWord now = CutWord::Unpack(word);
@@ -66,7 +67,7 @@ bool FrameTable::IsCutRight(uint32_t extent, uint64_t word, uint64_t cache,
          now.frames <= FramesOf(extent, now.page_class, backed);
 }
 
-// Whether no header of an extent that is not cut has a page.
+// True if no header of the extent has a page; for an extent that is not cut.
 bool FrameTable::IsEmpty(uint32_t extent) const {
   for (uint32_t block = 0; block < kHeaderBlocks; ++block) {
     if (extents_[extent].headers[block].load() == 0) continue;
@@ -94,7 +95,8 @@ absl::Status FrameTable::CheckExtent(uint32_t index,
       return Damaged("table of extents");
     }
   }
-  // What is being cut or resized meanwhile does not stand still.
+  // An extent may be cut or resized during the check. The check therefore fails
+  // only after three unchanged pairs of reads.
   auto look = [&] {
     return std::array<uint64_t, 3>{extent.word.load(std::memory_order_acquire),
                                    cache_bytes(), backed_bytes()};
@@ -119,7 +121,7 @@ absl::Status FrameTable::Check(region::Reachable* reached) {
   }
   for (uint32_t i = 0; i < pool_->extent_count; ++i) {
     MPOOL_RETURN_IF_ERROR(CheckExtent(i, reached));
-    // In this order: a cutter raises the mark first.
+    // In this order, because a cutter raises extents_used before it cuts.
     const bool is_cut = cut(i).is_cut();
     if (is_cut && i >= pool_->extents_used.load(std::memory_order_acquire)) {
       return Damaged("pool header");
@@ -131,8 +133,8 @@ absl::Status FrameTable::Check(region::Reachable* reached) {
 absl::Status Pool::Check(bool alone, region::Reachable* reached) {
   MPOOL_RETURN_IF_ERROR(frames_.Check(reached));
   const PoolHeader& pool = frames_.pool();
-  // Until the first file is known the table may be replaced. Its size follows
-  // from the chunk's when nobody is there; see Adopt.
+  // Until the first file is known the table may be replaced. If no other
+  // process is attached, Adopt derives the table's size from its chunk.
   if (alone || pool.files_used.load(std::memory_order_acquire) != 0) {
     const uint64_t count =
         alone ? 1 : pool.bucket_count.load(std::memory_order_acquire);

@@ -17,7 +17,8 @@ void Group::SetState(GroupState state) {
                             std::memory_order_release);
 }
 
-// The group becomes the calling thread's, or is already.
+// Makes the group the calling thread's. Returns FailedPrecondition if it
+// belongs to another thread, or if this thread has another open group.
 absl::Status Group::Begin() {
   MPOOL_ASSIGN_OR_RETURN(const Pool::Caller self, pool_.Self());
   if (IsOpen() && !IsInherited()) {
@@ -26,7 +27,7 @@ absl::Status Group::Begin() {
         "add a page to an UpdateGroup: it belongs to another thread; use one "
         "group for each thread");
   }
-  if (IsOpen()) End();  // what a forked child inherited is its parent's
+  if (IsOpen()) End();  // inherited members are the parent's
   const auto none = static_cast<uint64_t>(GroupState::kNone);
   if (self->thread.slot->group.load(std::memory_order_relaxed) != none) {
     return absl::FailedPreconditionError(
@@ -47,12 +48,12 @@ void Group::End() {
   thread_ = {};
 }
 
-// Below, `same` keeps the slot that a late thread (late.cc) has for one call.
+// Below, `same` keeps the slot of a late thread (late.cc) for the whole call.
 absl::StatusOr<WritePage*> Group::Add(const OpenedFile& file, PageNo page,
                                       const GetOptions& options) {
   const absl::StatusOr<Pool::Caller> same = pool_.Self();
   MPOOL_RETURN_IF_ERROR(Begin());
-  if (page > kMaxPageNo) {  // the error says so
+  if (page > kMaxPageNo) {  // GetForUpdate returns the error
     return Take(pool_.GetForUpdate(file, page, options, /*in_group=*/true));
   }
   for (Member& member : members_) {
@@ -86,7 +87,8 @@ absl::StatusOr<WritePage*> Group::Take(absl::StatusOr<WritePage> got) {
   return &members_.back().view;
 }
 
-// A page that was clean, or came from its file, has none yet.
+// Returns the page's image, and makes one for a page without: a clean page, or
+// a page just read from its file.
 absl::StatusOr<region::Image*> Group::ImageOf(const Pin& pin) {
   const FrameIndex frame = pool_.frames_.IndexOf(*pin.header);
   region::Image* image = pool_.images_.Find(*thread_.slot, frame,

@@ -1,12 +1,13 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// group.h - what an UpdateGroup holds: its pages for update, each with a whole
-// image in the thread's slot, and the slot's group word.
+// group.h - the pages of an UpdateGroup, held for update: each with a whole
+// image in the thread's slot; and the slot's group word.
 //
-// Invariants:  G1 every member has a whole image marked as the group's before
-//              its caller may change it. G2 the group word is kCommitted only
-//              while members are put one after the other.
-// Crash:       open: the images count. Committed: repair finishes the puts.
+// Invariants:  G1 every member has a whole image with the group mark before its
+//              caller may change it. G2 the group word is kCommitted only
+//              while the members are put one after the other.
+// Crash:       kOpen: repair restores the images. kCommitted: repair finishes
+//              the puts.
 
 #ifndef MPOOL_MPOOL_GROUP_H_
 #define MPOOL_MPOOL_GROUP_H_
@@ -37,7 +38,7 @@ class Group {
   struct Member {
     Pin pin;
     region::Image* image = nullptr;
-    WritePage view;  // holds no page: what is done with it changes nothing
+    WritePage view;  // no entry: Put of it changes nothing
   };
 
   absl::Status Begin();
@@ -49,7 +50,7 @@ class Group {
   void End();
 
   Pool& pool_;
-  region::Thread thread_;  // whose group it is, once it has a page
+  region::Thread thread_;  // owner of the group, once it has a page
   uint32_t generation_ = 0;
   std::deque<Member> members_;
 };

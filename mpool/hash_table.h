@@ -1,18 +1,19 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// hash_table.h - from page key to frame: buckets of one cache line each.
+// hash_table.h - map from page key to frame: buckets of one cache line each.
 //
-// Concurrency: Find takes no latch. A slot changes by one 8-byte store, so a
-//              stale miss sends the reader to the miss path, which searches
-//              again under the bucket latch, and a stale hit is caught by the
-//              key check on the header. Insert, Remove and FindLatched need the
+// Concurrency: Find takes no latch. A slot changes by one 8-byte store. A stale
+//              miss sends the reader to the miss path, which searches again
+//              under the bucket latch. The key check on the header detects a
+//              stale hit. Insert, InsertWithLine, Remove and Names need the
 //              bucket's latch.
-// Invariants:  H1 a key has at most one slot. H2 a slot names a frame whose
-//              header holds that key, but for frames that are LOADING or
-//              EVICTING. H3 entries never move between buckets.
-// Crash:       slots are always whole, so the latch of a dead owner is simply
-//              released, after the lines of its bucket lost their owner tag; an
-//              overflow line that was not linked yet is freed by its tag.
+// Invariants:  H1 a key has at most one slot. H2 the frame that a slot names
+//              has that key in its header, except frames that are LOADING
+//              or EVICTING. H3 entries never move between buckets.
+// Crash:       slots are always whole, so repair simply releases the latch of
+//              a dead owner. Before that it removes the owner tag from the
+//              bucket's lines. An overflow line that was not linked yet is
+//              freed by its tag.
 // Lock rank:   kBucket; no latch is taken under it.
 
 #ifndef MPOOL_MPOOL_HASH_TABLE_H_
@@ -30,8 +31,8 @@ namespace mpool::internal {
 
 inline constexpr uint32_t kBucketSlots = 7;
 
-// Slot: tag 28 | frame 32 | used 4; 0 is empty. A bucket that is full goes on
-// in a line of the same shape, latched with it.
+// Slot: tag 28 | frame 32 | used 4; 0 is empty. A full bucket continues in an
+// overflow line of the same shape. The latch of the first line covers all.
 // SHARED
 struct alignas(kLineBytes) Bucket {
   region::Latch latch;
@@ -44,12 +45,13 @@ class HashTable {
  public:
   explicit HashTable(region::Region& region) : region_(region) {}
 
-  // Number of buckets for `frames` frames: three to a bucket.
+  // Returns the number of buckets for `frames` frames: three frames to a
+  // bucket.
   static uint32_t BucketsFor(uint64_t frames);
-  // The table of `count` buckets at region offset `buckets`. Stores nothing if
-  // that is the one already: gets may be using it.
+  // Attaches to the table of `count` buckets at region offset `buckets`. Stores
+  // nothing if the table is attached already, because gets may be using it.
   void Attach(uint64_t buckets, uint32_t count) {
-    // Two threads may find it at once.
+    // Two threads may attach at once.
     auto set = []<class T>(T& place, T value) {
       std::atomic_ref<T> at(place);
       if (at.load(std::memory_order_relaxed) != value) {
@@ -62,25 +64,26 @@ class HashTable {
   }
   uint32_t size() const { return count_; }
 
-  // Berkeley DB's BUCKET, page number XOR shifted file, then a fixed mix:
-  // every process must find the same bucket.
+  // Returns a fixed mix of the key, because every process must find the same
+  // bucket.
   static uint64_t Hash(uint64_t key) {
     uint64_t h = key * 0x9e3779b97f4a7c15;
     h ^= h >> 32;
     return h * 0xd6e8feb86659fd93;
   }
 
-  // The frame whose slot has the key's tag and whose header has the key, or 0.
+  // Returns the frame with the key: its slot has the key's tag and its header
+  // the key. Returns 0 if there is none.
   FrameIndex Find(uint64_t hash, uint64_t key) const;
-  // The frame that has the tag in the slot where it is looked for first, or 0.
-  // The caller must look at the header's key.
+  // Returns the frame in the key's home slot if the slot has the key's tag,
+  // else 0. The caller must check the header's key.
   FrameIndex FindAtHome(uint64_t hash) const {
     const uint64_t word = buckets_[IndexOf(hash)].slots[HomeOf(hash)].load(
         std::memory_order_acquire);
     return (word & kTagMask) == TagOf(hash) ? Frame(word) : 0;
   }
 
-  // The region, one load nearer.
+  // Returns the base of the region, with one load less.
   std::byte* base() const { return base_; }
   BufferHeader& header(FrameIndex frame) const {
     return *reinterpret_cast<BufferHeader*>(base_ +
@@ -89,19 +92,21 @@ class HashTable {
 
   Bucket& bucket(uint64_t hash) { return buckets_[IndexOf(hash)]; }
 
-  // REQUIRES (all): the bucket's latch. Insert is false if the bucket is full:
-  // the caller lets it go, allocates a line, and comes back with it.
+  // REQUIRES (all): the bucket's latch. Insert returns false if the bucket is
+  // full. The caller then releases the latch, allocates a line, latches again
+  // and calls InsertWithLine.
   bool Insert(uint64_t hash, FrameIndex frame);
   void InsertWithLine(uint64_t hash, FrameIndex frame, uint64_t line);
-  // Empties the slot that names `frame`; false if there is none.
+  // Empties the slot that names `frame`. Returns false if there is none.
   bool Remove(uint64_t hash, FrameIndex frame);
-  // Whether a slot names `frame`.
+  // True if a slot of the bucket names `frame`.
   bool Names(uint64_t hash, FrameIndex frame) const;
 
-  // Releases every bucket latch that a dead thread holds; repair only.
+  // Releases every bucket latch of a dead thread and returns their number; for
+  // repair only.
   uint64_t ReleaseDead(const std::function<bool(uint32_t)>& is_dead);
 
-  // Nobody else is attached; see Pool::Adopt.
+  // REQUIRES: no other process is attached; see Pool::Adopt.
   void Adopt(FrameSet* unnamed, region::Reachable* reached,
              RepairReport* report);
 
@@ -112,7 +117,8 @@ class HashTable {
   static constexpr uint64_t kUsed = 1;
   static constexpr uint64_t kTagMask = ~uint64_t{0} << 36 | 0xf;
 
-  // The slot where a key goes if it is free: four of five keys stand there.
+  // Returns the home slot of a key: used if it is free. Four of five keys are
+  // in their home slot.
   static uint32_t HomeOf(uint64_t hash) {
     return static_cast<uint32_t>((hash & ~uint32_t{0}) * kBucketSlots >> 32);
   }

@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint64_t kHeaders = 400;
 
-// A table of its own, and headers that carry keys.
+// A separate table, and headers that carry keys.
 class HashTableTest : public ::testing::Test {
  protected:
   HashTableTest() {
@@ -35,7 +35,7 @@ class HashTableTest : public ::testing::Test {
         .At<BufferHeader>(headers_ + i * sizeof(BufferHeader))
         ->key.store(key);
   }
-  // As the pool does it.
+  // Inserts as the pool does.
   void Insert(uint64_t hash, FrameIndex frame) {
     if (table_.Insert(hash, frame)) return;
     table_.InsertWithLine(
@@ -43,7 +43,7 @@ class HashTableTest : public ::testing::Test {
         *pool_.region().heap().Allocate(pool_.self(), sizeof(Bucket),
                                         kLineBytes));
   }
-  // Lines of the bucket behind its first.
+  // Returns the number of overflow lines of the bucket.
   int Lines(uint64_t hash) {
     int lines = 0;
     for (uint64_t at = table_.bucket(hash).overflow.load(); at != 0; ++lines) {
@@ -101,7 +101,7 @@ TEST_F(HashTableTest, ABucketGoesOnInLinesThatAreUsedAgain) {
   for (uint64_t n = 0; n < 3 * kBucketSlots; ++n) {
     EXPECT_EQ(table_.Find(n, n), Frame(n));
   }
-  // A slot in the middle is free again, and no line is added for the next.
+  // A freed slot in the middle is used again, and no line is added.
   EXPECT_TRUE(table_.Remove(kBucketSlots + 2, Frame(kBucketSlots + 2)));
   EXPECT_EQ(table_.Find(kBucketSlots + 2, kBucketSlots + 2), 0u);
   SetKey(50, 50);
@@ -129,7 +129,7 @@ TEST_F(HashTableTest, ASlotWhoseFrameHoldsAnotherPageIsNoHit) {
   Use(1);
   SetKey(0, 77);
   Insert(HashTable::Hash(77), Frame(0));
-  SetKey(0, 78);  // the frame moved on; its slot is still there
+  SetKey(0, 78);  // the frame has another page; the slot is stale
   EXPECT_EQ(table_.Find(HashTable::Hash(77), 77), 0u);
   EXPECT_TRUE(table_.Names(HashTable::Hash(77), Frame(0)));
 }

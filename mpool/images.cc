@@ -18,7 +18,7 @@ constexpr uint64_t kAnnounced = uint64_t{1} << 32;
 constexpr uint64_t kWhole = uint64_t{2} << 32;
 constexpr uint64_t kInGroup = uint64_t{4} << 32;
 
-// Images that a thread keeps for its next pages.
+// The images that a thread keeps for its next pages.
 constexpr uint32_t kKeptImages = 8;
 
 bool Names(uint64_t word, FrameIndex frame, uint64_t step) {
@@ -28,8 +28,8 @@ bool Names(uint64_t word, FrameIndex frame, uint64_t step) {
 }  // namespace
 
 void Images::Trim(const region::Thread& self) {
-  // A guard that moved to another thread looks at the images as it is put;
-  // its ledger entry goes after that.
+  // A guard that moved to another thread reads the images during its put, and
+  // only then clears its ledger entry.
   if (!region_.IsLedgerEmpty(self)) return;
   region_.FreeImages(self, *self.slot, kKeptImages);
 }
@@ -76,8 +76,8 @@ void Images::Keep(Image& image, const BufferHeader& header, FrameIndex frame,
   MPOOL_STEP("mpool.image.copied");
   image.word.store(frame | kWhole | (in_group ? kInGroup : 0),
                    std::memory_order_release);
-  // A death leaves a prefix of the thread's stores: only the compiler could
-  // change a byte of the page before the image is whole.
+  // A death leaves a prefix of the thread's stores. So only the compiler could
+  // move a store to the page before the image is whole.
   std::atomic_signal_fence(std::memory_order_seq_cst);
   MPOOL_STEP("mpool.image.whole");
 }

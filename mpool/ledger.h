@@ -1,14 +1,15 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// ledger.h - what each thread holds: a pin is a ledger entry, and nothing else.
+// ledger.h - the pins of each thread: a pin is a ledger entry, and nothing
+// else.
 //
-// Concurrency: only a thread itself stores into its ledger, but for puts of
-//              guards that moved; anybody scans.
+// Concurrency: only the thread itself stores into its ledger, except for puts
+//              of guards that moved to other threads. Any thread scans it.
 // Orders:      a getter publishes its entry by a seq_cst exchange and then
-//              loads the state (seq_cst); a taker (XP, EVICTING) changes the
+//              loads the state (seq_cst). A taker (XP, EVICTING) changes the
 //              state by a seq_cst CAS and then loads the entries (seq_cst). In
-//              the single order of these four, one sees the other.
-// Crash:       entries of a dead process are cleared by its repair.
+//              the single order of these four, at least one sees the other.
+// Crash:       repair clears the entries of a dead process.
 
 #ifndef MPOOL_MPOOL_LEDGER_H_
 #define MPOOL_MPOOL_LEDGER_H_
@@ -28,7 +29,7 @@ namespace mpool::internal {
 
 enum class Mode : uint64_t { kNone = 0, kShared = 1, kPin = 2, kExclusive = 3 };
 
-// An entry: frame 32 (low) | mode 8 | since when 24, of those for update.
+// An entry: frame 32 (low) | mode 8 | start time 24, for update only.
 struct Entry {
   uint64_t word = 0;
   static Entry Make(FrameIndex frame, Mode mode) {
@@ -36,8 +37,9 @@ struct Entry {
   }
   FrameIndex frame() const { return static_cast<FrameIndex>(word); }
   Mode mode() const { return static_cast<Mode>(word >> 32 & 0xff); }
-  // For how long, modulo three days, if it is `now_ns` by the clock of the
-  // process that holds the page; zero if that is unknown or was not noted.
+  // Returns how long the page is held, modulo three days. `now_ns` is read from
+  // the clock of the holder's process. Returns zero if `now_ns` or the start
+  // time is unknown.
   absl::Duration Age(std::optional<uint64_t> now_ns) const {
     constexpr uint64_t kUnits = (uint64_t{1} << 24) - 1;
     if (word >> 40 == 0 || !now_ns.has_value()) return absl::ZeroDuration();
@@ -50,7 +52,7 @@ struct Entry {
 
 using EntryWord = std::atomic<uint64_t>;
 
-// An entry that a scan met.
+// An entry that a scan found.
 template <class Word>
 struct BasicHolder {
   Word* entry = nullptr;
@@ -59,15 +61,15 @@ struct BasicHolder {
 };
 using Holder = BasicHolder<EntryWord>;
 
-// The two sides of the ledger, on words of any platform.
+// Both sides of the ledger, on words of any platform.
 template <class Word>
 [[gnu::always_inline]] inline void PublishEntry(Word* entry, FrameIndex frame,
                                                 Mode mode) {
   // quiet: its callers pass steps.
   entry->exchange(Entry::Make(frame, mode).word, std::memory_order_seq_cst);
 }
-// Whether the entry names `frame`; with `only`, in that mode. `*seen` is what
-// it says.
+// True if the entry names `frame` and, with `only`, has that mode. `*seen`
+// receives the loaded entry.
 template <class Word>
 [[gnu::always_inline]] inline bool EntryNames(const Word& entry,
                                               FrameIndex frame,
@@ -82,8 +84,8 @@ class Ledger {
  public:
   explicit Ledger(region::Region& region) : region_(region) {}
 
-  // An entry of the thread that holds nothing. ResourceExhausted when it holds
-  // kMaxPinsPerThread pages.
+  // Returns a free entry of the thread. Returns ResourceExhausted if the thread
+  // holds kMaxPinsPerThread pages, and errors of the heap.
   absl::StatusOr<EntryWord*> FreeEntry(const region::Thread& self) {
     region::ThreadSlot& slot = *self.slot;
     for (uint32_t i = 0; i < kLedgerEntries; ++i) {
@@ -97,8 +99,10 @@ class Ledger {
     return FreeOverflowEntry(self);
   }
 
-  // The same among the entries that were in use before; nullptr if all are.
-  // REQUIRES: FreeEntry was called for the thread, so there is a first one.
+  // Like FreeEntry, among the entries that were used before. Returns nullptr if
+  // all of these hold pages.
+  // REQUIRES: FreeEntry was called for the thread, so that a first entry
+  // exists.
   static EntryWord* UsedFreeEntry(region::ThreadSlot& slot) {
     // Most threads hold one page at a time.
     if (slot.entries[0].load(std::memory_order_relaxed) == 0) [[likely]] {
@@ -117,20 +121,21 @@ class Ledger {
     PublishEntry(entry, frame, mode);
   }
 
-  // When the entry's page was got for update; for people.
-  // REQUIRES: X of the page, so that nobody waits for this word.
+  // Stores the time of the get for update into the entry, for reports.
+  // REQUIRES: the caller has X of the page or loads it, so that no thread waits
+  // for this word.
   static void NoteTime(EntryWord* entry) {
     const uint64_t now = std::max<uint64_t>(Entry::Now() & 0xffffff, 1);
-    // quiet: nothing is decided by it.
+    // quiet: only reports read the time.
     entry->store(entry->load(std::memory_order_relaxed) | now << 40,
                  std::memory_order_relaxed);
   }
 
-  // The first entry, other than `own`, that names `frame`; with `only`, in that
-  // mode. One pass over all threads.
+  // Returns the first entry, other than `own`, that names `frame` and, with
+  // `only`, has that mode. Makes one pass over all threads.
   std::optional<Holder> FindOther(FrameIndex frame, const EntryWord* own,
                                   std::optional<Mode> only) const;
-  // The thread's own entry for the frame.
+  // Returns the thread's own entry for the frame, if any.
   std::optional<Holder> FindOwn(const region::Thread& self,
                                 FrameIndex frame) const;
 

@@ -59,7 +59,7 @@ TEST_F(LedgerTest, HoldsNoMoreThanItsLimitAndIsScannedToTheEnd) {
   std::set<EntryWord*> entries;
   while (entries.size() < kMaxPinsPerThread) {
     entries.insert(Hold(pool_.self(), 100, Mode::kShared));
-    // All that came with it, but near the limit.
+    // Also fill all entries of the new block, except near the limit.
     pool_.region().ForEachEntry(*pool_.self().slot, [&](EntryWord& entry) {
       if (entries.size() + kLedgerOverflowEntries > kMaxPinsPerThread ||
           entry.load() != 0) {

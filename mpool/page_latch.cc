@@ -60,7 +60,7 @@ absl::Status PageLatch::TimedOut(const BufferHeader& header,
       if (entry.mode() != Mode::kExclusive) return;
       const std::optional<uint64_t> now_ns = region.NowOf(*holder);
       since = ", for update";
-      if (!now_ns.has_value()) return;  // another clock than this process's
+      if (!now_ns.has_value()) return;  // the holder has another clock
       absl::StrAppend(&since, " for ",
                       absl::FormatDuration(entry.Age(now_ns)));
     });

@@ -3,20 +3,21 @@
 // page_latch.h - the latch of a page: shared by ledger entries, exclusive by
 // the state word.
 //
-// A reader is a ledger entry plus the HINT bit, which tells takers that
-// somebody may be in the ledgers. A writer takes HINT away with the CAS that
-// sets XP, waits until no ledger names the page shared, and turns XP into X
-// only if HINT is still off. The steps stand in basic_page_latch.h, where a
-// checker of memory orders runs them too; the checked models are
-// docs/models/latch.pml and docs/models/pool.pml.
+// A reader is a ledger entry plus the HINT bit. HINT tells writers and evictors
+// that the ledgers may name the frame. A writer clears HINT with the CAS that
+// sets XP. It waits until no ledger entry names the page in shared mode, then
+// turns XP into X only if HINT is still clear. The steps are in
+// basic_page_latch.h, so that a checker of memory orders can run them too. The
+// checked models are docs/models/latch.pml and docs/models/pool.pml.
 //
-// Waiting: on the state word, whose changer wakes whenever it finds WAITERS;
-// or, for a writer, on the ledger entry that blocks it, whose put wakes the
-// entry's address when it finds WAITERS in the state. The put makes no fence
-// between its store and its look: the writer sets WAITERS, has the kernel put
-// a barrier on every processor, and looks again before it sleeps (pool.pml
-// WAKE). Each sleep is bounded, and followed by a look at the life of whoever
-// is waited for; no bound grants anything.
+// Waiting: a waiter sleeps on the state word; ChangeAndWake wakes the sleepers
+// if WAITERS is set. A writer may instead sleep on the
+// ledger entry that blocks it; the put of the entry wakes the writer if WAITERS
+// is set in the state. The put has no fence between its store of the entry and
+// its load of the state. So the writer sets WAITERS, makes the kernel run a
+// barrier on every processor, and loads the entry again before it sleeps
+// (pool.pml WAKE). Each sleep is bounded. After it the waiter checks whether
+// the thread that blocks it is alive. A timeout never grants the page.
 
 #ifndef MPOOL_MPOOL_PAGE_LATCH_H_
 #define MPOOL_MPOOL_PAGE_LATCH_H_
@@ -37,7 +38,7 @@ namespace mpool::internal {
 
 class PageLatch {
  public:
-  // The machine itself; see basic_page_latch.h.
+  // The real machine; see basic_page_latch.h.
   struct Machine {
     using Word = EntryWord;
     using Header = BufferHeader;
@@ -69,36 +70,36 @@ class PageLatch {
   PageLatch(region::Region& region, Ledger& ledger)
       : steps_(Machine{region, ledger}) {}
 
-  // Shared or pin-only, once `entry` names the frame. `reentrant`: the thread
-  // holds the page already, so XP does not stop it.
+  // Tries to enter shared or pin-only. REQUIRES: `entry` names the frame.
+  // `reentrant`: the thread already holds the page, so XP does not stop it.
   Enter TryShared(BufferHeader& header, uint64_t key, bool reentrant);
 
-  // XP, once `entry` names the frame exclusively. `had_hint`: readers may be
-  // there, so DrainReaders must follow; it may follow always.
+  // Tries to set XP. REQUIRES: `entry` names the frame exclusively. `had_hint`:
+  // readers may exist, so DrainReaders must follow; it may always follow.
   Enter TryPending(const region::Thread& self, BufferHeader& header,
                    uint64_t key, bool* had_hint);
-  // XP -> X, waiting for the readers. At the deadline XP is given up and the
-  // status tells whose page it is.
+  // Turns XP into X after the readers are gone. At the deadline it gives XP up
+  // and returns DeadlineExceeded with the holder's name.
   absl::Status DrainReaders(const region::Thread& self, BufferHeader& header,
                             EntryWord* entry, bool had_hint,
                             const os::Deadline& deadline);
-  // X -> free, and wakes. `changed`: version + 1 and DIRTY.
+  // Clears X and wakes the sleepers. `changed`: version + 1 and DIRTY.
   void ReleaseExclusive(BufferHeader& header, bool changed);
 
-  // Gives an entry back and wakes the writer that sleeps on it.
+  // Releases a ledger entry and wakes the writer that sleeps on it.
   void Withdraw(BufferHeader& header, EntryWord* entry) {
     steps_.Withdraw(header, entry);
   }
 
-  // Sleeps until the state word is no longer `seen`, or for a bound; then looks
-  // whether `suspect` (0 = the owner in `seen`) lives. DeadlineExceeded names
-  // the holder.
+  // Sleeps until the state word differs from `seen`, or for a bounded time.
+  // Then checks whether `suspect` (0 = the owner in `seen`) is alive. Returns
+  // DeadlineExceeded with the holder's name.
   absl::Status WaitForChange(const region::Thread& self, BufferHeader& header,
                              State seen, uint32_t suspect,
                              const os::Deadline& deadline);
 
-  // A change of the state word by its owner that also wakes all sleepers:
-  // `make` turns the value that is there into the new one.
+  // Changes the state word in its owner's name and wakes all sleepers. `make`
+  // turns the current value into the new one. Returns the value before.
   template <class F>
   State ChangeAndWake(BufferHeader& header, F&& make) {
     // quiet: its callers pass steps.
@@ -106,7 +107,7 @@ class PageLatch {
   }
 
  private:
-  // Whose page it is, if the deadline passed.
+  // Returns DeadlineExceeded with a description of `holder`, or Ok without one.
   absl::Status TimedOut(const BufferHeader& header,
                         std::optional<uint32_t> holder) const;
 

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// page_lsn.h - the log position that a page carries, where its file says so.
+// page_lsn.h - the log position (LSN) in a page of a file that has LSNs.
 
 #ifndef MPOOL_MPOOL_PAGE_LSN_H_
 #define MPOOL_MPOOL_PAGE_LSN_H_
@@ -16,7 +16,7 @@ namespace mpool::internal {
 
 static_assert(sizeof(Lsn) == 8);
 
-// Where the LSN is in the page; nullptr if the file has none.
+// Returns the place of the LSN in the page; nullptr if the file has none.
 inline std::byte* LsnIn(const FileEntry& entry, std::span<std::byte> page) {
   const uint32_t place = entry.lsn_place.load(std::memory_order_relaxed);
   return place == 0 || place - 1 + sizeof(Lsn) > page.size()

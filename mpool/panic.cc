@@ -1,19 +1,20 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// panic.cc - a page that only its owner's log can mend died with its writer.
+// panic.cc - the panic: a writer died and left a page that only the log of the
+// file's owner can restore.
 //
 // From then on every get of every process is refused, until the owner has
-// recovered: nobody may build on pages whose changes are half of a whole that
-// only the log knows. Puts, write-back and closing go on.
+// recovered. Otherwise a process could build on half of a change that is whole
+// only in the log. Puts, write-back and closing still work.
 //
 // Words: panic       number of the panic; 0 = none. The repairer sets it before
-//                    it poisons the page. A repairer that dies in between is
-//                    followed by one that finds the page as it was, and does
-//                    both again.
+//                    it poisons the page. If a repairer dies in between, the
+//                    next one finds the page unchanged and does both again.
 //        panics      the highest number so far. Each lost page takes the next,
-//                    also during a panic: a process that came to recover from
+//                    also during a panic, because a process that recovers from
 //                    one panic has not seen the page of the next.
-//        panic_page  the page of a panic, for people; stored before the number
+//        panic_page  the page of a panic, for the error message; stored before
+//                    the number
 
 #include "absl/strings/str_cat.h"
 #include "mpool/pool.h"
@@ -25,7 +26,7 @@ namespace mpool::internal {
 void Pool::SetPanic(uint64_t key, RepairReport* report) {
   region::RegionHeader& header = *region_.header();
   MPOOL_STEP("mpool.panic.set");
-  // quiet: a number that is never set is left out.
+  // quiet: a number that is never set is skipped.
   const uint64_t number = header.panics.fetch_add(1) + 1;
   header.panic_page.store(key, std::memory_order_relaxed);
   uint64_t seen = header.panic.load(std::memory_order_acquire);
@@ -37,8 +38,8 @@ void Pool::SetPanic(uint64_t key, RepairReport* report) {
   report->panicked = true;
 }
 
-// After the page was poisoned: the owner may have cleared the panic without
-// seeing this page.
+// Sets the panic again if the owner cleared it before it could see this page.
+// REQUIRES: the page is poisoned.
 void Pool::KeepPanic(uint64_t key, RepairReport* report) {
   if (region_.header()->panic.load(std::memory_order_seq_cst) == 0) {
     SetPanic(key, report);
@@ -96,9 +97,11 @@ std::optional<uint64_t> Pool::LostLoggedPage() const {
   return lost;
 }
 
-// The word goes before the last look: a page that is lost during the call sets
-// it again, or is seen here. Only the panic that the caller recovered from is
-// cleared, because another one has work that the caller does not know.
+// Clears the panic word before the last search for lost pages. So a page that
+// is lost during the call either sets the word again or is found here. Only the
+// panic that the caller recovered from is cleared, because another panic needs
+// work that the caller does not know of. Returns FailedPrecondition if a page
+// is still lost, and the panic error if another panic is set.
 absl::Status Pool::ClearPanic() {
   MPOOL_RETURN_IF_ERROR(Self().status());
   MPOOL_RETURN_IF_ERROR(CheckPanic());

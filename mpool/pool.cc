@@ -19,8 +19,8 @@ __attribute__((tls_model("initial-exec"))) thread_local constinit LastContext
 
 namespace {
 
-// Attachments of this process, by generation, for threads that end. A thread
-// that outlives the attachment finds nothing here.
+// Attachments of this process by generation. Ending threads search them. A
+// thread that outlives its attachment finds no pool here.
 struct Live {
   std::mutex mutex;
   std::map<uint32_t, Pool*> pools;
@@ -47,7 +47,7 @@ void AfterFork() {
   LivePools().mutex.unlock();
 }
 
-// The contexts of one thread. When it ends, its slots are given back.
+// The contexts of one thread. The destructor releases their thread slots.
 struct Contexts {
   std::map<uint32_t, std::unique_ptr<ThreadContext>> by_generation;
 
@@ -62,7 +62,7 @@ Contexts::~Contexts() {
                   .ended = true};
   std::lock_guard<std::mutex> lock(LivePools().mutex);
   for (auto& [generation, context] : by_generation) {
-    if (context == nullptr) continue;  // could not register
+    if (context == nullptr) continue;  // registration failed
     const auto live = LivePools().pools.find(generation);
     if (live == LivePools().pools.end()) continue;
     if (live->second->region().generation() != generation) continue;
@@ -155,7 +155,7 @@ void Pool::Stop() {
   Unlist();
 }
 
-// Threads that end and forks do not find it any more.
+// Removes the pool from the list that ending threads and forks use.
 void Pool::Unlist() {
   std::lock_guard<std::mutex> lock(LivePools().mutex);
   std::erase_if(LivePools().pools,
@@ -166,20 +166,22 @@ absl::Status Pool::EnterChild() {
   return region_.EnterChild([this](uint32_t generation) {
     {
       std::lock_guard<std::mutex> lock(region_.process_mutex());
-      late_.clear();  // the parent's
-      // As at any join: children that die one after another would fill it.
+      late_.clear();  // late threads of the parent
+      // Repair now, as at any join. Otherwise children that die one after
+      // another would fill the region.
       RepairReport report;
       region_.RepairPredecessor(&report);
       region_.RepairAndWait(region_.process_thread());
     }
     MPOOL_RETURN_IF_ERROR(PrepareMemory(region_.process_thread()));
-    // The parent may have closed them, and the cache be smaller since.
+    // The parent may have closed the files, and the cache may have shrunk
+    // since.
     auto check_room = [this](uint32_t classes) {
       return CheckSize(absl::StrCat("use ", region_.home().path(),
                                     " in a forked child"),
                        frames_.cache_bytes(), OpenClasses() | classes);
     };
-    // Last: a child that is refused leaves no file open.
+    // This is the last step, so that a refused child leaves no file open.
     {
       std::lock_guard<std::mutex> lock(region_.process_mutex());
       ThreadContext self;
@@ -203,7 +205,7 @@ void Pool::WatchForks() { os::AtFork(BeforeFork, AfterFork); }
 absl::StatusOr<region::Thread> Pool::NewThread() {
   absl::StatusOr<region::Thread> thread = region_.RegisterThread();
   if (absl::IsResourceExhausted(thread.status())) {
-    // The dead may hold what is missing.
+    // Dead processes may hold the missing resource.
     {
       std::lock_guard<std::mutex> lock(region_.process_mutex());
       RepairReport report;
@@ -226,7 +228,7 @@ absl::StatusOr<Pool::Caller> Pool::RegisterSelf() {
   }
   if (last_context.ended) return BeginLate();
   {
-    // What this thread kept for environments that are closed.
+    // Drop the contexts of environments that are closed.
     std::lock_guard<std::mutex> lock(LivePools().mutex);
     std::erase_if(contexts.by_generation, [](const auto& entry) {
       return !LivePools().pools.contains(entry.first);
@@ -244,9 +246,9 @@ absl::StatusOr<Pool::Caller> Pool::RegisterSelf() {
   return Caller(context.get());
 }
 
-// The table is made for the largest cache and pages of 4 KiB; before the first
-// file is known it can still be replaced by one that fits smaller pages. Under
-// the files latch, but at creation.
+// The table fits the largest cache with pages of 4 KiB. Before the first file
+// is known, a larger table for smaller pages can replace it.
+// REQUIRES: the files latch, except at creation.
 absl::Status Pool::EnsureBuckets(const region::Thread& self,
                                  uint32_t page_bytes) {
   PoolHeader& pool = frames_.pool();
@@ -254,10 +256,11 @@ absl::Status Pool::EnsureBuckets(const region::Thread& self,
       HashTable::BucketsFor(region_.fixed().max_cache_bytes / page_bytes);
   const uint64_t old = pool.buckets.load(std::memory_order_relaxed);
   if (pool.files_used.load() != 0) return absl::OkStatus();
-  // One who died while it replaced the table left the count of that before.
+  // A thread that died while it replaced the table left the count of the old
+  // one.
   const auto there =
       static_cast<uint32_t>(region_.heap().SizeOf(old) / sizeof(Bucket));
-  // quiet: a table that is used in part is whole, and this one is empty.
+  // quiet: a smaller count is valid too, and this table is empty.
   if (there != pool.bucket_count.load()) pool.bucket_count.store(there);
   if (there >= need) return absl::OkStatus();
   MPOOL_RETURN_IF_ERROR(
@@ -265,7 +268,7 @@ absl::Status Pool::EnsureBuckets(const region::Thread& self,
           .AllocateLinked(self, need * sizeof(Bucket), kLineBytes,
                           &pool.buckets, /*prepare=*/nullptr, old)
           .status());
-  // quiet: a table that is used in part is whole.
+  // quiet: a smaller count is valid too.
   pool.bucket_count.store(need, std::memory_order_release);
   return absl::OkStatus();
 }
@@ -276,8 +279,9 @@ void Pool::AttachBuckets() {
   hash_.Attach(pool.buckets.load(std::memory_order_acquire), count);
 }
 
-// For who may have no file open. False if no file was ever known: then nothing
-// is in the table, and it may still be replaced.
+// Attaches to the table; needed where this process may have no file open.
+// Returns false if no file was ever known: the table is then empty and may
+// still be replaced.
 bool Pool::FindBuckets() {
   if (frames_.pool().files_used.load(std::memory_order_acquire) == 0) {
     return false;
@@ -286,7 +290,7 @@ bool Pool::FindBuckets() {
   return true;
 }
 
-// Whether a slot leads to the frame by the key that it has.
+// True if a slot of the bucket of the frame's key names the frame.
 bool Pool::IsNamed(const region::Thread& self, const BufferHeader& header) {
   if (!FindBuckets()) return false;
   const uint64_t hash = HashTable::Hash(header.key.load());
@@ -311,8 +315,8 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
       return DropFile(*self, index);
     });
   };
-  // A file that only the dead have open is not open: others may have changed
-  // it since.
+  // Close the files of dead processes first: a file that only they have open
+  // counts as closed, because others may have changed it since.
   region_.RepairAndWait(self->thread);
   file_sync_.TrimKept(self->thread, FileTable::kMostKept).IgnoreError();
   absl::StatusOr<OpenedFile> opened = try_open();
@@ -325,11 +329,11 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
     opened = try_open();
   }
   if (!opened.ok()) {
-    // Somebody may have died meanwhile who holds what is missing.
+    // A process that died during the open may hold the missing resource.
     region_.RepairAndWait(self->thread);
     opened = try_open();
   }
-  // Now that a file is known the table stays; before, another process may have
+  // Once a file is known the table stays. Before, another process may have
   // replaced it.
   region::LatchGuard guard(latch, self->thread.id, region_.watch(),
                            region::LockRank::kFiles);
@@ -342,14 +346,15 @@ absl::Status Pool::TrimKept(size_t most) {
   return file_sync_.TrimKept(self->thread, most);
 }
 
-// A removed file keeps its disk space as long as a descriptor is kept.
+// Trims the kept descriptors at every 256th frame, because a removed file keeps
+// its disk space as long as a descriptor is open.
 void Pool::TrimKeptNowAndThen(ThreadContext& self) {
   constexpr uint32_t kEvery = 256;
   if (++self.frames_taken % kEvery != 0 || files_.kept_count() == 0) return;
   file_sync_.TrimKept(self.thread, FileTable::kMostKept).IgnoreError();
 }
 
-// Entries of closed files can be used again once they are synced.
+// Syncs the closed files, so that their entries can be used again.
 void Pool::SyncClosed(ThreadContext& self) {
   files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord word) {
     if (word.state != FileState::kClosed || IsCovered(entry)) return;
@@ -361,11 +366,11 @@ absl::Status Pool::CloseFile(const OpenedFile& file) {
   MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   uint64_t written = 0;
   while (true) {
-    // What the dead had open is closed.
+    // Close the files of dead processes first.
     region_.RepairAndWait(self->thread);
     written = files_.Close(self->thread, file, written);
     if (written == FileTable::kClosed) {
-      // An error there is in the file's entry, for the next Sync.
+      // On an error the file's entry keeps it for the next Sync.
       file_sync_.TrimKept(self->thread, FileTable::kMostKept).IgnoreError();
       return absl::OkStatus();
     }
@@ -373,7 +378,7 @@ absl::Status Pool::CloseFile(const OpenedFile& file) {
     const absl::Status status =
         WriteOut(*self, file.index, os::Deadline(absl::InfiniteDuration()),
                  &unwritten);
-    // Who only reads does not answer for what others changed.
+    // A read-only handle does not report errors of other handles' changes.
     if (!status.ok() && !file.read_only) return status;
     if (!status.ok()) written = FileTable::kAnyway;
   }

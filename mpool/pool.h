@@ -1,22 +1,22 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// pool.h - the cache: owns its parts and brings them together, one verb a file.
+// pool.h - the cache: owns the parts and implements one operation per file.
 //
-//   hit.h      a page that is there and free to read
-//   get.cc     a page that is there: waiting for its holder
-//   put.cc     giving a page back
-//   undo.cc    giving a page back as it was got
-//   load.cc    a page that is not there: frame, slot, read
-//   victim.cc  where a frame comes from
-//   balance.cc which page size has how much
-//   resize.cc  a larger or a smaller cache
-//   sync.cc    write-back of all, fsync, last close
-//   repair.cc  what the dead leave
-//   panic.cc   when nobody may go on
-//   stats.cc   counting
-//   late.cc    calls of a thread that has no thread-local objects any more
+//   hit.h      get and put of a page that is in memory and free to read
+//   get.cc     get of a page that is in memory; waits for its owner
+//   put.cc     put of a page
+//   undo.cc    put for update during the unwinding of the stack
+//   load.cc    get of a page that is not in memory: frame, slot, read
+//   victim.cc  source of free frames
+//   balance.cc share of each page size in the memory
+//   resize.cc  growing and shrinking the cache
+//   sync.cc    write-back of all pages, fsync, last close
+//   repair.cc  repair after dead processes
+//   panic.cc   refusal of all gets until the owner has recovered
+//   stats.cc   statistics
+//   late.cc    calls of a thread without thread-local objects
 //
-// Concurrency: every call may be made by any thread at any time.
+// Concurrency: any thread may make any call at any time.
 
 #ifndef MPOOL_MPOOL_POOL_H_
 #define MPOOL_MPOOL_POOL_H_
@@ -48,8 +48,9 @@
 
 namespace mpool::internal {
 
-// Who holds what; `is_alive` tells of a process slot. Takes no latch.
+// True if the process of the slot is alive.
 using HolderProbe = std::function<bool(uint32_t process_slot)>;
+// Returns the pins, latches and frames that threads hold. Takes no latch.
 std::vector<Holding> HoldingsOf(const region::Region& region,
                                 const FrameTable& frames,
                                 const FileTable& files,
@@ -57,24 +58,27 @@ std::vector<Holding> HoldingsOf(const region::Region& region,
 
 class Pool final : public region::Tenant {
  public:
-  // Hash of the layout of every shared struct; processes with another one
-  // cannot share a region.
+  // Returns a hash of the layout of every shared struct. Processes with
+  // different signatures cannot share a region.
   static uint32_t Signature();
 
-  // Keeps what threads share in this process whole across forks. Once.
+  // Registers fork handlers, so that no fork copies this process's latches or
+  // tables in the middle of a change. Call once.
   static void WatchForks();
 
-  // `region` must outlive the pool and is not attached yet.
+  // REQUIRES: `region` outlives the pool and is not attached yet.
   explicit Pool(region::Region& region);
   ~Pool() override;
 
-  // Finds its tables in the region, which is attached now, and makes itself
-  // known to threads that end and to forks.
+  // Finds the pool's tables in the attached region. Lists the pool, so that
+  // ending threads and forks find it. Returns FailedPrecondition if the library
+  // does not know the region's policy.
   absl::Status Start();
-  // What one more handle of this process asks for: memory in page tables from
-  // now on, or locked.
+  // Prepares the page memory for another handle of this process: `prefault`
+  // fills the page tables, `lock_memory` locks the memory.
   absl::Status PrepareMore(bool prefault, bool lock_memory);
-  // No thread ends into it from here on.
+  // Closes all files and unlists the pool. Threads that end later do not use
+  // it.
   void Stop();
 
   // region::Tenant.
@@ -88,52 +92,54 @@ class Pool final : public region::Tenant {
   absl::Status ForgetLost() override { return files_.ForgetLost(); }
 
   absl::StatusOr<OpenedFile> OpenFile(FileTable::Request request);
-  // Writes back what is dirty if nobody else has it open. On an error it is
-  // open as before.
+  // Closes one handle. Writes back the file's dirty pages first if it is the
+  // last handle of all processes. On an error the file stays open.
   absl::Status CloseFile(const OpenedFile& file);
 
   // Get and PutShared are in hit.h.
   absl::StatusOr<ReadPage> Get(const OpenedFile& file, PageNo page,
                                const GetOptions& options);
-  // `in_group`: a before-image whatever the file's own wish; and a page that
-  // was lost has none, so that it must be made anew by itself.
+  // `in_group`: always keeps a before-image, also if the file's options refuse
+  // images. A poisoned page is then an error, also with `create`: it has no
+  // before-image, so the caller must overwrite it outside the group.
   absl::StatusOr<WritePage> GetForUpdate(const OpenedFile& file, PageNo page,
                                          const GetOptions& options,
                                          bool in_group = false);
   absl::StatusOr<WritePage> New(const OpenedFile& file);
   void PutShared(const Pin& pin);
   void PutExclusive(const Pin& pin, bool changed);
-  // Gives the page back as it was got, whatever was changed.
+  // Discards the change: puts the page back as it was at its get, or poisons it
+  // if no copy of that is left; see undo.cc.
   void Undo(const Pin& pin);
   void SetLsn(const Pin& pin, Lsn lsn) const;
 
-  // Writes back and fsyncs; of one file, or of all.
+  // Writes back and fsyncs one file, or all.
   absl::Status Sync(std::optional<uint32_t> file, absl::Duration wait);
-  // Syncs and closes descriptors of files that this process has not open, down
-  // to `most`.
+  // Syncs and closes kept descriptors of files that this process does not have
+  // open, until at most `most` are left.
   absl::Status TrimKept(size_t most);
-  // The last process leaves: writes back all, and fsyncs if `durable`.
+  // Writes back all pages, and fsyncs if `durable`. The last leaver calls this.
   absl::Status WriteBackAll(bool durable);
 
   absl::StatusOr<RepairReport> FailCheck();
   absl::Status Resize(uint64_t bytes);
 
-  // Why every get of this process is refused; Ok if none is.
+  // Returns the panic error if every get of this process is refused, else Ok.
   absl::Status CheckPanic() const;
-  // Why those of all that do not recover are.
+  // Returns the panic error of processes that are not recovering, else Ok.
   absl::Status PanicOfAll() const;
-  // This process goes on in spite of it, to recover.
+  // Lets this process keep working during the current panic, for recovery.
   void AllowPanicked();
   absl::Status ClearPanic();
 
   EnvStats Stats() const;
-  // From a region that is only looked at.
+  // Returns the statistics of a region that is mapped for reading only.
   static EnvStats StatsOf(const region::Region& region,
                           const FrameTable& frames, const FileTable& files,
                           const region::HeapStats& heap);
 
-  // Guards that this process has out, each as "page N of FILE"; of one file, or
-  // of all.
+  // Returns the guards that threads of this process hold, each as "page N of
+  // FILE"; for one file, or for all.
   std::vector<std::string> Guards(std::optional<uint32_t> file) const;
 
   region::Region& region() { return region_; }
@@ -145,7 +151,7 @@ class Pool final : public region::Tenant {
   friend class Group;
   friend class PoolTester;
 
-  // One get that did not find its way at once.
+  // A get that left the hit path.
   struct Request {
     const OpenedFile* file = nullptr;
     PageNo page = 0;
@@ -154,17 +160,17 @@ class Pool final : public region::Tenant {
     Mode mode = Mode::kShared;
     bool create = false;
     bool scan = false;
-    bool fresh = false;  // nobody but the caller can have made this page
+    bool fresh = false;  // New has just reserved this page number
     bool keep_image = false;
     bool in_group = false;
-    mutable BufferHeader* frame = nullptr;  // taken for it, for the first load
+    mutable BufferHeader* frame = nullptr;  // given to the first load
     os::Deadline deadline{absl::InfiniteDuration()};
   };
 
-  // The calling thread's context, for the length of a call.
+  // The calling thread's context for the duration of a call.
   class Caller {
    public:
-    // `late`: the pool, if the thread has a slot for this call alone.
+    // `late`: the pool if the thread slot serves this call only, else nullptr.
     explicit Caller(ThreadContext* context, Pool* late = nullptr)
         : context_(context), late_(late) {}
     Caller(Caller&& other) noexcept
@@ -182,17 +188,18 @@ class Pool final : public region::Tenant {
     Pool* late_;
   };
 
-  // Registers the calling thread at its first call.
+  // Returns the calling thread's context. Registers the thread at its first
+  // call.
   absl::StatusOr<Caller> Self() {
     if (IsCached()) return Caller(last_context.context);
     return RegisterSelf();
   }
-  // region_.generation(), one load nearer.
+  // Returns region_.generation(), with one load less.
   uint32_t generation() const {
     return std::atomic_ref<uint32_t>(*generation_)
         .load(std::memory_order_relaxed);
   }
-  // Whether last_context is the calling thread's context here.
+  // True if last_context is the calling thread's context in this attachment.
   bool IsCached() const { return last_context.generation == generation(); }
   absl::StatusOr<Caller> RegisterSelf();
   absl::StatusOr<region::Thread> NewThread();
@@ -203,7 +210,7 @@ class Pool final : public region::Tenant {
   struct LateThread {
     ThreadContext context;
     bool in_call = true;
-    uint64_t word = 0;  // of its slot, between calls
+    uint64_t word = 0;  // the slot's word between calls
   };
   absl::StatusOr<Caller> BeginLate();
   void EndLate(ThreadContext& context);
@@ -227,8 +234,8 @@ class Pool final : public region::Tenant {
                                   uint64_t key, const GetOptions& options,
                                   FrameIndex frame);
 
-  // get.cc: what leads away from the hit path. `published`: an entry to be
-  // withdrawn first.
+  // get.cc: the calls that leave the hit path. `published`: an entry to
+  // withdraw first, or nullptr.
   [[gnu::noinline]] absl::StatusOr<ReadPage> GetFurther(
       const OpenedFile& file, PageNo page, const GetOptions& options) noexcept;
   [[gnu::noinline]] absl::StatusOr<ReadPage> GetOther(
@@ -257,7 +264,7 @@ class Pool final : public region::Tenant {
   absl::Status Poisoned(const Request& request,
                         const BufferHeader& header) const;
 
-  // load.cc: nullopt if somebody else brings the page in.
+  // load.cc: nullopt if another thread loads the page.
   absl::StatusOr<std::optional<Pin>> Load(ThreadContext& self,
                                           const Request& request);
   absl::StatusOr<bool> PublishSlot(ThreadContext& self, const Request& request,
@@ -354,8 +361,8 @@ class Pool final : public region::Tenant {
   void RepairWriting(BufferHeader& header, uint32_t writer,
                      RepairReport* report);
   void RepairPending(BufferHeader& header);
-  // True if the page was dropped. `own`: the ledger entry of an owner that
-  // lives; a page that is dropped has it withdrawn.
+  // Returns true if it dropped the page. `own`: the ledger entry of a live
+  // owner, which is withdrawn if the page is dropped.
   bool RepairExclusive(const region::Thread& self, BufferHeader& header,
                        State seen, uint32_t pid, RepairReport* report,
                        EntryWord* own = nullptr);
@@ -387,12 +394,13 @@ class Pool final : public region::Tenant {
   const std::atomic<uint64_t>* panic_ = &kNoPanic;  // the region's word
   // Number of the panic that this process recovers from.
   std::atomic<uint64_t> recovered_{0};
-  // By LastContext::late_id; guarded by the region's process_mutex().
+  // Keyed by LastContext::late_id. Guarded by the region's process_mutex().
   std::map<uint64_t, std::unique_ptr<LateThread>> late_;
   uint32_t* const generation_ = region_.generation_word();
 };
 
-// The policy's share of a hit. True if the policy must hear of the hits now.
+// Notes a hit for the policy. Returns true if the thread's batch of hits is
+// full and must be applied now.
 inline bool Pool::Touch(ThreadContext& self, BufferHeader& header) {
   if (header.reference.load(std::memory_order_relaxed) == 0) {
     header.reference.store(1, std::memory_order_relaxed);

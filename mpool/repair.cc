@@ -1,8 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// repair.cc - the rows of the death table that the pool owns.
+// repair.cc - repair of the pool after a death: the pool's rows of the death
+// table.
 //
-//   row (what a dead thread left)   repair
+//   row (left by a dead thread)     repair
 //   bucket latch                    released; slots are always whole
 //   io_owner, WRITING               RepairWriting: DIRTY; then io_owner off
 //   LOADING                         Drop: slot off, frame FREE
@@ -24,9 +25,9 @@
 //   a page cut at a file's end      off; see CutPartialPage in files.h
 //   a write that was not seen       seen, and the file's times unknown
 //
-// A frame that is dropped passes through LOADING in the repairer's name, never
-// EVICTING, which a successor might undo; it is ORPHAN as long as a living
-// ledger names it. Each row can be done again by another repairer.
+// Drop moves a frame to LOADING in the repairer's name. It does not use
+// EVICTING because a later repairer might undo that. The frame stays ORPHAN
+// while a live ledger names it. Each row can be repeated by another repairer.
 
 #include "mpool/pool.h"
 #include "os/step.h"
@@ -41,8 +42,8 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
     MPOOL_STEP("mpool.repair.buckets");
     const uint32_t pid =
         region_.header()->processes[dead_process - 1].pid.load();
-    // A frame may have gone out of use since its writer died, for it is clean
-    // before io_owner is off.
+    // The frame may be out of use by this time, because WRITING is cleared
+    // before io_owner.
     frames_.ForEachHeaderMade([&](BufferHeader& header) {
       const uint32_t writer = header.io_owner.load(std::memory_order_acquire);
       if (writer != 0 && is_dead(writer)) RepairWriting(header, writer, report);
@@ -55,7 +56,7 @@ void Pool::RepairTenant(const region::Thread& self, uint32_t dead_process,
     file_sync_.Repair(is_dead);
     PoolHeader& pool = frames_.pool();
     uint32_t resizer = pool.resizer.load(std::memory_order_acquire);
-    // quiet: what it was about is settled by whoever comes next.
+    // quiet: the next thread to find the resize unfinished completes it.
     if (is_dead(resizer)) pool.resizer.compare_exchange_strong(resizer, 0);
     const bool ordered = policy_ != nullptr && policy_->is_ordered();
     frames_.Rebuild(self, is_dead, ordered, &report->latches);
@@ -94,7 +95,8 @@ void Pool::RepairWriting(BufferHeader& header, uint32_t writer,
   ++report->frames;
 }
 
-// The readers that the dead one waited for may still be there.
+// Sets HINT because the readers that the dead writer waited for may still hold
+// the page.
 void Pool::RepairPending(BufferHeader& header) {
   latch_.ChangeAndWake(header, [](State s) {
     return s.Without(State::kXPending).With(State::kHint).WithOwner(0);
@@ -107,7 +109,8 @@ bool Pool::RepairExclusive(const region::Thread& self, BufferHeader& header,
                            EntryWord* own) {
   const Fate fate = FateOf(header, seen);
   if (fate == Fate::kNoImage) {
-    // In one CAS: a failed fsync of another process may make the page dirty.
+    // The test and the change are one CAS because a failed fsync of another
+    // process may make the page dirty at any time.
     while (!seen.has(State::kDirty | State::kWriting)) {
       if (!header.Change(&seen, seen.Without(State::kX)
                                     .WithPhase(Phase::kLoading)
@@ -165,7 +168,10 @@ Fate Pool::FateOf(const BufferHeader& header, State seen) const {
                         frames_.bytes(header));
 }
 
-// LOADING, or X of a page that equals its file.
+// Frees the frame and removes its slot. The frame becomes ORPHAN if a ledger
+// names it.
+// REQUIRES: the frame is LOADING, or X is set and the page equals its file. The
+// owner is dead or gives the page up.
 void Pool::Drop(const region::Thread& self, BufferHeader& header,
                 EntryWord* own) {
   files_.NoteDropped(header.key.load(), header.Load());
@@ -173,16 +179,17 @@ void Pool::Drop(const region::Thread& self, BufferHeader& header,
     return s.Without(State::kX).WithPhase(Phase::kLoading).WithOwner(self.id);
   });
   MPOOL_STEP("mpool.repair.dropping");
-  // The frame is this thread's without it from here on.
+  // From here on this thread owns the frame without the entry.
   if (own != nullptr) latch_.Withdraw(header, own);
   const FrameIndex frame = frames_.IndexOf(header);
-  // A frame that was taken out of use need not have had a page.
+  // A frame that was LOADING in order to be retired need not have had a page.
   if (FindBuckets()) {
     const uint64_t hash = HashTable::Hash(header.key.load());
     region::LatchGuard guard(hash_.bucket(hash).latch, self.id,
                              region_.watch(), region::LockRank::kBucket);
-    // A loader that died before it stored its key left another page's, whose
-    // slot may name a living frame by now.
+    // A loader that died before it stored its key left the key of an earlier
+    // page. The slot of that page may name another frame now, and that frame
+    // may be in use.
     hash_.Remove(hash, frame);
   }
   MPOOL_STEP("mpool.repair.unhashed");

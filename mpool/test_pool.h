@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// test_pool.h - a pool in memory of its own, for the tests of mpool/.
+// test_pool.h - a pool in private memory, for the tests of mpool/.
 
 #ifndef MPOOL_MPOOL_TEST_POOL_H_
 #define MPOOL_MPOOL_TEST_POOL_H_
@@ -39,10 +39,11 @@ class TestPool {
 
   Pool& pool() { return *pool_; }
   region::Region& region() { return *region_; }
-  // A thread of the region; not the one that the pool registers by itself.
+  // Returns a thread of the region; it differs from the thread that the pool
+  // registers by itself.
   const region::Thread& self() const { return self_; }
 
-  // A file of `pages` zeroed pages, open in the pool.
+  // Opens a new file of `pages` zeroed pages in the pool.
   OpenedFile Open(const std::string& name, uint32_t page_bytes,
                   uint64_t pages) {
     auto file = std::make_shared<os::File>(

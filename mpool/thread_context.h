@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// thread_context.h - what a thread keeps in its own memory for one
-// environment. Lost with the thread; nothing of it is worth repairing.
+// thread_context.h - the private memory of a thread for one environment. It is
+// lost with the thread and needs no repair.
 
 #ifndef MPOOL_MPOOL_THREAD_CONTEXT_H_
 #define MPOOL_MPOOL_THREAD_CONTEXT_H_
@@ -17,7 +17,7 @@
 
 namespace mpool::internal {
 
-// Index of each counter of stats.def in a thread slot.
+// The index of each counter of stats.def in a thread slot.
 enum class Counter : uint32_t {
 #define MPOOL_COUNTER(name, unit, help) name,
 #define MPOOL_GAUGE(name, unit, help)
@@ -29,20 +29,20 @@ enum class Counter : uint32_t {
 static_assert(static_cast<uint32_t>(Counter::kCount) <=
               region::kThreadCounters);
 
-// Bytes of pages that one write-back copies before it writes them.
+// The bytes of pages that one write-back copies before it writes them.
 inline constexpr uint32_t kStagingBytes = uint32_t{1} << 20;
 
 struct ThreadContext {
   region::Thread thread;
   uint32_t generation = 0;  // the attachment's
 
-  // Hits that the LRU order has not seen yet.
+  // Hits that are not applied to the LRU order yet.
   std::array<FrameIndex, 64> hits;
   uint32_t hit_count = 0;
   uint32_t helped = 0;  // misses while a resize was under way
   uint32_t frames_taken = 0;
 
-  // Where write-back copies pages to; made at the first use.
+  // Buffer to which write-back copies pages; allocated at the first use.
   std::unique_ptr<std::byte[]> staging;
 
   // Only this thread stores to its counters.
@@ -58,20 +58,21 @@ struct ThreadContext {
   }
 };
 
-// The context that the calling thread used last, in whichever attachment.
+// The context that the calling thread used last, of any attachment.
 struct LastContext {
   uint32_t generation = region::Region::kNoGeneration;
   ThreadContext* context = nullptr;
-  bool ended = false;  // the thread's contexts are gone
-  uint64_t late_id = 0;  // of a thread that calls after that; see late.cc
-  // The attachment from which the thread is in a callback of its user.
+  bool ended = false;  // the thread's contexts are destroyed
+  uint64_t late_id = 0;  // id of a thread that calls after that; see late.cc
+  // Generation of the attachment that runs a user's callback on this thread.
   uint32_t callback_of = region::Region::kNoGeneration;
 };
-// initial-exec: no call to find it, in any build.
+// initial-exec: an access makes no function call, in any build.
 __attribute__((tls_model("initial-exec"))) extern thread_local constinit
     LastContext last_context;
 
-// While the thread is in a callback; calls into the environment are refused.
+// Marks the thread as running a callback, so that its calls into the
+// environment are refused.
 class CallbackScope {
  public:
   explicit CallbackScope(uint32_t generation)

@@ -1,11 +1,11 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// undo.cc - a guard for update that is destroyed because the stack is unwound:
-// its change may be half done, so its page gets what the page of a dead writer
-// gets (row X of the table in repair.cc).
+// undo.cc - puts the page of a guard for update that is destroyed during the
+// unwinding of the stack. The change may be half done. So the page is treated
+// like the page of a dead writer (rows X of the table in repair.cc).
 //
-// Concurrency: works in the name of the process, not of the thread: the guard
-//              may be another thread's, and this one may have no slot.
+// Concurrency: works in the name of the process, not of the thread. The guard
+//              may belong to another thread, and this thread may have no slot.
 // Crash:       each step leaves a row of the table in repair.cc.
 
 #include <mutex>

@@ -2,14 +2,14 @@
 //
 // clock.h - CLOCK, the one-bit second chance (Corbato, 1968).
 //
-// Role:        picks the next victim among frames that stand in a ring. The
-//              pool and the simulator instantiate the same template.
-// Concurrency: that of `Frames`; the rule itself keeps no state.
+// Role:        picks the next victim among frames in a ring. The pool and the
+//              simulator instantiate the same template.
+// Concurrency: depends on `Frames`; the rule itself keeps no state.
 //
 // Frames:
-//   uint64_t AdvanceHand();          // the position under the hand, which
-//                                    // moves on to the next
-//   bool TakeChance(uint64_t pos);   // clears the reference bit; whether it
+//   uint64_t AdvanceHand();          // returns the position under the hand,
+//                                    // then moves the hand to the next
+//   bool TakeChance(uint64_t pos);   // clears the reference bit; true if it
 //                                    // was set
 // A page enters with its bit clear; a hit sets it.
 
@@ -21,9 +21,9 @@
 
 namespace mpool {
 
-// The position of the next victim, after at most `budget` positions; nullopt
-// if each of them had a chance left. A budget of twice the ring always finds
-// one while nobody sets bits.
+// Returns the position of the next victim after at most `budget` positions.
+// Returns nullopt if each of them had its bit set. A budget of twice the ring
+// always finds a victim while no thread sets bits.
 template <class Frames>
 std::optional<uint64_t> ClockVictim(Frames& frames, uint64_t budget) {
   for (uint64_t i = 0; i < budget; ++i) {

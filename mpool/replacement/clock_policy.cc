@@ -9,7 +9,7 @@
 namespace mpool::internal {
 namespace {
 
-// The frames of a class as clock.h wants them.
+// The frames of a class, in the form that clock.h needs.
 class Ring {
  public:
   Ring(FrameTable& frames, uint32_t page_class, uint64_t size)
@@ -22,7 +22,7 @@ class Ring {
   }
   bool TakeChance(uint64_t position) {
     BufferHeader* header = frames_.AtPosition(page_class_, position);
-    if (header == nullptr) return true;  // the last extent is short
+    if (header == nullptr) return true;  // no frame: the last extent is short
     if (header->reference.load(std::memory_order_relaxed) == 0) return false;
     header->reference.store(0, std::memory_order_relaxed);
     return true;
@@ -48,15 +48,15 @@ class Clock final : public Replacement {
 
   BufferHeader* NextVictim(ThreadContext&, Search& search) override {
     const uint64_t size = frames_.RingSize(search.page_class);
-    // Two rounds find a frame without a bit; one more passes those that
-    // cannot be taken.
+    // Two rounds find a frame with a clear bit. One more round passes the
+    // frames that cannot be evicted.
     Ring ring(frames_, search.page_class, size);
     while (size != 0 && search.passed++ <= size) {
       const std::optional<uint64_t> position = ClockVictim(ring, 2 * size + 1);
       if (!position.has_value()) return nullptr;
       BufferHeader* header =
           frames_.AtPosition(search.page_class, *position);
-      // Its extent may just have gone to another class.
+      // The extent may have moved to another class since.
       if (header != nullptr) return header;
     }
     return nullptr;

@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// lru.cc - least recently used: Berkeley DB's bhq. The head is the next
-// victim. Hits are gathered per thread and applied before that thread's next
-// victim is chosen, so one thread sees the exact order.
+// lru.cc - least recently used, like Berkeley DB's bhq. The head of the order
+// queue is the next victim. Each thread collects its hits and applies them
+// before it chooses a victim, so that a single thread gets the exact order.
 
 #include "mpool/replacement/replacement.h"
 
@@ -33,7 +33,7 @@ class Lru final : public Replacement {
       for (; i < self.hit_count; ++i) {
         BufferHeader& header = frames_.header(self.hits[i]);
         if (header.page_class() != page_class) break;
-        // A frame that left the queue meanwhile holds no page that was hit.
+        // A frame that left the queue since the hit no longer holds the page.
         // In this order: see IsOfClass.
         if (!IsIn(header, Queue::kReplacement) ||
             !header.IsOfClass(page_class)) {
