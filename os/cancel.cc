@@ -32,7 +32,7 @@ int32_t FindEndWord() {
   return static_cast<int32_t>(field[2]);
 }
 
-// True once the calling thread has begun to end by pthread_cancel or
+// True if the calling thread has begun to end by pthread_cancel or
 // pthread_exit.
 bool IsThreadEnding() {
   static constinit std::atomic<int32_t> known{kNotLookedUp};
