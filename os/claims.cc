@@ -14,9 +14,9 @@
 namespace mpool::os {
 namespace {
 
-// A place: bit 62 is set, bit 61 marks a writer, bits 32 to 60 hold the low
-// bits of the inode number, bits 0 to 31 the owner. Byte 0 of a home is not a
-// place: ClaimDirectory of lock_file.h locks it.
+// In a place bit 62 is set, and bit 61 is set for a writer. Bits 32 to 60 hold
+// the low bits of the inode number, bits 0 to 31 the owner. Byte 0 of a home is
+// not a place: ClaimDirectory of lock_file.h locks it.
 constexpr uint64_t kPlaces = uint64_t{1} << 62;
 constexpr uint64_t kWriter = uint64_t{1} << 61;
 constexpr uint64_t kOwners = uint64_t{1} << 32;

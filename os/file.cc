@@ -39,8 +39,8 @@ int OpenFlags(const File::OpenOptions& options) {
   return flags;
 }
 
-// Descriptors 0 to 2 are the program's standard streams, even while the program
-// has them closed, because another part of the program may print to them.
+// Descriptors 0 to 2 belong to the program's standard streams, even while these
+// are closed, because another part of the program may print to them.
 constexpr int kFirstOwnFd = 3;
 
 }  // namespace

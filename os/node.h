@@ -3,9 +3,9 @@
 // node.h - a file that is found by its name and not opened yet.
 //
 // A process that closes any descriptor of a file loses its record locks (fcntl)
-// on the file. The close of an O_PATH descriptor loses no locks. So a path is
-// first resolved to an O_PATH descriptor, and the file is opened for I/O only
-// after it is known to be the right file.
+// on the file, except if the descriptor is O_PATH. So a path is first resolved
+// through O_PATH. The file is opened for I/O only after it is known to be the
+// right file.
 
 #ifndef MPOOL_OS_NODE_H_
 #define MPOOL_OS_NODE_H_
