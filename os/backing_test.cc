@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// backing_test.cc - what the kernel has mapped for each backing, and what is
-// special to some of them.
+// backing_test.cc - the kernel's mappings of each backing, and the properties
+// of single backings.
 
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -237,7 +237,8 @@ TEST(HeapTest, ChangesOfAChildStayItsOwn) {
   EXPECT_EQ(mapping->base()[0], std::byte{0});
 }
 
-// The kernel gives them where it may; what is told is what it says itself.
+// The kernel decides if it gives huge pages. HugeBytes must agree with the
+// kernel.
 TEST(HugePagesTest, AreToldWhereTheKernelGaveThem) {
   constexpr uint64_t kHuge = uint64_t{8} << 20;
   const auto mapping =
@@ -270,12 +271,12 @@ class SysVTest : public SyscallTest {
   absl::Status Remove() const {
     return RemoveMapping(Backing::kSysV, temp_.dir(), name_);
   }
-  // From here on names have a key that was agreed on.
+  // Gives the segment an agreed key (EnvOptions::sysv_key).
   void AgreeOnAKey() {
     name_ = MappingName(Backing::kSysV, temp_.dir().Info()->identity, 7,
                         0x5a000000 | ::getpid());
   }
-  // A creator that is killed right after its segment was made.
+  // Kills a creator right after it made its segment.
   void DieCreating(Backing backing) const {
     EXPECT_EQ(InChild([&]() -> std::string {
                 Sys().shmat = [](int, const void*, int) -> void* {

@@ -15,12 +15,13 @@ namespace {
 constexpr int32_t kNotLookedUp = -1;
 constexpr int32_t kNone = 0;
 
-// The offset, in glibc's thread descriptor, of the word that tells how a thread
-// ends; kNone if the C library has no such word.
+// Returns the offset, in glibc's thread descriptor, of the word that records
+// how a thread ends; kNone if the C library has no such word.
 int32_t FindEndWord() {
-  // What glibc tells debuggers (nptl_db): size in bits, count, offset. There is
-  // no call that tells, and the unwinding of a thread that ends is none that
-  // std::uncaught_exceptions counts.
+  // glibc exports the word's size in bits, its count and its offset to
+  // debuggers (nptl_db). No function returns the state, and
+  // std::uncaught_exceptions does not count the unwinding of a thread that
+  // ends.
   const auto* field = static_cast<const uint32_t*>(
       ::dlsym(RTLD_DEFAULT, "_thread_db_pthread_cancelhandling"));
   constexpr uint32_t kLargest = 1 << 16;
@@ -31,7 +32,7 @@ int32_t FindEndWord() {
   return static_cast<int32_t>(field[2]);
 }
 
-// True once the calling thread has begun to end by pthread_cancel or
+// True if the calling thread has begun to end by pthread_cancel or
 // pthread_exit.
 bool IsThreadEnding() {
   static constinit std::atomic<int32_t> known{kNotLookedUp};

@@ -1,14 +1,14 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// cancel.h - threads that are cancelled, and stacks that are unwound.
+// cancel.h - thread cancellation and stack unwinding.
 
 #ifndef MPOOL_OS_CANCEL_H_
 #define MPOOL_OS_CANCEL_H_
 
 namespace mpool::os {
 
-// Holds cancellation of the calling thread (pthread_cancel) off. A thread that
-// was cancelled in the scope ends at its first cancellation point after it.
+// Defers cancellation (pthread_cancel) of the calling thread. A thread that is
+// cancelled in the scope ends at its first cancellation point after the scope.
 class CancelOff {
  public:
   CancelOff();
@@ -20,10 +20,10 @@ class CancelOff {
   int before_ = 0;
 };
 
-// Number of unwindings of the calling thread's stack that are under way: one
-// for each exception, and one for the end of the thread by pthread_cancel or
-// pthread_exit, which lasts until its thread-local objects are destroyed.
-// Where the C library is not glibc, the end of a thread is not counted.
+// Returns the number of unwindings of the calling thread's stack: one for each
+// exception, and one for the end of the thread by pthread_cancel or
+// pthread_exit. The latter lasts until the thread-local objects are destroyed.
+// Without glibc the end of a thread is not counted.
 int Unwindings() noexcept;
 
 }  // namespace mpool::os

@@ -14,8 +14,9 @@
 namespace mpool::os {
 namespace {
 
-// place: 1 bit 62 | writer 61 | inode 29 | owner 32. Byte 0 of a home has
-// another meaning, see ClaimDirectory in lock_file.h.
+// In a place bit 62 is set, and bit 61 is set for a writer. Bits 32 to 60 hold
+// the low bits of the inode number, bits 0 to 31 the owner. Byte 0 of a home is
+// not a place: ClaimDirectory of lock_file.h locks it.
 constexpr uint64_t kPlaces = uint64_t{1} << 62;
 constexpr uint64_t kWriter = uint64_t{1} << 61;
 constexpr uint64_t kOwners = uint64_t{1} << 32;
@@ -35,7 +36,7 @@ struct flock LockOf(uint64_t first, uint64_t count, short type) {
   return lock;
 }
 
-// True if another description has a lock in [first, first + count).
+// True if another description holds a lock in [first, first + count).
 absl::StatusOr<bool> IsLocked(const File& dir, uint64_t first,
                               uint64_t count) {
   if (count == 0) return false;
@@ -48,7 +49,7 @@ absl::StatusOr<bool> IsLocked(const File& dir, uint64_t first,
   return lock.l_type != F_UNLCK;
 }
 
-// True if another owner claims the file in this way.
+// True if another owner has a claim in the kOwners places from `first` on.
 absl::StatusOr<bool> HasOthers(const File& dir, uint64_t first,
                                uint64_t owner) {
   MPOOL_ASSIGN_OR_RETURN(const bool below, IsLocked(dir, first, owner));
@@ -92,7 +93,7 @@ absl::StatusOr<std::shared_ptr<FileClaims::Directory>> FileClaims::Open(
   std::weak_ptr<Directory>& known =
       open_[{info.identity.device, info.identity.inode}];
   std::shared_ptr<Directory> directory = known.lock();
-  // The program may have closed the descriptor that is kept.
+  // The program may have closed the kept descriptor.
   if (directory != nullptr && !ForgetIfLost(directory->file,
                                             directory->identity) &&
       directory->file.is_open()) {
@@ -116,7 +117,7 @@ absl::StatusOr<FileClaims::Claim> FileClaims::Take(const std::string& path,
   Claim claim;
   absl::StatusOr<std::shared_ptr<Directory>> directory = Open(path);
   if (absl::IsPermissionDenied(directory.status())) {
-    // A claim that no lock stands for.
+    // No lock represents this claim.
     claim.directory_ = std::make_shared<Directory>();
     return claim;
   }
@@ -126,7 +127,7 @@ absl::StatusOr<FileClaims::Claim> FileClaims::Take(const std::string& path,
   const File& dir = claim.directory_->file;
   struct flock own = LockOf(claim.place_, 1, F_RDLCK);
   ++claim.directory_->counts[claim.place_];
-  // A read lock of a directory is never refused for another's.
+  // No lock conflicts, because all locks of a directory are read locks.
   if (RetryEintr([&] {
         return Sys().fcntl_lock(dir.fd(), F_OFD_SETLK, &own);
       }) != 0) {
@@ -135,7 +136,8 @@ absl::StatusOr<FileClaims::Claim> FileClaims::Take(const std::string& path,
     }
     return claim;
   }
-  // Both sides lock before they look, so that one at least sees the other.
+  // Both sides lock before they probe, so that at least one sees the other's
+  // lock.
   absl::StatusOr<bool> used =
       HasOthers(dir, FirstPlace(file, /*for_writing=*/true), owner);
   if (used.ok() && !*used && for_writing) {

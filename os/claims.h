@@ -3,17 +3,18 @@
 // claims.h - which owner (environment) caches a page file.
 //
 // A claim is an OFD read lock on one byte of the directory that holds the file.
-// The byte's place tells the file's inode number, the owner and if the owner
-// writes. Locks on the page file itself are the program's own: a lock on the
-// whole file would exclude a claim there, and be excluded by it.
-// All claims of one directory sit on one open file description, so that a claim
-// opens and closes no descriptor of a page file.
+// The byte's offset (its place) encodes the file's inode number, the owner and
+// if the owner writes. Claims do not lock the page file itself, because a
+// program's lock on the whole file would exclude a claim and be excluded by it.
+// All claims in one directory share one open file description, so that a claim
+// neither opens nor closes a descriptor of a page file.
 //
 // Concurrency: none; the caller's mutex guards all calls, and forks.
-// Crash:       the locks go with the process. A forked child shares the
-//              description: LeaveToParent() closes its descriptors.
-// Limits:      a file with hard links in two directories has two places for
-//              claims. A directory that the process may not read has none.
+// Crash:       the locks end with the process. A forked child shares the
+//              description until LeaveToParent() closes its descriptors.
+// Limits:      a file with hard links in two directories has claims in both.
+//              Claims in one directory do not exclude claims in the other. A
+//              directory that the process may not read has no claims.
 
 #ifndef MPOOL_OS_CLAIMS_H_
 #define MPOOL_OS_CLAIMS_H_
@@ -35,12 +36,12 @@ class FileClaims {
   struct Directory {
     File file;
     FileIdentity identity;
-    // Claims by place: one lock stands for all claims of a byte.
+    // Number of claims by place. All claims of a place share one lock.
     std::map<uint64_t, uint32_t> counts;
   };
 
  public:
-  // One claim. Move-only; destruction gives it back.
+  // One claim. Move-only; Drop and the destructor release it.
   class Claim {
    public:
     Claim() = default;
@@ -58,22 +59,23 @@ class FileClaims {
   };
 
   // Claims the file at `path`, an absolute path, for `owner`. The result is not
-  // held() if another owner's claim excludes it: a writer excludes all, and is
-  // excluded by all. Where the file system has no such locks, or the directory
-  // cannot be read, the claim is held and excludes none.
+  // held() if a claim of another owner excludes it: a writer excludes all other
+  // owners, and every other owner excludes a writer. If the file system has no
+  // OFD locks, or the process may not read the directory, the claim is held and
+  // excludes no claim. Returns the error of opening or locking the directory.
   absl::StatusOr<Claim> Take(const std::string& path, const FileIdentity& file,
                              uint64_t owner, bool for_writing);
 
-  // In a forked child: closes the descriptors, so that the claims are the
-  // parent's alone. Claims that were copied are void from then on.
+  // Closes the descriptors in a forked child, so that only the parent has the
+  // claims. Claims that the child copied are void afterwards.
   void LeaveToParent();
-  // The program may have closed descriptors: forgets those that are lost.
+  // Forgets descriptors that the program closed.
   void ForgetLost();
 
  private:
   absl::StatusOr<std::shared_ptr<Directory>> Open(const std::string& path);
 
-  // By device and inode number.
+  // By device and inode number of the directory.
   std::map<std::pair<uint64_t, uint64_t>, std::weak_ptr<Directory>> open_;
 };
 

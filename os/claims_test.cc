@@ -39,7 +39,7 @@ TEST_F(FileClaimsTest, AWriterExcludesOtherOwnersAndNotItsOwn) {
     EXPECT_FALSE(IsTaken(others_, 1, for_writing));
     EXPECT_FALSE(IsTaken(mine_, 1, for_writing));
   }
-  // One of several claims of a byte went; the lock stays.
+  // IsTaken released some of the claims on the byte. The lock stays.
   EXPECT_TRUE(IsTaken(others_, 2, true));
   claim.Drop();
   EXPECT_FALSE(IsTaken(others_, 2, true));

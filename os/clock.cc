@@ -20,10 +20,11 @@
 namespace mpool::os {
 namespace {
 
-// The inode of the namespace of the machine (PROC_TIME_INIT_INO).
+// The inode of the machine's (initial) time namespace: PROC_TIME_INIT_INO.
 constexpr ino_t kMachine = 0xEFFFFFFA;
 
-// The namespace behind a link of /proc/self/ns; 0 if there is none.
+// Returns the inode of the namespace that a link of /proc/self/ns leads to; 0,
+// with errno set, if the kernel reports none.
 ino_t NamespaceOf(const char* link) {
   struct stat space = {};
   const int result =
@@ -56,7 +57,8 @@ std::optional<int64_t> MonotonicOffsetNs() {
                           NamespaceOf("/proc/self/ns/pid") != 0;
     return has_none ? std::optional<int64_t>(0) : std::nullopt;
   }
-  // The offsets are those of children, which may be in another namespace.
+  // timens_offsets holds the offsets of children, which may have another
+  // namespace.
   if (NamespaceOf("/proc/self/ns/time_for_children") != own) {
     return std::nullopt;
   }
@@ -90,7 +92,8 @@ Deadline::Deadline(absl::Duration wait) {
   } else if (wait <= absl::ZeroDuration()) {
     end_ns_ = 0;
   } else {
-    // At most 2^63 on top of an uptime: cannot overflow or reach kNever.
+    // The sum cannot overflow or reach kNever: it is at most 2^63 plus the
+    // uptime.
     end_ns_ =
         MonotonicNs() + static_cast<uint64_t>(absl::ToInt64Nanoseconds(wait));
   }

@@ -1,9 +1,10 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// clock.h - the monotonic clock; only stamp.h looks at the time of day.
+// clock.h - the monotonic clock. Only stamp.h reads the time of day.
 //
-// Processes of different time namespaces have different monotonic clocks. A
-// time that a process notes for others goes with its MonotonicOffsetNs.
+// Processes in different time namespaces have different monotonic clocks. A
+// process that stores a time for other processes stores its MonotonicOffsetNs
+// with the time.
 
 #ifndef MPOOL_OS_CLOCK_H_
 #define MPOOL_OS_CLOCK_H_
@@ -15,22 +16,22 @@
 
 namespace mpool::os {
 
-// Nanoseconds of CLOCK_MONOTONIC.
+// Returns CLOCK_MONOTONIC in nanoseconds.
 uint64_t MonotonicNs();
-// The same to within some milliseconds, and cheaper. Never 0.
+// Returns the same time to within some milliseconds, at less cost. Never 0.
 uint64_t CoarseNs();
-// Nanoseconds by which the calling process's clock is ahead of the machine's.
-// nullopt if the kernel does not tell, as without /proc.
+// Returns by how many nanoseconds the calling process's clock is ahead of the
+// machine's clock; nullopt if the kernel does not report it, as without /proc.
 std::optional<int64_t> MonotonicOffsetNs();
 
 void Sleep(absl::Duration time);
 
-// When a wait ends. Reads the clock only if the wait is finite.
+// The end of a wait. Reads the clock only if the wait is finite.
 class Deadline {
  public:
   explicit Deadline(absl::Duration wait);
   bool passed() const;
-  // Zero once passed, and never more than `most`.
+  // Returns the time that is left, at most `most`; zero after the deadline.
   absl::Duration Left(absl::Duration most) const;
   bool is_infinite() const { return end_ns_ == kNever; }
 

@@ -11,7 +11,7 @@
 namespace mpool::os {
 namespace {
 
-// A clock that stands still until a test moves it.
+// A clock that advances only when a test moves it.
 uint64_t fake_ns;
 int clock_reads;
 timespec slept[3];

@@ -7,7 +7,7 @@
 namespace mpool::os {
 
 uint32_t Crc32(std::span<const std::byte> bytes, uint32_t seed) {
-  // zlib takes a null pointer for a wish to start anew.
+  // crc32_z ignores `seed` and returns the initial value for a null pointer.
   if (bytes.empty()) return seed;
   return static_cast<uint32_t>(crc32_z(
       seed, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));

@@ -26,7 +26,7 @@ namespace mpool::os {
 namespace {
 
 constexpr unsigned kStatxMask = STATX_BASIC_STATS | STATX_BTIME;
-// Where glibc and musl keep POSIX shared memory.
+// The directory in which glibc and musl keep POSIX shared memory.
 constexpr char kShmDirectory[] = "/dev/shm";
 
 int OpenFlags(const File::OpenOptions& options) {
@@ -39,8 +39,8 @@ int OpenFlags(const File::OpenOptions& options) {
   return flags;
 }
 
-// Descriptors 0 to 2 are the program's standard streams, also while it has
-// them closed: another part of it may print into them.
+// Descriptors 0 to 2 belong to the program's standard streams, even while these
+// are closed, because another part of the program may print to them.
 constexpr int kFirstOwnFd = 3;
 
 }  // namespace
@@ -104,8 +104,10 @@ absl::Status WriteError(int error, std::string_view path) {
   return ErrnoToStatus(error, "write", path, advice);
 }
 
-// Beyond the limit the kernel sends SIGXFSZ, which ends a program that did not
-// ask for it, and any get may write a page that another process changed.
+// Returns ResourceExhausted if `end` is beyond RLIMIT_FSIZE. There the kernel
+// would send SIGXFSZ, which kills a program that does not handle it. Programs
+// that only read are affected too, because a get may write back a page that
+// another process changed.
 absl::Status CheckSizeLimit(std::string_view what, const std::string& path,
                             uint64_t end) {
   rlimit limit = {};
@@ -226,8 +228,8 @@ absl::Status ReserveError(int error, const File& file, uint64_t size_bytes) {
   return ErrnoToStatus(error, "reserve blocks", file.path(), advice);
 }
 
-// Fills `calls` with the bytes of `parts` that follow `done` bytes of the
-// first.
+// Fills `calls` with the bytes of `parts`, without the first `done` bytes of
+// the first part. Returns the number of entries.
 int GatherCalls(std::span<const ConstBytes> parts, size_t done,
                 std::array<iovec, IOV_MAX>& calls) {
   size_t count = 0;
@@ -243,7 +245,8 @@ int GatherCalls(std::span<const ConstBytes> parts, size_t done,
   return static_cast<int>(count);
 }
 
-// Drops `written` bytes, counted from `done` bytes into the first part.
+// Advances `parts` and `done` (bytes of the first part that are written) by
+// `written` bytes.
 void Advance(size_t written, std::span<const ConstBytes>& parts, size_t& done) {
   done += written;
   while (!parts.empty() && done >= parts.front().size()) {
@@ -377,13 +380,13 @@ absl::StatusOr<FileInfo> File::Info() const {
 
 uint64_t File::Generation() const {
   int generation = 0;
-  // A generation may be 0; bit 32 tells that it is known.
+  // A generation may be 0. Bit 32 marks it as known.
   if (Sys().ioctl(fd_, FS_IOC_GETVERSION, &generation) != 0) return 0;
   return uint64_t{1} << 32 | static_cast<uint32_t>(generation);
 }
 
-// lseek refuses what lies beyond the largest file; nothing here reads or writes
-// at the offset that it leaves.
+// lseek refuses an offset beyond the largest file. The offset that it leaves
+// does no harm, because File reads and writes at explicit offsets.
 bool File::CanHold(uint64_t size) const {
   return size < uint64_t{1} << 63 &&
          Sys().lseek(fd_, static_cast<off_t>(size), SEEK_SET) >= 0;
@@ -412,7 +415,7 @@ absl::Status File::WriteAt(uint64_t offset, ConstBytes data) const {
                           static_cast<off_t>(offset));
     });
     if (put < 0) return WriteError(errno, path_);
-    // No error and no progress: only a full device answers so.
+    // Only a full device returns neither an error nor progress.
     if (put == 0) return WriteError(ENOSPC, path_);
     offset += static_cast<uint64_t>(put);
     data = data.subspan(static_cast<size_t>(put));
@@ -471,8 +474,8 @@ absl::Status File::Resize(uint64_t size_bytes) const {
 absl::Status File::Reserve(uint64_t offset, uint64_t size_bytes) const {
   MPOOL_RETURN_IF_ERROR(
       CheckSizeLimit("reserve blocks", path_, offset + size_bytes));
-  // tmpfs gives a call up, and all its blocks back, when a signal comes: a
-  // program with an interval timer would never get a large one done. So an
+  // tmpfs aborts a call and frees all its blocks when a signal arrives. A
+  // program with an interval timer would never complete a large call. So an
   // interrupted call is repeated with half the size.
   constexpr uint64_t kSmallestSlice = 64 * 1024;
   uint64_t slice = size_bytes;
@@ -527,7 +530,7 @@ absl::StatusOr<std::string> File::PseudoFilesystem() const {
 }
 
 void File::Close() {
-  // The fd is gone even if close reports EINTR: never repeated.
+  // Never repeated, because the fd is gone even if close returns EINTR.
   if (fd_ >= 0) Sys().close(std::exchange(fd_, -1));
 }
 

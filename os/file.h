@@ -2,8 +2,9 @@
 //
 // file.h - files and directories, through the system-call table.
 //
-// Every call retries EINTR, and reads and writes go on after a short count.
-// Errors name the operation and the path.
+// Calls that a signal interrupts are repeated, except fsync and close. Reads
+// and writes continue after a short count. Errors name the operation and the
+// path.
 
 #ifndef MPOOL_OS_FILE_H_
 #define MPOOL_OS_FILE_H_
@@ -21,24 +22,25 @@
 
 namespace mpool::os {
 
-// Tells one file from another, also after its inode number was used again.
+// Identifies a file, also after the file system reuses its inode number.
 struct FileIdentity {
   uint64_t device = 0;
   uint64_t inode = 0;
   uint64_t birth_ns = 0;    // 0 where the file system keeps none
   uint64_t generation = 0;  // see File::Generation; 0 where it is not known
 
-  // A generation that one side does not know agrees with each.
+  // Identities with an unknown generation match identities with any generation.
   bool operator==(const FileIdentity& other) const {
     return device == other.device && IsSameInode(other);
   }
-  // The same on a file system that may have been mounted again since.
+  // True for the same inode, also if the file system was mounted again with
+  // another device number.
   bool IsSameInode(const FileIdentity& other) const {
     return inode == other.inode && birth_ns == other.birth_ns &&
            (generation == 0 || other.generation == 0 ||
             generation == other.generation);
   }
-  // True if a later file with this inode number would be told apart.
+  // True if a later file with the same inode number has another identity.
   bool HasProof() const { return birth_ns != 0 || generation != 0; }
 };
 
@@ -54,7 +56,7 @@ struct FileInfo {
   uint32_t group = 0;
   bool is_regular = false;
   bool is_directory = false;
-  bool is_link = false;  // never of an open file
+  bool is_link = false;  // set only by InfoAt and for a Node's O_PATH open
 };
 
 // One piece of a gathered write.
@@ -69,33 +71,34 @@ class File {
     bool create = false;     // O_CREAT
     bool exclusive = false;  // O_EXCL
     bool no_follow = false;  // O_NOFOLLOW
-    // Refuse what is not a regular file, without waiting for it.
+    // Refuse a file that is not regular, without waiting for it.
     bool regular = false;
     int permissions = 0600;  // for a created file
-    // fchmod a file that this call created, whatever the umask. Only with
-    // `exclusive`.
+    // fchmod the created file, so that the umask does not apply. Ignored
+    // without `create` and `exclusive`.
     bool exact_permissions = false;
-    // With exact_permissions: the group that it shall belong to.
+    // The group of the created file. Ignored without exact_permissions.
     std::optional<uint32_t> group = std::nullopt;
   };
 
-  // An absolute path. `shown` replaces it in path() and in errors.
+  // Opens the file at an absolute path. `shown` replaces the path in path() and
+  // in errors.
   static absl::StatusOr<File> Open(std::string_view path,
                                    const OpenOptions& options,
                                    std::string_view shown = {});
-  // A directory, for OpenAt and the like.
+  // Opens a directory, for OpenAt and similar calls.
   static absl::StatusOr<File> OpenDirectory(std::string_view path);
-  // One more open of the same directory, whatever is called so by now.
+  // Opens the directory `dir` once more, also if its name now leads to another.
   static absl::StatusOr<File> OpenDirectory(const File& dir);
-  // `name` below the open directory `dir`; the result's path() is
+  // Opens `name` below the open directory `dir`. path() of the result is
   // dir.path() + "/" + name.
   static absl::StatusOr<File> OpenAt(const File& dir, std::string_view name,
                                      const OpenOptions& options);
-  // A POSIX shared memory object; name starts with a slash.
+  // Opens a POSIX shared memory object; `name` starts with a slash.
   static absl::StatusOr<File> OpenShm(std::string_view name,
                                       const OpenOptions& options);
   static absl::Status UnlinkShm(std::string_view name);
-  // A file in memory that has no name in any directory.
+  // Creates a file in memory that has no name in any directory.
   static absl::StatusOr<File> Unnamed();
 
   File() = default;
@@ -105,49 +108,52 @@ class File {
 
   bool is_open() const { return fd_ >= 0; }
   int fd() const { return fd_; }
-  // Whether the file system has files of so many bytes.
+  // True if the file system supports files of `size` bytes.
   bool CanHold(uint64_t size) const;
 
   const std::string& path() const { return path_; }
 
   absl::StatusOr<FileInfo> Info() const;
-  // A number that the file system changes when it uses an inode number again
-  // (FS_IOC_GETVERSION); 0 if it tells none. Info() leaves it out.
+  // Returns a number that the file system changes when it reuses an inode
+  // number (FS_IOC_GETVERSION); 0 if the file system has none. Info() does not
+  // set it.
   uint64_t Generation() const;
 
-  // Reads until `out` is full or the file ends; returns the bytes read.
+  // Reads until `out` is full or the file ends. Returns the number of bytes
+  // read.
   absl::StatusOr<size_t> ReadAt(uint64_t offset,
                                 std::span<std::byte> out) const;
   // Writes all of `data`.
   absl::Status WriteAt(uint64_t offset, ConstBytes data) const;
-  // Writes all parts one after the other from `offset` on; one call where the
-  // kernel takes them all (at most IOV_MAX parts a call). Adds the number of
-  // calls made to *calls.
+  // Writes all parts one after another from `offset` on, at most IOV_MAX parts
+  // a call. Adds the number of calls to *calls.
   absl::Status WriteAtGathered(uint64_t offset,
                                std::span<const ConstBytes> parts,
                                uint64_t* calls) const;
-  // fsync. Never repeated, because a second fsync may hide an error that the
-  // first one met. Unavailable (errno EINTR) if a signal ended it.
+  // Calls fsync once. It is never repeated, because a second fsync may hide an
+  // error that the first returned. Returns Unavailable (errno EINTR) if a
+  // signal interrupted it.
   absl::Status Sync() const;
-  // Drops the file's clean pages from the kernel's cache, as far as it can.
+  // Drops the file's clean pages from the kernel's cache, as far as possible.
   void DropCache() const;
   absl::Status Resize(uint64_t size_bytes) const;
   // Reserves blocks, so that a full disk is an error now and not SIGBUS later.
   absl::Status Reserve(uint64_t offset, uint64_t size_bytes) const;
-  // Kinds of file system on which a region cannot be shared: "NFS", "CIFS",
-  // "9p", "FUSE"; empty for all others.
+  // Returns the kind of a file system on which a region cannot be shared:
+  // "NFS", "CIFS", "9p", "FUSE"; empty for all others.
   absl::StatusOr<std::string> RemoteFilesystem() const;
-  // The name of a file system whose files are made up as they are read
-  // ("proc", "sysfs", ...); empty for all others.
+  // Returns the name of a file system that generates the content of its files
+  // on each read ("proc", "sysfs", ...); empty for all others.
   absl::StatusOr<std::string> PseudoFilesystem() const;
   void Close();
-  // The program closed our fd: the number is nobody's, or another file's.
+  // Forgets the fd without closing it. For an fd that the program closed: its
+  // number is free, or belongs to another file.
   void Forget() { fd_ = -1; }
 
  private:
   friend class Node;
   File(int fd, std::string path);
-  // `fd` is open. An error leaves nothing open.
+  // Takes ownership of the open `fd`. Closes `fd` on an error.
   static absl::StatusOr<File> Own(int fd, std::string path,
                                   std::string_view what = "open");
 
@@ -155,20 +161,20 @@ class File {
   std::string path_;
 };
 
-// The error of an open that failed, with advice.
+// Returns the error of a failed open, with advice.
 absl::Status OpenError(int error, std::string_view path,
                        std::string_view what = "open");
-// The state of `name` below `dir`, or of an absolute `name`, without opening it
-// and without following a link; NotFound if absent.
+// Returns the state of `name` below `dir`, or of an absolute `name`. Neither
+// opens the file nor follows a link. Returns NotFound if it does not exist.
 absl::StatusOr<FileInfo> InfoAt(const File& dir, std::string_view name);
-// Removes a file below `dir`; Ok if it is not there.
+// Removes a file below `dir`. Returns Ok if it does not exist.
 absl::Status UnlinkAt(const File& dir, std::string_view name);
-// Replaces `to` by `from`, both below `dir`.
+// Renames `from` to `to`, both below `dir`. Replaces an existing `to`.
 absl::Status RenameAt(const File& dir, std::string_view from,
                       std::string_view to);
-// What an error calls `name` below `dir`, or an absolute name.
+// Returns the path of `name` below `dir`, or of an absolute `name`, for errors.
 std::string PathBelow(const File& dir, std::string_view name);
-// The path with links resolved, for a path that exists.
+// Returns `path` as an absolute path without links. The path must exist.
 absl::StatusOr<std::string> AbsolutePath(std::string_view path);
 
 }  // namespace mpool::os

@@ -21,7 +21,8 @@ using ::testing::HasSubstr;
 
 constexpr File::OpenOptions kNewFile = {.create = true, .exclusive = true};
 
-// Calls of a replaced entry, and how many of the next ones fail with `error`.
+// The number of calls of a replaced entry. The next failures_left calls fail
+// with the errno `failure`.
 int calls;
 int failures_left;
 int failure;
@@ -121,7 +122,7 @@ TEST_F(FileTest, ReadErrorNamesOperationAndPath) {
   EXPECT_THAT(Message(status), AllOf(HasSubstr("read"), HasSubstr("/f")));
 }
 
-// `count` parts of different sizes, some of them empty, and their text.
+// Returns `count` parts of different sizes, some of them empty.
 std::vector<std::string> Pieces(size_t count) {
   std::vector<std::string> pieces(count);
   for (size_t i = 0; i < count; ++i) {
@@ -315,7 +316,7 @@ TEST_F(FileTest, ResizeCutsAndExtends) {
   EXPECT_EQ(Contents(file), std::string("123\0", 4));
 }
 
-// The kernel would kill the child with SIGXFSZ.
+// Without the check the kernel would kill the child with SIGXFSZ.
 TEST_F(FileTest, AFileBeyondTheLimitIsAnErrorThatNamesItAndNoSignal) {
   const File file = NewFile();
   ASSERT_TRUE(file.Resize(9000).ok());
@@ -354,7 +355,7 @@ TEST_F(FileTest, ReserveAllocatesBlocksAndKeepsBytes) {
   EXPECT_TRUE(file.Reserve(0, 0).ok());
 }
 
-// Like tmpfs under an interval timer: only small calls get done.
+// Simulates tmpfs under an interval timer: only small calls succeed.
 uint64_t reserved_to;
 
 TEST_F(FileTest, InterruptedReserveGoesOnInSmallerPieces) {

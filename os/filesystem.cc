@@ -23,7 +23,7 @@
 namespace mpool::os {
 namespace {
 
-// Of file systems whose numbers are not in linux/magic.h.
+// Magic numbers that linux/magic.h lacks.
 constexpr uint32_t kZfs = 0x2fc12fc1;
 constexpr uint32_t kBcachefs = 0xca451a4e;
 
@@ -33,7 +33,7 @@ struct FsUuid {
 };
 constexpr unsigned long kGetFsUuid = _IOR(0x15, 0, FsUuid);  // Linux 6.9
 
-// XFS_IOC_FSGEOMETRY_V1, of which the UUID counts.
+// The result of XFS_IOC_FSGEOMETRY_V1. Only the UUID is used.
 struct XfsGeometry {
   uint8_t before[64];
   uint8_t uuid[16];
@@ -79,8 +79,9 @@ absl::Status NotInPlace(const File& file, uint32_t type) {
       "or XFS of mkfs.xfs -m reflink=0"));
 }
 
-// Asks for blocks to be shared between the file and itself, which changes
-// nothing; a file system that cannot share blocks says so first.
+// True if the file system can share blocks between files. Asks for a clone of
+// the file onto itself, which changes nothing. A file system without shared
+// blocks refuses before it compares the two files.
 absl::StatusOr<bool> CanShareBlocks(const File& file) {
   void* const self = reinterpret_cast<void*>(static_cast<intptr_t>(file.fd()));
   if (Control(file, FICLONE, self) == 0) return true;
@@ -105,8 +106,8 @@ uint64_t Fold(const void* bytes) {
   return halves[0] ^ (halves[1] << 1 | halves[1] >> 63);
 }
 
-// The places where a file system with the device number is mounted, as far as
-// this process sees them.
+// Returns the paths at which the file system with this device number is
+// mounted, as far as this process sees them.
 std::vector<std::string> MountsOf(uint64_t device) {
   std::vector<std::string> places;
   const absl::StatusOr<std::string> text = ReadToEnd("/proc/self/mountinfo");
@@ -124,8 +125,8 @@ std::vector<std::string> MountsOf(uint64_t device) {
   return places;
 }
 
-// Whether the file system that has the device number now is another than the
-// one with `id`.
+// True if the file system that has the device number now is not the file system
+// `id`. False if this process does not see it or it has no number.
 bool IsMountedByAnother(uint64_t device, uint64_t id) {
   for (const std::string& place : MountsOf(device)) {
     const absl::StatusOr<File> dir = File::OpenDirectory(place);
@@ -148,9 +149,10 @@ absl::Status CheckWritesInPlace(const File& file) {
     case TMPFS_MAGIC:
     case RAMFS_MAGIC:
       return absl::OkStatus();
-    // Also files without copy-on-write (chattr +C): a snapshot makes them
-    // copied once more, before Linux 6.17 a mapping needs the new block all the
-    // same, and later every fault on a full disk waits for blocks in vain.
+    // This includes files without copy-on-write (chattr +C). A snapshot makes
+    // the file system copy their blocks once more. Before Linux 6.17 a mapping
+    // needs the new block anyway. Later kernels wait in vain for blocks at
+    // every fault on a full disk.
     case BTRFS_SUPER_MAGIC:
     case kBcachefs:
     case kZfs:
@@ -172,7 +174,8 @@ void SettleIdentity(const File& dir) {
     Sys().close(fd);
     return;
   }
-  // Overlays of Linux before 6.1 have no files without a name.
+  // Before Linux 6.1 an overlay has no O_TMPFILE. This chmod changes nothing
+  // else.
   const absl::StatusOr<FileInfo> info = dir.Info();
   if (errno == EOPNOTSUPP && info.ok()) {
     Sys().fchmod(dir.fd(), info->mode & 07777);
@@ -185,7 +188,7 @@ uint64_t FileSystemId(const File& file) {
   uint64_t fsid = 0;
   static_assert(sizeof(raw->f_fsid) == sizeof(fsid));
   std::memcpy(&fsid, &raw->f_fsid, sizeof(fsid));
-  // Tells subvolumes apart, which the UUID does not.
+  // f_fsid differs between subvolumes, and the UUID does not.
   if (raw->f_type == BTRFS_SUPER_MAGIC) return fsid;
   FsUuid uuid = {};
   if (Control(file, kGetFsUuid, &uuid) == 0 && uuid.size == 16) {
@@ -204,9 +207,9 @@ bool WasMountedAs(const File& dir, uint64_t device, uint64_t id) {
   const absl::StatusOr<struct statfs> raw = StatFs(dir);
   const absl::StatusOr<FileInfo> info = dir.Info();
   if (!raw.ok() || !info.ok()) return false;
-  // The kernel mounts no second btrfs with the same number.
+  // The kernel refuses to mount a second btrfs with the same number.
   if (raw->f_type == BTRFS_SUPER_MAGIC) return true;
-  // Knows the numbers of all mounts, but not those of subvolumes.
+  // ustat knows the device numbers of all mounts, but not of subvolumes.
   std::byte unused[64];
   if (Sys().ustat(info->identity.device, unused) != 0) return false;
   if (Sys().ustat(device, unused) != 0) return errno == EINVAL;

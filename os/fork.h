@@ -1,14 +1,14 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// fork.h - what must be done around fork().
+// fork.h - handlers that run around fork().
 
 #ifndef MPOOL_OS_FORK_H_
 #define MPOOL_OS_FORK_H_
 
 namespace mpool::os {
 
-// Calls `before` in the forking thread ahead of each fork, and `after` behind
-// it in parent and child (pthread_atfork). _Fork and clone do not call them.
+// Calls `before` in the forking thread before each fork, and `after` after it
+// in parent and child (pthread_atfork). _Fork and clone call neither.
 void AtFork(void (*before)(), void (*after)());
 
 }  // namespace mpool::os

@@ -34,7 +34,8 @@ void FutexWait(const std::atomic<uint32_t>* word, uint32_t expected,
     time = absl::ToTimespec(std::max(timeout, absl::ZeroDuration()));
     limit = &time;
   }
-  // Every result means the same to the caller: look again.
+  // The result is ignored, because the caller checks the word again in every
+  // case.
   Sys().futex(KernelWord(word), FUTEX_WAIT, expected, limit);
 }
 

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// futex.h - sleeping on a word of shared memory, and the barrier that lets a
-// put do without a fence.
+// futex.h - waits on a word of shared memory, and the barrier that makes a
+// fence in a put unnecessary.
 
 #ifndef MPOOL_OS_FUTEX_H_
 #define MPOOL_OS_FUTEX_H_
@@ -13,20 +13,20 @@
 
 namespace mpool::os {
 
-// Sleeps while *word == expected, until woken, or for at most `timeout`. May
-// return early; the caller looks again. Works between processes.
+// Sleeps while *word == expected, until woken, for at most `timeout`. May
+// return early, so the caller checks the word again. Works between processes.
 void FutexWait(const std::atomic<uint32_t>* word, uint32_t expected,
                absl::Duration timeout);
-// Wakes all who sleep on `word`.
+// Wakes all threads that sleep on `word`.
 void FutexWakeAll(const std::atomic<uint32_t>* word);
 
-// Registers the process for GlobalBarrier. False where the kernel refuses.
+// Registers the process for GlobalBarrier. Returns false if the kernel refuses.
 bool RegisterGlobalBarrier();
-// A full memory barrier on every running thread of every registered process
-// (membarrier GLOBAL_EXPEDITED). False where the kernel refuses.
+// Executes a full memory barrier on every running thread of every registered
+// process (membarrier GLOBAL_EXPEDITED). Returns false if the kernel refuses.
 bool GlobalBarrier();
 
-// The low 32 bits of a 64-bit word, to sleep on.
+// Returns the low 32 bits of a 64-bit word, for FutexWait.
 const std::atomic<uint32_t>* LowHalf(const std::atomic<uint64_t>* word);
 
 }  // namespace mpool::os

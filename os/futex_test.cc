@@ -63,16 +63,18 @@ TEST_F(FutexTest, LowHalfIsTheLowHalf) {
 
 class GlobalBarrierTest : public SyscallTest {};
 
-// One round of store buffering: both sides store, then load what the other one
-// stores. Both may read the old value only if a load passes a store.
+// One round of store buffering: each side stores, then loads the word that the
+// other side stores. Both loads return the old value only if a load passes a
+// store.
 struct StoreBuffering {
   static constexpr size_t kLines = 48;
   struct alignas(64) Line {
     std::atomic<uint32_t> word;
   };
   Line reader_store, writer_store, reader_saw, arrived[2], left[2];
-  // Lines of the writer, which the reader has to fetch first: so its own store
-  // waits behind them, and its load does not.
+  // Lines that the writer has written, so that the reader must fetch them
+  // first. The reader's own store waits behind them in the store buffer, and
+  // its load does not.
   Line slow[kLines];
 
   void Meet(Line (&both)[2], size_t self, uint32_t round) {
@@ -90,7 +92,7 @@ struct StoreBuffering {
     Meet(left, 0, round);
   }
 
-  // Whether one side at least saw the other's store.
+  // Returns true if at least one side saw the other's store.
   bool Write(uint32_t round) {
     for (Line& line : slow) line.word.store(0, std::memory_order_relaxed);
     Meet(arrived, 1, round);

@@ -1,10 +1,11 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // leftovers.h - directories for tests, and the memory of the environments in
-// them: a test program fails if any are left when it ends.
+// them. A test program fails if any of them are left when it ends.
 //
-// The name of each tells which program made it, or a child of it that was
-// killed. A program that is killed itself leaves what it had.
+// Each name begins with the prefix of the program that made it, also if a child
+// of the program made it and was killed. A program that is killed itself leaves
+// its directories and memory.
 
 #ifndef MPOOL_OS_LEFTOVERS_H_
 #define MPOOL_OS_LEFTOVERS_H_
@@ -25,8 +26,8 @@
 
 namespace mpool::os {
 
-// What the names of this program's directories and segments begin with, in its
-// children too. Numbers of processes come again.
+// The prefix of the names of this program's directories and segments, in its
+// children too. It contains a random number, because pids are reused.
 inline const std::string kOwnPrefix = absl::StrCat(
     "mpool-test-", ::getpid(), "-", std::random_device()(), "-");
 
@@ -37,7 +38,8 @@ inline std::string NewTempDirectory() {
   return std::filesystem::canonical(path).string();
 }
 
-// What is left, and removes it. REQUIRES: no child is at work.
+// Removes all leftovers of this program and returns their paths.
+// REQUIRES: no child is running.
 inline std::vector<std::string> TakeLeftovers() {
   std::vector<std::string> left;
   for (const std::string& where : {::testing::TempDir(),

@@ -40,7 +40,8 @@ struct flock WriteLock(uint64_t first, uint64_t count) {
   return lock;
 }
 
-// Takes the lock; false if it is held by another and `wait` is not set.
+// Acquires the lock. Returns false if another description holds it and `wait`
+// is false.
 absl::StatusOr<bool> TakeLock(const File& file, uint64_t byte, bool wait) {
   struct flock lock = WriteLock(byte, 1);
   const int command = wait ? F_OFD_SETLKW : F_OFD_SETLK;
@@ -53,8 +54,8 @@ absl::StatusOr<bool> TakeLock(const File& file, uint64_t byte, bool wait) {
                        kNoLocksAdvice);
 }
 
-// A lock that is still being made: its description has an fd, or a page that
-// fork copies. A forked child closes the fds of all of them.
+// A lock in the making: its description has an fd, or a page that fork copies.
+// A forked child closes the fds of all half-made locks.
 class HalfMadeLock {
  public:
   HalfMadeLock() = default;
@@ -70,7 +71,7 @@ class HalfMadeLock {
     return handlers;
   }
 
-  // Calls `open` and keeps its file; no fork comes in between.
+  // Calls `open_file` and keeps its file. No fork happens in between.
   template <typename OpenFile>
   absl::Status Open(OpenFile open_file) {
     const int handlers = WatchForks();
@@ -84,7 +85,7 @@ class HalfMadeLock {
 
   const File& file() const { return file_; }
 
-  // Moves the description from the fd to a page; no fork comes in between.
+  // Moves the description from the fd to a page. No fork happens in between.
   absl::StatusOr<void*> ToPage() {
     std::lock_guard lock(mutex);
     void* page =
@@ -119,8 +120,8 @@ class HalfMadeLock {
     *link = next_;
   }
 
-  // Guards the list of all that have an open file, and every step at which
-  // that becomes true or false. Nothing is waited for under it.
+  // Guards the list of all HalfMadeLocks with an open file, and every open and
+  // close of such a file. No thread waits for a byte lock under it.
   static constinit std::mutex mutex;
   static constinit HalfMadeLock* first;
 
@@ -131,8 +132,8 @@ class HalfMadeLock {
 constinit std::mutex HalfMadeLock::mutex;
 constinit HalfMadeLock* HalfMadeLock::first = nullptr;
 
-// The lowest locked byte of the range. The kernel names any one lock, so what
-// is before it is asked for again.
+// Returns the lowest locked byte of the range. The kernel reports any of the
+// conflicting locks, so the bytes before the reported one are probed again.
 absl::StatusOr<std::optional<uint64_t>> Probe(const File& file, uint64_t first,
                                               uint64_t count) {
   std::optional<uint64_t> lowest;
@@ -181,7 +182,7 @@ LockFile::LockFile(const File* dir, FileIdentity dir_identity,
       create_(create),
       permissions_(permissions) {}
 
-// An error is told by the first lock.
+// Ignores an error, because the first lock reports it.
 void LockFile::WatchForks() { static_cast<void>(HalfMadeLock::WatchForks()); }
 
 absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
@@ -191,20 +192,22 @@ absl::StatusOr<LockFile> LockFile::Open(const File& dir, std::string_view name,
   file.unused_ = std::move(unused);
   file.made_ = create && absl::IsNotFound(InfoAt(dir, name).status());
   MPOOL_ASSIGN_OR_RETURN(file.probe_, file.OpenBelow(dir));
-  // After the open: on an overlay it may give the directory another identity.
+  // Read after the open, because the open may give a directory on an overlay
+  // another identity.
   const absl::StatusOr<FileInfo> info = dir.Info();
   if (!info.ok()) {
     file.Unmake();
     return info.status();
   }
   file.dir_identity_ = info->identity;
-  // Without it a forked child keeps one fd more than it needs.
+  // Without this identity a forked child only keeps one fd that it does not
+  // need.
   const absl::StatusOr<FileInfo> probe = file.probe_.Info();
   if (probe.ok()) file.probe_identity_ = probe->identity;
   return file;
 }
 
-// With the open that there is: the fds may be what this process has no more of.
+// Reuses the fd of probe_, because the process may have no free fd.
 void LockFile::Unmake() {
   if (!made_ || !unused_) return;
   HalfMadeLock gate;
@@ -242,7 +245,8 @@ absl::StatusOr<File> LockFile::OpenUnnamed(File::Mode mode) const {
       "; mount /proc, or use kPosixShm, kFile or kSysV"));
 }
 
-// In another directory every lock would look free.
+// Checks the directory's identity, because in another directory every lock
+// would look free.
 absl::StatusOr<File> LockFile::ReopenDirectory() const {
   if (unnamed_ == nullptr) return os::ReopenDirectory(*dir_, dir_identity_);
   MPOOL_ASSIGN_OR_RETURN(const bool lost, IsLost(*dir_, dir_identity_));
@@ -310,7 +314,7 @@ absl::StatusOr<ByteLock> LockFile::LockWithin(uint64_t byte) {
   if (!absl::IsResourceExhausted(lock.status()) || !probe_.is_open()) {
     return lock;
   }
-  // The lock needs an fd only while it is made.
+  // A lock needs an fd only until it has its page.
   probe_.Close();
   lock = Lock(byte);
   absl::StatusOr<File> probe = OpenBelow(*dir_);
@@ -328,7 +332,8 @@ absl::StatusOr<ByteLock> LockFile::TryLock(uint64_t byte) const {
 absl::StatusOr<std::optional<LockFile::Found>> LockFile::Look(
     const File& dir, const File& file, uint64_t first, uint64_t count) const {
   MPOOL_ASSIGN_OR_RETURN(const Found held, Probe(file, first, count));
-  // After the look: the program may have closed the fd before.
+  // Checked after the probe, because the program may close the fd before the
+  // probe.
   MPOOL_ASSIGN_OR_RETURN(const bool has_name, HasName(dir, file));
   if (!has_name) return std::optional<Found>();
   return std::optional<Found>(held);
@@ -353,7 +358,7 @@ absl::StatusOr<std::optional<uint64_t>> LockFile::FindHeld(
   }
 }
 
-// Without such locks nobody is seen: the lock file has told that already.
+// Ignores an error: without OFD locks the use of the lock file failed before.
 void MarkMapped(const File& file) {
   struct flock own = WriteLock(0, 1);
   own.l_type = F_RDLCK;
@@ -366,8 +371,8 @@ absl::StatusOr<bool> IsMapped(const File& file) {
 }
 
 absl::StatusOr<bool> ClaimDirectory(const File& dir) {
-  // A directory is never open for writing: a read lock, and two that come
-  // together may both be refused.
+  // A read lock, because a directory cannot be opened for writing. Two claims
+  // at the same time may both be refused.
   struct flock own = WriteLock(0, 1);
   own.l_type = F_RDLCK;
   if (RetryEintr([&] {

@@ -2,19 +2,21 @@
 //
 // lock_file.h - byte locks that live exactly as long as a process's memory.
 //
-// A lock is an OFD write lock on one byte, on an open file description that
-// only a mapping holds: one PROT_NONE page, MAP_SHARED, MADV_DONTFORK, whose fd
-// is closed at once. So it survives closefrom(), a forked child does not keep
-// it, exec and death by any signal end it, and it outlasts every system call
-// of the dying process. POSIX record locks would vanish when any fd of the
-// file is closed; a plain OFD lock would be kept by a forked child.
+// A lock is an OFD write lock on one byte. Only a mapping holds its open file
+// description: one PROT_NONE page, MAP_SHARED, MADV_DONTFORK. The fd is closed
+// at once. Therefore:
+// - the lock survives closefrom();
+// - a forked child does not inherit it, as it would inherit a plain OFD lock;
+// - exec and death by any signal end it;
+// - it outlasts every system call of the dying process.
+// A POSIX record lock would end when the process closes any fd of the file.
 //
-// A probe uses an open of its own: a lock never conflicts with its own
-// description.
+// A probe uses its own open of the file, because a lock never conflicts with
+// its own description.
 //
-// Between the open and the madvise a forked child would inherit the lock, so
-// an atfork handler closes such half-made locks in the child. A thread may wait
-// for a lock there; the fork does not wait for it.
+// Between the open and the madvise a forked child would inherit the lock. So an
+// atfork handler closes such half-made locks in the child. A thread may wait
+// for a lock in this window, and a fork does not wait for that thread.
 
 #ifndef MPOOL_OS_LOCK_FILE_H_
 #define MPOOL_OS_LOCK_FILE_H_
@@ -32,7 +34,7 @@
 
 namespace mpool::os {
 
-// One locked byte. Move-only; the lock goes when it is destroyed or dropped.
+// One locked byte. Move-only; Drop and the destructor release the lock.
 class ByteLock {
  public:
   ByteLock() = default;
@@ -41,9 +43,9 @@ class ByteLock {
   ~ByteLock();
 
   bool held() const { return page_ != nullptr; }
-  // Gives the lock back.
+  // Releases the lock.
   void Drop();
-  // Forgets the lock without a system call; for a forked child, which has
+  // Forgets the lock without a system call. For a forked child, which has
   // neither the lock nor the page.
   void Forget() { page_ = nullptr; }
 
@@ -53,56 +55,61 @@ class ByteLock {
   void* page_ = nullptr;
 };
 
-// Says that the processes which have this open of `dir`, forked children
-// included, use it with what no other process can find. It lasts until one of
-// them takes it back, or none has the open any more. False if another open
-// says so.
+// Claims `dir` for the processes that share this open of it, forked children
+// included. They use the directory with memory that no other process can find.
+// The claim lasts until one of them calls UnclaimDirectory, or until none of
+// them has the open any more. Returns false if another open has a claim.
 absl::StatusOr<bool> ClaimDirectory(const File& dir);
 void UnclaimDirectory(const File& dir);
-// Whether another open says so.
+// True if another open has a claim on `dir`.
 absl::StatusOr<bool> IsDirectoryClaimed(const File& dir);
 
-// Says that `file` is mapped, as long as a mapping that is made through this
-// open of it is there, in this process or in a forked child; and asks for it.
+// Marks `file` as mapped. The mark lasts as long as a mapping made through this
+// open exists, in this process or in a forked child. IsMapped returns true if
+// another open has marked the file.
 void MarkMapped(const File& file);
 absl::StatusOr<bool> IsMapped(const File& file);
 
-// A file of byte locks, known by directory and name. The locks need no fd; one
-// stays open to look at them, so that a process which has no fd left still
-// knows who lives.
+// A file of byte locks, identified by directory and name. The locks need no fd.
+// One fd stays open for probes, so that a process with no free fd can still see
+// which processes live.
 class LockFile {
  public:
-  // Makes sure that forks are watched. The first lock does so too; who has
-  // fork handlers under which locks are taken calls this before it sets them.
+  // Installs the handlers for forks, as the first lock does. Call it before you
+  // install a fork handler that acquires a mutex under which byte locks are
+  // acquired. Handlers that run before a fork run in reverse order.
   static void WatchForks();
 
-  // `dir` must outlive the LockFile. Creates the file if `create`, with exact
-  // `permissions`; NotFound if it is not there and must not be created.
-  // `unused` is for Unmake, which an Open that fails calls too.
+  // Opens the lock file. `dir` must outlive the LockFile. Creates the file with
+  // exact `permissions` if `create`; otherwise returns NotFound if the file
+  // does not exist. `unused` is for Unmake, which a failed Open calls too.
   static absl::StatusOr<LockFile> Open(const File& dir, std::string_view name,
                                        bool create, int permissions,
                                        std::function<bool()> unused = {});
-  // Takes back what Open made, unless somebody holds a lock of it, or `unused`,
-  // asked while nobody else can come in by byte 0, does not say yes. Needs no
-  // fd, and leaves a LockFile that is good for nothing.
+  // Removes the file if Open created it, no process (this one included) holds a
+  // lock of it, and `unused` returns true. `unused` is called while this
+  // process holds byte 0, so that no other process can join. Needs no fd. The
+  // LockFile must not be used afterwards.
   void Unmake();
-  // Leaves fds alone that the program closed.
+  // Forgets fds that the program closed.
   void ForgetLost();
-  // One without a name, for this process and its forked children. Its fd stays
-  // open; /proc leads each lock to an open of its own.
+  // Creates a lock file without a name, for this process and its forked
+  // children. Its fd stays open, because each lock reopens the file through
+  // /proc.
   static absl::StatusOr<LockFile> Unnamed();
 
-  // Waits for the lock on `byte`. Starts over if the file was replaced
-  // meanwhile (the locked one must still have the name); makes it again if it
-  // was removed and Open was told to create it.
+  // Waits for the lock on `byte`. Starts over if the file was replaced during
+  // the wait, because only the file that has the name counts. Creates the file
+  // again if it was removed and Open had `create`.
   absl::StatusOr<ByteLock> Lock(uint64_t byte) const;
-  // The same with no more fds than the LockFile has, if the process is given no
-  // other. REQUIRES: no other call is in here.
+  // Like Lock, but reuses the LockFile's own fd if the process has no free fd.
+  // REQUIRES: no other thread calls a function of this LockFile.
   absl::StatusOr<ByteLock> LockWithin(uint64_t byte);
-  // A lock that is not held() if another holds it.
+  // Acquires the lock without waiting. The result is not held() if another
+  // description holds the lock.
   absl::StatusOr<ByteLock> TryLock(uint64_t byte) const;
-  // Whether somebody, this process included, holds a lock in
-  // [first, first + count). Gives the first such byte.
+  // Returns the first locked byte in [first, first + count), also if this
+  // process holds the lock; nullopt if no byte is locked.
   absl::StatusOr<std::optional<uint64_t>> FindHeld(uint64_t first,
                                                    uint64_t count) const;
 
@@ -111,31 +118,33 @@ class LockFile {
            bool create, int permissions);
 
   absl::StatusOr<File> OpenUnnamed(File::Mode mode) const;
-  // As above, of the lock file's directory.
+  // Returns os::ReopenDirectory of the lock file's directory. Returns
+  // FailedPrecondition if the fd of a file without a name is lost.
   absl::StatusOr<File> ReopenDirectory() const;
   absl::StatusOr<File> OpenBelow(const File& dir) const;
-  // Whether `file` is the one that has the name now.
+  // True if the name leads to `file` now.
   absl::StatusOr<bool> HasName(const File& dir, const File& file) const;
-  // One try; nothing if the file was replaced meanwhile.
+  // Makes one attempt. Returns nullopt if the file was replaced during the
+  // attempt.
   absl::StatusOr<std::optional<ByteLock>> Attempt(uint64_t byte,
                                                   bool wait) const;
   absl::StatusOr<ByteLock> Acquire(uint64_t byte, bool wait) const;
 
-  // The first lock that another description holds there; nothing if `file` has
-  // lost the name.
+  // Returns the first lock of another description in the range. The outer
+  // optional is empty if `file` has lost the name.
   using Found = std::optional<uint64_t>;
   absl::StatusOr<std::optional<Found>> Look(const File& dir, const File& file,
                                             uint64_t first,
                                             uint64_t count) const;
 
-  std::shared_ptr<File> unnamed_;  // stands for the directory too
+  std::shared_ptr<File> unnamed_;  // dir_ points to it if it is set
   const File* dir_;
-  File probe_;  // never has a lock
+  File probe_;  // never holds a lock
   FileIdentity probe_identity_;
   FileIdentity dir_identity_;
   std::string name_;
   bool create_;
-  bool made_ = false;  // it was not there before Open
+  bool made_ = false;  // the file did not exist before Open
   std::function<bool()> unused_;
   int permissions_;
 };

@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 
 constexpr char kName[] = "register";
 
-// Set by the replaced lock call once somebody is about to wait for a lock.
+// Set by the replaced lock call before a thread waits for a lock.
 std::atomic<uint32_t> waiting;
 
 int AnnounceWait(int fd, int command, struct flock* lock) {
@@ -40,7 +40,7 @@ class LockFileTest : public SyscallTest {
     waiting.store(0);
   }
 
-  // Only another process can say what this one shows to others.
+  // Returns the state of the byte as another process sees it.
   std::string SeenByOthers(uint64_t byte) const {
     return InChild([&]() -> std::string {
       const auto lock = file_.TryLock(byte);
@@ -145,8 +145,8 @@ TEST_F(LockFileTest, LockSurvivesClosingEveryFd) {
   Child holder([&] {
     const auto lock = file_.Lock(7);
     if (!lock.ok() || ::close_range(3, ~0u, 0) != 0) ::_exit(1);
-    // The holder can still probe, though its fd of the directory is gone, and
-    // though its number may be another directory's.
+    // The holder can still probe. Its fd of the directory is closed, and the
+    // fd's number may belong to another directory.
     const auto alone = file_.FindHeld(0, 100);
     const int other = ::open("/", O_RDONLY | O_DIRECTORY);
     const bool same_number =
@@ -213,7 +213,7 @@ TEST_F(LockFileTest, ForkedChildDoesNotKeepALockThatWasBeingMade) {
   });
   shared.Await(1);
   first.Drop();
-  second.join();  // had the lock, and dropped it
+  second.join();  // it acquired the lock and dropped it
   EXPECT_EQ(*file_.FindHeld(0, 1), std::nullopt);
   shared.Set(0);
   EXPECT_EQ(child.Wait(), 0);
@@ -270,7 +270,8 @@ TEST_F(LockFileTest, UnmakeTakesBackWhatNobodyUses) {
                 "held");
       return unused;
     });
-    // It is asked where nobody else can come in, and needs no fd.
+    // `unused` is called while no other process can join, and Unmake needs no
+    // fd.
     Sys().openat = [](int, const char*, int, mode_t) {
       errno = EMFILE;
       return -1;
@@ -319,7 +320,7 @@ TEST_F(LockFileTest, ExecEndsTheLock) {
   shared.Await(0);
   EXPECT_EQ(*file_.FindHeld(0, 100), 7u);
   shared.Set(1);
-  // An answer comes from the new program only.
+  // Only the program started by exec answers.
   char answer = 0;
   ASSERT_EQ(::write(to_child[1], "x", 1), 1);
   ASSERT_EQ(::read(from_child[0], &answer, 1), 1);
@@ -344,7 +345,7 @@ TEST_F(LockFileTest, LockOfAReplacedFileStartsOver) {
   const File fresh =
       *File::OpenAt(temp_.dir(), "new", {.create = true, .exclusive = true});
   ASSERT_TRUE(RenameAt(temp_.dir(), "new", kName).ok());
-  EXPECT_EQ(*file_.FindHeld(0, 1), std::nullopt);  // the new file's
+  EXPECT_EQ(*file_.FindHeld(0, 1), std::nullopt);  // of the new file
   old.Drop();
   shared.Await(0);
   EXPECT_EQ(shared.word(0).load(), 1u);

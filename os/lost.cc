@@ -13,7 +13,7 @@ absl::StatusOr<bool> IsLost(const File& file, const FileIdentity& identity) {
   const absl::StatusOr<FileInfo> info = file.Info();
   if (info.ok()) return info->identity != identity;
   if (StatusErrno(info.status()) == EBADF) return true;
-  // What else may fail passes.
+  // Other errors are temporary and do not show that the fd is lost.
   return info.status();
 }
 

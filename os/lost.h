@@ -1,10 +1,10 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// lost.h - fds that the program closed under us.
+// lost.h - fds of mpool that the program closed.
 //
 // A program, above all a forked child, may close every fd that it does not
-// know. The number is nobody's then, or another file's: neither used nor closed
-// by us any more.
+// know. The fd's number is free then, or belongs to another file. mpool neither
+// uses nor closes the number any more.
 
 #ifndef MPOOL_OS_LOST_H_
 #define MPOOL_OS_LOST_H_
@@ -16,18 +16,20 @@
 
 namespace mpool::os {
 
-// Whether the file's fd is lost; an error if that cannot be told now.
+// True if the fd of `file` is closed or belongs to another file. Returns an
+// error if the state cannot be determined now.
 absl::StatusOr<bool> IsLost(const File& file, const FileIdentity& identity);
 
-// Forgets the fd if it is lost for sure, and tells so.
+// Forgets the fd if it is certainly lost. Returns true if it is.
 bool ForgetIfLost(File& file, const FileIdentity& identity);
 
-// The directory that has the path, if it is still that one.
+// Opens the directory at `path`. Returns FailedPrecondition if its identity is
+// not `identity`.
 absl::StatusOr<File> OpenSameDirectory(std::string_view path,
                                        const FileIdentity& identity);
 
-// The directory again, by its path, if its fd is lost; a closed File if `dir`
-// is still good.
+// Opens the directory again by its path if the fd of `dir` is lost. Returns a
+// closed File if `dir` is still good.
 absl::StatusOr<File> ReopenDirectory(const File& dir,
                                      const FileIdentity& identity);
 

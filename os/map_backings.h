@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_backings.h - what the backings show to the factory in mapping.cc, and
-// what those that map a file have in common. Private to os/.
+// map_backings.h - the functions of the backings for the factory in mapping.cc,
+// and the common part of the backings that map a file. Private to os/.
 
 #ifndef MPOOL_OS_MAP_BACKINGS_H_
 #define MPOOL_OS_MAP_BACKINGS_H_
@@ -31,7 +31,8 @@ absl::Status RemovePosixShm(const File& dir, std::string_view name);
 absl::Status RenamePosixShm(const File& dir, std::string_view from,
                             std::string_view to);
 absl::StatusOr<uint64_t> PosixShmSize(const File& dir, std::string_view name);
-// Those of a home, which begin with `prefix`; removes them if told so.
+// Returns the objects of a home: those of trusted users with names that begin
+// with "/" and `prefix`. Removes them if `remove`.
 std::vector<std::string> PosixShmOf(const File& dir, std::string_view prefix,
                                     bool remove);
 
@@ -50,57 +51,60 @@ absl::Status RenameSysV(const File& dir, std::string_view from,
                         std::string_view to);
 absl::StatusOr<bool> IsSysVInUse(const File& dir, std::string_view name);
 absl::StatusOr<uint64_t> SysVSize(const File& dir, std::string_view name);
-// `prefix` is what the names of a home have in common.
+// Returns the name of a segment. `prefix` is the NamePrefix of the home.
+// Without `key` the key follows from the other two.
 std::string SysVName(std::string_view prefix, uint64_t creation,
                      std::optional<int> key);
-// Memory that only forked children share, made for the home of `prefix`.
+// Creates memory that only forked children share, for the home of `prefix`.
 MappingOr CreateSysVPrivate(std::string_view prefix,
                             const MappingOptions& options);
-// Those of a home; removes them if told so.
+// Returns the segments of a home. Removes them if `remove`.
 std::vector<std::string> SysVSegmentsOf(const File& dir,
                                         std::string_view prefix, bool remove);
 
-// What the names of a home's segments begin with: device and inode, so that no
-// other home that exists has the same.
+// Returns the prefix of the names of a home's segments. It contains device and
+// inode, so that no other existing home has the same prefix.
 std::string NamePrefix(const FileIdentity& home);
 
 MappingOr CreateHeap(const MappingOptions& options);
 MappingOr CreateAnonymous(const MappingOptions& options);
 MappingOr CreateDevZero(const MappingOptions& options);
 
-// Where the memory lies, anybody may make a file. What others made under a name
-// of ours is neither joined nor removed, see trust.h.
+// Every user may create files where the backings create theirs. A segment of an
+// untrusted user under a name of mpool is neither joined nor removed, see
+// trust.h.
 
-// How a mapped segment is found again, and what to say when it has no room.
+// The way to find a mapped segment again, and the advice if it has no room.
 struct SegmentName {
   std::function<absl::StatusOr<File>(const File::OpenOptions&)> open;
-  std::string room;    // the directory or mount the segment lives in
-  std::string advice;  // what to do when that is full
+  std::string room;    // the directory or mount that holds the segment
+  std::string advice;  // the remedy if that is full
 };
 
-// How to open one that exists.
+// Returns the options to open an existing segment.
 File::OpenOptions ExistingSegment(bool read_only);
 
-// The size of a file below `dir`, or of an absolute name, if it is what T2 and
-// T3 of trust.h ask for.
+// Returns the size of a file below `dir`, or of an absolute `name`. Returns an
+// error if the file violates T2 or T3 of trust.h.
 absl::StatusOr<uint64_t> OwnSize(const File& dir, std::string_view name);
-// What was opened to be joined: T2 and T3 of trust.h, and filesystem.h if it is
-// to be changed.
+// Checks an opened segment before a join: T2 and T3 of trust.h, and
+// CheckWritesInPlace unless `read_only`.
 absl::Status CheckSegment(const File& dir, const File& file, bool read_only);
 
-// Sizes the new, empty `file`, reserves its blocks and maps it. Leaves the
-// removal after an error to the caller.
+// Reserves the blocks of the new, empty `file`, sizes it and maps it. The
+// caller removes the file after an error.
 MappingOr MapNewSegment(const File& file, SegmentName name,
                         const MappingOptions& options);
 MappingOr MapSegment(const File& file, SegmentName name,
                      const MappingOptions& options);
 
-// A process that dumps a cache of gigabytes keeps its locks all that time.
+// Excludes the memory from core dumps, because a process keeps its locks as
+// long as it dumps gigabytes of cache.
 void LeaveOutOfDumps(std::byte* base, uint64_t size_bytes);
-// The error of a lock on memory, with what to do about it.
+// Returns the error of a failed lock on memory, with a remedy.
 absl::Status CannotLock(int error, uint64_t size_bytes);
 
-// Address space with `protection`; `fd` is -1 for private memory.
+// Maps address space with `protection`; `fd` is -1 for memory without a file.
 absl::StatusOr<std::byte*> MapBytes(uint64_t size_bytes, int protection,
                                     int flags, int fd, std::string_view what);
 

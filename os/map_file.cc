@@ -12,7 +12,8 @@
 namespace mpool::os {
 namespace {
 
-// By path, for the mapping may outlive `dir`, and its fd may be closed.
+// Opens by path, because the mapping may outlive `dir`, and the program may
+// close the fd of `dir`.
 SegmentName NameOf(const File& dir, std::string_view name) {
   return {
       .open =
@@ -33,7 +34,7 @@ MappingOr CreateFileMapping(const File& dir, std::string_view name,
       const File file,
       File::OpenAt(dir, name, NewOwn(home, options.permissions)));
   MappingOr mapping = MapNewSegment(file, NameOf(dir, name), options);
-  // The first error says more than one of the removal could.
+  // The removal's error is ignored, because the first error says more.
   if (!mapping.ok()) UnlinkAt(dir, name).IgnoreError();
   return mapping;
 }

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_memory.cc - what is done to the memory of a mapping, whatever its
-// backing: there at once, locked, in huge pages.
+// map_memory.cc - operations on the memory of a mapping that do not depend on
+// its backing: populate, release, lock, huge pages.
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -24,7 +24,6 @@
 namespace mpool::os {
 namespace {
 
-// The smallest that there is: a larger one is touched more than once.
 constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14 or newer
 
 }  // namespace
@@ -57,7 +56,8 @@ absl::Status Mapping::Release(uint64_t offset, uint64_t bytes) {
     return RetryEintr(
         [&] { return Sys().madvise(begin, bytes, release_advice()); });
   };
-  // What this process has locked must be unlocked first.
+  // madvise returns EINVAL for memory that this process has locked. So the
+  // memory is unlocked first.
   if (give() == 0 || (errno == EINVAL && Sys().munlock(begin, bytes) == 0 &&
                       give() == 0)) {
     return absl::OkStatus();
@@ -73,13 +73,15 @@ absl::Status Mapping::Populate(uint64_t offset, uint64_t size_bytes) {
       [&] { return Sys().madvise(begin, size_bytes, kPopulateWrite); });
   if (done == 0) return absl::OkStatus();
   if (errno == EINVAL) {
-    // An older kernel, which answers a page that it has not by killing us.
+    // Before Linux 5.14 each page is touched. The kernel kills the process if
+    // it has no memory for a page. A system page larger than kSystemPage is
+    // touched more than once.
     for (uint64_t at = 0; at < size_bytes; at += kSystemPage) {
       std::atomic_ref<char>(reinterpret_cast<char&>(begin[at])).fetch_or(0);
     }
     return absl::OkStatus();
   }
-  // EFAULT is what would be SIGBUS at a touch.
+  // EFAULT means that a touch would raise SIGBUS.
   return ErrnoToStatus(errno == EFAULT ? ENOMEM : errno, "reserve memory",
                        "region",
                        absl::StrCat("it needs ", size_bytes,
@@ -93,7 +95,7 @@ absl::Status Mapping::LockMemory(uint64_t offset, uint64_t size_bytes) {
   return CannotLock(errno, size_bytes);
 }
 
-// A limit of nothing is EPERM, and one that is too low ENOMEM.
+// mlock returns EPERM if the limit is 0, and ENOMEM if the limit is too low.
 absl::Status CannotLock(int error, uint64_t size_bytes) {
   rlimit limit = {};
   Sys().getrlimit(RLIMIT_MEMLOCK, &limit);

@@ -17,7 +17,6 @@ constexpr char kFileName[] = "__db.002";
 
 }  // namespace
 
-// Device and inode, so that no other home that exists has the same.
 std::string NamePrefix(const FileIdentity& home) {
   return absl::StrFormat("mpool-%x-%x-", home.device, home.inode);
 }
@@ -31,7 +30,7 @@ std::string MappingName(Backing backing, const FileIdentity& home,
   return absl::StrFormat("/%s%016x", NamePrefix(home), creation);
 }
 
-// A key that was chosen stands first in the name.
+// Keeps the key of a System V segment, which the name begins with.
 std::string NameUnder(Backing backing, const FileIdentity& home,
                       uint64_t creation, std::string_view name) {
   std::optional<int> key;
@@ -42,7 +41,8 @@ std::string NameUnder(Backing backing, const FileIdentity& home,
   return MappingName(backing, home, creation, key);
 }
 
-// What carries another name behind its bytes is not used either.
+// Accepts any key, because a segment that carries another name behind its
+// memory is not used.
 bool IsMappingName(Backing backing, const FileIdentity& home,
                    uint64_t creation, std::string_view name) {
   return name == NameUnder(backing, home, creation, name);

@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_posix_shm.cc - Backing::kPosixShm, memory that shm_open names.
+// map_posix_shm.cc - Backing::kPosixShm, POSIX shared memory objects
+// (shm_open).
 
 #include <filesystem>
 #include <utility>
@@ -13,14 +14,14 @@
 namespace mpool::os {
 namespace {
 
-// Where glibc and musl keep POSIX shared memory.
+// The directory in which glibc and musl keep POSIX shared memory.
 constexpr char kShmDirectory[] = "/dev/shm";
 
 std::string PathOf(std::string_view name) {
   return absl::StrCat(kShmDirectory, Abs(name));
 }
 
-// Whether there is such an object, and those whom users of `dir` trust made it.
+// True if the object exists and satisfies T2 and T3 of trust.h.
 absl::StatusOr<bool> IsOurs(const File& dir, std::string_view name) {
   MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
   const absl::StatusOr<FileInfo> info = InfoAt(dir, PathOf(name));
@@ -50,7 +51,7 @@ MappingOr CreatePosixShm(const File& dir, std::string_view name,
       const File file,
       File::OpenShm(name, NewOwn(home, options.permissions)));
   MappingOr mapping = MapNewSegment(file, NameOf(name), options);
-  // The first error says more than one of the removal could.
+  // The removal's error is ignored, because the first error says more.
   if (!mapping.ok()) File::UnlinkShm(name).IgnoreError();
   return mapping;
 }

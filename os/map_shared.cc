@@ -1,11 +1,12 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_shared.cc - the part that kPosixShm and kFile have in common: a file,
-// mapped MAP_SHARED over the whole of its address space at once.
+// map_shared.cc - the common part of kPosixShm and kFile: a file, mapped
+// MAP_SHARED over the whole of its address space at once.
 //
-// Invariants: no fd stays open, so that a program that closes all of them does
-// no harm; Back finds the file again by name and makes sure that it is the one
-// that is mapped. Holes of the file are never touched.
+// Invariants:
+// 1. No fd stays open, so that a program that closes all fds does no harm.
+// 2. Back finds the file again by name and checks that it is the mapped file.
+// 3. Holes of the file are never touched.
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -24,7 +25,8 @@
 namespace mpool::os {
 namespace {
 
-// ReserveError of file.cc in the words of a region.
+// Reserves blocks with File::Reserve. An error for lack of room has the advice
+// of `name`.
 absl::Status ReserveSegment(const File& file, const SegmentName& name,
                             uint64_t offset, uint64_t size_bytes) {
   const absl::Status reserved = file.Reserve(offset, size_bytes);
@@ -100,8 +102,9 @@ absl::Status CheckSegment(const File& dir, const File& file, bool read_only) {
 
 MappingOr MapNewSegment(const File& file, SegmentName name,
                         const MappingOptions& options) {
-  // In this order: a file that has its first pages has memory behind them. All
-  // of the address space has the file behind it; what is not backed is a hole.
+  // Blocks are reserved before the resize, so that a file that has its first
+  // pages has memory behind them. The file covers all of the address space; the
+  // parts that are not backed are holes.
   MPOOL_RETURN_IF_ERROR(CheckWritesInPlace(file));
   MPOOL_RETURN_IF_ERROR(ReserveSegment(file, name, 0, options.size_bytes));
   if (options.tail_bytes != 0) {

@@ -2,19 +2,21 @@
 //
 // map_sysv.cc - Backing::kSysV and kSysVPrivate, System V shared memory.
 //
-// A segment is found by its key, which stands in its name. Keys have 32 bits
-// and belong to nobody: another program may have taken ours. So the segment
-// carries its name behind its last byte, and what does not is not ours: it is
-// neither joined nor removed. A creator that dies before it wrote the name
-// leaves a segment that is told by its key and by its size, whose odd bytes
-// follow from the home. Key and size stay when the home has another device
-// number: then such a segment is found by its descriptor alone. One of
-// kSysVPrivate has no name and no key: it goes with its last process, and is
-// told by its size if its creator dies between the two calls that make it and
-// mark it.
+// A join finds a segment by its key, which the segment's name contains. A key
+// has 32 bits, and another program may use the same key. So the segment carries
+// its name behind its last byte. A segment without the expected name belongs to
+// another program or home: mpool neither joins nor removes it.
 //
-// Such a segment cannot grow: it has its largest size from the start, of which
-// no more is backed than was asked for.
+// A segment cannot grow. It has its largest size from the start, and only the
+// requested part of it is backed. A kSysVPrivate segment has neither name nor
+// key, and ends with its last process.
+//
+// Crash: a creator that dies before it writes the name leaves a half-made
+//        segment. Its key identifies it, and the odd bytes of its size, which
+//        follow from the home. Key and size stay when the home gets another
+//        device number. Then only the descriptor leads to the segment. A
+//        creator of kSysVPrivate may die between the two calls that make and
+//        mark the segment. Then the size identifies it.
 
 #include <errno.h>
 #include <sys/shm.h>
@@ -41,12 +43,12 @@
 namespace mpool::os {
 namespace {
 
-// Of the part behind the memory, which holds the name.
+// The minimum size of the part behind the memory, which holds the name.
 constexpr uint64_t kLeastOddBytes = 512;
 constexpr size_t kKeyDigits = 11;  // "0x01234567/"
 constexpr size_t kCreationDigits = 16;
-// Where the number of the home's device stands if it is another than in the
-// name: 8 bytes, which change at once. They follow the name.
+// Where the home's device number is if it is not the number in the name: 8
+// bytes behind the name, which change in one store.
 constexpr uint64_t kMovedTo = 128;
 static_assert(kMovedTo + sizeof(uint64_t) <= kLeastOddBytes);
 
@@ -83,7 +85,7 @@ std::string_view PrefixIn(std::string_view name) {
 
 constexpr std::string_view kNameBegin = "mpool-";
 
-// The home's device number in a name; 0 if it is none of ours.
+// Returns the home's device number in a name; 0 if the name is not of mpool.
 uint64_t DeviceIn(std::string_view name) {
   uint64_t device = 0;
   if (name.size() > kKeyDigits &&
@@ -94,7 +96,7 @@ uint64_t DeviceIn(std::string_view name) {
   return device;
 }
 
-// The name with another device number.
+// Returns the name with another device number.
 std::string WithDevice(std::string_view name, uint64_t device) {
   const size_t begin = kKeyDigits + kNameBegin.size();
   const size_t end = name.find('-', begin);
@@ -115,13 +117,14 @@ uint64_t OddBytes(std::string_view prefix) {
 struct Segment {
   int id = -1;
   shmid_ds state = {};
-  std::string name;  // that it carries; empty if its creator died before
+  std::string name;  // as found behind the memory; empty if half-made
 
   uint64_t memory_bytes() const {
     return state.shm_segsz / kSystemPage * kSystemPage;
   }
   bool IsMarked() const { return (state.shm_perm.mode & SHM_DEST) != 0; }
-  // Made for a home by a creator that got no further.
+  // True if a creator of this user made it for the home and died before it
+  // wrote the name.
   // REQUIRES: the key is one that such a creator would have used.
   bool IsHalfMade(std::string_view prefix) const {
     return name.empty() && state.shm_nattch == 0 &&
@@ -136,7 +139,8 @@ absl::Status Failed(int error, std::string_view what, std::string_view name,
                        advice);
 }
 
-// EINVAL: it is larger than kernel.shmmax.
+// Returns the error of a failed shmget. EINVAL means that `bytes` is above
+// kernel.shmmax.
 absl::Status NoNewSegment(int error, std::string_view name, uint64_t bytes) {
   const absl::Status refused = Failed(
       error, "create segment", name,
@@ -162,7 +166,7 @@ absl::StatusOr<std::byte*> Attach(int id, int flags, uint64_t bytes,
                                    "smaller largest cache"));
 }
 
-// State and name of a segment. `what` names it in errors.
+// Returns state and name of a segment. `what` names the segment in errors.
 absl::StatusOr<Segment> Look(int id, std::string_view what) {
   Segment segment;
   segment.id = id;
@@ -196,7 +200,7 @@ struct Listed {
   int32_t key = 0;
   int id = 0;
   uint64_t size = 0;
-  uint32_t user = 0;  // who made it
+  uint32_t user = 0;  // the creator
   uint32_t group = 0;
   uint64_t resident = 0;  // in memory or in swap
 };
@@ -221,8 +225,9 @@ std::vector<Listed> AllSegments() {
   return all;
 }
 
-// Whether somebody whom users of `dir` trust made it. The kernel tells this of
-// a segment that may not be looked at.
+// True if the creator is trusted in `dir` (T3 of trust.h), or the kernel does
+// not list the segment. The kernel lists also segments that this process may
+// not read.
 bool IsOurs(const File& dir, int id) {
   const absl::StatusOr<FileInfo> home = dir.Info();
   for (const Listed& one : AllSegments()) {
@@ -232,8 +237,9 @@ bool IsOurs(const File& dir, int id) {
   return true;
 }
 
-// Whoever's has the key of `name`; NotFound if it is another user's that may
-// not be looked at: he took the key when ours was gone.
+// Returns the segment with the key of `name`, also if it is of another program.
+// Returns NotFound if this process may not read the segment and its creator is
+// not trusted: that user took the key after the segment of mpool was removed.
 absl::StatusOr<Segment> FindByKey(const File& dir, std::string_view name) {
   const int id = Sys().shmget(KeyIn(name), 0, 0);
   if (id < 0 && errno == ENOENT) return IsNotThere(name);
@@ -249,7 +255,9 @@ absl::StatusOr<Segment> Find(const File& dir, std::string_view name) {
   return segment;
 }
 
-// Find of what is to be used. The creator counts, for nobody can change him.
+// Like Find, but returns FailedPrecondition if the creator is not trusted. The
+// creator is checked, because the owner of a segment can be changed and the
+// creator cannot.
 absl::StatusOr<Segment> FindOwn(const File& dir, std::string_view name) {
   MPOOL_ASSIGN_OR_RETURN(Segment segment, Find(dir, name));
   MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
@@ -268,8 +276,8 @@ absl::Status Discard(const Segment& segment) {
                 "remove it as the user who made it, or with ipcrm -m");
 }
 
-// The creator's error where another has the key. One that follows from the
-// creation is another one next time.
+// Returns the creator's error if another segment has the key. A key that
+// follows from the creation differs at the next attempt.
 absl::Status KeyIsTaken(std::string_view name) {
   const std::string_view prefix = PrefixIn(name);
   if (KeyOf(prefix, CreationIn(name)) == static_cast<uint32_t>(KeyIn(name))) {
@@ -317,7 +325,7 @@ class SysVMapping : public Mapping {
     return absl::NotFoundError("measure region: its segment is gone");
   }
 
-  // Of the segment and not of the process: once is enough.
+  // SHM_LOCK applies to the segment, not to the process, so one call is enough.
   absl::Status LockMemory(uint64_t, uint64_t) override {
     shmid_ds state = {};
     if (Sys().shmctl(id_, IPC_STAT, &state) == 0 &&
@@ -374,7 +382,7 @@ absl::Status FillNew(Mapping& mapping, std::string_view name,
   char* place = reinterpret_cast<char*>(mapping.base()) +
                 RoundUp(options.reserved_bytes);
   std::memcpy(place + 1, name.data() + 1, name.size() - 1);
-  // Last, so that there is no name before there is all of it.
+  // Stored last, so that the name is either complete or empty.
   std::atomic_ref<char>(*place).store(name.front(), std::memory_order_release);
   return mapping.BackNew(options);
 }
@@ -396,12 +404,13 @@ MappingOr CreateSysV(std::string_view name, const MappingOptions& options) {
   absl::Status status = mapping.status();
   if (status.ok()) status = FillNew(**mapping, name, options);
   if (status.ok()) return mapping;
-  // The first error says more than one of the removal could.
+  // The removal's error is ignored, because the first error says more.
   Discard(segment).IgnoreError();
   return status;
 }
 
-// Marked at once, so that it goes with the last process that has it.
+// Marks the segment at once, so that it ends with the last process that has it
+// attached.
 MappingOr CreateSysVPrivate(std::string_view prefix,
                             const MappingOptions& options) {
   constexpr std::string_view kName = "IPC_PRIVATE";
@@ -409,7 +418,7 @@ MappingOr CreateSysVPrivate(std::string_view prefix,
                          MakeSegment(IPC_PRIVATE, prefix, kName, options));
   MappingOr mapping = MapSysV(segment, kName, options);
   const absl::Status marked = Discard(segment);
-  // Nobody would find it again.
+  // Tries again, because no name and no key lead to the segment.
   if (!marked.ok()) Discard(segment).IgnoreError();
   MPOOL_RETURN_IF_ERROR(mapping.status());
   MPOOL_RETURN_IF_ERROR(marked);
@@ -469,7 +478,7 @@ std::vector<std::string> SysVSegmentsOf(const File& dir,
     if (one.size % kSystemPage != OddBytes(prefix)) continue;
     if (!home.ok() || !IsTrusted(*home, one.user, one.group)) continue;
     const absl::StatusOr<Segment> segment = Look(one.id, prefix);
-    // One that is marked goes with its last process: it is removed already.
+    // A marked segment is removed already. It ends with its last process.
     if (!segment.ok() || segment->IsMarked()) continue;
     const bool ours = PrefixIn(segment->name) == prefix;
     const bool key_fits =

@@ -1,10 +1,10 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_unnamed.cc - memory that has no name: Backing::kHeap, private to one
+// map_unnamed.cc - memory without a name: Backing::kHeap, private to one
 // process, and Backing::kAnonymous and kDevZero, which forked children inherit.
 //
-// Pages of kHeap come when they are first touched. Where several processes
-// would die of a page that is not there, all of them come at once.
+// kHeap allocates a page at its first touch. The other two allocate all pages
+// in Back, because a touch of a missing page would kill several processes.
 
 #include <sys/mman.h>
 
@@ -36,7 +36,7 @@ class UnnamedMapping : public Mapping {
     return absl::OkStatus();
   }
 
-  // As far as this process has seen it grow.
+  // Returns the highest end that this process backed.
   absl::StatusOr<uint64_t> BackedBytes() const override {
     return backed_bytes_;
   }
@@ -72,7 +72,7 @@ MappingOr CreateAnonymous(const MappingOptions& options) {
   return Map(options, MAP_SHARED | MAP_ANONYMOUS, -1, "anonymous memory", true);
 }
 
-// Every mapping of the device is memory of its own.
+// Each mapping of the device is a separate memory.
 MappingOr CreateDevZero(const MappingOptions& options) {
   constexpr char kDevice[] = "/dev/zero";
   MPOOL_ASSIGN_OR_RETURN(const File file, File::Open(kDevice, {}));

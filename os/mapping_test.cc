@@ -23,7 +23,7 @@ constexpr uint64_t kReservedBytes = uint64_t{1} << 30;
 constexpr MappingOptions kOptions = {.size_bytes = kSizeBytes,
                                      .reserved_bytes = kReservedBytes};
 
-// Every backing.
+// Runs with every backing.
 class MappingTest : public SyscallTest,
                     public ::testing::WithParamInterface<Backing> {
  protected:
@@ -51,9 +51,9 @@ class MappingTest : public SyscallTest,
   std::string name_ = TestSegment(GetParam(), temp_.dir());
 };
 
-// Those with a name that other processes know.
+// Runs with the backings that have a name known to other processes.
 class SharedMappingTest : public MappingTest {};
-// Those of them that are files, and found again by name.
+// Runs with the named backings that are files.
 class NamedFileTest : public SharedMappingTest {};
 
 INSTANTIATE_TEST_SUITE_P(All, MappingTest, ::testing::ValuesIn(kAllBackings),
@@ -265,7 +265,8 @@ bool WriteText(const char* path, const std::string& text) {
   return file.good();
 }
 
-// Puts this process where it may mount, and no other process sees it.
+// Moves this process into a mount namespace of its own, so that its mounts are
+// invisible to other processes. Returns an error text or "".
 std::string EnterMountNamespace() {
   const std::string user = absl::StrCat("0 ", ::geteuid(), " 1");
   const std::string group = absl::StrCat("0 ", ::getegid(), " 1");

@@ -22,7 +22,7 @@ absl::StatusOr<Node> Node::Own(int fd, std::string path) {
   if (fd < 0) return OpenError(errno, path);
   MPOOL_ASSIGN_OR_RETURN(File file, File::Own(fd, std::move(path)));
   Node node(std::move(file));
-  // With O_PATH a link is opened and not refused.
+  // O_PATH opens a symbolic link instead of refusing it.
   MPOOL_ASSIGN_OR_RETURN(const FileInfo info, node.Info());
   if (info.is_link) return OpenError(ELOOP, node.path());
   return node;

@@ -2,10 +2,10 @@
 //
 // node.h - a file that is found by its name and not opened yet.
 //
-// A process that closes any descriptor of a file loses the record locks (fcntl)
-// that it has on the file. So a path is looked at through O_PATH first: such a
-// descriptor may be closed without a loss. The file is opened for good only
-// once it is known to be the right one.
+// A process that closes any descriptor of a file loses its record locks (fcntl)
+// on the file, except if the descriptor is O_PATH. So a path is first resolved
+// through O_PATH. The file is opened for I/O only after it is known to be the
+// right file.
 
 #ifndef MPOOL_OS_NODE_H_
 #define MPOOL_OS_NODE_H_
@@ -20,17 +20,17 @@ namespace mpool::os {
 
 class Node {
  public:
-  // The file at an absolute path. A symbolic link is ELOOP.
+  // Finds the file at an absolute path. Returns ELOOP for a symbolic link.
   static absl::StatusOr<Node> Find(std::string_view path);
-  // The file `name` below `dir`. A symbolic link is ELOOP.
+  // Finds the file `name` below `dir`. Returns ELOOP for a symbolic link.
   static absl::StatusOr<Node> FindAt(const File& dir, std::string_view name);
 
   absl::StatusOr<FileInfo> Info() const { return file_.Info(); }
   const std::string& path() const { return file_.path(); }
 
-  // Opens this very file, also if its name leads to another one by now.
-  // `options` must not create. Unavailable if the name leads to another file
-  // and /proc is not mounted.
+  // Opens exactly this file, also if its name now leads to another file.
+  // `options` must not create. Returns Unavailable if the name leads to another
+  // file and /proc is not mounted.
   absl::StatusOr<File> Open(const File::OpenOptions& options) const;
 
  private:

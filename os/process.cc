@@ -26,8 +26,9 @@ namespace {
 
 constexpr char kBootIdPath[] = "/proc/sys/kernel/random/boot_id";
 
-// Takes the name between the parentheses, which may contain parentheses, and
-// field 22. Leaves both alone if the text is not what it should be.
+// Extracts the command name between the parentheses, which may itself contain
+// parentheses, and field 22. Leaves unchanged a field that the text does not
+// have.
 void ParseStat(const std::string& stat, ProcessIdentity& self) {
   const size_t open = stat.find('(');
   const size_t close = stat.rfind(')');
@@ -46,7 +47,8 @@ void ParseStat(const std::string& stat, ProcessIdentity& self) {
   }
 }
 
-// Two hexadecimal digits a byte; dashes between bytes are skipped.
+// Parses two hexadecimal digits a byte and skips dashes. Returns false if the
+// text has another form.
 bool ParseId(std::string_view text, std::array<uint8_t, 16>& id) {
   std::string digits;
   for (const char c : text) {
@@ -105,8 +107,9 @@ std::array<uint8_t, 16> RandomId() {
   std::array<uint8_t, 16> id = {};
   const ssize_t got =
       RetryEintr([&] { return Sys().getrandom(id.data(), id.size(), 0); });
-  // Up to 256 bytes come whole or not at all. Two environments with the same
-  // id would mix their pages: there is no going on without one.
+  // getrandom returns up to 256 bytes whole or not at all. The process must not
+  // continue without an id, because environments with equal ids would mix their
+  // pages.
   if (got != static_cast<ssize_t>(id.size())) {
     std::perror("mpool: getrandom");
     std::abort();

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// process.h - who a process is, for people to read. Whether it lives is known
-// by its life lock alone (lock_file.h).
+// process.h - the identity of a process, for people to read. Only the life lock
+// (lock_file.h) shows if the process lives.
 
 #ifndef MPOOL_OS_PROCESS_H_
 #define MPOOL_OS_PROCESS_H_
@@ -15,7 +15,8 @@
 
 namespace mpool::os {
 
-// The whole text of a file whose size the kernel does not tell, as in /proc.
+// Returns the whole text of a file with a size that the kernel does not report,
+// as in /proc.
 absl::StatusOr<std::string> ReadToEnd(std::string_view path);
 
 struct ProcessIdentity {
@@ -26,11 +27,13 @@ struct ProcessIdentity {
 };
 ProcessIdentity CurrentProcess();
 
-// 16 bytes of /proc/sys/kernel/random/boot_id: the same until the next boot.
+// Returns the 16 bytes of /proc/sys/kernel/random/boot_id, which stay the same
+// until the next boot. Returns DataLoss if the file is not a UUID.
 absl::StatusOr<std::array<uint8_t, 16>> BootId();
-// 16 bytes from the kernel.
+// Returns 16 random bytes from the kernel. Aborts the process if there are
+// none.
 std::array<uint8_t, 16> RandomId();
-// Bytes of physical memory.
+// Returns the bytes of physical memory; 0 if they are unknown.
 uint64_t PhysicalMemoryBytes();
 
 }  // namespace mpool::os

@@ -9,8 +9,8 @@
 
 namespace mpool::os {
 
-// Calls `call`, which returns -1 and sets errno like a system call, until it
-// ends with anything but EINTR.
+// Repeats `call` until it ends with anything except EINTR. `call` returns -1
+// and sets errno on an error, like a system call.
 template <typename Call>
 auto RetryEintr(Call call) {
   auto result = call();

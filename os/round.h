@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// round.h - sizes in whole units.
+// round.h - rounding of sizes to whole units.
 
 #ifndef MPOOL_OS_ROUND_H_
 #define MPOOL_OS_ROUND_H_
@@ -9,7 +9,7 @@
 
 namespace mpool::os {
 
-// Of memory, as the kernel gives and takes it back.
+// Unit, in bytes, in which the kernel gives and reclaims memory.
 inline constexpr uint64_t kSystemPage = 4096;
 
 constexpr uint64_t RoundUp(uint64_t value, uint64_t unit = kSystemPage) {

@@ -15,9 +15,9 @@ namespace mpool::os {
 namespace {
 
 constexpr uint64_t kMillisecond = 1'000'000;
-// A tick lasts 10 ms at most (100 a second).
+// A tick lasts at most 10 ms (100 a second). kTick is two ticks.
 constexpr uint64_t kTick = 20 * kMillisecond;
-// The times of FAT are even seconds.
+// FAT stores times in units of two seconds.
 constexpr uint64_t kSeconds = 2000 * kMillisecond;
 
 bool IsMultigrainKernel() {
@@ -31,13 +31,15 @@ bool IsMultigrainKernel() {
   return major > 6 || (major == 6 && minor >= 13);
 }
 
-// How long two changes may have one time.
+// Returns the time, in nanoseconds, within which two changes may get equal
+// times.
 uint64_t Grain(const FileInfo& info, bool fine) {
   constexpr uint64_t kSecond = 1000 * kMillisecond;
   if (info.ctime_ns % kSecond == 0 && info.mtime_ns % kSecond == 0) {
     return kSeconds;
   }
-  // A time of whole milliseconds is no clock's own, whatever the kernel says.
+  // Whole milliseconds are the time of a tick, even if the kernel has fine
+  // times.
   return fine && info.ctime_ns % kMillisecond != 0 ? 0 : kTick;
 }
 
@@ -66,7 +68,7 @@ bool IsSettled(const FileInfo& info, bool fine) {
   if (Sys().clock_gettime(CLOCK_REALTIME, &now) != 0) return false;
   const uint64_t now_ns = static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 +
                           static_cast<uint64_t>(now.tv_nsec);
-  // A clock that was set back makes the times look young: not settled.
+  // If the clock was set back, the times look young and count as not settled.
   return info.ctime_ns + grain < now_ns;
 }
 

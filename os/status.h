@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// status.h - the one place where an errno becomes a Status, and the two macros
-// that pass a Status on.
+// status.h - the only place where an errno becomes a Status, and two macros
+// that return an error to the caller.
 
 #ifndef MPOOL_OS_STATUS_H_
 #define MPOOL_OS_STATUS_H_
@@ -14,26 +14,29 @@
 
 namespace mpool::os {
 
-// Debian's Abseil has a string_view of its own.
+// Debian's Abseil has its own string_view.
 inline absl::string_view Abs(std::string_view text) {
   return absl::string_view(text.data(), text.size());
 }
 
-// What to do about ENOMEM of a call that maps memory.
+// The advice for ENOMEM of a call that maps memory.
 inline constexpr std::string_view kRaiseAddressSpace =
     "raise the limit of address space (ulimit -v), or of mappings "
     "(vm.max_map_count)";
 
-// "what: path: <strerror> (errno NAME)", with the errno kept as a payload.
-// ENOENT NotFound; EEXIST AlreadyExists; EACCES, EPERM, EROFS
-// PermissionDenied; ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, EFBIG
-// ResourceExhausted; EINVAL, ENAMETOOLONG, ENOTDIR, EISDIR, ELOOP, ENXIO
-// InvalidArgument; EIO DataLoss; EINTR, EAGAIN Unavailable; others Unknown.
-// `advice` (what to do) is appended after "; " if it is not empty.
+// Returns the error "what: path: <strerror> (errno NAME)". The errno is kept as
+// a payload.
+// ENOENT: NotFound. EEXIST: AlreadyExists.
+// EACCES, EPERM, EROFS: PermissionDenied.
+// ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, EFBIG: ResourceExhausted.
+// EINVAL, ENAMETOOLONG, ENOTDIR, EISDIR, ELOOP, ENXIO: InvalidArgument.
+// EIO: DataLoss. EINTR, EAGAIN: Unavailable. Others: Unknown.
+// An empty `path` is left out. A non-empty `advice` (the remedy) is appended
+// after "; ".
 absl::Status ErrnoToStatus(int error, std::string_view what,
                            std::string_view path, std::string_view advice = "");
 
-// The errno that ErrnoToStatus put into `status`; 0 if there is none.
+// Returns the errno that ErrnoToStatus stored in `status`; 0 if there is none.
 int StatusErrno(const absl::Status& status);
 // True if the process or the system has no file descriptor left.
 bool IsOutOfDescriptors(const absl::Status& status);

@@ -24,11 +24,11 @@ struct Plans {
   std::map<std::string, Plan, std::less<>> by_name;
 };
 
-// True while there is any plan, so that a step without plans takes no lock.
+// True while a plan exists, so that a step without plans acquires no lock.
 constinit std::atomic<bool> any_plan{false};
 constinit std::atomic<void (*)(const char*)> step_observer{nullptr};
 
-// Never destroyed: a step may be passed while the process exits.
+// Never destroyed, because a thread may pass a step while the process exits.
 Plans& AllPlans() {
   static Plans& plans = *new Plans;
   return plans;

@@ -1,10 +1,10 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// step.h - named points at which a process may be killed or held in a test.
+// step.h - named points at which a test kills or holds a process.
 //
 // MPOOL_STEP("region.create.sized") stands before and after each store to a
-// word that another process acts on. In release builds it is nothing. Built
-// with MPOOL_STEPS it counts the passage and does what the plan says.
+// word that another process acts on. In release builds it expands to nothing.
+// With MPOOL_STEPS it counts the passage and executes the plan for the step.
 
 #ifndef MPOOL_OS_STEP_H_
 #define MPOOL_OS_STEP_H_
@@ -23,18 +23,19 @@
 
 namespace mpool::os {
 
-// Passes the step `name`; called by the macro alone.
+// Passes the step `name`. Only the macro calls it.
 void Step(const char* name);
 
-// At the `hit`-th passage (1 = first) of `name` from now on, in this process,
-// the process kills itself with SIGKILL. Forked children inherit the plan.
+// Kills this process with SIGKILL at the `hit`-th passage (1 = first) of `name`
+// from now on. Forked children inherit the plan.
 void KillAtStep(std::string_view name, uint64_t hit);
-// At every passage of `name`, calls `action`; an empty one removes the plan.
+// Calls `action` at every passage of `name`. An empty action removes the
+// earlier one.
 void CallAtStep(std::string_view name, std::function<void()> action);
 void ClearSteps();
-// From now on `observer` is told of every passage of every step, before the
-// plan for it is looked at; null ends it. For a program that kills from
-// outside and wants to know where. Forked children inherit it.
+// Calls `observer` at every passage of every step, before the plan of the step
+// is executed. Null removes the observer. It lets a program that kills
+// processes from outside record the step. Forked children inherit the observer.
 void ObserveSteps(void (*observer)(const char* name));
 
 }  // namespace mpool::os

@@ -20,8 +20,9 @@
 namespace mpool::os {
 namespace {
 
-// The C library's open, openat and fcntl are variadic, so they have no pointer
-// of the table's type; futex and membarrier have no function at all.
+// open, openat, fcntl and ioctl of the C library are variadic, so their
+// addresses do not have the types of the table. futex and membarrier have no
+// function.
 int Open(const char* path, int flags, mode_t mode) {
   return ::open(path, flags, mode);
 }
@@ -42,7 +43,7 @@ int FcntlLock(int fd, int command, struct flock* lock) {
   return ::fcntl(fd, command, lock);
 }
 
-// The C library has it no more, and some machines never had it.
+// glibc has no ustat any more, and some machines never had the system call.
 int Ustat(dev_t device, void* out) {
 #ifdef SYS_ustat
   return static_cast<int>(::syscall(SYS_ustat, device, out));
@@ -54,7 +55,7 @@ int Ustat(dev_t device, void* out) {
 #endif
 }
 
-// Its first argument is an enum in C++.
+// The first argument of getrlimit is an enum in C++.
 int GetLimit(int resource, rlimit* out) {
   return ::getrlimit(static_cast<__rlimit_resource>(resource), out);
 }
@@ -67,7 +68,7 @@ int Membarrier(int command, unsigned flags) {
   return static_cast<int>(::syscall(SYS_membarrier, command, flags, 0));
 }
 
-// AddressSanitizer's own mlock does nothing.
+// A direct call, because the mlock of AddressSanitizer does nothing.
 int Mlock(const void* address, size_t size) {
   return static_cast<int>(::syscall(SYS_mlock, address, size));
 }

@@ -1,12 +1,12 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// syscalls.h - every system call that mpool makes, by name, each replaceable.
+// syscalls.h - the table of all system calls that mpool makes, each
+// replaceable.
 //
-// Role:        the seam at which tests count calls, make them fail, make them
-//              slow, or make them short. No other file of the library may name
-//              a system call.
-// Concurrency: the table is read without a lock; replace entries only while no
-//              other thread is inside the library.
+// Role:        the seam at which tests count calls and make calls fail, slow or
+//              short. No other file of the library may name a system call.
+// Concurrency: calls read the table without a lock. Replace entries only while
+//              no other thread is inside the library.
 
 #ifndef MPOOL_OS_SYSCALLS_H_
 #define MPOOL_OS_SYSCALLS_H_
@@ -27,8 +27,8 @@ struct utsname;
 
 namespace mpool::os {
 
-// Each entry has the signature and the errno convention of the call it is
-// named after.
+// Each entry has the name, the signature and the errno convention of its call.
+// fadvise returns the error number instead, like posix_fadvise.
 struct Syscalls {
   int (*open)(const char* path, int flags, mode_t mode);
   int (*openat)(int dir, const char* path, int flags, mode_t mode);
@@ -68,7 +68,7 @@ struct Syscalls {
   int (*shmdt)(const void* address);
   int (*shmctl)(int id, int command, struct shmid_ds* state);
   int (*getrlimit)(int resource, struct rlimit* out);
-  // F_DUPFD_CLOEXEC: a duplicate that is `lowest` or higher.
+  // F_DUPFD_CLOEXEC: the duplicate has the number `lowest` or a higher one.
   int (*fcntl_dup)(int fd, int lowest);
   int (*fcntl_lock)(int fd, int command, struct flock* lock);
   long (*futex)(uint32_t* word, int op, uint32_t value,
@@ -84,10 +84,10 @@ struct Syscalls {
   char* (*realpath)(const char* path, char* resolved);
 };
 
-// The table in use. It starts as the real calls.
+// Returns the table in use. It starts with the real calls.
 Syscalls& Sys();
 
-// The real calls, for restoring an entry.
+// Returns the real calls, to restore an entry.
 const Syscalls& RealSyscalls();
 
 }  // namespace mpool::os

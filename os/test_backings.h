@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// test_backings.h - all backings for parameterised tests, and what the kernel
-// itself says of their memory.
+// test_backings.h - all backings for parameterised tests, and the kernel's view
+// of their memory.
 
 #ifndef MPOOL_OS_TEST_BACKINGS_H_
 #define MPOOL_OS_TEST_BACKINGS_H_
@@ -22,7 +22,8 @@ namespace mpool::os {
 inline constexpr auto kAllBackings = std::to_array(
     {Backing::kPosixShm, Backing::kFile, Backing::kSysV, Backing::kAnonymous,
      Backing::kDevZero, Backing::kHeap, Backing::kSysVPrivate});
-// Those that any process can join, and those that forked children can use.
+// The backings that any process can join, and those that forked children can
+// use.
 inline constexpr auto kSharedBackings =
     std::to_array({Backing::kPosixShm, Backing::kFile, Backing::kSysV});
 inline constexpr auto kForkedBackings = std::to_array(
@@ -47,11 +48,11 @@ inline std::string TestSegment(Backing backing, const File& dir) {
                       "segment");
 }
 
-// A line of /proc/sysvipc/shm, which ipcs -m shows.
+// A line of /proc/sysvipc/shm, as ipcs -m shows it.
 struct IpcsLine {
   uint32_t key = 0;
   int id = 0;
-  uint32_t permissions = 0;  // and 01000: marked, 02000: locked
+  uint32_t permissions = 0;  // plus 01000: marked, 02000: locked
   uint64_t size = 0;
   uint32_t attached = 0;
   uint64_t resident = 0;
@@ -75,7 +76,7 @@ inline std::vector<IpcsLine> Ipcs() {
   return all;
 }
 
-// The one with the key that stands at the start of `name`; key 0 if there is
+// Returns the segment with the key at the start of `name`; key 0 if there is
 // none.
 inline IpcsLine IpcsOf(const std::string& name) {
   const auto key = static_cast<uint32_t>(std::stoul(name, nullptr, 16));
@@ -85,7 +86,8 @@ inline IpcsLine IpcsOf(const std::string& name) {
   return {};
 }
 
-// The System V segment that this process has mapped; id -1 if there is none.
+// Returns a System V segment that this process has mapped; id -1 if there is
+// none.
 inline IpcsLine MappedSegment() {
   std::ifstream file("/proc/self/maps");
   for (std::string line; std::getline(file, line);) {
@@ -101,7 +103,7 @@ inline IpcsLine MappedSegment() {
   return {.id = -1};
 }
 
-// The line of /proc/self/maps that `address` is in.
+// Returns the line of /proc/self/maps that contains `address`.
 inline std::string MapsLine(const void* address) {
   const auto wanted = reinterpret_cast<uintptr_t>(address);
   std::ifstream file("/proc/self/maps");

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// test_support.h - what the tests of os/ have in common: a replaced table of
-// system calls, a directory that goes away, and child processes.
+// test_support.h - common parts of the tests of os/: a replaced table of system
+// calls, a temporary directory, and child processes.
 
 #ifndef MPOOL_OS_TEST_SUPPORT_H_
 #define MPOOL_OS_TEST_SUPPORT_H_
@@ -29,13 +29,13 @@
 
 namespace mpool::os {
 
-// Gives the real calls back when a test ends.
+// Restores the real calls when a test ends.
 class SyscallTest : public ::testing::Test {
  protected:
   ~SyscallTest() override { Sys() = RealSyscalls(); }
 };
 
-// A directory of this test program. Its environment must be removed before it.
+// A directory of this test program. Remove its environment before it.
 class TempDir {
  public:
   TempDir() : path_(NewTempDirectory()) {
@@ -88,7 +88,7 @@ class SharedMemory {
   T* memory_;
 };
 
-// Words to signal with, and text, that forked children share.
+// Words for signals between processes, and text. Forked children share them.
 class Shared {
  public:
   char* text() const { return board_->text; }
@@ -102,7 +102,7 @@ class Shared {
     word(index).store(value);
     FutexWakeAll(&word(index));
   }
-  // Waits until the word is not zero any more.
+  // Waits until the word is not zero.
   void Await(size_t index) const {
     while (word(index).load() == 0) {
       FutexWait(&word(index), 0, absl::InfiniteDuration());
@@ -117,8 +117,8 @@ class Shared {
   SharedMemory<Board> board_;
 };
 
-// A forked process that runs `body` and exits with 0, or with 1 if one of its
-// expectations failed.
+// A forked process that runs `body`. It exits with 1 if an expectation failed,
+// else with 0.
 class Child {
  public:
   explicit Child(const std::function<void()>& body) : pid_(::fork()) {
@@ -133,7 +133,7 @@ class Child {
   Child& operator=(const Child&) = delete;
 
   pid_t pid() const { return pid_; }
-  // The wait status.
+  // Returns the wait status.
   int Wait() {
     int status = 0;
     if (::waitpid(pid_, &status, 0) != pid_) std::abort();
@@ -149,8 +149,8 @@ class Child {
   pid_t pid_;
 };
 
-// Runs `body` in a forked process; gives back what it returned, or how the
-// process died.
+// Runs `body` in a forked process. Returns the text that `body` returned, or
+// how the process died.
 inline std::string InChild(const std::function<std::string()>& body) {
   Shared shared;
   Child child([&] { body().copy(shared.text(), Shared::kTextBytes - 1); });

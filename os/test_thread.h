@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// test_thread.h - threads of a test that may end in the middle of their work.
+// test_thread.h - threads of a test that may end before their body returns.
 
 #ifndef MPOOL_OS_TEST_THREAD_H_
 #define MPOOL_OS_TEST_THREAD_H_
@@ -29,8 +29,8 @@ class TestThread {
   TestThread& operator=(const TestThread&) = delete;
 
   void Cancel() { pthread_cancel(thread_); }
-  // Waits for the end. True if the body came to its own end; false if it was
-  // cut short, by cancellation or pthread_exit.
+  // Waits for the end of the thread. Returns true if the body returned; false
+  // if cancellation or pthread_exit ended it.
   bool Join() {
     if (!joined_ && pthread_join(thread_, nullptr) != 0) std::abort();
     joined_ = true;
@@ -38,8 +38,8 @@ class TestThread {
   }
 
  private:
-  // AddressSanitizer takes frames that were unwound by the end of a thread for
-  // frames in use.
+  // AddressSanitizer treats the frames that the end of a thread unwound as
+  // frames in use. The destructor unpoisons them.
   struct Forget {
     ~Forget() {
 #ifdef __SANITIZE_ADDRESS__
@@ -62,7 +62,7 @@ class TestThread {
   bool joined_ = false;
 };
 
-// True if `body`, run in a thread, was cut short.
+// Returns true if cancellation or pthread_exit ended `body` in a thread.
 inline bool IsCutShort(std::function<void()> body) {
   return !TestThread(std::move(body)).Join();
 }

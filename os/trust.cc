@@ -35,8 +35,10 @@ bool IsSharedByGroup(const FileInfo& dir) {
   return (dir.mode & S_IWGRP) != 0 && (dir.mode & S_IWOTH) == 0;
 }
 
-// In a user namespace all users who have no number there look like one, which
-// may be somebody's too: /proc/sys/kernel/overflowuid.
+// The users that an id represents. In a user namespace the overflow id
+// (/proc/sys/kernel/overflowuid) represents all unmapped users. It may also be
+// mapped to a user. kOnes: a single user. kOnesAndOthers: a mapped user and all
+// unmapped users. kNobodys: unmapped users only.
 enum class Number { kOnes, kOnesAndOthers, kNobodys };
 Number WhoseIs(uint32_t id, const char* overflow, const char* map) {
   const absl::StatusOr<std::string> text = ReadToEnd(overflow);
@@ -76,7 +78,7 @@ Number WhoseIsGroup(uint32_t id) {
 bool IsTrusted(const FileInfo& dir, uint32_t user, uint32_t group) {
   constexpr uint32_t kRoot = 0;
   if (user == kRoot) return true;
-  // Who runs under such a number has to live with the others.
+  // A process that runs under the overflow id also accepts the unmapped users.
   if (user == Sys().geteuid()) return WhoseIsUser(user) != Number::kNobodys;
   if (user == dir.user) return WhoseIsUser(user) == Number::kOnes;
   return IsSharedByGroup(dir) && group == dir.group &&

@@ -1,23 +1,27 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// trust.h - what is taken for a file of an environment, and from whom.
+// trust.h - the rules by which a file is accepted as a file of an environment.
 //
-// Who uses an environment trusts root, the owner of its directory, and those
-// whom that owner lets write there. What anybody else could have put under one
-// of the environment's names is neither read, mapped, changed nor removed:
+// A process trusts root, its own user, the owner of the environment's
+// directory, and the users that the owner lets write there. A file that any
+// other user could have made under a name of the environment is neither read,
+// mapped, changed nor removed:
 //
-// T1 A directory that everybody may write to has the sticky bit: otherwise
-//    anybody could replace what the others made.
-// T2 A file of the environment is a regular file with no other name.
-// T3 It belongs to the user himself, to root or to the directory's owner; or
-//    to the directory's group, if that group may write there and not everybody
-//    may. Give a directory that a group shares the set-group-ID bit (2770), so
-//    that what is made there belongs to the group. The number that stands for
-//    all who have none in a user namespace is nobody's.
-// T4 Not everybody may write to it.
+// T1 A directory that every user may write to has the sticky bit. Otherwise any
+//    user could replace the files of the other users.
+// T2 A file of the environment is a regular file without other hard links.
+// T3 It belongs to the process's user, to root or to the directory's owner. It
+//    may belong to the directory's group, if the group may write there and
+//    other users may not. Give a directory that a group shares the set-group-ID
+//    bit (2770), so that new files belong to the group. The overflow id, which
+//    represents all unmapped users of a user namespace, is not trusted.
+//    Exception: a process that runs under the overflow id trusts it if the id
+//    is mapped too.
+// T4 Other users may not write to it.
 //
-// They are checked on open descriptors. Opening neither follows a symbolic link
-// nor waits for what a FIFO, a device or a lease would wait for.
+// Files to be used are checked on open descriptors; a removal checks the name.
+// An open neither follows a symbolic link nor waits for a FIFO, a device or a
+// lease.
 
 #ifndef MPOOL_OS_TRUST_H_
 #define MPOOL_OS_TRUST_H_
@@ -32,31 +36,31 @@
 
 namespace mpool::os {
 
-// T1, of the directory itself.
+// Returns FailedPrecondition if the directory violates T1.
 absl::Status CheckDirectory(const File& dir);
 
-// Whether what belongs to `user` and `group` may be of an environment in `dir`:
-// T3.
+// True if a file of `user` and `group` satisfies T3 for an environment in
+// `dir`.
 bool IsTrusted(const FileInfo& dir, uint32_t user, uint32_t group);
-// The error of what may not.
+// Returns the error for a file that violates T3.
 absl::Status NotTrusted(const FileInfo& dir, std::string_view path,
                         uint32_t user, uint32_t group);
 
-// The error of what is not a regular file but of another `mode`.
+// Returns the error for a file that is not regular. `mode` has its type.
 absl::Status NotRegular(std::string_view path, uint32_t mode);
-// T2 and T3. `dir` is the environment's directory, wherever the file lies;
-// `path` is for errors.
+// Checks T2 and T3. `dir` is the environment's directory, also if the file is
+// elsewhere; `path` is for errors.
 absl::Status CheckOwn(const FileInfo& dir, const FileInfo& file,
                       std::string_view path);
 
-// OpenAt for a file of the environment that exists: T2 to T4.
+// Opens an existing file of the environment. Checks T2 to T4.
 absl::StatusOr<File> OpenOwn(const File& dir, std::string_view name,
                              File::Mode mode);
-// How to make a new one. If `permissions` let a group in, it is the group that
-// shares the directory.
+// Returns the options to create a file of the environment. If `permissions`
+// give a group rights, the file gets the group that shares the directory.
 File::OpenOptions NewOwn(const FileInfo& dir, int permissions);
-// Removes a file of the environment; Ok if it is not there, and an error if it
-// is not one.
+// Removes a file of the environment. Returns Ok if it does not exist, and an
+// error if it violates T2 or T3.
 absl::Status RemoveOwn(const File& dir, std::string_view name);
 
 }  // namespace mpool::os

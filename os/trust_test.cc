@@ -69,7 +69,7 @@ TEST_F(TrustTest, OwnersAreTheUserRootAndWhoTheDirectoryTrusts) {
            Belongs{0770, kOther, kTeam, true},
            Belongs{02770, kOther, kTeam, true},
            Belongs{0770, kOther, kOthers, false},
-           // Anybody may make files of the group here.
+           // Every user may make files of the group here.
            Belongs{03777, kOther, kTeam, false},
            Belongs{01777, kMe, kOthers, true},
        }) {
@@ -111,7 +111,7 @@ TEST_F(TrustTest, OnlyADirectoryThatEverybodyMayWriteToNeedsTheStickyBit) {
   }
 }
 
-// None of them is waited for.
+// An open or removal of these files must not block.
 TEST_F(TrustTest, WhatIsNoRegularFileIsNeitherOpenedNorRemoved) {
   ASSERT_EQ(::mkdir(temp_.Below("directory").c_str(), 0700), 0);
   ASSERT_EQ(::mkfifo(temp_.Below("fifo").c_str(), 0600), 0);
@@ -171,7 +171,7 @@ TEST_F(TrustTest, AFileThatEverybodyMayWriteToIsRefused) {
   EXPECT_TRUE(Open("file").ok());
 }
 
-// Who has a lease may keep an open waiting for lease-break-time, 45 seconds.
+// A holder of a lease can delay an open for lease-break-time, 45 seconds.
 TEST_F(TrustTest, AFileUnderALeaseIsNotWaitedFor) {
   MakeFile("file");
   const int fd = ::open(temp_.Below("file").c_str(), O_RDONLY | O_CLOEXEC);
@@ -206,7 +206,8 @@ TEST_F(TrustTest, AGroupThatCannotBeGivenIsNamedAndWhatToDo) {
   EXPECT_TRUE(absl::IsNotFound(InfoAt(temp_.dir(), "file").status()));
 }
 
-// Of every number, or of all but the last: then 65534 stands for the rest.
+// Runs `body` in a child that reads `map` as its uid_map. If the map does not
+// cover all ids, 65534 represents the unmapped users.
 std::string InUserNamespace(const std::string& map,
                             const std::function<void()>& body) {
   return InChild([&]() -> std::string {
@@ -240,7 +241,7 @@ TEST_F(TrustTest, TheNumberOfAllWhoHaveNoneIsNobodys) {
   EXPECT_EQ(InUserNamespace("0 0 4294967295\n", [&] {
               EXPECT_TRUE(IsTrusted(dir, kAnybody, kOthers));
             }), "");
-  // Who runs as nobody in a container has files of his own.
+  // A process with the overflow id of a container owns files there.
   Sys().geteuid = [] { return uid_t{kAnybody}; };
   EXPECT_EQ(InUserNamespace("0 100000 65536\n", [&] {
               EXPECT_TRUE(IsTrusted(dir, kAnybody, kOthers));

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // unnamed_lock_test.cc - byte locks in a file without a name, and claims on a
-// directory, which forked children share.
+// directory. Forked children share both.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -34,7 +34,7 @@ TEST_F(UnnamedLockTest, AForkedChildSeesTheLocksAndTakesItsOwn) {
               return absl::StrCat(**locks_.FindHeld(4, 10));
             }),
             "4");
-  // It went with the child.
+  // The child's lock ended with the child.
   EXPECT_FALSE(locks_.FindHeld(4, 10)->has_value());
 }
 
