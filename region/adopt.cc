@@ -5,7 +5,7 @@
 // All former processes have left or are dead, so no word changes and no wait is
 // needed. The adopter therefore
 //   - frees all latches, ledgers and slots, whatever their words say;
-//   - rebuilds derived data from the data that it derives from;
+//   - rebuilds derived data from its sources;
 //   - keeps the heap chunks that a link leads to, and frees all others.
 // This repairs what any number of dead processes left, and flipped bits in such
 // words. A region that cannot be repaired is refused before a byte is changed.

@@ -405,7 +405,7 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(os::File home) {
   MPOOL_ASSIGN_OR_RETURN(const bool claimed,
                          os::IsDirectoryClaimed(*remover.home_));
   if (claimed) return InUseUnnamed("remove", *remover.home_);
-  // A region whose lock file was lost still has pages.
+  // A region still has pages if its lock file was lost.
   const bool described = os::InfoAt(*remover.home_, kDescriptorName).ok() ||
                          os::HasStrayMappings(*remover.home_);
   const absl::StatusOr<os::LockFile> lock_file =

@@ -22,8 +22,7 @@ class BasicLatch {
  public:
   using Word = typename Platform::Word;
 
-  // Waits for the latch. Calls watch.Suspect for an owner that does not release
-  // it.
+  // Waits for the latch. Calls watch.Suspect if the owner keeps it for long.
   template <class Watch>
   void Lock(uint32_t self, Watch& watch) {
     uint32_t expected = 0;

@@ -157,8 +157,8 @@ TEST_P(KilledJoinerTest, IsRepairedByTheNextWhoAdopts) {
   EXPECT_EQ(here->region().attached(), Attached::kAdopted);
 }
 
-// A process whose thread unregisters with a pin, resumes, releases the pin and
-// unregisters again.
+// A process with a thread that unregisters with a pin, resumes, releases the
+// pin and unregisters again.
 class KilledLeaverTest : public KillTest {
  protected:
   absl::Status UseThread() {

@@ -120,7 +120,7 @@ inline constexpr uint32_t kThreadCounters = 16;
 
 // A before-image: a page as of its last put, kept while its thread changes the
 // page. The page's bytes follow. An image is zeroed before it is linked to its
-// thread's slot. Only Region::FreeImages unlinks it.
+// thread's slot. Region::FreeImages and an adoption unlink it.
 // SHARED
 struct alignas(kLineBytes) Image {
   std::atomic<uint64_t> next;     // offset of the thread's next image, or 0
@@ -156,9 +156,9 @@ struct alignas(kLineBytes) ThreadSlot {
   uint64_t pad2[8];
 };
 
-// Ledger entries of a thread whose slot is full. A block is zeroed and linked
-// before its first entry is stored. It stays linked because scanners can walk
-// it at any time.
+// More ledger entries for a thread with a full slot. A block is zeroed and
+// linked before its first entry is stored. The block stays linked because
+// scanners can walk it at any time.
 // SHARED
 struct LedgerOverflow {
   std::atomic<uint64_t> next;

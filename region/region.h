@@ -95,7 +95,7 @@ class Tenant {
   // error if the layer needs one of them. EnterChild calls it first.
   virtual absl::Status ForgetLost() { return absl::OkStatus(); }
   // Repairs what `dead_process` left in this layer's tables; see repair.cc.
-  // `is_dead` is true for each thread whose process the caller is repairing.
+  // `is_dead` is true for each thread of a process that the caller is repairing.
   virtual void RepairTenant(const Thread& self, uint32_t dead_process,
                             const std::function<bool(uint32_t)>& is_dead,
                             RepairReport* report) = 0;
@@ -132,14 +132,15 @@ class Region : public LifeWatch {
   LifeWatch& watch() { return *this; }
   const os::File& home() const { return home_; }
   Attached attached() const { return attached_; }
-  // True if a forked child can reach the region only by inheritance.
+  // True if the region exists and a forked child can reach it only by
+  // inheritance.
   bool IsInheritedOnly() const {
     return options_.shared && !options_.named &&
            header_->magic.load(std::memory_order_acquire) == kMagic;
   }
   const FixedHeader& fixed() const { return fixed_; }
-  // A number that differs from that number of every other region, also of a
-  // copy of this region.
+  // A number that distinguishes this region from every other region, also from
+  // a copy of it.
   uint64_t creation() const { return creation_; }
   // For an adopter: the device number of the home's file system, and the
   // previous number if the file system was mounted again; see move.cc.
@@ -254,7 +255,7 @@ class Region : public LifeWatch {
 
   // LifeWatch.
   bool Suspect(uint32_t suspect, uint32_t self) override;
-  // Repairs the dead process whose slot this process took, if there is one.
+  // Repairs the dead predecessor in this process's slot, if there is one.
   // REQUIRES: the tenant can repair, and no thread has registered.
   void RepairPredecessor(RepairReport* report);
   // Probes every process and repairs the dead.
@@ -371,7 +372,7 @@ class Region : public LifeWatch {
   uint32_t process_ = 0;
   uint64_t creation_ = 0;
   std::optional<uint64_t> moved_from_;
-  // Threads of the dead process whose slot this process took. Empty after their
+  // Threads of the dead predecessor in this process's slot. Empty after their
   // repair.
   DeadThreads inherited_;
   os::ForkMarker marker_;
