@@ -95,7 +95,7 @@ class Tenant {
   // error if the layer needs one of them. EnterChild calls it first.
   virtual absl::Status ForgetLost() { return absl::OkStatus(); }
   // Repairs what `dead_process` left in this layer's tables; see repair.cc.
-  // `is_dead` is true for each thread of a process that the caller is repairing.
+  // `is_dead` is true for each thread of a process that the caller repairs.
   virtual void RepairTenant(const Thread& self, uint32_t dead_process,
                             const std::function<bool(uint32_t)>& is_dead,
                             RepairReport* report) = 0;

@@ -122,8 +122,9 @@ void Region::RepairRows(const Thread& self, uint32_t process,
                         const DeadThreads& dead, RepairReport* report) {
   const Underway here{dead, underway};
   underway = &here;
-  // The dead of the outer repairs count too, because only this thread releases
-  // what they held and must not wait for itself. Their rows can be repeated.
+  // The dead of the outer repairs count too, because only this thread can
+  // release their latches and must not wait for itself. Their rows can be
+  // repeated.
   const auto is_dead = [](uint32_t id) { return IsOfRepairUnderway(id); };
   ClearLedgers(dead, report);
   tenant_->RepairTenant(self, process, is_dead, report);
