@@ -1,22 +1,24 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// adopt.cc - taking over a region that nobody is attached to.
+// adopt.cc - adopts a region that no process is attached to.
 //
-// Everybody who was inside is gone: nothing moves, and nobody is waited for.
-// So latches, ledgers and slots are free whatever their words say, what is
-// derived is made again from what is true, and the heap keeps what something
-// leads to. That mends what the dead left, however many they were, and what a
-// flipped bit did to any of it. What cannot be mended is refused before a byte
-// is changed.
+// All former processes have left or are dead, so no word changes and no wait is
+// needed. The adopter therefore
+//   - frees all latches, ledgers and slots, whatever their words say;
+//   - rebuilds derived data from its sources;
+//   - keeps the heap chunks that a link leads to, and frees all others.
+// This repairs what any number of dead processes left, and flipped bits in such
+// words. A region that cannot be repaired is refused before a byte is changed.
 //
-// Invariants: A1 the gate is held throughout, so nobody joins a region that is
-//             half adopted.
-//             A2 nobody looks on, so stores need no order among themselves;
-//             the gate's lock orders them before the next who comes in.
-//             A3 who adopts holds nothing yet, so a word that names its thread
-//             is stale too.
+// Invariants: A1 the adopter holds the gate throughout, so that no process
+//             joins a half adopted region.
+//             A2 no other process reads the region, so the stores need no order
+//             among themselves. The gate's lock orders them before the next
+//             joiner.
+//             A3 the adopter holds nothing yet, so that a word which names the
+//             adopter's thread is stale too.
 // Crash:      the next opener finds the region idle and adopts it from the
-//             start; each part can be done again.
+//             start. Each part can be repeated.
 
 #include "absl/strings/str_cat.h"
 #include "os/status.h"
@@ -50,8 +52,8 @@ absl::Status Region::CheckTables(bool alone, Reachable* reached) {
   return status.ok() ? status : CannotAdopt(status.message());
 }
 
-// Links that do not lead to a chunk of their own are cut. The slots behind them
-// were those of the dead.
+// Cuts each link that does not lead to a chunk of its own. The slots, entries
+// and images behind it are lost; they belonged to dead processes.
 void Region::CutThreads(Reachable* reached, RepairReport* report) {
   for (std::atomic<uint64_t>& place : header_->thread_blocks) {
     if (place.load() == 0 || reached->Add(place.load(), sizeof(ThreadBlock))) {
@@ -71,7 +73,8 @@ void Region::CutThreads(Reachable* reached, RepairReport* report) {
       link = &At<LedgerOverflow>(link->load())->next;
     }
   });
-  // Images are looked at once more, and then swept.
+  // Images do not enter `reached`: AdoptIdle reads them once more, then frees
+  // them by Sweep.
   Reachable images(heap_);
   ForEachSlotThere([&](uint32_t, ThreadSlot& slot) {
     std::atomic<uint64_t>* link = &slot.images;
@@ -105,7 +108,7 @@ void Region::ClearAllLedgers(RepairReport* report) {
   });
 }
 
-// The dead by name, for the report.
+// Adds the dead processes to the report.
 void Region::NoteTheDead(RepairReport* report) const {
   for (uint32_t slot = 1; slot <= kMaxProcesses; ++slot) {
     const ProcessSlot& place = header_->processes[slot - 1];

@@ -1,7 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// attach.cc - creating, joining and adopting a region, and what is read before
-// anybody is attached.
+// attach.cc - creates, joins, adopts, removes and inspects a region.
 
 #include <cstring>
 
@@ -29,11 +28,12 @@ std::span<const std::byte> Bytes(const FixedHeader& fixed) {
 constexpr std::string_view kUnfinished = "its creation was never finished";
 constexpr std::string_view kCutShort = "its memory is cut short";
 constexpr std::string_view kDamaged = "its header is damaged";
-// How long the kernel may take over the locks of a dead process.
+// Time that the kernel gets to drop the locks of a dead process.
 constexpr absl::Duration kDying = absl::Seconds(2);
 
-// What the descriptor names, and what one that was lost had named; whether
-// there was anything. What another home's descriptor names is not ours.
+// Removes the memory that the descriptor names and the memory of lost
+// descriptors. Ignores a descriptor of another home. Returns true if there was
+// a descriptor or memory.
 absl::StatusOr<bool> RemoveMemory(
     const os::File& home, const std::optional<FixedHeader>& descriptor) {
   if (descriptor.has_value()) {
@@ -69,9 +69,10 @@ absl::Status NoRegion(const os::File& home) {
       "its programs use"));
 }
 
-// Why nobody can use the region; empty if it is whole. It may be growing: its
-// memory is there first, then size_bytes says so, then heap_end. They are read
-// in the other order, so that each is at least what the one before was.
+// Returns why the region cannot be used; empty if it is whole. The region may
+// be growing: growth first backs memory, then stores size_bytes, then heap_end.
+// This function reads them in the reverse order, so that each value is at least
+// the value read before it.
 absl::StatusOr<std::string_view> WhyUnsound(const RegionHeader& header,
                                             const os::File& home,
                                             const FixedHeader& descriptor) {
@@ -194,7 +195,7 @@ absl::Status Region::Attach(Tenant& tenant, const os::ByteLock* gate) {
 
 absl::Status Region::AttachLocked() {
   const absl::StatusOr<os::ByteLock> held = lock_file_->Lock(0);
-  // Removed while this process waited for it.
+  // The lock file was removed while this process waited for the lock.
   if (absl::IsNotFound(held.status())) return NoRegion(home_);
   MPOOL_RETURN_IF_ERROR(held.status());
   MPOOL_STEP("region.join.gate");
@@ -237,7 +238,7 @@ absl::Status Region::AttachShared() {
   if (descriptor.has_value()) {
     origin = same_boot ? Origin::kLost : Origin::kReboot;
   } else if (os::InfoAt(home_, kDescriptorName).ok()) {
-    origin = Origin::kLost;  // it is there and cannot be read
+    origin = Origin::kLost;  // the descriptor exists but is not sound
   }
   return Create(descriptor, origin);
 }
@@ -269,17 +270,18 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
   Seal(&fixed);
   auto undo = absl::MakeCleanup([&] {
     static_cast<void>(os::RemoveMapping(options_.backing, home_, segment));
-    // Who makes it in the end must know that there was one before.
+    // Keep the files, so that the next creator sees that a region was lost.
     if (origin != Origin::kNew) return;
-    // The lock file last, as in RegionRemover::Finish.
+    // The lock file is last, as in RegionRemover::Finish.
     for (const char* name :
          {kNewDescriptorName, kDescriptorName, kRegisterName}) {
       static_cast<void>(os::UnlinkAt(home_, name));
     }
   });
   MPOOL_RETURN_IF_ERROR(WriteDescriptor(home_, fixed));
-  // After it, as ClaimHome looks for it after the claim: of two that come
-  // together one at least sees the other.
+  // Check the claim after the descriptor is written, because AttachUnnamed
+  // checks for a descriptor after its claim. If both run at once, at least one
+  // of the two processes detects the other.
   MPOOL_ASSIGN_OR_RETURN(const bool claimed, os::IsDirectoryClaimed(home_));
   if (claimed) return InUseUnnamed("open", home_);
   MPOOL_ASSIGN_OR_RETURN(
@@ -293,7 +295,7 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
   MPOOL_STEP("region.create.sized");
   Use(std::move(mapping), fixed);
   attached_ = Attached::kCreated;
-  // quiet: nobody sees the region yet.
+  // quiet: no other process can see the region yet.
   header_->origin.store(static_cast<uint32_t>(origin));
   MPOOL_RETURN_IF_ERROR(FormatRegion(fixed));
   std::move(undo).Cancel();
@@ -317,8 +319,8 @@ absl::Status Region::FormatRegion(const FixedHeader& fixed) {
   return absl::OkStatus();
 }
 
-// With `unsound`, nobody is attached: a region that nobody can use is no more
-// than that, and *unsound says so.
+// `unsound` is not null if no other process is attached: the region is adopted.
+// *unsound becomes true if the caller can create a new region instead.
 absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   const bool alone = unsound != nullptr;
   MPOOL_RETURN_IF_ERROR(
@@ -343,8 +345,8 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   const auto& header = *reinterpret_cast<RegionHeader*>(mapping->base());
   MPOOL_ASSIGN_OR_RETURN(const std::string_view why,
                          WhyUnsound(header, home_, descriptor));
-  // A creator holds the gate until the region is whole. This process has the
-  // gate: so that creator is dead, and its slot's lock about to go.
+  // A creator holds the gate until the region is whole. This process holds the
+  // gate, so that creator is dead, and the kernel will soon drop its life lock.
   if (why == kUnfinished && !alone && AwaitNobody()) return AttachShared();
   if (why == kDamaged && alone) return CannotAdopt(os::Abs(why));
   if (!why.empty()) return refuse(why);
@@ -372,7 +374,8 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
   return alone ? EndMove(home_, descriptor) : absl::OkStatus();
 }
 
-// Who may write to it now must have been let from the start.
+// Returns FailedPrecondition if the memory has permission bits that it did not
+// have at creation.
 absl::Status Region::CheckPermissions() const {
   if ((mapping_->permissions() & ~fixed_.mode) == 0) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrFormat(
@@ -382,7 +385,8 @@ absl::Status Region::CheckPermissions() const {
       home_.path(), fixed_.segment, mapping_->permissions(), fixed_.mode));
 }
 
-// Whether every slot's lock goes within kDying.
+// Waits until no slot's byte is locked. False if kDying passes first or a probe
+// fails.
 bool Region::AwaitNobody() const {
   const os::Deadline deadline(kDying);
   while (true) {
@@ -401,7 +405,7 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(os::File home) {
   MPOOL_ASSIGN_OR_RETURN(const bool claimed,
                          os::IsDirectoryClaimed(*remover.home_));
   if (claimed) return InUseUnnamed("remove", *remover.home_);
-  // A region whose lock file was lost still has pages.
+  // A region still has pages if its lock file was lost.
   const bool described = os::InfoAt(*remover.home_, kDescriptorName).ok() ||
                          os::HasStrayMappings(*remover.home_);
   const absl::StatusOr<os::LockFile> lock_file =
@@ -409,7 +413,7 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(os::File home) {
   if (absl::IsNotFound(lock_file.status())) return remover;
   MPOOL_RETURN_IF_ERROR(lock_file.status());
   absl::StatusOr<os::ByteLock> gate = lock_file->Lock(0);
-  // Another remover was at work.
+  // Another remover removed the lock file.
   if (absl::IsNotFound(gate.status())) return remover;
   MPOOL_RETURN_IF_ERROR(gate.status());
   remover.gate_ = *std::move(gate);
@@ -438,8 +442,8 @@ absl::Status RegionRemover::Finish() {
   MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kNewDescriptorName));
   MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kDescriptorName));
   MPOOL_STEP("region.remove.descriptor_gone");
-  // Whoever waits for byte 0 of this file finds that its name is gone and
-  // starts over with a new one.
+  // A process that waits for byte 0 of this file finds that the name is gone
+  // and starts over with a new file.
   MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kRegisterName));
   gate_.Drop();
   return absl::OkStatus();

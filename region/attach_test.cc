@@ -65,7 +65,7 @@ TEST_F(AttachTest, TheFirstCreatesTheSecondJoinsAndTheNextAdopts) {
   ExpectOneEnvironment();
 }
 
-// Grows its region's heap once somebody has measured it so many times.
+// Grows the heap of `grower` after `measured` measurements of its memory.
 Attachment* grower = nullptr;
 int measured = 0;
 int MeasureThenGrow(int dir, const char* path, int flags, unsigned mask,
@@ -167,7 +167,8 @@ TEST_F(AttachTest, AllProcessSlotsTakenIsAnErrorThatSaysWhatToDo) {
   EXPECT_EQ(again->region().process(), 78u);
 }
 
-// Each has a thread, a pin, a latch and a chunk that nothing names.
+// Simulates a process that dies with a thread, a pin, a latch and an unlinked
+// chunk.
 void DieInTheMiddle(const std::string& home, uint32_t latch) {
   auto there = *Attachment::Open(home);
   const Thread thread = *there->region().RegisterThread();
@@ -179,8 +180,8 @@ void DieInTheMiddle(const std::string& home, uint32_t latch) {
   RankReleased(LockRank::kFiles);
 }
 
-// Every process slot is held by a dead process, but for the first, whose
-// process lives.
+// A dead process holds every process slot except the first. The process of the
+// first slot lives.
 class DeadButOneTest : public AttachTest {
  protected:
   DeadButOneTest() : alive_(*Attachment::Open(home_.path())) {
@@ -198,7 +199,7 @@ class DeadButOneTest : public AttachTest {
     EXPECT_EQ(here.root().latches[0].owner(), 0u);
     EXPECT_EQ(here.root().latches[1].owner(), 0u);
     EXPECT_THAT(here.heap().Check(here.self()), IsOk());
-    // A block of thread slots stays.
+    // A block of thread slots stays allocated.
     EXPECT_EQ(here.heap().Stats(here.self()).used_chunks, used_ + 1);
     EXPECT_EQ(here.region().header()->repairs.load(), dead);
   }
@@ -299,14 +300,14 @@ TEST_F(AttachTest, ARegionThatCouldNotBeFormattedLeavesNothingBehind) {
   EXPECT_EQ((*again)->region().attached(), Attached::kCreated);
 }
 
-// A kernel that is out of something for a while says nothing about the region.
+// A temporary shortage in the kernel does not mean that the region is unsound.
 TEST_F(AttachTest, AdoptionThatFailsForAnotherReasonKeepsTheRegion) {
   {
     auto first = *Attachment::Open(home_.path());
     first->root().sums[0] = 42;
     ASSERT_THAT(first->Leave(), IsOk());
   }
-  // The small mappings are those of the locks.
+  // The small mappings belong to the locks.
   static int calls;
   calls = 0;
   os::Sys().mmap = [](void* hint, size_t size, int protection, int flags,
@@ -367,7 +368,7 @@ TEST_F(AttachTest, AnInheritedAttachmentIsAProcessOfItsOwnInAForkedChild) {
     uint32_t given = 0;
     EXPECT_THAT(here->region().EnterChild([&](uint32_t next) {
       given = next;
-      // Other threads of the child wait until this is done.
+      // Other threads of the child wait until `ready` has returned.
       EXPECT_EQ(here->region().generation(), 0u);
       return absl::OkStatus();
     }),
@@ -401,7 +402,7 @@ TEST_F(AttachTest, AChildWhoseParentLeftAndRemovedTheRegionIsToldSo) {
 
 class RemoverTest : public AttachTest {
  protected:
-  // Whom a child tells that it is about to wait for a lock.
+  // The parent, which the child notifies before it waits for a lock.
   static Channel* asked;
 };
 Channel* RemoverTest::asked;

@@ -1,10 +1,11 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// basic_latch.h - the steps of region::Latch (latch.h) on any platform: the
-// machine's, or that of a checker of memory orders.
+// basic_latch.h - the protocol of region::Latch (latch.h) as a template on the
+// platform: the machine, or a checker of memory orders.
 //
-// A platform has Word, an atomic of 32 bits as std::atomic; kSpins, the looks
-// before the first sleep; Sleep, on a word while it has a value, and WakeAll.
+// A platform has Word, a 32-bit atomic like std::atomic; kSpins, the number of
+// loads before the first sleep; Sleep, which waits while a word has a given
+// value; and WakeAll.
 
 #ifndef MPOOL_REGION_BASIC_LATCH_H_
 #define MPOOL_REGION_BASIC_LATCH_H_
@@ -21,11 +22,11 @@ class BasicLatch {
  public:
   using Word = typename Platform::Word;
 
-  // `watch` is asked to look at an owner that does not let go.
+  // Waits for the latch. Calls watch.Suspect if the owner keeps it for long.
   template <class Watch>
   void Lock(uint32_t self, Watch& watch) {
     uint32_t expected = 0;
-    // quiet: Latch::Lock goes on to the step.
+    // quiet: Latch::Lock passes the step afterwards.
     if (!word_.compare_exchange_strong(expected, self,
                                        std::memory_order_acquire,
                                        std::memory_order_relaxed)) {
@@ -33,7 +34,7 @@ class BasicLatch {
     }
   }
 
-  // Who held it.
+  // Releases the latch and returns the thread that held it.
   uint32_t Unlock() {
     MPOOL_STEP("region.latch.release");
     const uint32_t word = word_.exchange(0, std::memory_order_release);
@@ -46,7 +47,7 @@ class BasicLatch {
     return word_.load(std::memory_order_relaxed) & kOwnerMask;
   }
 
-  // The latch of a dead owner becomes free, or `self`'s.
+  // Releases the latch of a dead owner. False if `dead` does not own it.
   bool ReleaseDead(uint32_t dead) {
     uint32_t word = word_.load(std::memory_order_acquire);
     while ((word & kOwnerMask) == dead) {
@@ -59,6 +60,7 @@ class BasicLatch {
     }
     return false;
   }
+  // Gives the latch of a dead owner to `self`. False if `dead` does not own it.
   bool TakeOver(uint32_t dead, uint32_t self) {
     uint32_t word = word_.load(std::memory_order_acquire);
     while ((word & kOwnerMask) == dead) {
@@ -71,7 +73,7 @@ class BasicLatch {
     }
     return false;
   }
-  // quiet: its callers pass steps.
+  // quiet: the callers pass the steps.
   bool Reset() { return word_.exchange(0, std::memory_order_acq_rel) != 0; }
 
  private:
@@ -91,7 +93,7 @@ void BasicLatch<Platform>::LockSlow(uint32_t self, Watch& watch) {
   while (true) {
     uint32_t word = word_.load(std::memory_order_relaxed);
     if (word == 0) {
-      // quiet: Latch::Lock goes on to the step.
+      // quiet: Latch::Lock passes the step afterwards.
       if (word_.compare_exchange_weak(word, self, std::memory_order_acquire,
                                       std::memory_order_relaxed)) {
         return;
@@ -100,7 +102,7 @@ void BasicLatch<Platform>::LockSlow(uint32_t self, Watch& watch) {
     }
     if (++spins < Platform::kSpins) continue;
     if ((word & kWaiters) == 0 &&
-        // quiet: who dies asleep is only woken in vain.
+        // quiet: if the waiter dies, the flag only causes a useless wake.
         !word_.compare_exchange_weak(word, word | kWaiters,
                                      std::memory_order_relaxed)) {
       continue;

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// belongs.cc - whether descriptor, memory and register belong together.
+// belongs.cc - checks that descriptor, memory and register belong together.
 
 #include <cstring>
 
@@ -16,8 +16,8 @@ uint64_t CreationOf(const FixedHeader& fixed) {
   return creation;
 }
 
-// Memory is used and removed under no name but the one that follows from
-// home and creation, whatever name the descriptor gives.
+// mpool uses and removes memory only under the name that follows from home and
+// creation. A descriptor with another name is refused.
 absl::StatusOr<std::string_view> WhyNotOf(const os::File& home,
                                           const FixedHeader& descriptor) {
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
@@ -33,8 +33,8 @@ absl::StatusOr<std::string_view> WhyNotOf(const os::File& home,
   return is_ours ? "" : kOfAnotherCreation;
 }
 
-// Times of birth tell, where the file system keeps them; a file that is renamed
-// keeps its own.
+// Compares times of birth, if the file system keeps them. A renamed file keeps
+// its time of birth.
 absl::Status CheckRegister(const os::File& home,
                            const FixedHeader& descriptor) {
   const auto locks = os::InfoAt(home, kRegisterName);

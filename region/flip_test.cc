@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// flip_test.cc - every single bit of the descriptor and of the region's fixed
-// header, flipped: none goes unnoticed.
+// flip_test.cc - flips every single bit of the descriptor and of the region's
+// fixed header and expects that each flip is detected.
 
 #include <fstream>
 
@@ -19,7 +19,7 @@ namespace {
 using test::IsOk;
 using test::TempHome;
 
-// Flips each bit of `bytes` in turn, tells `look`, and flips it back.
+// Flips each bit of `bytes` in turn, calls `look` and flips the bit back.
 template <class F>
 void ForEachFlip(std::span<std::byte> bytes, F&& look) {
   for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
@@ -33,7 +33,7 @@ void ForEachFlip(std::span<std::byte> bytes, F&& look) {
 
 class FlipTest : public os::SyscallTest {
  protected:
-  // With the other copy gone.
+  // Writes a descriptor in which the other copy is zero.
   void WriteDescriptor(const FixedHeader& copy, bool first) {
     FixedHeader copies[2] = {};
     copies[first ? 0 : 1] = copy;

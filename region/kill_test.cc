@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // kill_test.cc - SIGKILL at each step of creating, joining, leaving, removing
-// and repairing a region, as the sources name them.
+// and repairing a region. The steps are the MPOOL_STEP names of the sources.
 
 #include <fcntl.h>
 
@@ -33,7 +33,7 @@ class KillTest : public ::testing::TestWithParam<std::string> {
   absl::StatusOr<std::unique_ptr<Attachment>> Open() const {
     return Attachment::Open(home_.path(), TestOptions(backing_));
   }
-  // How a process ends that does `body` and is killed at the step.
+  // Runs `body` in a process that is killed at the step; returns its end.
   std::string KilledWhile(const std::function<absl::Status()>& body,
                           uint64_t hit = 1) {
     return test::InChild([&] {
@@ -45,7 +45,7 @@ class KillTest : public ::testing::TestWithParam<std::string> {
     MPOOL_ASSIGN_OR_RETURN(auto there, Open());
     return there->Leave();
   }
-  // Cuts it short, or, where it cannot be cut, removes it.
+  // Cuts the memory short, or removes it if it cannot be cut.
   void LoseMemory() const {
     if (backing_ == Backing::kSysV) {
       EXPECT_EQ(*os::RemoveStrayMappings(
@@ -58,7 +58,7 @@ class KillTest : public ::testing::TestWithParam<std::string> {
                     4096);
     }
   }
-  // Opens the home, repairs, and finds nobody else in it and one environment.
+  // Opens the home, repairs, and expects no other process and one environment.
   std::unique_ptr<Attachment> OpenAndCheck() {
     auto here = Open();
     EXPECT_THAT(here, IsOk());
@@ -97,7 +97,7 @@ TEST_P(KilledCreatorTest, LeavesAHomeThatCanBeRemoved) {
   EXPECT_THAT(AllOf(home_.path()), IsEmpty());
 }
 
-// The creator takes the place of a region that is not sound any more.
+// The creator replaces a region that is no longer sound.
 TEST_P(KilledCreatorTest, LeavesNothingOfTheRegionThatItReplaced) {
   ASSERT_THAT(OpenAndLeave(), IsOk());
   LoseMemory();
@@ -105,7 +105,7 @@ TEST_P(KilledCreatorTest, LeavesNothingOfTheRegionThatItReplaced) {
   EXPECT_NE(OpenAndCheck(), nullptr);
 }
 
-// The kernel takes its time over the locks of a process that is dying.
+// The kernel drops the locks of a dying process late.
 class DyingCreatorTest : public KilledCreatorTest {
  protected:
   ~DyingCreatorTest() override { os::Sys() = os::RealSyscalls(); }
@@ -157,8 +157,8 @@ TEST_P(KilledJoinerTest, IsRepairedByTheNextWhoAdopts) {
   EXPECT_EQ(here->region().attached(), Attached::kAdopted);
 }
 
-// A process that is there for the whole life of a thread, which leaves a pin
-// behind and comes back to give it up.
+// A process with a thread that unregisters with a pin, resumes, releases the
+// pin and unregisters again.
 class KilledLeaverTest : public KillTest {
  protected:
   absl::Status UseThread() {
@@ -251,7 +251,7 @@ TEST_P(KilledAllocatorTest, LeavesAHeapThatIsWholeAndLosesNothing) {
         MPOOL_ASSIGN_OR_RETURN(auto there, Open());
         Shalloc& heap = there->heap();
         const Thread self = there->self();
-        // Split, merged with both neighbours, taken whole, grown.
+        // Split a chunk, merge with both neighbours, take a whole chunk, grow.
         MPOOL_ASSIGN_OR_RETURN(const uint64_t high,
                                heap.Allocate(self, 256, 16));
         MPOOL_ASSIGN_OR_RETURN(const uint64_t low,
@@ -286,7 +286,7 @@ INSTANTIATE_TEST_SUITE_P(
     StepTestName);
 
 TEST_P(KilledReplacerTest, LeavesTheOldChunkOrTheNewOne) {
-  // The old chunk is tagged first, and the new one's tag goes last.
+  // The first tag store tags the old chunk. The last clears the new one's tag.
   const uint64_t hits = GetParam() == "region.heap.tagged" ? 2 : 1;
   for (uint64_t hit = 1; hit <= hits; ++hit) {
     auto here = *Open();
@@ -314,8 +314,8 @@ TEST_P(KilledReplacerTest, LeavesTheOldChunkOrTheNewOne) {
   }
 }
 
-// Somebody dies holding a latch, two pins, a thread slot and a chunk that
-// nothing names; then another, who repairs.
+// A process dies with latches, two pins, a thread slot and an unlinked chunk.
+// Then its repairer dies.
 class KilledRepairerTest : public KillTest {
  protected:
   std::string Victim() {
@@ -340,7 +340,7 @@ class KilledRepairerTest : public KillTest {
     EXPECT_EQ(here.root().latches[0].owner(), 0u);
     EXPECT_EQ(here.region().header()->block_latch.owner(), 0u);
     EXPECT_EQ(here.region().header()->heap_latch.owner(), 0u);
-    // The chunk is free; the block of thread slots stays.
+    // The chunk is free. The block of thread slots stays allocated.
     EXPECT_EQ(here.heap().Stats(here.self()).used_chunks, used_before + 1);
     uint32_t entries = 0;
     here.region().ForEachSlot([&](ThreadSlot& slot) {
@@ -375,7 +375,7 @@ TEST_P(KilledRepairerTest, IsReplacedByAThirdWhoFinishes) {
   ExpectMended(*here, used_before);
 }
 
-// The claim names a slot that another process has by now: it is not its claim.
+// A claim is not valid if a new process has the repairer's slot.
 using ReusedSlotTest = KilledRepairerTest;
 INSTANTIATE_TEST_SUITE_P(Step, ReusedSlotTest,
                          ::testing::Values("region.repair.claimed"),

@@ -12,7 +12,7 @@
 namespace mpool::region {
 namespace {
 
-// How long a waiter sleeps before it asks whether the owner is dead.
+// Longest sleep of a waiter before it probes the owner.
 constexpr absl::Duration kProbeAfter = absl::Milliseconds(50);
 
 }  // namespace

@@ -3,18 +3,18 @@
 // latch.h - a mutual exclusion latch in shared memory that names its owner.
 //
 // Concurrency: any thread of any process; not recursive.
-// Invariants:  L1 the word is 0, or names the thread that holds the latch,
-//              put there by the same CAS that took it.
-//              L2 who sleeps has set kWaiters while the owner was there.
-// Crash:       the word keeps naming the dead owner. A waiter that slept its
-//              bound asks whether the owner is dead, and repair (repair.h)
-//              takes the latch back. No timeout grants ownership.
+// Invariants:  L1 the word is 0, or names the thread that holds the latch. The
+//              CAS that takes the latch stores this name.
+//              L2 a waiter sets kWaiters beside the owner before it sleeps.
+// Crash:       the word still names the dead owner. After its longest sleep a
+//              waiter probes the owner, and repair (repair.cc) releases a dead
+//              owner's latch. No timeout grants ownership.
 // Word:        owner 12 | waiters 1
 //              T1 0 -> owner             Lock
 //              T2 owner -> owner|waiters a waiter, before it sleeps
 //              T3 owner[|waiters] -> 0   Unlock, and repair of a dead owner
 //              T4 dead -> repairer       TakeOver
-//              T5 any -> 0               Reset, by who adopts the region
+//              T5 any -> 0               Reset, by the adopter
 
 #ifndef MPOOL_REGION_LATCH_H_
 #define MPOOL_REGION_LATCH_H_
@@ -27,37 +27,37 @@
 
 namespace mpool::region {
 
-// Whoever can tell whether a thread's process lives, and repair it if not.
+// Detects and repairs the dead process of a latch's owner.
 class LifeWatch {
  public:
   virtual ~LifeWatch() = default;
-  // Looks whether the process of thread `suspect` is dead and repairs it in
-  // the name of thread `self`. Returns once the repair, if one was needed and
-  // could be claimed, is over; whether there was one.
+  // Probes the process of thread `suspect`. If it is dead and its repair can be
+  // claimed, repairs it in the name of thread `self`. True if the call repaired
+  // it.
   virtual bool Suspect(uint32_t suspect, uint32_t self) = 0;
 };
 
 class Latch {
  public:
-  // Waits until the latch is free, however long its living owner takes.
+  // Waits until the latch is free. A living owner may hold it without limit.
   // REQUIRES: thread `self` does not hold it.
   void Lock(uint32_t self, LifeWatch& watch, LockRank rank);
   void Unlock(uint32_t self, LockRank rank);
 
-  // The thread that holds it, or 0.
+  // Returns the thread that holds the latch, or 0.
   uint32_t owner() const { return steps_.owner(); }
-  // Repair only: the latch of a dead owner becomes free, or the repairer's.
-  // False if `dead` does not hold it.
+  // Releases the latch of a dead owner, or gives it to the repairer. For repair
+  // only. False if `dead` does not hold it.
   // REQUIRES: the caller holds the repair claim on the dead thread's process.
   bool ReleaseDead(uint32_t dead);
   bool TakeOver(uint32_t dead, uint32_t self, LockRank rank);
-  // Free, whatever the word says; whether it said anything.
-  // REQUIRES: nobody is there who could hold it or wait for it.
-  // quiet: its callers pass steps.
+  // Frees the latch, whatever its word says. True if the word was not 0.
+  // REQUIRES: no thread holds it or waits for it.
+  // quiet: the callers pass the steps.
   bool Reset() { return steps_.Reset(); }
 
  private:
-  // The machine itself; see basic_latch.h.
+  // The platform of basic_latch.h: the machine itself.
   struct Machine {
     using Word = std::atomic<uint32_t>;
     // The latches here guard a few dozen instructions.

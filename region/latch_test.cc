@@ -22,7 +22,7 @@ using ::testing::ElementsAre;
 
 constexpr LockRank kRank = LockRank::kBucket;
 
-// Calls of FUTEX_WAIT that began.
+// Number of FUTEX_WAIT calls that began.
 std::atomic<int> sleeps;
 
 class LatchTest : public os::SyscallTest {
@@ -35,7 +35,7 @@ class LatchTest : public os::SyscallTest {
       return os::RealSyscalls().futex(word, op, value, timeout);
     };
   }
-  // Until somebody in this process has gone to sleep `count` times more.
+  // Waits until threads of this process began `count` more sleeps.
   static void AwaitSleeps(int count) {
     const int target = sleeps + count;
     while (sleeps < target) std::this_thread::yield();
@@ -89,7 +89,8 @@ TEST_F(LatchTest, ProcessesHoldItOneAtATime) {
   EXPECT_EQ(here->root().sums[0], 2 * kTimes);
 }
 
-// Takes the latch, tells so, and waits for a word before it gives it back.
+// Takes the latch, reports it, and waits for a message before it releases the
+// latch.
 std::string HoldLatch(const std::string& home, Channel& parent) {
   auto there = *Attachment::Open(home);
   LatchGuard guard(there->root().latches[0], there->self().id,
@@ -138,7 +139,7 @@ TEST_F(LatchTest, AStoppedOwnerIsWaitedForHoweverLong) {
                      kRank);
     taken = true;
   });
-  AwaitSleeps(5);  // each but the first was preceded by a look at the owner
+  AwaitSleeps(5);  // a probe of the owner preceded each except the first
   EXPECT_FALSE(taken);
   ASSERT_EQ(::kill(owner.pid(), SIGCONT), 0);
   owner.Say("let go");
@@ -168,7 +169,8 @@ TEST_F(LatchTest, OnlyTheDeadOwnersLatchIsTakenBack) {
   EXPECT_EQ(latch.owner(), 0u);
 }
 
-// On memory that the process which dies has for itself.
+// Uses private memory, so that the death of the test's child changes only its
+// own copy.
 class LatchDeathTest : public LatchTest {
  protected:
   std::unique_ptr<Attachment> here_ =

@@ -1,11 +1,11 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // layout.h - the fixed front of every region: header, process slots, and the
-// shape of a thread slot. Everything else is found from here, by offset.
+// layout of a thread slot. Everything else is found from here, by offset.
 //
 // Rules for shared structs: fixed-width fields, no pointers, zero bytes are a
-// valid first state, size and offsets pinned below. What is loaded from here
-// is loaded once, checked, then used.
+// valid first state, size and offsets pinned below. A reader loads each word
+// once, checks the value, then uses it.
 
 #ifndef MPOOL_REGION_LAYOUT_H_
 #define MPOOL_REGION_LAYOUT_H_
@@ -24,8 +24,9 @@ namespace mpool::region {
 inline constexpr uint64_t kMagic = 0x120897;
 inline constexpr uint32_t kLayoutVersion = 3;
 
-// What is fixed when a region is created. It stands twice, each with a CRC, in
-// the region and in the descriptor file __db.001, so that a torn copy is seen.
+// The values that are fixed when a region is created. The region and the
+// descriptor file __db.001 each keep two copies with a CRC, so that a torn copy
+// is detected.
 // SHARED
 struct FixedHeader {
   uint32_t version = 0;
@@ -39,22 +40,25 @@ struct FixedHeader {
   uint32_t mode = 0;
   char segment[60] = {};  // name of the segment, NUL-terminated
   uint64_t home_filesystem = 0;  // FileSystemId of os/filesystem.h
-  uint64_t moved_from = 0;  // the home's device number before; see move.cc
-  // The directory that it was made for: a copied home has another one.
+  uint64_t moved_from = 0;  // the home's previous device number; see move.cc
+  // Identity of the home. A copied home has another identity.
   uint64_t home_device = 0;
   uint64_t home_inode = 0;
   uint64_t home_birth_ns = 0;
   uint64_t max_cache_bytes = 0;
-  uint64_t heap_limit = 0;  // the heap ends here at most, the rest is beyond
+  uint64_t heap_limit = 0;  // end of the heap at most; the tenant has the rest
   uint8_t pad[4] = {};
   uint32_t crc = 0;  // of all bytes before it
 };
 
-// State of a process slot. Free -> live: the joiner, which holds the slot's
-// byte lock. Live -> free: the leaver, before it drops the lock. Live ->
-// repairing: whoever found the byte free while the slot was live. Repairing
-// -> repairing by another: when the repairer died. Repairing -> free: the
-// repairer, last.
+// State of a process slot. Transitions:
+//   free -> live            joiner, which holds the slot's byte lock
+//   live -> free            leaver, before it drops the lock
+//   live -> repairing       repairer that found the byte of a live slot free
+//   repairing -> repairing  another repairer, if the first repairer died
+//   repairing -> free       repairer, last
+//   live, repairing -> live joiner that finds no free slot and takes the slot
+//                           of a dead process, with the slot's byte lock
 enum class SlotState : uint32_t { kFree = 0, kLive = 1, kRepairing = 2 };
 
 // generation 24 | generation of the repairer 24 | repairer's slot 12 | state 4
@@ -80,18 +84,19 @@ struct ProcessWord {
 // SHARED
 struct alignas(kLineBytes) ProcessSlot {
   std::atomic<uint64_t> word;
-  // For people; written once the slot is live.
+  // For diagnostics; written after the slot turned live.
   std::atomic<uint64_t> start_time;
   std::atomic<uint64_t> pid_namespace;
   std::atomic<uint32_t> pid;
   uint32_t pad;
   std::atomic<uint64_t> command[2];
-  std::atomic<uint64_t> attached_ns;  // of the process's monotonic clock
-  std::atomic<uint64_t> clock;        // which clock that is; see region.h
+  std::atomic<uint64_t> attached_ns;  // on the process's monotonic clock
+  std::atomic<uint64_t> clock;        // Region::OwnClock() of the process
 };
 
-// State of a thread slot. Leaving: its thread is gone, but guards that it got
-// are still out; any thread of the process frees it once its ledger is empty.
+// State of a thread slot. Leaving: the thread has ended, but its guards still
+// hold pages. Any thread of the process frees the slot once its ledger is
+// empty.
 enum class ThreadState : uint32_t { kFree = 0, kLive = 1, kLeaving = 2 };
 
 // generation 32 | process slot 16 | state 8
@@ -113,36 +118,37 @@ struct ThreadWord {
 
 inline constexpr uint32_t kThreadCounters = 16;
 
-// A page as it was at its last put, kept while its thread changes it; the
-// page's bytes follow. Linked, zeroed, to its thread's slot, and kept with it.
+// A before-image: a page as of its last put, kept while its thread changes the
+// page. The page's bytes follow. An image is zeroed before it is linked to its
+// thread's slot. Region::FreeImages and an adoption unlink it.
 // SHARED
 struct alignas(kLineBytes) Image {
   std::atomic<uint64_t> next;     // offset of the thread's next image, or 0
-  std::atomic<uint64_t> word;     // which page and how far; see images.h
-  std::atomic<uint32_t> version;  // of the page, when it was taken
-  std::atomic<uint32_t> room;     // bytes of a page that fit
+  std::atomic<uint64_t> word;     // frame and step; see images.h
+  std::atomic<uint32_t> version;  // the page's version at the copy
+  std::atomic<uint32_t> room;     // largest page size that fits, in bytes
   uint64_t pad[5];
 };
 static_assert(sizeof(Image) == kLineBytes);
 
-// What a thread holds and has counted. Only its thread stores to the ledger
-// and the counters, but for a put of a guard that moved to another thread.
-// The counters belong to the slot and are never reset: a thread that takes the
-// slot goes on counting, so a sum over all slots is never wrong.
+// A thread's ledger and counters. Only the thread stores to them, except that
+// another thread puts a guard that was moved to it. The counters belong to the
+// slot and are never reset: the slot's next thread continues them, so that the
+// sum over all slots stays correct.
 // SHARED
 struct alignas(kLineBytes) ThreadSlot {
   std::atomic<uint64_t> word;
   // Entries 0..used-1 may be in use; only rises.
   std::atomic<uint32_t> used;
   uint32_t pad0;
-  // Offset of the first overflow block, or 0; never given back.
+  // Offset of the first overflow block, or 0; never freed.
   std::atomic<uint64_t> overflow;
-  // Allocation in flight (shalloc.h): the chunk (0: none), and the place that
-  // will name it.
+  // Allocation in flight (shalloc.h): the chunk (0: none), and the offset of
+  // the word that will name it.
   std::atomic<uint64_t> intent_chunk;
   std::atomic<uint64_t> intent_place;
   std::atomic<uint64_t> images;  // offset of the first Image, or 0
-  // Whether the thread's open group of updates counts already; see images.h.
+  // State of the thread's update group: open or committed; see images.h.
   std::atomic<uint64_t> group;
   uint64_t pad1;
   std::atomic<uint64_t> entries[kLedgerEntries];
@@ -150,8 +156,9 @@ struct alignas(kLineBytes) ThreadSlot {
   uint64_t pad2[8];
 };
 
-// More entries for a thread that holds more than fit its slot. Linked, zeroed,
-// before an entry is stored in it, and kept: scanners walk it at any time.
+// More ledger entries for a thread with a full slot. A block is zeroed and
+// linked before its first entry is stored. The block stays linked because
+// scanners can walk it at any time.
 // SHARED
 struct LedgerOverflow {
   std::atomic<uint64_t> next;
@@ -165,30 +172,30 @@ struct ThreadBlock {
   ThreadSlot slots[kThreadsPerBlock];
 };
 
-// What changes lies outside the fixed copies, each a single word.
+// Everything that changes lies outside the fixed copies, in single words.
 // SHARED
 struct RegionHeader {
   FixedHeader fixed[2];
   std::atomic<uint64_t> magic;  // written last
-  std::atomic<uint64_t> size_bytes;  // of the heap and what is before it
-  std::atomic<uint64_t> root;  // offset of what the layer above put first
+  std::atomic<uint64_t> size_bytes;  // of this header and the heap
+  std::atomic<uint64_t> root;  // offset of the root table of the layer above
   std::atomic<uint32_t> process_high_water;
   std::atomic<uint32_t> thread_high_water;  // highest thread id ever live
-  // Set where a process could not register for membarrier: puts fence.
+  // 1 if a process could not register for membarrier; then each put fences.
   std::atomic<uint32_t> put_needs_fence;
-  std::atomic<uint32_t> origin;  // why it was made: an Origin
-  // Number of the panic for which every get is refused, or 0. On a line that
-  // is hardly ever written: each get reads it.
+  std::atomic<uint32_t> origin;  // why the region was made: an Origin
+  // Number of the panic for which every get is refused, or 0. Its cache line is
+  // rarely written because each get reads it.
   std::atomic<uint64_t> panic;
   std::atomic<uint64_t> heap_begin;
   std::atomic<uint64_t> heap_end;
   std::atomic<uint64_t> heap_free;  // offset of the first free chunk, or 0
   Latch heap_latch;
-  Latch block_latch;  // who adds a block of thread slots
-  std::atomic<uint64_t> adoptions;  // times it was taken over with nobody in it
+  Latch block_latch;  // held to add a block of thread slots
+  std::atomic<uint64_t> adoptions;  // adoptions while no process was attached
   std::atomic<uint64_t> repairs;    // dead processes repaired
-  std::atomic<uint64_t> panics;     // numbers of panics given so far
-  // The page of the last panic, in the words of the layer above.
+  std::atomic<uint64_t> panics;     // the last panic number used
+  // The page of the last panic, encoded by the layer above.
   std::atomic<uint64_t> panic_page;
   std::atomic<uint64_t> thread_blocks[kThreadBlocks];
   alignas(4096) ProcessSlot processes[kMaxProcesses];

@@ -1,10 +1,10 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // lock_rank.h - the order in which latches may be taken, checked in debug
-// builds. A thread takes a latch only of a higher rank than all it holds.
-// Under the last three no latch is taken at all: a waiter that holds one of the
-// first two may have to repair a dead process, and repair waits for those
-// three, but never for the first two.
+// builds. A thread takes only a latch of a higher rank than all latches that it
+// holds. Under the last three ranks no latch is taken at all. The reason: a
+// waiter that holds one of the first two ranks may have to repair a dead
+// process. Repair waits for the last three ranks, but never for the first two.
 
 #ifndef MPOOL_REGION_LOCK_RANK_H_
 #define MPOOL_REGION_LOCK_RANK_H_
@@ -25,12 +25,15 @@ inline void RankTakenOver(LockRank) {}
 inline void RankReleased(LockRank) {}
 inline unsigned HeldRanks() { return 0; }
 #else
-// Aborts when the order is broken.
+// Records that this thread took a latch. Aborts if the order is broken.
 void RankTaken(LockRank rank);
-// A latch of the dead, taken without waiting: in any order.
+// Records that this thread took over a dead owner's latch. The order does not
+// matter because a takeover never waits.
 void RankTakenOver(LockRank rank);
+// Aborts if this thread does not hold the rank.
 void RankReleased(LockRank rank);
-// Those that this thread holds, bit by rank. Nothing where nothing is checked.
+// Returns the ranks that this thread holds, one bit per rank. 0 in builds
+// without the check.
 unsigned HeldRanks();
 #endif
 

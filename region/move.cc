@@ -1,12 +1,12 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// move.cc - a home whose file system was mounted again and has another device
-// number: its region is followed, with its pages.
+// move.cc - lets a home keep its region and pages if its file system is mounted
+// again under another device number.
 //
-// A copy of the file system, mounted beside the first one, looks the same. The
-// two must neither share a region nor take it from each other. So a region is
-// followed only if no file system is mounted under the old number any more, in
-// whatever mount namespace, or another one is.
+// A copy of the file system, mounted beside the original, looks the same. The
+// two homes must neither share a region nor take it from each other. Therefore
+// a region follows its home only if, in all mount namespaces, the old number
+// has no file system any more or belongs to a different file system.
 //
 // Order:  1 the descriptor gets the new number, and the old one in moved_from;
 //         2 the memory gets the name that follows from the new number;
@@ -25,7 +25,7 @@
 namespace mpool::region {
 namespace {
 
-// The segment's name if the home had that device number.
+// Returns the name that the segment has if the home has that device number.
 std::string NameUnder(const FixedHeader& fixed, uint64_t device) {
   return os::NameUnder(static_cast<Backing>(fixed.backing),
                        {.device = device,
@@ -82,7 +82,7 @@ absl::Status FollowHome(const os::File& home, FixedHeader* descriptor) {
   }
   if (descriptor->moved_from == 0 ||
       descriptor->home_device != info.identity.device ||
-      // Its old device number may be another's by now.
+      // A copy of the file system may have the old device number now.
       !os::WasMountedAs(home, descriptor->moved_from,
                         descriptor->home_filesystem)) {
     return absl::OkStatus();
@@ -91,7 +91,7 @@ absl::Status FollowHome(const os::File& home, FixedHeader* descriptor) {
       static_cast<Backing>(descriptor->backing), home,
       NameUnder(*descriptor, descriptor->moved_from), descriptor->segment);
   MPOOL_STEP("region.move.renamed");
-  // Who joins finds that it is gone.
+  // If the memory is gone, Join reports it.
   return absl::IsNotFound(renamed) ? absl::OkStatus() : renamed;
 }
 

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// race_test.cc - many processes that open one home at the same instant, with
-// and without a death among them. MPOOL_ROUNDS asks for more rounds.
+// race_test.cc - many processes open one home at the same instant, with and
+// without a death among them. MPOOL_ROUNDS sets the number of rounds.
 
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -40,10 +40,10 @@ struct Race {
   std::atomic<uint32_t> joined;
   std::atomic<uint32_t> adopted;
   std::atomic<uint32_t> inside[kRacers];
-  std::atomic<uint32_t> long_waits;   // asked for more than 50 ms
-  std::atomic<uint32_t> gates;        // locks waited for, or asked to wait for
-  std::atomic<uint64_t> creation;     // of the first who came in
-  std::atomic<uint32_t> strangers;    // who came into another one
+  std::atomic<uint32_t> long_waits;   // waits with a limit above 50 ms
+  std::atomic<uint32_t> gates;        // calls that wait for a lock
+  std::atomic<uint64_t> creation;     // region of the first racer that opened
+  std::atomic<uint32_t> strangers;    // racers in another region
   std::atomic<uint64_t> longest_us;
 };
 Race* race;
@@ -52,7 +52,7 @@ bool IsLong(const timespec* time) {
   return time == nullptr || time->tv_sec > 0 || time->tv_nsec > 50'000'000;
 }
 
-// Counts in this process from here on.
+// Starts to count the waits of this process.
 void CountWaits() {
   os::Sys().nanosleep = [](const timespec* time, timespec* rest) {
     if (IsLong(time)) ++race->long_waits;
@@ -101,7 +101,7 @@ std::string OpenInRace(const std::string& home, Backing backing, uint32_t me,
      : how == Attached::kJoined ? race->joined
                                 : race->adopted);
   race->inside[me] = 1;
-  parent.Hear();  // nobody leaves before all have come
+  parent.Hear();  // no racer leaves before all have opened
   (*here)->Repair();
   return (*here)->Leave().ToString();
 }
@@ -160,7 +160,7 @@ TEST_P(RaceTest, OfSixteenOneCreatesAndAllJoinWithoutSleepOrRetry) {
     ASSERT_EQ(race->adopted.load(), 0u);
     ASSERT_EQ(race->strangers.load(), 0u);
     ASSERT_EQ(race->long_waits.load(), 0u);
-    // One for the open, one for the leaving.
+    // One wait to open, one wait to leave.
     ASSERT_EQ(race->gates.load(), 2 * kRacers);
     longest = std::max(longest, race->longest_us.load());
     ExpectNothingAfterRemove(home.path());
@@ -178,7 +178,7 @@ TEST_P(RaceTest, OneOfThemDiesAndTheOthersAreInOneRegion) {
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
     ASSERT_EQ(racers_[victim]->Kill(), test::kKilled);
     LeaveAll(victim);
-    // The one who died may have made a region and left it whole.
+    // The dead racer may have created a region and left it whole.
     ASSERT_LE(race->created.load() + race->adopted.load(), 2u);
     ASSERT_EQ(race->strangers.load(), 0u);
     ASSERT_EQ(race->long_waits.load(), 0u);

@@ -34,15 +34,15 @@ void RaiseTo(std::atomic<uint32_t>* mark, uint32_t value) {
 
 }  // namespace
 
-// Free -> live in the name of `process`. The generation rises when a slot is
-// freed, so a stale word never matches.
+// A slot's generation rises when the slot is freed, so that a stale word never
+// matches.
 bool ClaimWord(std::atomic<uint64_t>* word, uint32_t process) {
   uint64_t old = word->load(std::memory_order_relaxed);
   ThreadWord now = ThreadWord::Unpack(old);
   if (now.state != ThreadState::kFree) return false;
   now.state = ThreadState::kLive;
   now.process = process;
-  // quiet: the callers have the steps.
+  // quiet: the callers pass the steps.
   return word->compare_exchange_strong(old, now.Pack(),
                                        std::memory_order_seq_cst);
 }
@@ -57,7 +57,7 @@ void SetThreadState(ThreadSlot* slot, ThreadState state) {
     word.process = 0;
     ++word.generation;
   }
-  // quiet: the callers have the steps.
+  // quiet: the callers pass the steps.
   slot->word.store(word.Pack(), std::memory_order_release);
 }
 
@@ -76,7 +76,7 @@ Region::Region(std::unique_ptr<os::Mapping> mapping,
 }
 
 Region::~Region() {
-  // A forked child that never came in has neither the lock nor its page.
+  // A forked child that is not attached has neither the lock nor its page.
   if (generation() == 0) {
     life_.Forget();
     ForgetLost();
@@ -100,7 +100,7 @@ absl::Status Region::Grow(uint64_t size_bytes) {
         " reserved at its creation; put pages, use fewer page sizes, or a "
         "larger cache"));
   }
-  // From 0 on, for blocks below the old end may have been given back.
+  // Back from 0 because blocks below the old end may have been released.
   MPOOL_RETURN_IF_ERROR(Back(0, size_bytes));
   MPOOL_STEP("region.grow.backed");
   header_->size_bytes.store(size_bytes, std::memory_order_release);
@@ -116,7 +116,7 @@ absl::Status Region::PrepareMemory(uint64_t offset, uint64_t bytes) const {
   return mapping_->LockMemory(offset, bytes);
 }
 
-// quiet below: of this process alone.
+// quiet below: only this process reads these words.
 absl::Status Region::PrepareMore(bool prefault, bool lock_memory,
                                  const std::function<absl::Status()>& rest) {
   const bool prefaulted = prefault_.exchange(prefault_.load() || prefault);
@@ -139,7 +139,7 @@ void Region::FillSizes(FixedHeader* fixed) const {
 }
 
 void Region::BeginGeneration() {
-  // quiet: of this process alone.
+  // quiet: only this process reads the word.
   std::atomic_ref<uint32_t>(*marker_.word()).store(NextGeneration());
 }
 
@@ -147,7 +147,8 @@ void Region::Use(std::unique_ptr<os::Mapping> mapping,
                  const FixedHeader& fixed) {
   mapping_ = std::move(mapping);
   fixed_ = fixed;
-  // A file that is copied with its file system has the id too (kFile).
+  // The device is included because a copy of the file system has the same
+  // creation id in its memory file (kFile).
   creation_ = CreationOf(fixed) ^
               home_identity_.device * uint64_t{0x9e3779b97f4a7c15};
   base_ = mapping_->base();
@@ -210,7 +211,8 @@ void Region::MarkLive(uint32_t slot) {
   ClaimWord(&header_->process_threads[slot - 1].word, slot);
 }
 
-// False if the slot is not free, or somebody else was faster.
+// Claims a free slot. False if the slot is not free or another process claims
+// it first.
 absl::StatusOr<bool> Region::TryClaimFree(uint32_t slot) {
   std::atomic<uint64_t>& place = header_->processes[slot - 1].word;
   uint64_t old = place.load(std::memory_order_acquire);
@@ -218,12 +220,13 @@ absl::StatusOr<bool> Region::TryClaimFree(uint32_t slot) {
   MPOOL_ASSIGN_OR_RETURN(os::ByteLock lock, lock_file_->TryLock(slot));
   if (!lock.held()) return false;
   MPOOL_STEP("region.join.locked");
-  // Look again: only a slot that is free under its lock may be taken.
+  // Load again: only a slot that is free under its lock can be claimed.
   old = place.load(std::memory_order_acquire);
   ProcessWord word = ProcessWord::Unpack(old);
   if (word.state != SlotState::kFree) return false;
   word = {.generation = word.generation + 1, .state = SlotState::kLive};
-  // First, so that who looks for the dead finds one that got no further.
+  // Raise the mark first, so that a repairer finds this slot if its joiner dies
+  // right after the CAS.
   RaiseTo(&header_->process_high_water, slot);
   if (!place.compare_exchange_strong(old, word.Pack(),
                                      std::memory_order_seq_cst)) {
@@ -236,8 +239,10 @@ absl::StatusOr<bool> Region::TryClaimFree(uint32_t slot) {
   return true;
 }
 
-// Takes the place of a dead process. What it left is this one's to repair from
-// then on; should this one die before, all of it counts as its own.
+// Takes the slot of a dead process. This process must then repair what the dead
+// process left. If this process dies first, the remains of both are repaired as
+// the remains of one process. False if the slot is free, its process lives, or
+// another living process repairs it.
 absl::StatusOr<bool> Region::TrySucceed(uint32_t slot) {
   std::atomic<uint64_t>& place = header_->processes[slot - 1].word;
   uint64_t old = place.load(std::memory_order_acquire);
@@ -254,7 +259,7 @@ absl::StatusOr<bool> Region::TrySucceed(uint32_t slot) {
   MPOOL_STEP("region.succeed.live");
   life_ = std::move(lock);
   process_ = slot;
-  // The thread that has the slot's own id is among them.
+  // `inherited_` must contain the slot's own thread, so claim it first.
   ClaimWord(&header_->process_threads[slot - 1].word, slot);
   inherited_ = ThreadsOf(slot);
   return true;
@@ -264,7 +269,7 @@ absl::Status Region::ClaimProcessSlot(bool may_succeed) {
   if (!options_.shared) {
     ProcessWord word{.generation = 1, .state = SlotState::kLive};
     RaiseTo(&header_->process_high_water, 1);
-    // quiet: of this process alone.
+    // quiet: only this process maps the region.
     header_->processes[0].word.store(word.Pack(), std::memory_order_release);
     MarkLive(1);
     return absl::OkStatus();
@@ -273,7 +278,7 @@ absl::Status Region::ClaimProcessSlot(bool may_succeed) {
     MPOOL_ASSIGN_OR_RETURN(const bool claimed, TryClaimFree(slot));
     if (claimed) return absl::OkStatus();
   }
-  // Who is to repair the dead needs a slot, and they may hold them all.
+  // A repairer needs a slot, but dead processes may hold all slots.
   for (uint32_t slot = 1; may_succeed && slot <= kMaxProcesses; ++slot) {
     MPOOL_ASSIGN_OR_RETURN(const bool succeeded, TrySucceed(slot));
     if (succeeded) return absl::OkStatus();
@@ -296,7 +301,7 @@ absl::Status Region::EnterChild(
     const std::function<absl::Status(uint32_t)>& ready) {
   std::atomic_ref<uint32_t> marker(*marker_.word());
   uint32_t expected = 0;
-  // quiet: of this process alone.
+  // quiet: only this process reads the word.
   if (!marker.compare_exchange_strong(expected, kEntering)) {
     if (HasEntered()) return absl::OkStatus();
     return absl::UnavailableError("another thread could not enter; try again");
@@ -321,11 +326,11 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
         " in a forked child: its memory belongs to the parent alone; open it "
         "again in the child, or use a shared backing"));
   }
-  // The parent's mutex may be held by a thread that does not exist here: it
-  // begins anew, and nothing is left behind that a leak checker would find.
+  // A thread of the parent may hold the mutex. The child constructs it again in
+  // place, so that a leak checker finds no lost mutex.
   new (process_mutex_.get()) std::mutex;
   life_.Forget();
-  // What the parent's had to repair is not this one's.
+  // The parent repairs its predecessor, not the child.
   inherited_.reset();
   if (options_.named) {
     MPOOL_ASSIGN_OR_RETURN(os::File again,
@@ -335,7 +340,8 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
       home_ = std::move(again);
     }
   }
-  // Of a register that is there: a child makes none in a home that was removed.
+  // Open the existing register only. A child must not recreate it in a removed
+  // home.
   auto lock_gate = [&]() -> absl::StatusOr<os::ByteLock> {
     if (!options_.named) return lock_file_->Lock(0);
     MPOOL_ASSIGN_OR_RETURN(
@@ -358,8 +364,8 @@ absl::StatusOr<uint32_t> Region::JoinAsChild(
   return status;
 }
 
-// The parent may have left before its child came in, and the region may have
-// been removed or made anew since.
+// Returns FailedPrecondition if the region was removed or replaced. This can
+// happen if the parent left before its child entered.
 absl::Status Region::CheckStillThere() const {
   if (!options_.named) {
     if (header_->magic.load(std::memory_order_acquire) == kMagic) {
@@ -471,7 +477,7 @@ void Region::FreeImages(const Thread& self, ThreadSlot& slot, uint32_t kept) {
     heap_.FreeLinked(self, &slot.images, At<Image>(first)->next.load());
   }
   if (kept != 0) return;
-  // quiet: nobody asks whether a group without pages was committed.
+  // quiet: repair does not read the state of a group without pages.
   slot.images.store(0, std::memory_order_relaxed);
   slot.group.store(0, std::memory_order_relaxed);
 }
@@ -530,7 +536,8 @@ absl::StatusOr<os::ByteLock> Region::BeginLeave(bool* is_last) {
 
 void Region::Leave(os::ByteLock gate, bool closes) {
   if (inherited_.any()) {
-    // Nobody has repaired the predecessor: the next one must find it dead.
+    // The predecessor is not repaired yet. The slot stays live without a lock,
+    // so that the next process finds it dead.
     inherited_.reset();
     life_.Drop();
     return;
@@ -549,9 +556,9 @@ void Region::Leave(os::ByteLock gate, bool closes) {
   MPOOL_STEP("region.leave.freed");
   const bool unnamed = options_.shared && !options_.named;
   if (closes && unnamed && IsAlone().value_or(false)) {
-    // Children that never came in would find pages that others may change in
-    // their files from now on.
-    header_->magic.store(0);  // quiet: nobody comes in any more
+    // A child that enters later must not find the cached pages, because other
+    // processes may change the page files from now on.
+    header_->magic.store(0);  // quiet: no process enters after this
     os::UnclaimDirectory(home_);
   }
   life_.Drop();

@@ -1,19 +1,19 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// region.h - a process's handle on the shared memory of an environment: create
-// or join it, register threads, leave it.
+// region.h - a process's handle on the shared memory of an environment: creates
+// or joins it, registers threads, leaves it.
 //
-// Role:        hides where the memory comes from, who else is attached and who
-//              is dead. The layer above formats what is inside and repairs it.
-// Concurrency: all calls are thread-safe but for Open and Leave.
+// Role:        hides where the memory comes from, which processes are attached
+//              and which are dead. The layer above formats the contents and
+//              repairs them.
+// Concurrency: all calls are thread-safe except Attach and Leave.
 // Invariants:  R1 creation, join, last close, removal and adoption hold the
-//              lock on byte 0 of __db.register.
-//              R2 a slot is live only while its byte is locked, or its process
-//              is dead.
+//              lock on byte 0 of __db.register (the gate).
+//              R2 if a slot is live, its byte is locked or its process is dead.
 //              R3 the region's name is on disk before the region exists.
 //              R4 magic is written last.
-// Crash:       during creation: no holder and no magic, so the next one creates
-//              again. Later: repair.h.
+// Crash:       a dead creator leaves no locked byte and no magic, so the next
+//              opener creates the region again. Later deaths: repair.cc.
 
 #ifndef MPOOL_REGION_REGION_H_
 #define MPOOL_REGION_REGION_H_
@@ -44,7 +44,7 @@
 
 namespace mpool::region {
 
-// A thread as the region knows it.
+// A thread that is registered in the region.
 struct Thread {
   uint32_t id = 0;       // 1..kMaxThreads; the owner bits of every latch
   uint32_t process = 0;  // its process slot
@@ -62,12 +62,12 @@ struct RegionOptions {
   uint64_t cache_bytes = 0;
   uint64_t max_cache_bytes = 0;
   uint64_t size_bytes = 0;      // of header and heap, at creation
-  uint64_t heap_limit = 0;      // up to which they may grow; 0: all there is
+  uint64_t heap_limit = 0;      // largest size of both; 0: reserved_bytes
   uint64_t tail_bytes = 0;      // of memory beyond heap_limit, at creation
   uint64_t reserved_bytes = 0;  // of address space
   int mode = 0600;
   bool shared = true;  // false: memory of this process alone, no files
-  // False: forked children alone share it; no files either.
+  // False: only this process and its forked children share it, without files.
   bool named = true;
   bool create = true;
   bool huge_pages = true;
@@ -76,24 +76,26 @@ struct RegionOptions {
   uint32_t signature = 0;
 };
 
-// What the layer above does to a region.
+// The layer above the region: formats, checks, adopts and repairs its tables.
 class Tenant {
  public:
   virtual ~Tenant() = default;
-  // Builds the tables of a new region. Nobody else sees it yet.
+  // Builds the tables of a new region. No other process can see it yet.
   virtual absl::Status Format(const Thread& self) = 0;
-  // Whether the tables that the root leads to are where and what they must be;
-  // adds their chunks to `reached`. `alone`: nobody else is attached, so none
-  // of them is in motion. Reads only.
+  // Returns an error if a table that the root leads to has a wrong place or
+  // wrong contents. Adds the chunks of the tables to `reached`. `alone`: no
+  // other process is attached, so no table is being changed. Reads only.
   virtual absl::Status Check(bool alone, Reachable* reached) = 0;
-  // Nobody else is attached: mends what can be mended and frees what the dead
-  // held, see adopt.cc. Adds to `reached` the chunks that Check did not.
+  // Repairs the tables as far as possible and releases everything that the dead
+  // held; see adopt.cc. Adds to `reached` the chunks that Check did not add.
+  // Called only while no other process is attached.
   virtual void Adopt(const Thread& self, Reachable* reached,
                      RepairReport* report) = 0;
-  // In a forked child, before all else: leaves fds alone that the program
-  // closed, and tells if it cannot do without one.
+  // Forgets, without closing them, the fds that the program closed. Returns an
+  // error if the layer needs one of them. EnterChild calls it first.
   virtual absl::Status ForgetLost() { return absl::OkStatus(); }
-  // Rows of the death table that are above this layer; see repair.cc.
+  // Repairs what `dead_process` left in this layer's tables; see repair.cc.
+  // `is_dead` is true for each thread of a process that the caller repairs.
   virtual void RepairTenant(const Thread& self, uint32_t dead_process,
                             const std::function<bool(uint32_t)>& is_dead,
                             RepairReport* report) = 0;
@@ -101,16 +103,20 @@ class Tenant {
 
 class Region : public LifeWatch {
  public:
-  // A region that is not attached yet. `home` has an absolute path; what is
-  // below it is reached through this open of it, whatever has the path by then.
+  // Returns a region that is not attached yet. `home` has an absolute path. The
+  // region opens the home's files through this open of the directory, even if
+  // the path leads elsewhere later.
   static absl::StatusOr<std::unique_ptr<Region>> Prepare(
       os::File home, const RegionOptions& options);
-  // A region that was mapped for looking only.
+  // A region that was mapped for inspection only.
   Region(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);
-  // Creates, joins or adopts. `tenant` must outlive the attachment.
-  // Who joined has not repaired the dead yet: call RepairPredecessor and
-  // RepairAll next.
-  // `gate`, if given, is byte 0, held by the caller.
+  // Creates, joins or adopts the region. `tenant` must outlive the attachment.
+  // `gate`, if given, is the lock on byte 0, held by the caller. A join does
+  // not repair dead processes: call RepairPredecessor and RepairAll afterwards.
+  // NotFound if there is no region and options.create is false;
+  // FailedPrecondition if the region is in use or made in a way that this
+  // process cannot share; DataLoss if it is damaged; ResourceExhausted if all
+  // process slots are taken.
   absl::Status Attach(Tenant& tenant, const os::ByteLock* gate = nullptr);
 
   ~Region() override;
@@ -120,22 +126,24 @@ class Region : public LifeWatch {
   std::byte* base() const { return base_; }
   RegionHeader* header() const { return header_; }
   uint64_t mapping_bytes() const { return mapping_->reserved_bytes(); }
-  // Of it, what this process has in huge pages.
+  // Returns the bytes of the mapping that this process has in huge pages.
   uint64_t HugeBytes() const { return mapping_->HugeBytes(); }
   Shalloc& heap() { return heap_; }
   LifeWatch& watch() { return *this; }
   const os::File& home() const { return home_; }
   Attached attached() const { return attached_; }
-  // Whether a forked child finds the region only by what it inherited.
+  // True if the region exists and a forked child can reach it only by
+  // inheritance.
   bool IsInheritedOnly() const {
     return options_.shared && !options_.named &&
            header_->magic.load(std::memory_order_acquire) == kMagic;
   }
   const FixedHeader& fixed() const { return fixed_; }
-  // A number that no other region has, nor a copy of this one.
+  // A number that distinguishes this region from every other region, also from
+  // a copy of it.
   uint64_t creation() const { return creation_; }
-  // For an adopter: the device number of the home's file system, and the one
-  // before if it was mounted again; see move.cc.
+  // For an adopter: the device number of the home's file system, and the
+  // previous number if the file system was mounted again; see move.cc.
   uint64_t home_device() const { return home_identity_.device; }
   std::optional<uint64_t> moved_from() const { return moved_from_; }
   uint32_t process() const { return process_; }
@@ -147,18 +155,19 @@ class Region : public LifeWatch {
   uint64_t OffsetOf(const void* place) const {
     return static_cast<uint64_t>(static_cast<const std::byte*>(place) - base_);
   }
-  // Whether [offset, offset + size) lies inside the region's memory, at a
-  // place that its words can have.
+  // True if [offset, offset + size) lies inside the region's memory and
+  // `offset` is a multiple of 8.
   bool Contains(uint64_t offset, uint64_t size) const {
     const uint64_t end =
         std::min(header_->size_bytes.load(std::memory_order_acquire),
                  mapping_bytes());
     return size <= end && offset <= end - size && offset % 8 == 0;
   }
-  // Backs the heap up to `size_bytes`. REQUIRES: the heap latch.
+  // Backs the heap up to `size_bytes`. ResourceExhausted beyond the heap limit.
+  // REQUIRES: the heap latch.
   absl::Status Grow(uint64_t size_bytes);
-  // What is beyond the heap is the tenant's: it has memory there when it asks
-  // for it, and until it gives it back. Both are safe to repeat.
+  // Back and Release add and return memory beyond the heap, which belongs to
+  // the tenant. Both calls can be repeated.
   absl::Status Back(uint64_t offset, uint64_t bytes) {
     MPOOL_RETURN_IF_ERROR(mapping_->Back(offset, bytes));
     return PrepareMemory(offset, bytes);
@@ -166,121 +175,129 @@ class Region : public LifeWatch {
   absl::Status Release(uint64_t offset, uint64_t bytes) {
     return mapping_->Release(offset, bytes);
   }
-  // What each process does for itself with memory that is there: page tables
-  // and locks are its own.
+  // Prefaults and locks backed memory if the options say so. Each process does
+  // this itself because page tables and memory locks are per process.
   absl::Status PrepareMemory(uint64_t offset, uint64_t bytes) const;
   bool prepares_memory() const { return prefault_ || lock_memory_; }
-  // Does that from now on, also for memory that is there; `rest` for the
-  // tenant's. On failure as before. One call at a time.
+  // Turns on prefault or lock_memory, also for memory that is backed already.
+  // `rest` prepares the tenant's memory. On failure the options stay as they
+  // were. One call at a time.
   absl::Status PrepareMore(bool prefault, bool lock_memory,
                            const std::function<absl::Status()>& rest);
 
-  // For memory without a name: FailedPrecondition if the home has a region that
-  // has one.
+  // Returns FailedPrecondition if the home has a region with a name. Used
+  // before memory without a name is made.
   absl::Status CheckNoOther() const;
 
-  // A number that no other attachment of this process has, nor has a forked
-  // child: 0 in a child until EnterChild has returned.
+  // Returns a number that no other attachment of this process and no forked
+  // child has. Returns 0 in a child until EnterChild has returned.
   uint32_t generation() const {
     const uint32_t word = std::atomic_ref<uint32_t>(*marker_.word())
                               .load(std::memory_order_acquire);
     return word == kEntering ? 0 : word;
   }
-  // Whether the process is in; waits for a thread that is coming in.
+  // True if the process is attached. Waits for a thread that is in EnterChild.
   bool HasEntered() const;
-  // Whether it is a forked child of which no thread is in or coming in.
+  // True in a forked child that is not attached and has no thread in
+  // EnterChild.
   bool IsOutside() const {
     return std::atomic_ref<uint32_t>(*marker_.word()).load() == 0;
   }
-  // Where it stands, for who compares it with one that he was given: 0 and the
-  // two values below are no generation's.
+  // Returns the address of the word behind generation(), so that a caller can
+  // compare it with a stored generation. 0 and the two constants below are
+  // never a generation.
   uint32_t* generation_word() const { return marker_.word(); }
   static constexpr uint32_t kEntering = ~uint32_t{0};
   static constexpr uint32_t kNoGeneration = kEntering - 1;
-  // In a forked child: attaches the child as a process of its own. `ready` gets
-  // its generation and ends what the child must do before another of its
-  // threads may go on; if it fails, the child is out again.
+  // Attaches a forked child as a process of its own. `ready` gets the child's
+  // generation and completes its setup before another of its threads may use
+  // the region. If `ready` fails, the child is detached again. Unavailable if
+  // another thread of the child failed; FailedPrecondition if the region is
+  // gone.
   absl::Status EnterChild(
       const std::function<absl::Status(uint32_t)>& ready);
 
-  // The slot that belongs to the process itself. Its holder must hold
+  // Returns the thread slot of the process itself. Its user must hold
   // process_mutex().
   Thread process_thread() const;
   std::mutex& process_mutex() { return *process_mutex_; }
 
-  // A slot for the calling thread. ResourceExhausted when all are taken.
+  // Returns a slot for the calling thread. ResourceExhausted if all are taken.
   absl::StatusOr<Thread> RegisterThread();
-  // The thread ends. With guards still out its slot is freed later; then
-  // returns the slot's word.
+  // Frees the slot of a thread that ends. If guards of the thread still hold
+  // pages, the slot is freed later, and the call returns the slot's word.
   std::optional<uint64_t> UnregisterThread(const Thread& thread);
-  // The thread goes on in its slot. False if the slot has another word by now:
-  // it was freed. REQUIRES: process_mutex().
+  // Makes a thread's leaving slot live again. False if the slot was freed, so
+  // that its word is no longer `word`. REQUIRES: process_mutex().
   bool ResumeThread(const Thread& thread, uint64_t word);
 
-  // The slot of a thread id, or nullptr if there is none.
+  // Returns the slot of a thread id, or nullptr if there is none.
   ThreadSlot* SlotOf(uint32_t id) const;
-  // Every slot that was ever in use, with its word. Sees each thread that was
-  // registered before the call.
+  // Visits every slot that is not free, with its id and word. Sees each thread
+  // that was registered before the call.
   template <class F>
   void ForEachThread(F&& visit) const;
 
-  // Every slot that was ever in use, whoever has it now.
+  // Visits every slot that was ever in use, also if it is free now.
   template <class F>
   void ForEachSlot(F&& visit) const;
   bool IsLedgerEmpty(const Thread& thread) const;
-  // Gives back the images of a slot but for the last `kept`.
-  // REQUIRES: nobody has a page of the slot for update.
+  // Frees the images of a slot except the last `kept`.
+  // REQUIRES: no thread has a page of the slot for update.
   void FreeImages(const Thread& self, ThreadSlot& slot, uint32_t kept);
-  // Every ledger entry of a slot that may be in use.
+  // Visits every ledger entry of a slot that may be in use.
   template <class Slot, class F>
   void ForEachEntry(Slot& slot, F&& visit) const;
 
-  // Every image of a slot.
+  // Visits every image of a slot.
   template <class F>
   void ForEachImage(const ThreadSlot& slot, F&& visit) const;
 
   // LifeWatch.
   bool Suspect(uint32_t suspect, uint32_t self) override;
-  // Repairs the dead process whose slot this one took, if it did.
+  // Repairs the dead predecessor in this process's slot, if there is one.
   // REQUIRES: the tenant can repair, and no thread has registered.
   void RepairPredecessor(RepairReport* report);
-  // Looks at every process and repairs the dead.
+  // Probes every process and repairs the dead.
   void RepairAll(const Thread& self, RepairReport* report);
-  // So that what the dead had is free after it: also lets those finish who
-  // repair somebody now, for a second at most.
+  // Repairs the dead and waits at most a second for repairs by other processes,
+  // so that everything that the dead held is released afterwards.
   void RepairAndWait(const Thread& self);
-  // Called with each repair that this process finished.
+  // Sets the callback for each repair that this process finished.
   void set_on_repair(std::function<void(const RepairReport&)> callback) {
     on_repair_ = std::move(callback);
   }
-  // Tells it of pages that were lost without a death.
+  // Passes pages that were lost without a death to that callback.
   void TellRepair(const RepairReport& report) const {
     if (on_repair_ != nullptr) on_repair_(report);
   }
 
-  // Which clock the calling process has, as a ProcessSlot keeps it: what it is
-  // ahead of the machine's, plus 2^63; 0 if that is unknown.
+  // Returns the calling process's clock as a ProcessSlot keeps it: the
+  // nanoseconds by which it is ahead of the machine's clock, plus 2^63. Returns
+  // 0 if they are unknown.
   static uint64_t OwnClock();
-  // os::CoarseNs() by the clock of the slot's process, as the caller sees it,
-  // whose clock is `own`; nullopt if one of the clocks is unknown.
+  // Returns os::CoarseNs() on the clock of the slot's process. `own` is the
+  // caller's OwnClock(). nullopt if one of the clocks is unknown.
   static std::optional<uint64_t> NowOf(const ProcessSlot& slot, uint64_t own);
-  // The same of the process behind a thread id, for an attached process.
+  // Returns the same for the process of a thread id; nullopt also if the caller
+  // is not attached.
   std::optional<uint64_t> NowOf(uint32_t thread_id) const;
 
-  // The process slot behind a thread id, or 0.
+  // Returns the process slot of a thread id, or 0.
   uint32_t ProcessSlotOf(uint32_t thread_id) const;
   static std::string CommandOf(const ProcessSlot& slot);
-  // The pid behind a thread id, or 0.
+  // Returns the pid of a thread id's process, or 0.
   uint32_t PidOf(uint32_t thread_id) const;
-  // The process behind a thread id: "process 12 (name), thread 3".
+  // Returns a thread id in words: "process 12 (name), thread 3".
   std::string Describe(uint32_t thread_id) const;
 
-  // Leaving, in two steps, so that the last one can write back in between.
-  // Begin takes byte 0; is_last tells whether no other process is attached.
+  // Locks byte 0 and returns the lock. Sets *is_last to true if no other
+  // process is attached. The last leaver writes back between BeginLeave and
+  // Leave. Fails if byte 0 cannot be locked.
   absl::StatusOr<os::ByteLock> BeginLeave(bool* is_last);
-  // Frees the slots; the gate goes last. With `closes`, the last one ends a
-  // region without a name. REQUIRES: no thread of the process is inside, nor
-  // comes.
+  // Frees the slots, then drops the gate. With `closes`, the last leaver ends a
+  // region without a name. REQUIRES: no thread of the process uses the region,
+  // now or later.
   void Leave(os::ByteLock gate, bool closes = true);
 
  private:
@@ -340,7 +357,7 @@ class Region : public LifeWatch {
   os::File home_;
   os::FileIdentity home_identity_;
   const RegionOptions options_{};
-  // Of them, what may be asked for later.
+  // The options that PrepareMore can turn on later.
   std::atomic<bool> prefault_ = false;
   std::atomic<bool> lock_memory_ = false;
   std::optional<os::LockFile> lock_file_;
@@ -355,11 +372,12 @@ class Region : public LifeWatch {
   uint32_t process_ = 0;
   uint64_t creation_ = 0;
   std::optional<uint64_t> moved_from_;
-  // Threads of the dead process whose slot this one took, until they are
-  // repaired.
+  // Threads of the dead predecessor in this process's slot. Empty after their
+  // repair.
   DeadThreads inherited_;
   os::ForkMarker marker_;
-  // Behind a pointer: a forked child leaves a held one behind and takes a new.
+  // A forked child constructs it again in place because a thread of the parent
+  // may have held it.
   std::unique_ptr<std::mutex> process_mutex_;
   std::function<void(const RepairReport&)> on_repair_;
 };
@@ -384,7 +402,7 @@ void Region::ForEachSlotWithId(F&& visit) const {
   }
 }
 
-// Whatever the marks of the highest slot in use say.
+// Does not use the high-water marks, because they may be damaged.
 template <class F>
 void Region::ForEachSlotThere(F&& visit) const {
   for (uint32_t id = 1; id <= kMaxThreads; ++id) {
@@ -415,7 +433,7 @@ void Region::ForEachEntry(Slot& slot, F&& visit) const {
   }
 }
 
-// A thread slot, free until now, becomes that of a process.
+// Makes a free thread slot a live slot of `process`. False if it is not free.
 bool ClaimWord(std::atomic<uint64_t>* word, uint32_t process);
 
 template <class F>
@@ -430,71 +448,78 @@ void Region::ForEachImage(const ThreadSlot& slot, F&& visit) const {
   }
 }
 
-// Holds byte 0 of a home that nobody is attached to, so that it can be removed.
+// Holds byte 0 of a home without attached processes, so that the region can be
+// removed.
 class RegionRemover {
  public:
-  // FailedPrecondition, naming a slot, if a process is attached.
+  // Locks byte 0. FailedPrecondition, naming a slot, if a process is attached.
   static absl::StatusOr<RegionRemover> Begin(os::File home);
-  // What the home's descriptor says; nullopt if there is none that is sound.
+  // The home's descriptor; nullopt if there is no sound one.
   const std::optional<FixedHeader>& descriptor() const { return descriptor_; }
   const os::ByteLock& gate() const { return gate_; }
-  // Segment, descriptor and lock file go.
+  // Removes segment, descriptor and lock file in this order.
   absl::Status Finish();
 
  private:
-  // Behind a pointer, for the lock file keeps a pointer to it.
+  // Behind a pointer because the lock file keeps a pointer to it.
   std::unique_ptr<os::File> home_;
   os::ByteLock gate_;
   std::optional<FixedHeader> descriptor_;
 };
 
-// Reads a home's descriptor and maps its region read-only, for looking only.
-// Takes no lock and no slot.
+// A home's descriptor and its region, mapped read-only.
 struct Inspection {
   std::unique_ptr<os::Mapping> mapping;
   FixedHeader fixed;
 };
+// Inspects a home without a lock and without a slot. NotFound if there is no
+// environment; Unavailable if its region is being made or removed; DataLoss if
+// the region cannot be used; FailedPrecondition as CheckLayout.
 absl::StatusOr<Inspection> InspectRegion(const os::File& dir,
                                          uint32_t signature);
 
-// FailedPrecondition if the register was made later than the region, and the
-// memory is in use: the first one, with the locks of those inside, was removed.
-// REQUIRES: nobody holds a lock of the register that is there.
+// Returns FailedPrecondition if the register is newer than the region and the
+// memory is in use. In that case the first register, with the locks of the
+// attached processes, was removed.
+// REQUIRES: no process holds a lock of the register that exists now.
 absl::Status CheckRegister(const os::File& home,
                            const FixedHeader& descriptor);
-// The descriptor of a home; nullopt if the file is absent or not sound.
+// Returns the descriptor of a home; nullopt if the file is absent or not sound.
 absl::StatusOr<std::optional<FixedHeader>> ReadDescriptor(const os::File& home);
-// FailedPrecondition naming both sides, if `fixed` was made by another version
-// or layout of the library.
+// Returns FailedPrecondition, naming both sides, if `fixed` was made by another
+// version or layout of the library.
 absl::Status CheckLayout(const FixedHeader& fixed, uint32_t signature,
                          std::string_view home);
-// Seals the copy, and tells whether a copy is whole.
+// Stores the CRC of the copy.
 void Seal(FixedHeader* fixed);
+// True if the copy is whole.
 bool IsSealed(const FixedHeader& fixed);
-// What tells one creation of a region from another, in the names of its memory.
+// Returns the number that names of memory contain to distinguish the creations
+// of a region.
 uint64_t CreationOf(const FixedHeader& fixed);
 inline constexpr std::string_view kOfAnotherCreation =
     "its memory belongs to another creation";
-// Why the descriptor is not one that was made in this directory; empty if it
-// is.
+// Returns why the descriptor does not belong to this directory; empty if it
+// does.
 absl::StatusOr<std::string_view> WhyNotOf(const os::File& home,
                                           const FixedHeader& descriptor);
-// Whether the descriptor was made in this directory when its file system was
+// True if the descriptor was made in this directory while its file system was
 // mounted under another device number. FailedPrecondition if its memory is in
-// use. REQUIRES: the gate, or a look only.
+// use. REQUIRES: the gate, unless the caller only inspects.
 absl::StatusOr<bool> HasMoved(const os::File& home,
                               const FixedHeader& descriptor);
-// Brings descriptor and memory to the device number that the home has now, if
-// it has moved. Whoever adopts the region ends that by EndMove.
-// REQUIRES: the gate, and nobody is attached.
+// If the home has moved, writes its present device number to the descriptor and
+// renames the memory accordingly. The adopter completes the move by EndMove.
+// REQUIRES: the gate, and no process is attached.
 absl::Status FollowHome(const os::File& home, FixedHeader* descriptor);
 absl::Status EndMove(const os::File& home, const FixedHeader& descriptor);
 // Replaces the descriptor of a home.
 absl::Status WriteDescriptor(const os::File& home, const FixedHeader& fixed);
-// The copy of a region's header that is whole; nullptr if none is.
+// Returns the copy of a region's header that is whole; nullptr if none is.
 const FixedHeader* SoundCopy(const RegionHeader& header);
 
-// The error of who comes to a home that is in use without a name.
+// Returns the error for opening or removing a home that processes use with
+// memory without a name. `verb` names the attempt.
 absl::Status InUseUnnamed(std::string_view verb, const os::File& home);
 
 // Names below the home.

@@ -1,24 +1,25 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// repair.cc - finding dead processes and repairing what they left in the
-// region; the rows above this layer are the tenant's.
+// repair.cc - finds dead processes and repairs what they left in the region.
+// The tenant repairs the tables above this layer.
 //
-// Invariants: P1 a process is dead if its slot is live and its byte is free:
-//             the byte is locked before the slot turns live, and dropped after
-//             it turned free.
+// Invariants: P1 a process is dead if its slot is live and its byte is free,
+//             because a process locks the byte before the slot turns live and
+//             drops it after the slot turned free.
 //             P2 the claim is a CAS on the very slot word that was read before
-//             the probe, so nobody repairs a newcomer.
-//             P3 every row can be done again, in part or in whole, by another
-//             repairer; the slot turns free last.
-//             P4 no I/O, no callback and no wait under the claim, but for
-//             bucket latches, whose dead owners are repaired in turn.
-//             P5 a thread that repairs one process while it is in the middle
-//                of repairing another takes both for dead.
-//             P6 a process that takes a dead one's slot repairs it as the
-//             slot's owner: to others it lives, and should it die, all threads
-//             of the slot are dead alike.
-// Crash:      the claim names the repairer's slot and generation; whoever finds
-//             that one gone takes the claim over.
+//             the probe, so that no repairer repairs a new process in the slot.
+//             P3 another repairer can repeat each row, in part or in whole. The
+//             slot turns free last.
+//             P4 under the claim a repairer does no I/O, runs no callback and
+//             waits only for bucket, queue and heap latches. It repairs the
+//             dead owners of such latches in turn.
+//             P5 a thread that repairs a process during the repair of another
+//             treats the threads of both as dead.
+//             P6 a process that takes a dead process's slot repairs it as the
+//             slot's owner. To other processes the slot is live. If the owner
+//             dies, all threads of the slot are dead.
+// Crash:      the claim names the repairer's slot and generation. A process
+//             that finds this repairer dead takes the claim over.
 
 #include "os/clock.h"
 #include "os/futex.h"
@@ -28,15 +29,15 @@
 namespace mpool::region {
 namespace {
 
-// The repairs that this thread is in the middle of, the innermost first: while
-// one waits for a latch, it may have to repair the latch's owner.
+// The unfinished repairs of this thread, innermost first. They nest because a
+// repairer that waits for a latch may have to repair the latch's dead owner.
 struct Underway {
   const DeadThreads& dead;
   const Underway* outer;
 };
 thread_local const Underway* underway = nullptr;
 
-// How long a repair by another process is waited for.
+// Longest wait for a repair by another process.
 constexpr absl::Duration kAnothersRepair = absl::Seconds(1);
 
 bool IsOfRepairUnderway(uint32_t thread) {
@@ -49,8 +50,8 @@ bool IsOfRepairUnderway(uint32_t thread) {
 }  // namespace
 
 bool Region::IsLocked(uint32_t process) const {
-  // A probe that fails proves nothing; nor does one of a register that was put
-  // in the place of that with this process's own lock.
+  // A failed probe proves nothing. Neither does a probe of a replaced register,
+  // which does not show this process's own lock.
   const auto held = lock_file_->FindHeld(process, 1);
   if (!held.ok() || held->has_value()) return true;
   if (!life_.held() || generation() == 0) return false;
@@ -58,7 +59,7 @@ bool Region::IsLocked(uint32_t process) const {
   return !own.ok() || !own->has_value();
 }
 
-// Whether the slot is being repaired by a process that lives.
+// True if a living process is repairing the slot.
 bool Region::IsClaimedByLiving(const ProcessWord& word) const {
   const uint32_t repairer = word.repairer;
   if (word.state != SlotState::kRepairing || repairer == 0 ||
@@ -71,7 +72,7 @@ bool Region::IsClaimedByLiving(const ProcessWord& word) const {
          other.state == SlotState::kLive && IsLocked(repairer);
 }
 
-// Live and dead -> repairing, in this process's name; or takes over the claim
+// Claims the repair of a dead process for this process, or takes over the claim
 // of a dead repairer. False if the process lives or is being repaired.
 bool Region::ClaimRepair(uint32_t process) {
   std::atomic<uint64_t>& place = header_->processes[process - 1].word;
@@ -116,13 +117,14 @@ void Region::ClearLedgers(const DeadThreads& dead, RepairReport* report) {
   MPOOL_STEP("region.repair.ledgers");
 }
 
-// All that the dead threads left, but for their slots.
+// Repairs everything that the dead threads left except their slots.
 void Region::RepairRows(const Thread& self, uint32_t process,
                         const DeadThreads& dead, RepairReport* report) {
   const Underway here{dead, underway};
   underway = &here;
-  // Those of the outer repairs too: what they held is given back by nobody but
-  // this thread, which must not wait for it. Their rows can be done again.
+  // The dead of the outer repairs count too, because only this thread can
+  // release their latches and must not wait for itself. Their rows can be
+  // repeated.
   const auto is_dead = [](uint32_t id) { return IsOfRepairUnderway(id); };
   ClearLedgers(dead, report);
   tenant_->RepairTenant(self, process, is_dead, report);
@@ -140,7 +142,8 @@ void Region::RepairRows(const Thread& self, uint32_t process,
        process});
 }
 
-// Last: until no page of the dead is left half changed, they are needed.
+// Runs last, because repair needs the images until no page of the dead is half
+// changed.
 void Region::ClearImages(ThreadSlot& slot) {
   ForEachImage(slot, [](Image& image) {
     image.word.store(0, std::memory_order_release);

@@ -47,12 +47,12 @@ void Shalloc::Format(uint64_t begin, uint64_t end) {
                     std::memory_order_relaxed);
   header->heap_free.store(begin, std::memory_order_relaxed);
   header->heap_begin.store(begin, std::memory_order_relaxed);
-  // quiet: nobody sees the region yet.
+  // quiet: no other process can see the region yet.
   header->heap_end.store(end, std::memory_order_release);
 }
 
-// First fit. The allocation is the tail of the free chunk; only a chunk with
-// no room in front of the aligned payload's header is taken whole.
+// First fit. The allocation is the tail of the free chunk. A chunk without room
+// in front of the aligned payload's header is taken whole.
 uint64_t Shalloc::TakeLocked(uint64_t size, uint64_t alignment, uint32_t tag) {
   RegionHeader* header = region_.header();
   std::atomic<uint64_t>* link = &header->heap_free;
@@ -95,7 +95,7 @@ absl::Status Shalloc::GrowLocked(uint64_t size, uint64_t alignment) {
   const uint64_t more =
       os::RoundUp(size + alignment + 2 * kHeader, kGrowBytes);
   MPOOL_RETURN_IF_ERROR(region_.Grow(old_end + more));
-  // The new end is published after the chunk in front of it is whole.
+  // Publish the new end after the chunk in front of it is whole.
   Chunk* chunk = At(old_end);
   chunk->next.store(0, std::memory_order_relaxed);
   chunk->word.store(Word(more, kStateFree, 0), std::memory_order_relaxed);
@@ -260,7 +260,7 @@ void Shalloc::RebuildLocked() {
     Chunk* chunk = At(at);
     const uint64_t word = chunk->word.load(std::memory_order_relaxed);
     const uint64_t size = SizeOfWord(word);
-    if (size == 0 || size > end - at) break;  // not ours to follow
+    if (size == 0 || size > end - at) break;  // damaged: the walk ends
     if (IsFree(word)) {
       if (last_free != 0 &&
           last_free + SizeOfWord(At(last_free)->word.load(
@@ -314,8 +314,8 @@ HeapStats Shalloc::Survey() const {
   return stats;
 }
 
-// Whether a place names the chunk into which the dead process was linking
-// another one, or this.
+// True if the intent words of a thread of the dead process lead to a place that
+// names the chunk: either the new chunk or the chunk to be replaced.
 bool Shalloc::IsLinked(uint64_t payload, uint32_t process) const {
   bool linked = false;
   region_.ForEachThread([&](uint32_t, ThreadSlot& slot, ThreadWord word) {

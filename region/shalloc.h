@@ -5,20 +5,20 @@
 //
 // Concurrency: each call takes the heap latch.
 // Invariants:  S1 chunks fill [heap_begin, heap_end) without a gap; each starts
-//              with a Chunk whose word tells size, state and owner tag, so the
-//              heap can be walked from the start at any instant.
+//              with a Chunk whose word holds size, state and owner tag, so that
+//              the heap can be walked from the start at any instant.
 //              S2 a split or a merge becomes visible by one 8-byte store.
-//              S3 the free list is derived: Repair makes it again by a walk.
+//              S3 the free list is derived: Repair rebuilds it by a walk.
 //              S4 no two neighbours are free, except after a death.
-//              S5 a chunk in use has its check value; it is there before the
-//              chunk is in use, and goes after it is free.
-// Crash:       a chunk carries its process's tag until it is linked in; then
-//              the tag is 0. AllocateLinked names the place in the thread's
-//              intent words before it stores the link, and tags the chunk that
-//              the new one replaces. Repair frees a dead process's tagged
-//              chunks but those that such a place names.
-// Lock rank:   kHeap; no latch is taken under it. Growing the region makes
-//              system calls under it.
+//              S5 a chunk in use has its check value. The value is stored
+//              before the chunk turns used, and overwritten after it is free.
+// Crash:       a chunk carries its process's tag until it is linked; then the
+//              tag is 0. AllocateLinked names the place in the thread's intent
+//              words before it stores the link, and tags the chunk that the
+//              new chunk replaces. Repair frees a dead process's tagged chunks,
+//              except chunks that such a place names.
+// Lock rank:   kHeap; no latch is taken under it. Region growth makes system
+//              calls under it.
 
 #ifndef MPOOL_REGION_SHALLOC_H_
 #define MPOOL_REGION_SHALLOC_H_
@@ -62,55 +62,58 @@ class Shalloc {
   // REQUIRES: both are multiples of 16.
   void Format(uint64_t begin, uint64_t end);
 
-  // `size` bytes, zeroed, at a multiple of `alignment` (a power of two, 16 to
-  // 2 MiB), grown out of the system if need be. Returns the offset. The chunk
-  // is tagged with the caller's process until Publish.
+  // Returns the offset of `size` zeroed bytes at a multiple of `alignment` (a
+  // power of two, 16 to 2 MiB). Grows the heap if needed. The chunk is tagged
+  // with the caller's process until Publish. InvalidArgument if size or
+  // alignment is out of range; ResourceExhausted if there is no room.
   absl::StatusOr<uint64_t> Allocate(const Thread& self, uint64_t size,
                                     uint64_t alignment);
-  // The same, and stores the offset in `place`, a word of the region, so that
-  // neither death loses the chunk nor frees it once it is linked. `prepare`
-  // may fill the chunk before. `replaced`: the chunk that the place names
-  // until then, if any; it is freed.
+  // Allocates, then stores the offset in `place`, a word of the region. A death
+  // neither leaks the chunk nor frees it after it is linked. `prepare` can fill
+  // the chunk before the store. `replaced` is the chunk that the place named
+  // before, if any; it is freed. Errors as Allocate.
   absl::StatusOr<uint64_t> AllocateLinked(
       const Thread& self, uint64_t size, uint64_t alignment,
       std::atomic<uint64_t>* place,
       const std::function<void(uint64_t)>& prepare = nullptr,
       uint64_t replaced = 0);
-  // The chunk is reachable now: its tag goes.
+  // Clears the tag of a chunk that is now reachable.
   void Publish(uint64_t offset) { SetTag(offset, 0); }
 
-  // Takes the chunk that `place` names out of it, and frees it: `place` has
-  // `next` from then on. No death loses the chunk.
+  // Stores `next` in `place` and frees the chunk that `place` named before. A
+  // death does not leak the chunk.
   void FreeLinked(const Thread& self, std::atomic<uint64_t>* place,
                   uint64_t next);
 
-  // InvalidArgument for an offset that is not a chunk in use.
+  // Frees a chunk. InvalidArgument if `offset` is not a chunk in use.
   absl::Status Free(const Thread& self, uint64_t offset);
 
-  // Bytes that the chunk at `offset` can hold; 0 if it is none.
+  // Returns the bytes that the chunk at `offset` can hold; 0 if there is no
+  // chunk in use.
   uint64_t SizeOf(uint64_t offset) const;
 
   HeapStats Stats(const Thread& self);
-  // The same without the latch, for one who only looks: exact while nobody
-  // allocates, and within the heap's bounds otherwise.
+  // Returns the same without the latch, for inspection. The result is exact
+  // while no thread allocates. The walk never leaves the heap's bounds.
   HeapStats Survey() const;
 
-  // Frees what the dead process left and makes the free list again; takes
-  // the heap latch from a thread of it.
+  // Frees the tagged chunks of a dead process and rebuilds the free list. Takes
+  // over the heap latch if a dead thread owns it.
   // REQUIRES: the caller has the repair claim on `process`.
   void Repair(const Thread& self, uint32_t process,
               const std::function<bool(uint32_t)>& is_dead);
 
-  // Whether the heap can be walked and what is in use can be told from what is
-  // not. Reads only. REQUIRES: nobody else is attached.
+  // Returns DataLoss unless the heap can be walked and each chunk is either
+  // free or in use. Reads only. REQUIRES: no other process is attached.
   absl::Status CheckChunks() const;
-  // Makes the free list again. REQUIRES: as above, and CheckChunks.
+  // Rebuilds the free list. REQUIRES: as above, and CheckChunks.
   void Relist() { RebuildLocked(); }
-  // Frees what nothing leads to and makes the free list again.
+  // Frees the chunks that are not in `reached` and rebuilds the free list.
   // REQUIRES: as above, and CheckChunks.
   void Sweep(const Reachable& reached);
 
-  // The free list and the chunks agree; for tests and debug builds.
+  // Returns Internal unless the free list and the chunks agree. For tests and
+  // debug builds.
   absl::Status Check(const Thread& self);
 
  private:
@@ -125,13 +128,13 @@ class Shalloc {
   Region& region_;
 };
 
-// The chunks that something leads to, each by one thing.
+// The set of reachable chunks. Exactly one link leads to each of them.
 class Reachable {
  public:
   explicit Reachable(const Shalloc& heap) : heap_(heap) {}
 
-  // False if there is no chunk in use of `size` bytes or more at `offset`, or
-  // if something else leads there.
+  // Adds a chunk. False if there is no chunk in use of `size` bytes or more at
+  // `offset`, or if the set has it already.
   bool Add(uint64_t offset, uint64_t size) {
     const uint64_t there = heap_.SizeOf(offset);
     return there != 0 && there >= size && offsets_.insert(offset).second;

@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// shalloc_model_test.cc - a random sequence of calls, nonsense among them,
-// beside a model that says what each must return and where everything is.
-// MPOOL_SEED replays a run, MPOOL_ROUNDS makes it that many times as long.
+// shalloc_model_test.cc - compares a random sequence of calls, including
+// invalid calls, with a model of each result and of the layout of the heap.
+// MPOOL_SEED replays a run, MPOOL_ROUNDS multiplies its length.
 
 #include <cstdio>
 #include <cstring>
@@ -28,15 +28,15 @@ constexpr uint64_t kHeader = sizeof(Chunk);
 constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
 constexpr uint64_t kTopBit = uint64_t{1} << 63;
 
-// First fit over chunks in the order of their addresses, split from the tail,
-// neighbours merged.
+// A first-fit allocator: address-ordered chunks, split from the tail, merged
+// with free neighbours.
 class Model {
  public:
   Model(uint64_t begin, uint64_t end) : begin_(begin), end_(end) {
     free_[begin] = end - begin;
   }
 
-  // The payload; nullopt if no chunk can hold it.
+  // Returns the payload; nullopt if no chunk can hold it.
   std::optional<uint64_t> Take(uint64_t size, uint64_t alignment) {
     size = (size + 15) / 16 * 16;
     for (const auto& [at, bytes] : free_) {
@@ -109,7 +109,7 @@ class Model {
 
 class ModelTest : public ::testing::TestWithParam<uint64_t> {
  protected:
-  // The tenant's root is there already.
+  // The tenant's root is allocated already.
   ModelTest()
       : here_(*Attachment::Open(home_.path(), TestOptions(Backing::kHeap))),
         model_(header().heap_begin.load(), header().heap_end.load()),
@@ -127,7 +127,7 @@ class ModelTest : public ::testing::TestWithParam<uint64_t> {
     return values[Below(N)];
   }
 
-  // Mostly small, now and then large.
+  // Returns mostly small sizes, sometimes a large size.
   uint64_t AnySize() {
     switch (Below(8)) {
       case 0:
@@ -149,7 +149,7 @@ class ModelTest : public ::testing::TestWithParam<uint64_t> {
     std::atomic<uint64_t>* place;  // null if it is not linked
   };
 
-  // A word of the tenant's that names no chunk; null if all do.
+  // Returns a word of the tenant that names no chunk; null if all name one.
   std::atomic<uint64_t>* FreePlace() {
     for (std::atomic<uint64_t>& place : here_->root().places) {
       if (place.load() == 0) return &place;
@@ -201,12 +201,12 @@ class ModelTest : public ::testing::TestWithParam<uint64_t> {
     taken_[*got] = {size, mark, linked || publish, place};
   }
 
-  // Some offset that is taken; 0 if none is.
+  // Returns a random taken offset; 0 if there is none.
   uint64_t AnyTaken() {
     if (taken_.empty()) return 0;
     return taken_.lower_bound(Below(taken_.rbegin()->first + 1))->first;
   }
-  // What is taken has kept its bytes; it is not any more.
+  // Checks that a taken chunk kept its bytes, then removes it from the model.
   void Forget(uint64_t offset) {
     const Taken& taken = taken_.at(offset);
     ASSERT_TRUE(AllAre(taken.mark, offset, taken.size));
@@ -235,8 +235,8 @@ class ModelTest : public ::testing::TestWithParam<uint64_t> {
     ASSERT_THAT(heap().Free(self(), offset),
                 Fails(StatusCode::kInvalidArgument, absl::StrCat(offset)));
   }
-  // Bytes of a payload that look like a chunk but for one thing: the place,
-  // the state, or the check value.
+  // Frees payload bytes that look like a chunk except for the place, the state
+  // or the check value. Expects an error.
   void GiveBackForgery() {
     const uint64_t offset = AnyTaken();
     if (offset == 0 || taken_.at(offset).size < 4 * kHeader) return;
@@ -274,13 +274,13 @@ class ModelTest : public ::testing::TestWithParam<uint64_t> {
     }
     ASSERT_EQ(place.load(), 0u);
   }
-  // Size and alignment are fine, but no region could hold it.
+  // Requests a valid size and alignment that no region can hold.
   void TakeTooMuch() {
     const uint64_t size = here_->region().mapping_bytes() - 16 * Below(4);
     ASSERT_THAT(heap().Allocate(self(), size, AnyAlignment()),
                 Fails(StatusCode::kResourceExhausted, "grow region"));
   }
-  // What a process that dies has not published goes back.
+  // Simulates a death: repair frees the chunks that are not published.
   void Die() {
     heap().Repair(self(), self().process, [](uint32_t) { return false; });
     for (auto it = taken_.begin(); it != taken_.end();) {
@@ -322,14 +322,14 @@ class ModelTest : public ::testing::TestWithParam<uint64_t> {
 };
 
 TEST_P(ModelTest, HeapAndModelAgreeAfterEveryCall) {
-  // Now, for a sanitizer does not write what is buffered.
+  // Flush now because an aborting sanitizer does not write buffered output.
   std::printf("MPOOL_SEED=%llu\n",
               static_cast<unsigned long long>(test::Seed()));
   std::fflush(stdout);
   const uint64_t steps = test::Rounds(1) * 1500;
   for (uint64_t step = 0; step < steps; ++step) {
     SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", test::Seed(), ", step ", step));
-    // Grows for a while, then shrinks.
+    // The heap grows for 300 steps, then shrinks for 300 steps.
     Step(/*growing=*/step / 300 % 2 == 0);
     if (!HasFatalFailure()) Compare();
     if (HasFatalFailure()) return;

@@ -143,7 +143,7 @@ TEST_F(ShallocTest, GrowsTheRegionAndNamesTheLimitWhenItIsReached) {
     EXPECT_THAT(heap().Free(self(), offset), IsOk());
   }
   const HeapStats after = heap().Stats(self());
-  // What is new lies behind the tenant's root.
+  // The new memory lies behind the tenant's root.
   EXPECT_EQ(after.free_chunks, before_.free_chunks + 1);
   EXPECT_EQ(after.used_bytes, before_.used_bytes);
   EXPECT_NE(Take(32 * kTestBytes), 0u);
@@ -169,7 +169,7 @@ TEST_F(ShallocTest, RepairFreesWhatTheDeadDidNotLinkAndKeepsTheRest) {
   heap().Publish(published);
   ASSERT_THAT(heap().AllocateLinked(self(), 500, 16, &here_->root().places[1]),
               IsOk());
-  // Died between the store of the link and the end of its tag.
+  // Simulates a death between the store of the link and the clear of its tag.
   const uint64_t half_linked = Take(500);
   self().slot->intent_place.store(
       here_->region().OffsetOf(&here_->root().places[2]));
@@ -181,7 +181,7 @@ TEST_F(ShallocTest, RepairFreesWhatTheDeadDidNotLinkAndKeepsTheRest) {
   EXPECT_NE(heap().SizeOf(published), 0u);
   EXPECT_NE(heap().SizeOf(here_->root().places[1].load()), 0u);
   EXPECT_NE(heap().SizeOf(half_linked), 0u);
-  // Nothing is tagged any more: a second repair changes nothing.
+  // No chunk is tagged any more, so a second repair changes nothing.
   const HeapStats once = heap().Stats(self());
   heap().Repair(self(), self().process, [](uint32_t) { return false; });
   EXPECT_EQ(heap().Stats(self()).used_bytes, once.used_bytes);

@@ -36,7 +36,7 @@ inline RegionOptions TestOptions(Backing backing = Backing::kPosixShm) {
   return options;
 }
 
-// What the tenant puts into the region.
+// The tenant's root table in the region.
 struct TestRoot {
   Latch latches[4];
   std::atomic<uint64_t> places[16];
@@ -87,8 +87,8 @@ class TestTenant : public Tenant {
   absl::Status format_error_;
 };
 
-// One attachment to a home, as one process has it. Destroyed without Leave, it
-// is a process that died.
+// One process's attachment to a home. An attachment that is destroyed without
+// Leave simulates a process that died.
 class Attachment {
  public:
   static absl::StatusOr<std::unique_ptr<Attachment>> Open(
@@ -127,8 +127,8 @@ class Attachment {
     return absl::OkStatus();
   }
 
-  // What was repaired when this one adopted the region, or took the slot of a
-  // dead process.
+  // The repairs that Open did because it adopted the region or took the slot of
+  // a dead process.
   const RepairReport& at_attach() const { return at_attach_; }
 
   // Slots that are not free.
@@ -159,7 +159,7 @@ class Attachment {
   RepairReport at_attach_;
 };
 
-// Removes the region of a home that nobody is attached to.
+// Removes the region of a home that no process is attached to.
 inline absl::Status RemoveRegion(const std::string& home) {
   MPOOL_ASSIGN_OR_RETURN(os::File dir, os::File::OpenDirectory(home));
   MPOOL_ASSIGN_OR_RETURN(RegionRemover remover,
@@ -167,7 +167,7 @@ inline absl::Status RemoveRegion(const std::string& home) {
   return remover.Finish();
 }
 
-// What test::AllOf has of exactly one environment.
+// Returns the names that test::AllOf lists for exactly one environment.
 inline std::vector<std::string> OneEnvironment(
     Backing backing = Backing::kPosixShm) {
   if (backing == Backing::kFile) {

@@ -1,15 +1,15 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// unnamed.cc - regions that no other process can find: of one process alone, or
-// of one and its forked children.
+// unnamed.cc - regions that other processes cannot find: they belong to one
+// process alone, or to one process and its forked children.
 //
-// Invariants: U1 a home is claimed as long as a process is there that could
-//             come in: the claim is on an open of the home that all of them
-//             have, and goes with the last of them.
-//             U2 magic is taken away, and then the claim, by the last who
-//             leaves: whoever comes later opens the home anew.
-// Crash:      the others repair, as in any region. If all die, nothing is left
-//             but what was written to the page files.
+// Invariants: U1 a home stays claimed as long as the opener or a forked child
+//             of it exists. All of them have the open of the home that carries
+//             the claim, so the claim ends with the last of them.
+//             U2 the last leaver clears magic, then drops the claim. A child
+//             that wants to enter later must open the home again.
+// Crash:      the others repair, as in any region. If all die, only data that
+//             was written to the page files is left.
 
 #include <cstring>
 
@@ -28,14 +28,14 @@ absl::Status InUseUnnamed(std::string_view verb, const os::File& home) {
       "all of them close and use kPosixShm, kFile or kSysV"));
 }
 
-// Keeps everybody out who would not find the memory.
+// Claims the home, so that processes which cannot find the memory are refused.
 absl::Status Region::ClaimHome() const {
   MPOOL_ASSIGN_OR_RETURN(const bool claimed, os::ClaimDirectory(home_));
   return claimed ? absl::OkStatus() : InUseUnnamed("open", home_);
 }
 
-// Pages that it has would not be seen, and could not be written once the files
-// were changed from here.
+// The pages of such a region would not be visible here. They could not be
+// written back after this process changed the files.
 absl::Status Region::CheckNoOther() const {
   if (!os::InfoAt(home_, kDescriptorName).ok()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
