@@ -54,7 +54,7 @@ void ExpectLocked(const DbEnv& env) {
 
 class LimitTest : public BackingTest {
  protected:
-  // Opens the environment in a child without rights that may lock 64 KiB.
+  // Opens the environment in a child that has no rights and may lock 64 KiB.
   absl::Status OpenWithoutRights(
       const std::function<void(EnvOptions&)>& change) const {
     EXPECT_EQ(::chmod(home_.path().c_str(), 01777), 0);

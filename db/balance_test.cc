@@ -77,8 +77,8 @@ class BalanceTest : public ::testing::TestWithParam<Policy> {
     return rounds;
   }
 
-  // A process leaves `pages` dirty pages of a deleted file and dies. Small
-  // pages then fill the cache, and large pages must still find frames.
+  // Checks that large pages find frames although small pages fill the cache. A
+  // dead process has left `pages` dirty pages of a deleted file.
   void ExpectRoomBesideUnwritable(uint32_t page_size, PageNo pages) {
     const std::string path = home_.Below("gone.db");
     const std::string away = home_.Below("away.db");

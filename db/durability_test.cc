@@ -312,7 +312,8 @@ TEST_F(DurabilityTest, ADescriptorLimitIsNotMetByKeptDescriptors) {
 
 class FsyncTest : public DurabilityTest {
  protected:
-  // A process puts `pages` pages and dies in the fsync of these pages.
+  // Runs a process that puts `pages` pages and dies in the fsync of these
+  // pages.
   void DieInFsync(PageNo pages) {
     Child other([&](Channel&) -> std::string {
       auto both = *OpenBoth(home_.path());

@@ -45,7 +45,8 @@ class FailureKillTest
   ~FailureKillTest() override { os::Sys() = os::RealSyscalls(); }
   static const std::string& step() { return std::get<0>(GetParam()); }
 
-  // The process dies at the step during two Syncs. The first Sync fails.
+  // Runs a process that dies at the step during two Syncs. The first Sync
+  // fails.
   void Die() {
     ASSERT_EQ(test::InChild([&]() -> std::string {
                 auto both = *OpenBoth(home_.path());

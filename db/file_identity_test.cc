@@ -106,7 +106,7 @@ class FileIdentityTest : public os::SyscallTest {
     EXPECT_THAT(file, IsOk());
     return static_cast<char>((*file)->Get(0)->data()[0]);
   }
-  // A process puts "dirty" on page 0 and dies.
+  // Runs a process that puts "dirty" on page 0 and dies.
   void LeaveDirty() const {
     EXPECT_EQ(test::InChild([&]() -> std::string {
                 auto both = *OpenBoth(home_.path(), SmallEnv(), "t.db");

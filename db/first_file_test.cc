@@ -34,7 +34,8 @@ class FirstFileTest : public os::SyscallTest {
  protected:
   ~FirstFileTest() override { os::ClearSteps(); }
 
-  // Opens the file when told to, and returns the text of its first page.
+  // Returns the body of a process that opens the file when told to. Its outcome
+  // is the text of the first page.
   Child::Body Reader(const std::string& name, uint32_t page_size) {
     return [=, this](Channel& parent) {
       parent.Hear();

@@ -78,7 +78,7 @@ class MovedHomeTest : public ::testing::TestWithParam<Scene> {
     ASSERT_THAT(test::MountImage(Image("image"), disk_.path()), IsOk());
     ASSERT_EQ(::mkdir(Home().c_str(), 0700), 0);
   }
-  // A process puts pages that are in no file, and is killed.
+  // Runs a process that puts pages that are in no file, and kills it.
   void PutAndDie() {
     Child dead([&](Channel& parent) -> std::string {
       auto both = *test::OpenBoth(Home(), SmallEnv(GetParam().backing));

@@ -52,8 +52,8 @@ class NamespaceTest : public ::testing::TestWithParam<Backing> {
     return OpenBoth(home_.path(), SmallEnv(GetParam()));
   }
 
-  // A process in the test's own namespaces puts `text` on page 0 and waits for
-  // a word. It leaves if pages 0 and 1 then read as expected.
+  // Returns the body of a process that puts `text` on page 0 and waits for a
+  // word. The process leaves if pages 0 and 1 then read as expected.
   Child::Body Holder(const std::string& text, const std::string& page_0,
                      const std::string& page_1) const {
     return [=, this](Channel& parent) -> std::string {
@@ -253,7 +253,8 @@ class OwnPidsTest : public NamespaceTest {
  protected:
   ~OwnPidsTest() override { os::Sys() = os::RealSyscalls(); }
 
-  // Reports its pid to the test before it runs `body`.
+  // Returns a body that runs `body` in a child with pid 1. It first reports the
+  // child's pid in the test's namespace.
   static Child::Body AsPid1(const Child::Body& body) {
     return [=](Channel& parent) -> std::string {
       EXPECT_THAT(test::EnterOwnPids(), IsOk());
@@ -280,7 +281,8 @@ class OwnPidsTest : public NamespaceTest {
     ASSERT_EQ(::kill(pid, SIGKILL), 0);
     ASSERT_EQ(child.End(), test::kKilled);
   }
-  // Holds a page for update, reports it, and after a word calls `then`.
+  // Returns the body of a process that holds a page for update, reports it, and
+  // after a word calls `then`.
   Child::Body HolderOf(PageNo page,
                        std::function<void(MPoolFile&)> then) const {
     return AsPid1([=, this](Channel& parent) {
@@ -294,7 +296,8 @@ class OwnPidsTest : public NamespaceTest {
       return both.Close().ToString();
     });
   }
-  // Gets page 0 for update, and reports when it is about to sleep.
+  // Returns the body of a process that gets page 0 for update, and reports when
+  // it is about to sleep.
   Child::Body WaiterForPage0() const {
     return AsPid1([this](Channel& parent) {
       static Channel* const listener = &parent;

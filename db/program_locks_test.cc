@@ -88,7 +88,7 @@ class ProgramLocksTest : public ::testing::TestWithParam<Kind> {
   void ExpectLocked(const char* after) {
     EXPECT_TRUE(IsLocked(path_, GetParam())) << after;
   }
-  // A process dies with dirty pages of the file.
+  // Runs a process that dies with dirty pages of the file.
   static void LeaveDirty(const std::string& home, const std::string& name) {
     EXPECT_EQ(test::InChild([&]() -> std::string {
                 auto both = *OpenBoth(home, SmallEnv(), name);

@@ -71,10 +71,10 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
     options.backing = test::SharedBackingFor(GetParam());
     return options;
   }
-  // Dies with pages 0 and 5 held for update, both dirty, the second with an
-  // image. Page 1 is held for update and is clean. Page 2 is pinned, and a
-  // thread waits for it. Other threads write back page 3, evict a page, and
-  // fsync another file.
+  // Runs a victim that dies with pages 0 and 5 held for update, both dirty, the
+  // second with an image. Page 1 is held for update and is clean. Page 2 is
+  // pinned, and a thread waits for it. Other threads write back page 3, evict a
+  // page, and fsync another file.
   void Victim() {
     Child victim([&](Channel& parent) -> std::string {
       auto both = *OpenBoth(home_.path(), Env());

@@ -14,8 +14,8 @@
 namespace mpool::internal {
 namespace {
 
-// Makes every region page read-only, except the page of the thread's own slot,
-// and runs `body`. All in a child. Returns true if the child survives.
+// Makes every region page read-only in a child, except the page of the thread's
+// own slot, and runs `body` there. Returns true if the child survives.
 bool SurvivesProtection(WarmPool& pool, const std::function<void()>& body) {
   const pid_t child = fork();
   if (child == 0) {

@@ -15,8 +15,9 @@
 
 namespace mpool::torture {
 
-// The seats: one that is killed only together with all, one for each worker, one
-// for the repairer of each worker, and one for the process that checks all.
+// The seats: one that is killed only together with all others, one for each
+// worker, one for the repairer of each worker, and one for the process that
+// checks everything.
 inline constexpr size_t kElderSeat = 0;
 inline constexpr size_t kWorkers = 7;
 inline constexpr size_t kFirstRepairer = 1 + kWorkers;
