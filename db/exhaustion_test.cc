@@ -319,7 +319,8 @@ class ExhaustionTest : public ::testing::TestWithParam<Case> {
     }
   }
 
-  // A page file that was made but could not be opened stays, empty.
+  // Returns the footprint, without the empty page file that a failed open
+  // leaves.
   std::vector<std::string> Footprint() const {
     std::vector<std::string> lines = test::FootprintOf(home_.path());
     const std::string path = home_.Below("pages.db");

@@ -149,7 +149,8 @@ std::string CaseName(const ::testing::TestParamInfo<Case>& info) {
 
 class FaultSweepTest : public ::testing::TestWithParam<Case> {
  protected:
-  // A page file that was made but could not be opened stays, empty.
+  // Returns the footprint, without the empty page file that a failed open
+  // leaves.
   std::vector<std::string> Footprint() const {
     std::vector<std::string> lines = test::FootprintOf(home_.path());
     if (std::string_view(GetParam().moment.name) == "OpenFile") {

@@ -496,8 +496,8 @@ INSTANTIATE_TEST_SUITE_P(Shared, NamedForkTest,
                          ::testing::ValuesIn(os::kSharedBackings),
                          os::BackingText);
 
-// The parent was the last process with a file open, and had only written the
-// file back.
+// The parent was the last process that had the file open. It had opened the
+// file only to write it back.
 TEST_P(NamedForkTest, AChildHasNoFileThatItsParentOnlyWroteBack) {
   auto env = *DbEnv::Open(home_.path(), SmallEnv(GetParam()));
   const std::string path = home_.Below("pages.db");

@@ -263,7 +263,7 @@ std::vector<Shortage> Shortages() {
        {"OpenFile", "NewThread", "PutMany", "Sync", "Repair", "Inspect",
         "Holders", "CloseFile", "CloseEnv"},
        {"all 256 process slots are taken", "close a process"}, false},
-      // Taking these takes long, so the test does it once.
+      // Taking all thread slots takes long, so the test does it once.
       {"ThreadSlots", Make<ThreadHog>, {0}, {"Join", "NewThread"},
        {"OpenFile"},
        {"all 3838 thread slots are taken", "end threads"}, false},
@@ -310,7 +310,7 @@ std::string CaseName(const ::testing::TestParamInfo<Case>& info) {
 
 class FullRegionTest : public ::testing::TestWithParam<Case> {
  protected:
-  // Leaves out the hog's own files.
+  // Returns the footprint without the hog's own files.
   std::vector<std::string> Footprint() const {
     std::vector<std::string> lines = test::FootprintOf(home_.path());
     std::erase_if(lines, [&](const std::string& line) {

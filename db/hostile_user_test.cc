@@ -436,7 +436,7 @@ TEST_P(ImmutableTest, AnImmutableFileIsAnErrorThatNamesItUntilItIsNot) {
   EXPECT_EQ(test::FilesIn(home_.path()).size(),
             removed.ok() ? 0u : test::FilesIn(home_.path()).size());
   ASSERT_TRUE(SetImmutable(path, false));
-  // Only a joiner reads the descriptor and the home.
+  // A joiner only reads the descriptor and the home.
   if (std::string_view(GetParam()) == "__db.register" ||
       std::string_view(GetParam()) == "__db.002") {
     EXPECT_THAT(opened, Fails(StatusCode::kPermissionDenied, path, "EPERM",

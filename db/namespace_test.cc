@@ -113,7 +113,7 @@ TEST_P(NamespaceTest, ProcessesOfOtherMountsShareTheRegion) {
   EXPECT_EQ(holder.End(), "OK");
 }
 
-// The file stays at its place, and all processes share it.
+// The region's file is in the home, so all processes share it.
 using OwnShmFileTest = NamespaceTest;
 INSTANTIATE_TEST_SUITE_P(File, OwnShmFileTest,
                          ::testing::Values(Backing::kFile));
@@ -176,7 +176,7 @@ TEST_P(OwnShmTest, OneWhoIsAloneMakesTheRegionAndThenTheOthersAreRefused) {
   EXPECT_THAT(AllOf(home_.path()), ElementsAre("pages.db"));
 }
 
-// Each process reads from disk the other's pages. The region that it does not
+// Each process reads the other's pages from disk. The region that it does not
 // see is idle and has no page newer than the file.
 TEST_P(OwnShmTest, TakingTurnsEachReadsWhatTheOtherWrote) {
   for (const char* round : {"first", "second"}) {

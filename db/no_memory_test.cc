@@ -61,7 +61,8 @@ constexpr char kTerminated[] = "signal 6";
 constexpr unsigned kPatienceSeconds = 60;
 constexpr GetOptions kPatient{.create = true, .wait = absl::Seconds(20)};
 
-// The objects that a call uses. A scene's own code must not allocate.
+// The objects that a call uses. The test's own part of a call must not
+// allocate.
 struct Scene {
   std::string home;
   EnvOptions options;
@@ -265,7 +266,8 @@ TEST_P(NoMemoryTest, EndsTheProcessAndNotTheOthers) {
   if (!GetParam().alone) survivor = Survivor();
   constexpr uint64_t kMost = 100000;
   std::string outcome = kTerminated;
-  // Calls that allocate very often repeat the same work.
+  // Skips more and more allocations, because a call that allocates very often
+  // repeats the same work.
   for (uint64_t nth = 1; outcome != "no more" && nth < kMost;
        nth += 1 + nth / 32) {
     if (GetParam().alone) {

@@ -51,7 +51,7 @@ class PartialPageTest : public os::SyscallTest {
   absl::StatusOr<test::Opened> Open() {
     return OpenBoth(home_.path(), Options(), "pages.db", kPage);
   }
-  // Lets 4 KiB more fit on the disk.
+  // Lets only 4 KiB more fit on the disk.
   static void FillDisk() {
     os::Sys().pwritev = [](int fd, const iovec* parts, int,
                            off_t offset) -> ssize_t {

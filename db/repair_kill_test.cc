@@ -150,7 +150,8 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
   TempHome home_;
 };
 
-// Run also with a survivor attached, so that the region is not adopted.
+// In each test a process stays attached until the repairer has died, so that
+// the repairer does not adopt the region.
 INSTANTIATE_TEST_SUITE_P(Region, RepairKillTest,
                          ::testing::ValuesIn(test::StepNames("region.repair.")),
                          test::StepTestName);

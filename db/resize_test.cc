@@ -168,7 +168,7 @@ TEST_P(ResizeTest, ASizeThatCannotBeIsRefused) {
 
 TEST_P(ResizeTest, TheNextProcessFindsItAsItWas) {
   if (os::ReachOf(GetParam()) != os::Reach::kAnyProcess) {
-    // The memory of this backing ends with the process.
+    // No later process can attach to the memory of this backing.
     EXPECT_THAT(OpenWithRoom()->env->Resize(2 * kMiB), IsOk());
     return;
   }

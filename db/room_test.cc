@@ -225,7 +225,8 @@ TEST_F(FullDiskTest, CloseOfTheLastFileHandleSaysSoAndLeavesItOpen) {
 
 TEST_F(FullDiskTest, CloseOfTheLastEnvironmentSaysSoAndLeavesItUsable) {
   WithFullDisk([&](test::Opened& both) {
-    // A destructor cannot refuse: the handle is destroyed and the pages stay.
+    // The destructor cannot return an error: the handle is destroyed and the
+    // pages stay.
     both.file.reset();
     ASSERT_FALSE(events_.empty());
     EXPECT_EQ(events_.back().kind, Event::Kind::kWriteFailed);

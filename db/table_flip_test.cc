@@ -43,7 +43,7 @@ constexpr unsigned kSecondsPerFlip = 20;
 EnvOptions Env() {
   EnvOptions options;
   options.backing = Backing::kFile;
-  options.cache_bytes = 192 << 10;  // three extents, the last is not cut
+  options.cache_bytes = 192 << 10;  // three extents, one is not cut
   options.policy = Policy::kLru;
   options.sync_on_last_close = false;
   return options;

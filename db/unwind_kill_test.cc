@@ -34,7 +34,8 @@ enum class Page { kClean, kDirty, kWithoutImage };
 
 class UnwindKillTest : public ::testing::TestWithParam<std::string> {
  protected:
-  // Returns "lives" if the restore of such a page does not pass the step.
+  // Kills a process at the step while it restores such a page. Returns "lives"
+  // if the restore does not pass the step.
   std::string Die(Page page, test::Opened& both) {
     const bool image = page != Page::kWithoutImage;
     return test::InChild([&]() -> std::string {

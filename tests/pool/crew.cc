@@ -341,7 +341,7 @@ void Worker::UseHeap() {
   if (region.header()->size_bytes.load() < (uint64_t{4} << 20)) {
     take(heap.Stats(self).largest_free_bytes + (uint64_t{32} << 10));
   }
-  // A chunk that is used as a whole.
+  // Takes a whole free chunk, without a split.
   take(heap.Stats(self).largest_free_bytes - sizeof(region::Chunk));
   for (const uint64_t chunk : chunks) {
     if (chunk != 0) Must(heap.Free(self, chunk), "free");

@@ -69,8 +69,8 @@ TEST_P(DeathTest, AnIdleProcessLeavesNothing) {
 }
 
 #ifdef MPOOL_STEPS
-// Otherwise a get that read the slot earlier would mistake the stale page for
-// the page that another frame now holds.
+// Repair must not restore a page that no slot names. A get that read the slot
+// earlier would mistake it for the page that another frame now holds.
 TEST_P(DeathTest, WhoEvictsLeavesNoPageThatNoSlotNames) {
   const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   Worker survivor(scene, Seed(), 1);

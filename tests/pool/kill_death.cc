@@ -246,8 +246,8 @@ bool HasScene(const std::string& step) {
          step != "mpool.file.uncounted" && step != "mpool.file.sized";
 }
 
-// Taking a dead process's slot needs as many dead processes as there are slots,
-// which is slow.
+// Leaves out the steps that take a dead process's slot. They need as many dead
+// processes as there are slots, which is slow.
 std::vector<std::string> StepsOfScenes() {
   std::vector<std::string> steps = test::StepNames("");
   std::erase_if(steps, [](const std::string& step) {

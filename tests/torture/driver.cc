@@ -124,8 +124,8 @@ void Driver::Spawn(size_t index, const Life& life) {
 void Driver::FillSeats() {
   for (size_t i = 0; i < kFirstRepairer; ++i) {
     if (posts_[i].pid > 0) continue;
-    // The previous worker's heir must be dead first, because both use one seat
-    // number.
+    // The previous worker's heir must be gone first, because JudgeHeir would
+    // kill the new worker in its place.
     if (i != kElderSeat && posts_[kFirstRepairer + i - 1].pid > 0) continue;
     Spawn(i, plan_.LifeOf(i, posts_[i].nth));
   }

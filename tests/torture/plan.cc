@@ -15,7 +15,7 @@ namespace {
 using Random = std::mt19937_64;
 
 constexpr uint64_t kRoles = static_cast<uint64_t>(Role::kElder);
-constexpr uint64_t kMaxOps = 100000;  // of a life that a timer ends
+constexpr uint64_t kMaxOps = 100000;  // of a life that the driver ends
 
 // The roles that pass a step. The first matching row counts. Every role passes
 // the other steps.

@@ -58,7 +58,7 @@ class Plan {
   Plan(uint64_t seed, uint64_t round);
 
   Policy policy() const { return policy_; }
-  // As many rounds in a row as there are backings each have another backing.
+  // Consecutive rounds have different backings until all have been used.
   Backing backing() const { return backing_; }
   uint64_t seed() const { return seed_; }
   // True if the round ends with the death of all at once.

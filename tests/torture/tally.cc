@@ -11,7 +11,7 @@
 namespace mpool::torture {
 namespace {
 
-using Count = unsigned long long;  // the type that %llu takes
+using Count = unsigned long long;  // NOLINT: the type that %llu takes
 
 const char* NameOf(Kill::By by) {
   static constexpr const char* kNames[] = {"at a step", "by timer",

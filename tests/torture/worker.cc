@@ -81,7 +81,7 @@ void Worker::Run() {
   } else {
     Work();
   }
-  // The worker does not rest until its end, so no check runs.
+  // The worker is not at rest until its end, so no check runs before.
   Close();
 }
 
