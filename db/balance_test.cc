@@ -235,8 +235,8 @@ TEST_P(BalanceTest, ASizeFullOfUnwritablePagesTakesFromAnother) {
   ExpectRoomBesideUnwritable(kLargePage, 2);
 }
 
-// Each extent has a page that cannot be written, so no extent can be taken. The
-// other pages of an extent must not be evicted.
+// Each extent has a page that cannot be written, so no extent can change its
+// page size. The other pages of an extent must not be evicted.
 TEST_P(BalanceTest, WhereAPageStaysTheOthersAreNotEvicted) {
   constexpr PageNo kPages = 384;
   EXPECT_EQ(test::InChild([&]() -> std::string {

@@ -80,7 +80,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Kind{"Btrfs", "btrfs -q -f", false}),
     [](const auto& test) { return std::string(test.param.name); });
 
-// Takes every free block.
+// Allocates every free block.
 void FillDisk(const std::string& file) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   ASSERT_GE(fd, 0);

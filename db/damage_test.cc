@@ -371,7 +371,7 @@ TEST_P(CopiedHomeTest, CanBeRemovedAndTakesNothingOfTheFirst) {
   EXPECT_EQ(GetText(*both.file, 0), "dirty");
 }
 
-// The files of the region are gone, so its memory cannot be found by them.
+// The files of the region were removed, so its memory cannot be found by them.
 TEST(LostDescriptorTest, TheMemoryGoesAllTheSameAndTheLossIsTold) {
   for (const bool remove : {false, true}) {
     const TempHome home;

@@ -441,7 +441,7 @@ TEST_F(FsyncTest, DeathInOneOfManyPagesStaysKnown) {
   }
 }
 
-// If another file took the entry, the error of the first file would be lost.
+// If another file reused the entry, the error of the first file would be lost.
 TEST_F(FsyncTest, AnEntryWithAnErrorIsNotGivenToAnotherFile) {
   auto env = Open();
   PutAndClose(*env, "first.db");

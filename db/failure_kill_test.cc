@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // failure_kill_test.cc - a process dies at each step of handling a failed write
-// or fsync, or of taking a closed file's entry. The other processes lose no
+// or fsync, or of reusing a closed file's entry. The other processes lose no
 // page, and report no page as durable that may not be.
 
 #include <cerrno>
@@ -155,7 +155,7 @@ class EntryKillTest : public os::SyscallTest {
   TempHome home_;
 };
 
-// All entries are in use, so each further file takes the entry of a closed
+// All entries are in use, so each further file reuses the entry of a closed
 // file.
 TEST_F(EntryKillTest, AnEntryIsTakenAfterADeathWhileItWasTaken) {
   os::Sys().fsync = [](int) { return 0; };

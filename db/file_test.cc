@@ -277,7 +277,7 @@ TEST_F(FileTest, TheLastWhoLivesWritesItBack) {
   EXPECT_THAT(OpenAnother("pages.db", 8192), IsOk());
 }
 
-// An open meets the write-back of the previous close.
+// An open coincides with the write-back of the previous close.
 TEST_F(FileTest, ThoseWhoOpenItWriteItAndCloseItAllTheTimeLoseNothing) {
   EXPECT_THAT(both_.file->Close(), IsOk());
   constexpr int kRounds = 200;

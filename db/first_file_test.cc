@@ -34,7 +34,7 @@ class FirstFileTest : public os::SyscallTest {
  protected:
   ~FirstFileTest() override { os::ClearSteps(); }
 
-  // Returns the body of a process that opens the file when told to. Its outcome
+  // Returns the body of a process that opens the file after a word. Its outcome
   // is the text of the first page.
   Child::Body Reader(const std::string& name, uint32_t page_size) {
     return [=, this](Channel& parent) {

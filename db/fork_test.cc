@@ -255,7 +255,7 @@ TEST_P(ForkTest, AChildWhoseParentClosedTheFileMeanwhileIsRefusedEveryTime) {
   // An entry is given to another file only once it is synced.
   ASSERT_THAT(both.file->Sync(), IsOk());
   ASSERT_THAT(both.file->Close(), IsOk());
-  // Another file takes the entry when no other entry is left.
+  // Another file reuses the entry when no other entry is left.
   std::unique_ptr<MPoolFile> other;
   for (uint32_t i = 0; i < kMaxFiles; ++i) {
     other = *both.env->OpenFile("other." + std::to_string(i), {.create = true});
@@ -392,7 +392,7 @@ TEST_P(ForkInsideGetTest, TheThreadGetsItsPageAndTheChildWhatIsFree) {
   });
   absl::StatusOr<ReadPage> held;
   std::thread thread([&] {
-    // The first get of a thread does not take the fast path.
+    // The first get of a thread does not use the fast path.
     EXPECT_EQ(GetText(*both.file, 0), "old");
     held = both.file->Get(0);
   });

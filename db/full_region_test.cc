@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// full_region_test.cc - another process takes all of one resource inside a
+// full_region_test.cc - another process acquires all of one resource inside a
 // region: process slots, thread slots, file entries, memory or frames. Each
 // moment of a program returns a clear error, or does not need the resource.
 // Everything works again once the other process returned the resource or died.
@@ -70,7 +70,7 @@ class Member {
   std::unique_ptr<internal::Pool> pool_;
 };
 
-// Takes all of a resource except `left` units, and returns it.
+// Acquires all of a resource except `left` units, and returns it.
 class Hog {
  public:
   virtual ~Hog() = default;
@@ -109,7 +109,7 @@ class ProcessHog : public Hog {
   std::vector<std::unique_ptr<Member>> members_;
 };
 
-// Has one process slot, and takes the resource for that slot.
+// Has one process slot, and acquires the resource for that slot.
 class MemberHog : public Hog {
  public:
   explicit MemberHog(World& world)
@@ -175,7 +175,7 @@ class HeapHog : public MemberHog {
   std::vector<uint64_t> chunks_;
 };
 
-// Takes pages by handles, because a frame is acquired with a page.
+// Acquires pages by handles, because a frame is acquired with a page.
 class EnvHog : public Hog {
  public:
   explicit EnvHog(World& world)
@@ -263,7 +263,7 @@ std::vector<Shortage> Shortages() {
        {"OpenFile", "NewThread", "PutMany", "Sync", "Repair", "Inspect",
         "Holders", "CloseFile", "CloseEnv"},
        {"all 256 process slots are taken", "close a process"}, false},
-      // Taking all thread slots takes long, so the test does it once.
+      // Acquiring all thread slots is slow, so the test does it once.
       {"ThreadSlots", Make<ThreadHog>, {0}, {"Join", "NewThread"},
        {"OpenFile"},
        {"all 3838 thread slots are taken", "end threads"}, false},
@@ -407,7 +407,7 @@ TEST_P(FullRegionTest, IsAClearErrorThatLeavesNothingAndPasses) {
   }
 }
 
-// Getting as many pages one by one would take too long.
+// Getting as many pages one by one would be too slow.
 class PinsTest : public ::testing::Test {
  protected:
   PinsTest() : world_(home_.path(), Backing::kPosixShm) {

@@ -152,7 +152,7 @@ class OtherClockTest : public HoldersTest,
       return told ? os::RealSyscalls().open(offsets.c_str(), flags, mode) : -1;
     };
   }
-  // Holds page 0 for update until it is told to end.
+  // Holds page 0 for update until the end message.
   std::string Hold(Channel& parent) const {
     auto there = *OpenBoth(home_.path());
     const auto changed = *there.file->GetForUpdate(0, {.create = true});

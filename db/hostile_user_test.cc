@@ -154,7 +154,7 @@ TEST_F(HostileUserTest, AMemberWhoseFilesAreOfAnotherGroupIsRefusedWithAdvice) {
 }
 
 // The name of the memory is known only to users that may read the descriptor.
-// If the memory is gone, another user may still take the name.
+// If the memory was removed, another user may still use the name.
 TEST_F(HostileUserTest, MemoryThatAnotherMadeIsNeitherJoinedNorRemoved) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(UseAs(Backing::kPosixShm), "OK");
@@ -278,7 +278,7 @@ TEST_F(HostileUserTest, ASystemVKeyThatAnotherTookHindersNobody) {
   }
 }
 
-// A segment that looks as if a process had died while it made the home's.
+// A segment as if a process had died during the creation of the home's.
 TEST_F(HostileUserTest, ASystemVSegmentOfAnotherIsNoStray) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(UseAs(Backing::kSysV), "OK");

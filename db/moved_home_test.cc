@@ -2,7 +2,7 @@
 //
 // moved_home_test.cc - the file system of a home is mounted again, under
 // another device number: pages that the dead left stay. A mounted copy of the
-// file system neither shares nor takes the region.
+// file system neither shares nor adopts the region.
 
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -93,7 +93,7 @@ class MovedHomeTest : public ::testing::TestWithParam<Scene> {
     ASSERT_EQ(dead.Hear(), "put");
     ASSERT_EQ(dead.Kill(), test::kKilled);
   }
-  // Mounts the image again. Another file system takes its loop device, and is
+  // Mounts the image again. Another file system uses its loop device, and is
   // unmounted afterwards if the old number must stay unused.
   void MountAgain() {
     const uint64_t before = DeviceOf(disk_.path());
@@ -109,7 +109,7 @@ class MovedHomeTest : public ::testing::TestWithParam<Scene> {
     ASSERT_THAT(test::MountImage(Image("other"), other_.path(),
                                  is_loop ? "loop=" + loop : "loop"),
                 IsOk());
-    // Take the number of a file system without a device.
+    // Use up the number of a file system without a device.
     if (!is_loop) {
       ASSERT_THAT(test::MountTmpfs(tmpfs_.path(), uint64_t{1} << 20), IsOk());
     }
@@ -370,7 +370,7 @@ TEST_P(CopiedFileSystemTest, TheFirstDoesNotShareWhatACopyTook) {
               EXPECT_THAT(test::Unmount(disk_.path()), IsOk());
               const std::string loop =
                   absl::StrCat("/dev/loop", before & 0xff);
-              // Take another device number than the first had.
+              // Use another device number than the first had.
               EXPECT_THAT(test::MakeImage(Image("other"), uint64_t{8} << 20,
                                           "ext4 -q -F"),
                           IsOk());

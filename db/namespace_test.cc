@@ -274,8 +274,8 @@ class OwnPidsTest : public NamespaceTest {
     EXPECT_TRUE(absl::SimpleAtoi(heard, &pid)) << heard;
     return pid;
   }
-  // Waits for the outer process. It ends after the locks of the killed one are
-  // gone.
+  // Kills the process and waits for its parent. The parent ends only after the
+  // locks of the killed process are released.
   static void Kill(Child& child, pid_t pid) {
     ASSERT_GT(pid, 1);
     ASSERT_EQ(::kill(pid, SIGKILL), 0);

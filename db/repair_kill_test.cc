@@ -191,7 +191,7 @@ TEST_P(RepairKillTest, OneWhoWasThereAllTheTimeFinishes) {
   EXPECT_EQ(third.End(), "done");
 }
 
-// Both repairs meet a latch of one dead process before a latch of the other.
+// Both repairs reach a latch of one dead process before a latch of the other.
 TEST(TwoDeadTest, WhoHeldLatchesThatBothRepairsNeedAreRepaired) {
   TempHome home;
   EnvOptions options;

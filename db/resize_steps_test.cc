@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// resize_steps_test.cc - a resizer dies at each step of a resize, or meets
-// another process that moves memory.
+// resize_steps_test.cc - a resizer dies at each step of a resize, or coincides
+// with another process that moves memory.
 
 #include <unistd.h>
 
@@ -133,8 +133,8 @@ TEST(ResizeRaceTest, AFileThatGrewIsOpenedWhileItsFramesAreTakenOutOfUse) {
   EXPECT_TRUE(reopened);
 }
 
-// A writer died when its page was clean and in the hash table. The frame went
-// out of use before any process repaired the death.
+// A writer died when its page was clean and in the hash table. The frame was
+// retired before any process repaired the death.
 TEST(DeadWriterTest, AFrameThatComesBackCanBeWritten) {
   const test::TempHome home;
   EnvOptions options;

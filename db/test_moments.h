@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // test_moments.h - the calls of a program on an environment, one at a time, so
-// that a test can take a resource away in each call. A new call of the library
+// that a test can withdraw a resource in each call. A new call of the library
 // is one more row of kMoments.
 
 #ifndef MPOOL_DB_TEST_MOMENTS_H_
@@ -23,7 +23,7 @@
 
 namespace mpool::test {
 
-// A thread that exists before it is needed, because making a thread takes
+// A thread that exists before it is needed, because starting a thread needs
 // memory.
 class Worker {
  public:

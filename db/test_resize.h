@@ -23,7 +23,7 @@ inline constexpr uint64_t kMiB = uint64_t{1} << 20;
 inline constexpr uint64_t kMost = 8 * kMiB;
 inline constexpr PageNo kPagesPerMiB = kMiB / 4096;
 
-// Returns the resident page bytes of the region, by whatever process touched.
+// Returns the resident page bytes of the region, touched by any process.
 inline uint64_t ResidentBytes(const std::string& segment, Backing backing,
                               const std::string& home) {
   if (backing == Backing::kSysV) return os::IpcsOf(segment).resident;

@@ -61,7 +61,7 @@ TEST_F(TroubledFileTest, ARenamedFileIsWrittenByOthersOnceItIsOpenedAgain) {
     EXPECT_EQ(GetText(*mine.file, 0), "kept");
     parent.Say("in");
     parent.Hear();
-    // This takes frames whose pages only this process can write back now.
+    // This evicts pages that only this process can write back now.
     for (PageNo page = 0; page < kCachePages; ++page) {
       EXPECT_THAT(PutText(*mine.file, page, "mine"), IsOk());
     }

@@ -177,7 +177,7 @@ TEST_P(UnwindTest, APinnedPageStaysWhereItIs) {
   ReadPage pinned;
   std::thread([&] { pinned = *file().Get(0, {.latch = Latch::kNone}); }).join();
   ThrowIn(file(), 0);
-  // The pinner sees the change. The pinner must handle it itself.
+  // The pinner sees the change, and must handle it itself.
   EXPECT_EQ(pinned.data()[0], std::byte{0x5a});
   ExpectText(0, "on disk");
   EXPECT_EQ(pinned.data()[0], std::byte{0x5a});

@@ -20,7 +20,7 @@ const char* Name(uint32_t file) {
   return kNames[file];
 }
 
-// Pages up to which DoLittle goes, so that each size needs one extent only.
+// The pages that DoLittle uses, so few that each size needs one extent only.
 constexpr PageNo kFew = 12;
 // Pages up to which a file grows.
 constexpr PageNo kMost = 200;

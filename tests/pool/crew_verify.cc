@@ -69,7 +69,7 @@ std::string Worker::Heal(uint32_t file, PageNo page,
 
 std::string Worker::VerifyAll() {
   std::string wrong;
-  // C first, so that C gets its extent before A takes the remaining ones.
+  // C first, so that C gets its extent before A fills the cache.
   for (const uint32_t file : {kC, kA, kB}) {
     const PageNo count = files_[file]->page_count();
     for (PageNo page = 0; page < count && wrong.size() < 500; ++page) {

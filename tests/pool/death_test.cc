@@ -297,7 +297,7 @@ TEST_P(DeathTest, AStoppedHolderKeepsItsPage) {
 }
 
 // Two processes: one holds a page while the other is killed in the middle of
-// taking it for update.
+// acquiring it for update.
 class HeldPageTest : public DeathTest {
  protected:
   static constexpr PageNo kPage = 30;  // no other process makes it dirty
@@ -321,7 +321,7 @@ class HeldPageTest : public DeathTest {
     });
     Worker survivor(scene, Seed(), 1);
     survivor.Open();
-    // Before A takes the rest of the cache.
+    // Before A fills the rest of the cache.
     survivor.Scan(kB);
     survivor.Scan(kC);
     ReadPage held =

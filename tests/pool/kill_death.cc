@@ -246,7 +246,7 @@ bool HasScene(const std::string& step) {
          step != "mpool.file.uncounted" && step != "mpool.file.sized";
 }
 
-// Leaves out the steps that take a dead process's slot. They need as many dead
+// Leaves out the steps of reusing a dead process's slot. They need as many dead
 // processes as there are slots, which is slow.
 std::vector<std::string> StepsOfScenes() {
   std::vector<std::string> steps = test::StepNames("");

@@ -99,7 +99,7 @@ class StressTest : public os::SyscallTest,
       } else if (what < 95) {
         Must(file.Get(page, {.latch = Latch::kNone, .scan = true}), "pin");
       } else if (what < 98) {
-        // Other calls may meet a page that another thread's New has just
+        // Other calls may get a page that another thread's New has just
         // counted.
         if (file.page_count() < Table::kPages - 16) {
           Change(Must(file.New(), "new"));

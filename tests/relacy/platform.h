@@ -27,17 +27,17 @@ enum class Bug {
   kTakeAcqRel,      // a taker changes the state without seq_cst
   kPutRelaxed,      // a put has no release
   kPutUnfenced,     // no barriers, and a put without a fence
-  kReleaseRelaxed,  // X is released without release order
+  kReleaseRelaxed,  // X is given up without release order
   kNoBarrier,       // a waiter for a reader has no barrier
   kNoWaiters,       // a state change under XP clears WAITERS
   kNoWake,          // no thread wakes the sleepers
   kGiveUpNoHint,    // XP is given up without the hint
   kReentryNoHint,   // a page got again under XP leaves the hint off
-  kPinForgotten,    // X is taken without the hint though a pin was seen
+  kPinForgotten,    // X is acquired without the hint though a pin was seen
   kScanShared,      // a taker searches for shared entries only
   kHitUnseen,       // a hit does not check the state
-  kLockRelaxed,     // region's latch is taken without acquire
-  kUnlockRelaxed,   // region's latch is released without release
+  kLockRelaxed,     // region's latch is locked without acquire
+  kUnlockRelaxed,   // region's latch is unlocked without release
 };
 
 enum class Role { kEntry, kState, kKey, kLatch };

@@ -16,8 +16,8 @@ namespace mpool::test {
 
 // Gives the process its own mount namespace.
 absl::Status EnterOwnMounts();
-// Mounts an empty file system of that size over `directory`. REQUIRES:
-// EnterOwnMounts.
+// Mounts an empty file system of that size over `directory`.
+// REQUIRES: EnterOwnMounts.
 absl::Status MountTmpfs(const std::string& directory, uint64_t size_bytes);
 // Mounts an overlay of two directories over `directory`. `work` is an empty
 // directory beside `upper`. REQUIRES: EnterOwnMounts.

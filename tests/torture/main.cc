@@ -35,7 +35,8 @@ constexpr uint64_t kKillsOfRound = 40;
 constexpr uint64_t kKillsBetweenLooks = 100;
 constexpr uint64_t kLooksBetweenEnds = 3;
 constexpr double kLeastInside = 0.5;
-// The share of the time. The scenes take the rest, or somewhat more.
+// The share of the time for the load. The scenes use the rest, or somewhat
+// more.
 constexpr double kShareOfLoad = 0.8;
 
 struct Options {
