@@ -224,8 +224,8 @@ TEST_P(BalanceTest, AnExtentThatMustStayLeavesItToTheNext) {
   EXPECT_THAT(other->Close(), IsOk());
 }
 
-// The page size whose files are closed is asked first, but it has a page that
-// cannot be written.
+// The page size with closed files is asked first, but it has a page that cannot
+// be written.
 TEST_P(BalanceTest, ASizeThatHasNothingToGiveLeavesItToTheNext) {
   ExpectRoomBesideUnwritable(1024, 1);
 }

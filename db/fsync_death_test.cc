@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// fsync_death_test.cc - a disk that really fails: an ext4 on a loop device
-// whose image is on a full tmpfs. A process is killed inside the failed fsync.
+// fsync_death_test.cc - a disk that really fails: an ext4 on a loop device,
+// with its image on a full tmpfs. A process is killed inside the failed fsync.
 // No page that it put is lost without an error. MPOOL_ROUNDS lengthens the
 // test.
 

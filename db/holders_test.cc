@@ -119,8 +119,8 @@ TEST_F(HoldersTest, AreRepairedByAProcessThatHasNoFdLeft) {
 }
 #endif
 
-// A process whose clock is ahead of the observer's. The times are reported if
-// the kernel reveals both clocks, and are left out otherwise.
+// A process with a clock ahead of the observer's. The times are reported if the
+// kernel reveals both clocks, and are left out otherwise.
 class OtherClockTest : public HoldersTest,
                        public ::testing::WithParamInterface<int64_t> {
  protected:

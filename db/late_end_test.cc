@@ -1,8 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// late_end_test.cc - calls of threads whose thread-local objects are already
-// destroyed: handles that are globals, atexit handlers, thread_local objects
-// that outlive the library's own, and a library that is unloaded at the end.
+// late_end_test.cc - calls of threads after the destruction of their
+// thread-local objects: handles that are globals, atexit handlers, thread_local
+// objects that outlive the library's own, and a library that is unloaded at the
+// end.
 
 #include <dlfcn.h>
 #include <pthread.h>

@@ -243,7 +243,7 @@ TEST_P(LeaveWithinTest, AProcessWithoutAFreeFdLeaves) {
             "OK");
 }
 
-// The backings whose environments have locks, which need descriptors.
+// The backings with locks in their environments. The locks need descriptors.
 class LeaveLaterTest : public LeaveWithinTest {};
 INSTANTIATE_TEST_SUITE_P(All, LeaveLaterTest,
                          ::testing::Values(Backing::kPosixShm, Backing::kFile,

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// panic_test.cc - files whose owner has a log. The log is written first. A page
-// that only the log can repair stops every process until it is recovered.
+// panic_test.cc - files of an owner with a log. The log is written first. A
+// page that only the log can repair stops every process until it is recovered.
 
 #include <signal.h>
 

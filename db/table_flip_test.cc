@@ -54,7 +54,7 @@ std::string TextOf(int file, PageNo page) {
   return absl::StrCat(page % 2 == 0 ? "new " : "old ", file, ".", page);
 }
 
-// A part of the region whose bits are flipped.
+// A part of the region in which bits are flipped.
 struct Area {
   std::string name;
   uint64_t begin = 0;
@@ -62,9 +62,9 @@ struct Area {
   uint64_t struct_size = 1;
 };
 
-// A region whose processes were all killed. It has dirty and clean pages of two
-// files and two page sizes, pins beyond a thread's slot, and a latch that is
-// held.
+// A region after all its processes were killed. It has dirty and clean pages of
+// two files and two page sizes, pins beyond a thread's slot, and a latch that
+// is held.
 class Image {
  public:
   explicit Image(const TempHome& home) : home_(home) {

@@ -51,7 +51,7 @@ class Debian {
   std::string Choose(const std::vector<std::string>& choices,
                      const Names& taken) const;
 
-  // Asks dpkg-query about the packages whose files are not in files_ yet.
+  // Asks dpkg-query about the packages that have no files in files_ yet.
   void LoadFiles(const Names& packages) const;
 
   std::map<std::string, Package> packages_;

@@ -31,9 +31,9 @@ using test::Seed;
 
 // Aborts with the error's text: a child cannot report through GoogleTest.
 void Must(const absl::Status& status, std::string_view what);
-// Returns Ok for the error of a Sync that was left by an fsync whose process
-// was killed, and `status` otherwise. The pages may have left the pool, so the
-// error stays although the file has the bytes.
+// Returns Ok for a Sync's error that is due to the death of a process in an
+// fsync, and `status` otherwise. The pages may have left the pool, so the error
+// stays although the file has the bytes.
 absl::Status ExceptDeathInFsync(const absl::Status& status);
 template <class T>
 T Must(absl::StatusOr<T> value, std::string_view what) {

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// logged.h - page files whose owner has a log.
+// logged.h - page files of an owner with a log.
 
 #ifndef MPOOL_TESTS_SUPPORT_LOGGED_H_
 #define MPOOL_TESTS_SUPPORT_LOGGED_H_
@@ -25,8 +25,7 @@ struct Log {
   std::function<void()> meanwhile = [] {};
 };
 
-// Returns the options of an environment whose log is `log`, which must outlive
-// it.
+// Returns options with the log `log`, which must outlive the environment.
 EnvOptions WithLog(Log& log);
 // Opens the environment and the file logged.db.
 Opened OpenLogged(const std::string& home, const EnvOptions& options);

@@ -52,17 +52,17 @@ Findings NoAmbiguousHeaders(const Tree& tree);
 Findings NoSystemHeaders(const Tree& tree);
 Findings NoSystemCalls(const Tree& tree);
 Findings NoBackingNames(const Tree& tree);
-// The library reads no environment variable. Programs read none that a caller
-// could use to attack a set-uid program.
+// The library reads no environment variable. Programs ignore variables that the
+// caller of a set-uid program has set.
 Findings NoUnsafeGetenv(const Tree& tree);
 
 // Steps are named "layer.verb.point", each in one place. The steps that tests
 // name exist, because a test would never reach a missing step.
 Findings StepNames(const Tree& tree);
 Findings StepsInTestsExist(const Tree& tree);
-// Checks the layers whose stores other processes act on. A store that is not
-// relaxed must have a step, or a remark "quiet:" with the reason. A process can
-// be killed right after the store.
+// Checks the layers with stores that other processes act on. A store that is
+// not relaxed must have a step, or a remark "quiet:" with the reason. A process
+// can be killed right after the store.
 Findings StoresHaveSteps(const Tree& tree);
 
 // Text.

@@ -203,8 +203,8 @@ void Hands::UpdateGroupOfPages() {
   world_.table().Returned(kB, other, other_version);
 }
 
-// Updates a page of another file, and sometimes adds a new page, whose contents
-// are not checked. Returns the first page's version after a commit.
+// Updates a page of another file, and sometimes adds a new page with contents
+// that are not checked. Returns the first page's version after a commit.
 uint64_t Hands::UpdateOtherIn(UpdateGroup& group, PageNo page) {
   WritePage& other = Add(group, kB, page);
   const uint64_t version = NextVersion(kB, page);

@@ -1,7 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // world.h - one environment under torture: the three files of a Scene, and a
-// fourth file whose pages change in groups of three with one version.
+// fourth file. The pages of the fourth file change in groups of three with one
+// version.
 
 #ifndef MPOOL_TESTS_TORTURE_WORLD_H_
 #define MPOOL_TESTS_TORTURE_WORLD_H_
