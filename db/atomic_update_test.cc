@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// atomic_update_test.cc - what becomes of pages whose writer dies: each as at
-// its last put, and of a group all or none.
+// atomic_update_test.cc - the pages of a writer that dies: each page is as at
+// its last put, and the pages of a group change together or not at all.
 
 #include <thread>
 
@@ -31,12 +31,13 @@ using test::PutText;
 using test::TempHome;
 using test::TextOn;
 
-// Who comes after the death: one who was there, or one who adopts.
+// The process after the death: one that was attached before it, or an adopter.
 enum class Next { kSurvivor, kAdopter };
 
 class AtomicTest : public ::testing::TestWithParam<Next> {
  protected:
-  // Runs `body` in a process that then is killed, beside a survivor or alone.
+  // Runs `body` in a process that is killed afterwards, with or without a
+  // survivor.
   void Die(const std::function<void(test::Opened&)>& body) {
     Child dead([&](Channel& parent) -> std::string {
       auto both = *OpenBoth(home_.path());
@@ -235,8 +236,8 @@ TEST_F(GroupTest, ThatAForkedChildInheritedIsItsParents) {
   EXPECT_EQ(GetText(file(), 0), "new");
 }
 
-// Guards that move to other threads must not leave images behind, nor take
-// those of others.
+// A guard that moves to another thread must not leave its image behind and must
+// not take the image of another guard.
 TEST_F(GroupTest, ImagesOfMovedGuardsAreUsedAgain) {
   const uint64_t before = both_.env->Stats().heap_used;
   for (int i = 0; i < 200; ++i) {
@@ -244,17 +245,17 @@ TEST_F(GroupTest, ImagesOfMovedGuardsAreUsedAgain) {
     Fill(page.data(), "moved");
     std::thread([moved = std::move(page)]() mutable { moved.Put(); }).join();
   }
-  // One image, and what a thread of the test takes for its slot.
+  // One image, and the memory of the thread slots of the test's threads.
   EXPECT_LT(both_.env->Stats().heap_used - before, uint64_t{64} << 10);
 }
 
 #ifdef MPOOL_STEPS
-// Killed at each step of an update and of a group.
+// A process is killed at each step of an update and of a group.
 class ImageStepTest : public ::testing::TestWithParam<
                           std::tuple<std::string, Next>> {
  protected:
   const std::string& step() const { return std::get<0>(GetParam()); }
-  // Texts of four pages after a death that `body` meets at the step.
+  // Returns the texts of four pages after a process died at the step in `body`.
   std::vector<std::string> After(
       const std::function<void(test::Opened&)>& body) {
     test::Opened survivor;

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// backing_test.cc - one suite over all backings: who can share an environment,
-// what a kill leaves, and what is left when everybody has gone.
+// backing_test.cc - one suite over all backings: the processes that can share
+// an environment, the files after a kill, and the files after the last close.
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -54,7 +54,7 @@ void ExpectLocked(const DbEnv& env) {
 
 class LimitTest : public BackingTest {
  protected:
-  // A child without rights that may lock 64 KiB opens the environment.
+  // Opens the environment in a child that has no rights and may lock 64 KiB.
   absl::Status OpenWithoutRights(
       const std::function<void(EnvOptions&)>& change) const {
     EXPECT_EQ(::chmod(home_.path().c_str(), 01777), 0);
@@ -75,7 +75,7 @@ class SysVTest : public BackingTest {
   absl::StatusOr<std::unique_ptr<DbEnv>> OpenWithKey() const {
     return OpenWith([](EnvOptions& options) { options.sysv_key = Key(); });
   }
-  // As ipcrm does.
+  // Removes the segment as ipcrm does.
   void LoseTheSegment() const {
     ASSERT_EQ(::shmctl(os::IpcsOf(Segment()).id, IPC_RMID, nullptr), 0);
   }
@@ -175,7 +175,7 @@ TEST_P(BackingTest, HugeBytesAreWhatTheKernelSays) {
        {"AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:"}) {
     huge += Of("/proc/self/smaps", key);
   }
-  // The test's own heap may have some too.
+  // The test's own heap may have huge pages too.
   EXPECT_LE((*env)->HugeBytes(), huge);
   EXPECT_GE((*env)->HugeBytes() + (uint64_t{8} << 20), huge);
 }
@@ -208,7 +208,7 @@ TEST_P(ForkedTest, AChildThatIsKilledWithAPageForUpdateIsRepaired) {
   EXPECT_THAT(both.Close(), IsOk());
 }
 
-// The child had not come in when its parent died.
+// The child had not attached when its parent died.
 TEST_P(ForkedTest, AChildTakesOverWhatItsKilledParentLeft) {
   Child parent([&](Channel& line) -> std::string {
     auto both = *Open();

@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// balance_test.cc - files of several page sizes in one cache: none starves.
+// balance_test.cc - files of several page sizes share one cache: no size
+// starves.
 
 #include <signal.h>
 #include <unistd.h>
@@ -30,7 +31,7 @@ using test::PutText;
 constexpr uint64_t kCache = uint64_t{4} << 20;
 constexpr uint32_t kSmallPage = 4096;
 constexpr uint32_t kLargePage = 65536;
-// Three quarters of the cache, of either.
+// Three quarters of the cache for each page size.
 constexpr PageNo kSmallPages = 768;
 constexpr PageNo kLargePages = 48;
 
@@ -61,7 +62,7 @@ class BalanceTest : public ::testing::TestWithParam<Policy> {
       ASSERT_THAT(PutText(file, page, absl::StrCat("page ", page)), IsOk());
     }
   }
-  // One round over the pages; those that were not in memory.
+  // Gets each page once and returns the number of misses.
   uint64_t Round(MPoolFile& file, PageNo count) {
     const uint64_t before = env_->Stats().misses;
     for (PageNo page = 0; page < count; ++page) {
@@ -69,15 +70,15 @@ class BalanceTest : public ::testing::TestWithParam<Policy> {
     }
     return env_->Stats().misses - before;
   }
-  // Rounds until all pages are in memory.
+  // Returns the number of rounds until all pages are in memory.
   int RoundsUntilWarm(MPoolFile& file, PageNo count) {
     int rounds = 0;
     while (rounds < 200 && Round(file, count) != 0) ++rounds;
     return rounds;
   }
 
-  // One who died left so many pages of a file that is gone; others fill the
-  // cache, and large pages find room.
+  // Checks that large pages find frames although small pages fill the cache. A
+  // dead process has left `pages` dirty pages of a deleted file.
   void ExpectRoomBesideUnwritable(uint32_t page_size, PageNo pages) {
     const std::string path = home_.Below("gone.db");
     const std::string away = home_.Below("away.db");
@@ -136,7 +137,7 @@ TEST_P(BalanceTest, FramesThatAreAllHeldAreMadeMore) {
     held.push_back(*std::move(got));
   }
   Round(*small_, kSmallPages);
-  // What the other size keeps is one extent.
+  // The other page size keeps one extent.
   for (PageNo page = kLargePages; page < 62; ++page) {
     absl::StatusOr<WritePage> got =
         large_->GetForUpdate(page, {.create = true});
@@ -169,13 +170,13 @@ TEST_P(BalanceTest, TwoSizesThatAreUsedAlikeBothHaveHits) {
     }
     const PageNo page = next(kLargePages);
     EXPECT_EQ(GetText(*large_, page), absl::StrCat("page ", page));
-    // As many bytes of each.
+    // The same number of bytes of each page size.
     for (int k = 0; k < 16; ++k) {
       const PageNo other = next(kSmallPages);
       EXPECT_EQ(GetText(*small_, other), absl::StrCat("page ", other));
     }
   }
-  // Two thirds of each would fit a cache that is shared evenly.
+  // In an evenly shared cache, two thirds of the pages of each size would fit.
   EXPECT_LT(large_->Stats().pages_read - large_before, kGets * 55 / 100);
   EXPECT_LT(small_->Stats().pages_read - small_before,
             kGets * 16 * 55 / 100);
@@ -204,7 +205,8 @@ TEST_P(BalanceTest, AnExtentInPartChangesItsPageSizeToo) {
   EXPECT_THAT(PutText(*opened.file, 0, "y"), IsOk());
 }
 
-// The first extent cannot go, for the second has too few frames to live on.
+// The first extent must stay because the second has too few frames for its page
+// size.
 TEST_P(BalanceTest, AnExtentThatMustStayLeavesItToTheNext) {
   const test::TempHome home;
   EnvOptions options;
@@ -222,19 +224,19 @@ TEST_P(BalanceTest, AnExtentThatMustStayLeavesItToTheNext) {
   EXPECT_THAT(other->Close(), IsOk());
 }
 
-// A size whose files are closed is asked first, but has a page that cannot be
-// written.
+// The page size with closed files is asked first, but it has a page that cannot
+// be written.
 TEST_P(BalanceTest, ASizeThatHasNothingToGiveLeavesItToTheNext) {
   ExpectRoomBesideUnwritable(1024, 1);
 }
 
-// All frames of a size have pages that cannot be written.
+// All frames of one page size hold pages that cannot be written.
 TEST_P(BalanceTest, ASizeFullOfUnwritablePagesTakesFromAnother) {
   ExpectRoomBesideUnwritable(kLargePage, 2);
 }
 
-// Each extent has a page that cannot be written, so none can be had: the others
-// in it need not go.
+// Each extent has a page that cannot be written, so no extent can change its
+// page size. The other pages of an extent must not be evicted.
 TEST_P(BalanceTest, WhereAPageStaysTheOthersAreNotEvicted) {
   constexpr PageNo kPages = 384;
   EXPECT_EQ(test::InChild([&]() -> std::string {
@@ -269,7 +271,7 @@ TEST_P(BalanceTest, WhereAPageStaysTheOthersAreNotEvicted) {
 }
 
 #ifdef MPOOL_STEPS
-// The last extent is the coldest, and too short for a page of the other size.
+// The last extent is the coldest and is too short for a page of the other size.
 TEST(ShortExtentBalanceTest, AnExtentThatIsOfNoUseIsNotGivenUp) {
   const test::TempHome home;
   EnvOptions options;
@@ -303,7 +305,7 @@ TEST_P(BalanceTest, MorePageSizesThanExtentsAreRefused) {
   EXPECT_THAT(PutText(*opened.file, 0, "x"), IsOk());
 }
 
-// The last extent of such a cache has 512 bytes.
+// The last extent of these caches has 512 bytes.
 class ShortExtentTest : public ::testing::TestWithParam<uint64_t> {};
 INSTANTIATE_TEST_SUITE_P(Bytes, ShortExtentTest,
                          ::testing::Values((64 << 10) + 512, (128 << 10) + 512,

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// cancel_test.cc - a thread that was cancelled comes to the end of each call
-// of the library, and ends only then.
+// cancel_test.cc - a cancelled thread finishes its call of the library, and
+// ends only after the call.
 
 #include <pthread.h>
 
@@ -31,8 +31,8 @@ using test::PutText;
 using test::TempHome;
 using test::World;
 
-// Runs `call` in a thread that is cancelled ahead of it: the first cancellation
-// point would end the thread.
+// Runs `call` in a thread that was cancelled before the call. The first
+// cancellation point in the call would end the thread.
 void ExpectToReturn(const std::function<absl::Status()>& call) {
   bool returned = false;
   bool went_on = false;
@@ -50,7 +50,7 @@ void ExpectToReturn(const std::function<absl::Status()>& call) {
 std::vector<Moment> MomentsOfOneThread() {
   std::vector<Moment> moments;
   for (const Moment& moment : test::Moments()) {
-    // These wait for a thread of their own, which is a cancellation point.
+    // These moments join a thread, and joining is a cancellation point.
     const std::string_view name = moment.name;
     if (name != "NewThread" && name != "Pin") moments.push_back(moment);
   }

@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// changed_file_test.cc - page files that others change while nobody is in the
-// environment: the next one has the pool as it was left, but for what is not
-// the file's any more.
+// changed_file_test.cc - other programs change page files while no process is
+// attached. The next process finds the pool as it was left, without the pages
+// that no longer match the file.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -60,7 +60,8 @@ void SetTimeOfChange(const std::string& path, const timespec& mtime) {
   EXPECT_EQ(::utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
 }
 
-// Each puts "new" on page 0, and differs in what tells of it.
+// Each change puts "new" on page 0. The changes differ in the metadata that
+// reveals them.
 struct Change {
   const char* name;
   std::function<void(const std::string& path)> make;
@@ -102,7 +103,8 @@ class ChangedFileTest
 
   EnvOptions options() const { return SmallEnv(std::get<1>(GetParam())); }
 
-  // "old" on all pages, in the pool and on disk; the processes are gone.
+  // Leaves "old" on all pages, in the pool and on disk, with no process
+  // attached.
   void LeaveClean(bool by_death) {
     Child child([&](Channel& parent) -> std::string {
       auto both = *OpenBoth(home_.path(), options());
@@ -115,7 +117,7 @@ class ChangedFileTest
     ASSERT_EQ(child.Hear(), by_death ? "put" : "OK");
     ASSERT_EQ(child.Kill(), by_death ? test::kKilled : "OK");
   }
-  // "put" on all pages in the pool, "old" on disk.
+  // Leaves "put" on all pages in the pool and "old" on disk.
   void LeaveDirty() {
     Child child([&](Channel& parent) {
       auto both = *OpenBoth(home_.path(), options());
@@ -133,7 +135,8 @@ class ChangedFileTest
       EXPECT_THAT(PutText(file, page, text), IsOk());
     }
   }
-  // The clock of files stands still for some milliseconds at a time.
+  // Waits for the next tick. The clock of the file system advances only every
+  // few milliseconds.
   void AwaitTick() {
     const std::string probe = home_.Below("probe");
     do {
@@ -184,7 +187,7 @@ TEST_P(ChangedFileTest, IsReadAgainIfOnlyTheDeadHadItOpen) {
   EXPECT_EQ(GetText(**file, 1), "old");
 }
 
-// What no rename, link or chmod does.
+// The changes that rewrite the file in place, without rename, link or chmod.
 class RewrittenFileTest : public ChangedFileTest {};
 INSTANTIATE_TEST_SUITE_P(
     All, RewrittenFileTest,
@@ -203,7 +206,7 @@ TEST_P(RewrittenFileTest, IsRefusedByNameWhilePagesAreUnwritten) {
                     "mpool remove --force"));
   EXPECT_EQ(env->Stats().frames_dirty, kPages);
   EXPECT_EQ(test::BytesOf(path_), before);
-  // Nor is it written over by who comes to sync, close or remove.
+  // Sync, Close and Remove do not overwrite the changed page either.
   EXPECT_THAT(env->Sync(), Fails(StatusCode::kFailedPrecondition, path_,
                                  "changed by others"));
   EXPECT_THAT(env->Close(), Fails(StatusCode::kFailedPrecondition, path_));
@@ -215,7 +218,7 @@ TEST_P(RewrittenFileTest, IsRefusedByNameWhilePagesAreUnwritten) {
   EXPECT_EQ(test::BytesOf(path_), before);
 }
 
-// A file whose bytes are as they were, but whose ctime is not.
+// The bytes of the file are unchanged, but its ctime is not.
 class MovedFileTest : public ChangedFileTest {};
 INSTANTIATE_TEST_SUITE_P(
     All, MovedFileTest,
@@ -253,7 +256,8 @@ TEST_P(MovedFileTest, KeepsItsUnwrittenPages) {
 }
 
 #ifdef MPOOL_STEPS
-// One kill in the middle of a write must not make the pool blind for good.
+// One kill in the middle of a write must not stop the detection of changes for
+// good.
 class UnseenWriteTest : public ChangedFileTest {
  protected:
   void WriteUnseen() {
@@ -286,7 +290,7 @@ TEST_P(UnseenWriteTest, IsForgivenOnceAndLaterChangesAreNoticed) {
               Fails(StatusCode::kFailedPrecondition, "changed by others"));
 }
 
-// Others were inside all the time, so that nobody adopted anything.
+// Another process is attached all the time, so no process adopts the region.
 TEST_P(UnseenWriteTest, IsForgivenOnceBesideOneWhoSurvives) {
   auto env = *DbEnv::Open(home_.path(), options());
   WriteUnseen();
@@ -297,7 +301,7 @@ TEST_P(UnseenWriteTest, IsForgivenOnceBesideOneWhoSurvives) {
 }
 #endif
 
-// The same file left alone: the other half of what is tested above.
+// The file is unchanged. These tests are the counterpart of the ones above.
 class UnchangedFileTest : public ChangedFileTest {};
 INSTANTIATE_TEST_SUITE_P(
     Shared, UnchangedFileTest,
@@ -329,7 +333,7 @@ TEST_P(UnchangedFileTest, HasItsUnwrittenPagesWrittenByWhoAdoptsThem) {
 
 TEST_P(UnchangedFileTest, HasItsUnwrittenPagesThoughTheClockWentBack) {
   ASSERT_NO_FATAL_FAILURE(LeaveClean(/*by_death=*/false));
-  // As if that had been written tomorrow.
+  // The mtime says that the file was written tomorrow.
   SetTimeOfChange(path_, {.tv_sec = ::time(nullptr) + 86400, .tv_nsec = 0});
   ASSERT_NO_FATAL_FAILURE(LeaveDirty());
   auto both = OpenBoth(home_.path(), options());
@@ -339,7 +343,7 @@ TEST_P(UnchangedFileTest, HasItsUnwrittenPagesThoughTheClockWentBack) {
   EXPECT_EQ(DiskText(path_, 0), "put");
 }
 
-// The name is another file's.
+// The name now belongs to another file.
 class ReplacedFileTest : public UnchangedFileTest {
  protected:
   void Replace() {

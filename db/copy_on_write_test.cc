@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// copy_on_write_test.cc - memory of a region in a file, on file systems that
-// write a changed block in place, and on those that may need a new one.
+// copy_on_write_test.cc - region memory in a file, on file systems that write a
+// changed block in place and on copy-on-write file systems.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@ using ::testing::IsEmpty;
 constexpr uint64_t kImageBytes = uint64_t{320} << 20;
 constexpr PageNo kPages = 200;
 
-// Without root nothing can be mounted through a loop device: that is seen.
+// Without root no loop device can be mounted. The macro checks that.
 #define MPOOL_NEEDS_ROOT()                                               \
   if (::geteuid() != 0) {                                                \
     EXPECT_NE(::mount("none", "/", nullptr, MS_PRIVATE, nullptr), 0);    \
@@ -50,7 +50,7 @@ struct Kind {
 
 class CopyOnWriteTest : public ::testing::TestWithParam<Kind> {
  protected:
-  // In a process with mounts of its own; returns the home.
+  // Mounts the image in the process's own mount namespace and returns the home.
   std::string MountHome() const {
     EXPECT_THAT(test::EnterOwnMounts(), IsOk());
     EXPECT_THAT(test::MakeImage(Image(), kImageBytes, GetParam().mkfs), IsOk());
@@ -59,7 +59,7 @@ class CopyOnWriteTest : public ::testing::TestWithParam<Kind> {
     return disk_.Below("home");
   }
   std::string Image() const { return files_.Below("image"); }
-  // A page file elsewhere, for the disk of the home may be full.
+  // Opens a page file elsewhere because the disk of the home may be full.
   auto OpenFile(DbEnv& env) const {
     return *env.OpenFile(files_.Below("pages.db"), {.create = true});
   }
@@ -80,7 +80,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Kind{"Btrfs", "btrfs -q -f", false}),
     [](const auto& test) { return std::string(test.param.name); });
 
-// Takes every block that is free.
+// Allocates every free block.
 void FillDisk(const std::string& file) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   ASSERT_GE(fd, 0);
@@ -93,7 +93,7 @@ void FillDisk(const std::string& file) {
   ::close(fd);
 }
 
-// What cp --reflink does.
+// Clones a file as cp --reflink does.
 void Reflink(const std::string& from, const std::string& to) {
   const int source = ::open(from.c_str(), O_RDONLY | O_CLOEXEC);
   const int target = ::open(to.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -117,7 +117,8 @@ TEST_P(CopyOnWriteTest, AFullDiskEndsNoProcessThatChangesPages) {
               for (PageNo page = 0; page < kPages; ++page) {
                 EXPECT_THAT(test::PutText(*file, page, "old"), IsOk());
               }
-              // So that each block is written, and read-only in page tables.
+              // After the sync each block is written and is read-only in the
+              // page tables.
               ::sync();
               Reflink(home + "/__db.002", home + "/copy");
               FillDisk(home + "/full");
@@ -149,7 +150,7 @@ TEST_P(CopyOnWriteTest, OtherMemoryIsNotConcerned) {
             "done");
 }
 
-// A system without a tmpfs on /dev/shm has a directory there.
+// On a system without a tmpfs on /dev/shm, /dev/shm is a directory.
 TEST_P(CopyOnWriteTest, MemoryInDevShmIsLookedAtToo) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {
@@ -194,7 +195,7 @@ TEST_P(CopyOnWriteTest, AnOverlayIsLookedThrough) {
             "OK");
 }
 
-// Made by a library that did not look.
+// The file was made by a library without the check.
 TEST_P(CopyOnWriteTest, AJoinerLooksAtTheFileThatIsThere) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// crash_again_test.cc - the same death many times over in one environment: what
-// it holds is as at the start. MPOOL_ROUNDS asks for more deaths.
+// crash_again_test.cc - the same death many times in one environment: its
+// resources are as at the start. MPOOL_ROUNDS asks for more deaths.
 
 #include <signal.h>
 
@@ -37,7 +37,7 @@ size_t EntriesOf(const std::string& directory) {
       fs::directory_iterator(directory), fs::directory_iterator()));
 }
 
-// Everything that a death could use up.
+// Every resource that a death could use up.
 struct Holdings {
   explicit Holdings(const DbEnv& env, const std::string& home)
       : stats(env.Stats()),
@@ -99,7 +99,7 @@ TEST_P(CrashAgainTest, LeavesAsMuchAsThereWas) {
               test::kKilled);
     ASSERT_THAT(both.env->FailCheck(), IsOk());
   };
-  // The first one may make what is used again by all that follow.
+  // The first death may allocate memory that all later deaths use again.
   die();
   const Holdings before(*both.env, home.path());
   for (uint64_t i = 0; i < test::Rounds(60); ++i) {
@@ -117,7 +117,7 @@ TEST_P(CrashAgainTest, LeavesAsMuchAsThereWas) {
                 before.stats.frames_dirty);
   EXPECT_EQ(after.files, before.files);
   EXPECT_EQ(after.descriptors, before.descriptors);
-  // The allocator's own come and go.
+  // The number of the allocator's own mappings varies.
   EXPECT_LT(after.mappings, before.mappings + test::Rounds(60) / 2);
   for (PageNo page = 0; page < 60; ++page) {
     const std::string text = GetText(*both.file, page);

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// damage_test.cc - regions that somebody harmed: refused while a process is in
-// them, made anew (or refused in one sentence) while nobody is.
+// damage_test.cc - damaged regions: refused while a process is attached. While
+// no process is attached, they are recreated or refused with one clear error.
 
 #include <filesystem>
 #include <random>
@@ -35,7 +35,7 @@ using test::SmallEnv;
 using test::TempHome;
 using test::TextOn;
 
-// The files that a region is made of, as they were when it was whole.
+// The files of the region, as they were before the damage.
 class Victim {
  public:
   explicit Victim(const TempHome& home)
@@ -53,7 +53,7 @@ class Victim {
     for (char& c : noise) c = static_cast<char>(random());
     Overwrite(path, 0, noise);
   }
-  // Changes both copies in a file, and seals them.
+  // Changes both copies of the header in a file and seals them.
   void Forge(const std::string& path,
              const std::function<void(FixedHeader&)>& change) const {
     FixedHeader fixed;
@@ -81,7 +81,7 @@ class Victim {
     Overwrite(descriptor, 0, descriptor_bytes_);
     Overwrite(segment, 0, segment_bytes_);
   }
-  // Everything, to see whether it changed.
+  // Returns the bytes of all files, so that a test sees if any changed.
   std::vector<std::string> Snapshot() const {
     std::vector<std::string> all;
     for (const std::string& path : {descriptor, segment, Away()}) {
@@ -104,8 +104,8 @@ class Victim {
 struct Damage {
   const char* name;
   std::function<void(const Victim&)> harm;
-  const char* words;  // of the refusal while a process is inside
-  // Of the refusal with nobody inside; Ok if the region is made anew.
+  const char* words;  // of the refusal while a process is attached
+  // The refusal with no process attached; Ok if the region is recreated.
   StatusCode idle = StatusCode::kOk;
 };
 
@@ -253,7 +253,7 @@ TEST_P(DamageTest, WithNobodyInsideIsMadeAnewOrRefusedInOneSentence) {
   ASSERT_THAT(both, IsOk());
   EXPECT_EQ(GetText(*both->file, 0), "on disk");
   EXPECT_EQ(both->env->Stats().processes, 1u);
-  // Of the one before nothing is left.
+  // Nothing of the previous region is left.
   EXPECT_LE(test::SegmentsOf(home_.path()).size(), 1u);
   EXPECT_THAT(PutText(*both->file, 0, "new"), IsOk());
   EXPECT_THAT(both->Close(), IsOk());
@@ -274,7 +274,7 @@ TEST_P(DamageTest, WithNobodyInsideCanBeRemoved) {
   EXPECT_THAT(left, ::testing::ElementsAre("pages.db"));
 }
 
-// The memory's last name goes; those who have it mapped have it still.
+// The memory's last name is removed. Attached processes still have it mapped.
 class UnlinkedSegmentTest : public ::testing::TestWithParam<Backing> {
  protected:
   TempHome home_;
@@ -315,7 +315,7 @@ TEST_P(UnlinkedSegmentTest, RefusesJoinersUntilTheLastHolderClosed) {
   EXPECT_THAT(test::AllOf(home_.path()), ::testing::ElementsAre("pages.db"));
 }
 
-// A home that was copied has the other's descriptor, and must not have its
+// A copied home has the descriptor of the original, and must not share its
 // memory.
 class CopiedHomeTest : public ::testing::TestWithParam<Backing> {
  protected:
@@ -371,7 +371,7 @@ TEST_P(CopiedHomeTest, CanBeRemovedAndTakesNothingOfTheFirst) {
   EXPECT_EQ(GetText(*both.file, 0), "dirty");
 }
 
-// The files of the region are gone, and with them the way to its memory.
+// The files of the region were removed, so its memory cannot be found by them.
 TEST(LostDescriptorTest, TheMemoryGoesAllTheSameAndTheLossIsTold) {
   for (const bool remove : {false, true}) {
     const TempHome home;

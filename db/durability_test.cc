@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // durability_test.cc - an Ok of Sync, of the last Close and of Remove means
-// that every file which was written was fsynced; a failed fsync is told.
+// that every written file was fsynced. A failed fsync is reported.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -42,13 +42,14 @@ using test::PutText;
 using test::SmallEnv;
 using test::TempHome;
 
-// Writes of each inode, and how many of them a good fsync covered.
+// The writes of each inode, and the number of them that a successful fsync
+// covers.
 struct Written {
   uint64_t writes = 0;
   uint64_t synced = 0;
 };
 std::map<ino_t, Written> written;
-// False where thousands of files take too long.
+// False in tests in which fsync of thousands of files takes too long.
 bool fsync_is_real = true;
 // The errors of the next calls of fsync.
 std::vector<int> fsync_errors;
@@ -125,7 +126,7 @@ class DurabilityTest : public os::SyscallTest {
   std::vector<Event> events_;
 };
 
-// What happens to a file after it was written and closed.
+// An event that happens to a file after it was written and closed.
 struct Fate {
   const char* name;
   std::function<void(const std::string& path)> befall;
@@ -193,7 +194,7 @@ TEST_P(FateTest, ALeaverFsyncsItsOwnWrites) {
   EXPECT_THAT(env->Close(), IsOk());
 }
 
-// The descriptor of the writer went with it.
+// The writer's descriptor was closed by its death.
 TEST_P(FateTest, AFileOfADeadWriterIsFsyncedOrNamed) {
   auto env = Open();
   Child other([&](Channel&) -> std::string {
@@ -311,7 +312,8 @@ TEST_F(DurabilityTest, ADescriptorLimitIsNotMetByKeptDescriptors) {
 
 class FsyncTest : public DurabilityTest {
  protected:
-  // A process that puts `pages` pages and dies in the fsync of them.
+  // Runs a process that puts `pages` pages and dies in the fsync of these
+  // pages.
   void DieInFsync(PageNo pages) {
     Child other([&](Channel&) -> std::string {
       auto both = *OpenBoth(home_.path());
@@ -335,7 +337,7 @@ TEST_F(FsyncTest, OneThatASignalEndedIsDoneAgain) {
   fsync_errors = {EINTR, EINTR};
   EXPECT_THAT(both.file->Sync(), IsOk());
   EXPECT_EQ(Unsynced(), 0u);
-  // Not for ever; and it leaves no error.
+  // Sync does not retry forever, and the interruption leaves no error behind.
   ASSERT_THAT(PutText(*both.file, 0, "again"), IsOk());
   fsync_errors.assign(100, EINTR);
   EXPECT_THAT(both.file->Sync(),
@@ -392,7 +394,7 @@ TEST_F(FsyncTest, PagesThatLeftBeforeAGoodOneAreNotLost) {
   EXPECT_THAT(both.file->Sync(), IsOk());
 }
 
-// The descriptor of a closed file is fsynced in a call of another purpose.
+// A call that does something else fsyncs the descriptor of a closed file.
 TEST_F(FsyncTest, AnErrorThatNoCallReturnedIsToldByTheNextSync) {
   auto env = Open();
   PutAndClose(*env, "first.db");
@@ -419,7 +421,7 @@ TEST_F(FsyncTest, DeathInOneCountsAsItsFailureForAnAdopter) {
   EXPECT_THAT(both.file->Sync(), Fails(StatusCode::kDataLoss, "pages.db"));
   EXPECT_THAT(both.file->Sync(), IsOk());
   ASSERT_THAT(both.Close(), IsOk());
-  // The last Close and Remove tell it, too.
+  // The last Close and Remove report the error, too.
   ASSERT_NO_FATAL_FAILURE(DieInFsync(5));
   EXPECT_THAT(DbEnv::Remove(home_.path()),
               Fails(StatusCode::kFailedPrecondition, "pages.db"));
@@ -439,7 +441,7 @@ TEST_F(FsyncTest, DeathInOneOfManyPagesStaysKnown) {
   }
 }
 
-// The error of a file would be gone with its entry.
+// If another file reused the entry, the error of the first file would be lost.
 TEST_F(FsyncTest, AnEntryWithAnErrorIsNotGivenToAnotherFile) {
   auto env = Open();
   PutAndClose(*env, "first.db");
@@ -451,8 +453,8 @@ TEST_F(FsyncTest, AnEntryWithAnErrorIsNotGivenToAnotherFile) {
   EXPECT_THAT(env->Sync(), Fails(StatusCode::kDataLoss, "first.db"));
 }
 
-// A Sync of another process waits for the fsync that is under way, and knows
-// its outcome.
+// A Sync of another process waits for the running fsync and returns its
+// outcome.
 TEST_F(FsyncTest, ASecondOneWaitsForTheFirstAndHearsOfItsFailure) {
   auto both = *OpenBoth(home_.path());
   Child other([&](Channel& parent) -> std::string {

@@ -1,10 +1,10 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// exhaustion_test.cc - what the kernel gives runs out, at every moment of a
-// program, on every backing: a clear error and nothing left behind, or no
-// need of it at all; and everything works again once it is back. What runs out
-// inside the region is in full_region_test.cc, pages that a full disk refuses
-// in room_test.cc too.
+// exhaustion_test.cc - a kernel resource runs out at each moment of a program,
+// on each backing. The call returns a clear error and leaves nothing behind, or
+// does not need the resource. Everything works again once the resource is back.
+// full_region_test.cc exhausts the resources inside the region; room_test.cc
+// also tests pages that a full disk refuses.
 
 #include <malloc.h>
 #include <sys/mount.h>
@@ -54,19 +54,19 @@ enum class Resource {
   kShmBytes,   // free bytes of /dev/shm
   kHomeBytes,  // free bytes of the home's file system
   kShmMni,     // System V segments
-  kShmMax,     // bytes of one
-  kShmAll,     // pages of all
+  kShmMax,     // bytes of one segment
+  kShmAll,     // pages of all segments
 };
 
 struct Scarcity {
   Resource resource;
   const char* name;
   std::vector<Backing> backings;
-  // With the least, the moments in `fails` must fail; with the last, and
-  // without need of it, none.
+  // The moments in `fails` must fail with the least amount. No moment may fail
+  // with the last amount, or if it does not need the resource.
   std::vector<uint64_t> amounts;
   std::set<std::string> fails;
-  std::vector<std::string> words;  // what ran out and what to do
+  std::vector<std::string> words;  // the resource and its remedy
 };
 
 std::vector<uint64_t> UpTo(uint64_t first, uint64_t last) {
@@ -192,13 +192,13 @@ void WriteNumber(const std::string& path, uint64_t number) {
   EXPECT_TRUE(file.good()) << path;
 }
 
-// A file system with one page in use: of size 0 is one without a limit.
+// Mounts a file system with one page in use, because size 0 means no limit.
 void MountSmall(const std::string& directory) {
   ASSERT_THAT(test::MountTmpfs(directory, kAmple), IsOk());
   test::MakeFile(directory + "/used", std::string(4 * kKiB, 'x'));
 }
 
-// Leaves `bytes` of it free; less than a page is none.
+// Leaves `bytes` of it free. Less than a page counts as none.
 void Leave(const std::string& directory, uint64_t bytes) {
   struct statvfs state = {};
   ASSERT_EQ(::statvfs(directory.c_str(), &state), 0);
@@ -217,8 +217,8 @@ void Limit(__rlimit_resource resource, rlim_t soft) {
   ASSERT_EQ(::setrlimit(resource, &limit), 0);
 }
 
-// Threads and stack need none when there is none: what is scarce is scarce for
-// the library alone.
+// Lets threads and stacks work without new memory, so that memory is scarce for
+// the library only.
 void HaveMemoryOfOnesOwn() {
   constexpr size_t kHeapBytes = 16 << 20;
   constexpr size_t kStackBytes = 256 << 10;
@@ -233,7 +233,7 @@ void HaveMemoryOfOnesOwn() {
 
 class ExhaustionTest : public ::testing::TestWithParam<Case> {
  protected:
-  // Namespaces and whatever must be so before anybody is there.
+  // Sets up the namespaces and whatever else must precede the environment.
   void Enter() {
     ASSERT_THAT(test::EnterOwnMounts(), IsOk());
     ASSERT_THAT(test::EnterOwnIpc(), IsOk());
@@ -241,7 +241,7 @@ class ExhaustionTest : public ::testing::TestWithParam<Case> {
     MountSmall(home_.path());
     HaveMemoryOfOnesOwn();
     if (Is(Resource::kLockedMemory)) {
-      // Who may not raise it has the limit that there is.
+      // A process that may not raise the limit keeps the present limit.
       const rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
       ::setrlimit(RLIMIT_MEMLOCK, &all);
       Limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
@@ -308,7 +308,8 @@ class ExhaustionTest : public ::testing::TestWithParam<Case> {
   }
 
   void ExpectClear(const absl::Status& status) const {
-    // Of pages that cannot be written it says so, and why.
+    // If pages cannot be written, Remove returns FailedPrecondition with the
+    // reason.
     const bool removes = std::string_view(GetParam().moment.name) == "Remove";
     EXPECT_TRUE(absl::IsResourceExhausted(status) ||
                 (removes && absl::IsFailedPrecondition(status)))
@@ -318,7 +319,8 @@ class ExhaustionTest : public ::testing::TestWithParam<Case> {
     }
   }
 
-  // A page file that was made and could not be opened stays, empty.
+  // Returns the footprint, without the empty page file that a failed open
+  // leaves.
   std::vector<std::string> Footprint() const {
     std::vector<std::string> lines = test::FootprintOf(home_.path());
     const std::string path = home_.Below("pages.db");

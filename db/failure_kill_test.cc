@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// failure_kill_test.cc - a process dies at each step of dealing with a failed
-// write or fsync, or of taking a closed file's entry. The others lose no page
-// and call none durable that may not be.
+// failure_kill_test.cc - a process dies at each step of handling a failed write
+// or fsync, or of reusing a closed file's entry. The other processes lose no
+// page, and report no page as durable that may not be.
 
 #include <cerrno>
 
@@ -35,7 +35,7 @@ constexpr PageNo kPages = 5;
 int failures = 0;  // of the next calls
 uint64_t writes = 0;  // pages
 
-// Who comes after the death.
+// The process after the death.
 enum class After { kSurvivor, kAdopter };
 
 class FailureKillTest
@@ -45,7 +45,8 @@ class FailureKillTest
   ~FailureKillTest() override { os::Sys() = os::RealSyscalls(); }
   static const std::string& step() { return std::get<0>(GetParam()); }
 
-  // The process dies at the step of two Syncs, the first of which fails.
+  // Runs a process that dies at the step during two Syncs. The first Sync
+  // fails.
   void Die() {
     ASSERT_EQ(test::InChild([&]() -> std::string {
                 auto both = *OpenBoth(home_.path());
@@ -59,7 +60,8 @@ class FailureKillTest
               }),
               test::kKilled);
   }
-  // An error is told at most once; then all pages are on the disk.
+  // Checks that an error is reported at most once and then all pages are on
+  // disk.
   void ExpectDurable(MPoolFile& file, uint64_t at_least) {
     writes = 0;
     os::Sys().pwritev = [](int fd, const iovec* parts, int count,
@@ -120,7 +122,7 @@ TEST_P(FsyncFailureKillTest, PagesAreWrittenAgainBeforeASyncIsOk) {
     errno = EIO;
     return -1;
   };
-  // Nothing was fsynced yet, or all was rewritten and fsynced.
+  // Nothing was fsynced yet, or everything was rewritten and fsynced.
   const bool is_sound = step() == "mpool.fsync.mark" ||
                         step() == "mpool.fsync.covered" ||
                         step() == "mpool.fsync.cleared";
@@ -153,7 +155,8 @@ class EntryKillTest : public os::SyscallTest {
   TempHome home_;
 };
 
-// All entries are taken, so that each further file takes a closed one's.
+// All entries are in use, so each further file reuses the entry of a closed
+// file.
 TEST_F(EntryKillTest, AnEntryIsTakenAfterADeathWhileItWasTaken) {
   os::Sys().fsync = [](int) { return 0; };
   auto env = *DbEnv::Open(home_.path(), test::SmallEnv());

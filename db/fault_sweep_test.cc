@@ -1,9 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// fault_sweep_test.cc - the first system call of every moment fails, then the
-// second, and so on to the last: for lack of memory, of space, of descriptors,
-// or because a signal came. Each time there is a clear error that leaves
-// nothing behind and passes, or no error at all.
+// fault_sweep_test.cc - the first system call of each moment fails, then the
+// second, and so on to the last: for lack of memory, space or descriptors, or
+// because of a signal. Each time the call returns a clear, temporary error and
+// leaves nothing behind, or returns no error.
 
 #include <errno.h>
 #include <unistd.h>
@@ -37,7 +37,7 @@ using ::testing::HasSubstr;
 // A call that takes longer hangs.
 constexpr unsigned kPatienceSeconds = 60;
 
-// Counts calls, and fails one of them.
+// Counts calls and fails one of them.
 struct Fault {
   int error = 0;
   uint64_t calls_left = 0;  // until it fires; 0: never
@@ -80,7 +80,7 @@ void Install() {
   ((os::Sys().*kEntries = Shim<kEntries>::Call), ...);
 }
 
-// The calls that the manual allows the error to.
+// Installs the fault in each call for which the manual lists the error.
 void InstallFor(int error) {
   switch (error) {
     case EMFILE:
@@ -127,7 +127,7 @@ std::vector<Case> Cases() {
     for (const Backing backing : os::kAllBackings) {
       const os::Reach reach = os::ReachOf(backing);
       for (const Moment& moment : test::Moments()) {
-        // The others are like one of these once they are made.
+        // Once created, the other backings behave like one of these.
         const bool is_typical = backing == Backing::kPosixShm ||
                                 backing == Backing::kSysV ||
                                 backing == Backing::kAnonymous;
@@ -149,7 +149,8 @@ std::string CaseName(const ::testing::TestParamInfo<Case>& info) {
 
 class FaultSweepTest : public ::testing::TestWithParam<Case> {
  protected:
-  // A page file that was made and could not be opened stays, empty.
+  // Returns the footprint, without the empty page file that a failed open
+  // leaves.
   std::vector<std::string> Footprint() const {
     std::vector<std::string> lines = test::FootprintOf(home_.path());
     if (std::string_view(GetParam().moment.name) == "OpenFile") {
@@ -158,7 +159,7 @@ class FaultSweepTest : public ::testing::TestWithParam<Case> {
     return lines;
   }
 
-  // Whether there was such a call.
+  // Returns true if the moment made the nth call.
   bool Act(World& world, uint64_t nth) const {
     const auto& [error, moment, backing] = GetParam();
     ::alarm(kPatienceSeconds);
@@ -173,7 +174,8 @@ class FaultSweepTest : public ::testing::TestWithParam<Case> {
       EXPECT_THAT(status, IsOk());
     }
     if (!status.ok()) {
-      // Of pages that cannot be written it says so, and why.
+      // If pages cannot be written, Remove returns FailedPrecondition with the
+      // reason.
       const bool removes = std::string_view(moment.name) == "Remove";
       EXPECT_TRUE(absl::IsResourceExhausted(status) ||
                   (removes && absl::IsFailedPrecondition(status)))
@@ -181,8 +183,8 @@ class FaultSweepTest : public ::testing::TestWithParam<Case> {
       EXPECT_THAT(std::string(status.message()),
                   HasSubstr(absl::StrCat("errno ", strerrorname_np(error))));
       const std::vector<std::string> after = Footprint();
-      // Files that were removed, and descriptors that were synced and closed
-      // before the error, are gone.
+      // Files that were removed before the error are gone. Descriptors that
+      // were synced and closed before the error are gone, too.
       const bool closes = std::string_view(moment.name) == "CloseEnv";
       EXPECT_TRUE(removes || closes ? std::ranges::includes(before, after)
                           : before == after)
@@ -220,7 +222,7 @@ INSTANTIATE_TEST_SUITE_P(Of, FaultSweepTest, ::testing::ValuesIn(Cases()),
 TEST_P(FaultSweepTest, EveryCallThatFailsIsAClearErrorThatPasses) {
   constexpr uint64_t kMost = 500;
   std::string outcome = "fired";
-  // All of them are swept by `MPOOL_ROUNDS=2`.
+  // `MPOOL_ROUNDS=2` sweeps all calls.
   const uint64_t stride = test::Rounds(1) > 1 ? 1 : 7;
   uint64_t step = 1;
   for (uint64_t nth = 1; outcome == "fired" && nth < kMost; nth += step) {

@@ -1,9 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// file_identity_test.cc - pages of one file are never shown as, or written
-// into, another: with times of a coarse clock, without times of birth, with
-// inode numbers that are used again, on a file system that is mounted again,
-// and in images of containers.
+// file_identity_test.cc - pages of one file never appear in another file: with
+// a coarse clock, without birth times, with reused inode numbers, on a file
+// system that is mounted again, and in container images.
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -50,7 +49,7 @@ struct FileSystem {
   uint32_t grain_ns = 1;  // of times
   bool has_birth = true;
   bool has_generation = true;
-  bool reuses_inodes = false;  // each regular file that is made has number 7
+  bool reuses_inodes = false;  // each new regular file has number 7
   uint32_t device = 0;         // added to the real number
 };
 FileSystem shown;
@@ -59,7 +58,7 @@ int ShownStatx(int dir, const char* path, int flags, unsigned mask,
                struct statx* out) {
   const int result = os::RealSyscalls().statx(dir, path, flags, mask, out);
   if (result != 0 || !S_ISREG(out->stx_mode)) return result;
-  // The environment's own files are not the subject.
+  // Show the environment's own files unchanged.
   if (out->stx_mode & 0044) return result;
   for (auto* time : {&out->stx_mtime, &out->stx_ctime}) {
     time->tv_nsec -= time->tv_nsec % shown.grain_ns;
@@ -91,7 +90,7 @@ class FileIdentityTest : public os::SyscallTest {
     os::Sys().statx = ShownStatx;
     os::Sys().ioctl = ShownIoctl;
   }
-  // As another program does.
+  // Writes the file as another program does.
   void WriteFile(char value) const {
     const int fd = ::open(path_.c_str(), O_CREAT | O_RDWR, 0600);
     const std::string bytes(8192, value);
@@ -107,7 +106,7 @@ class FileIdentityTest : public os::SyscallTest {
     EXPECT_THAT(file, IsOk());
     return static_cast<char>((*file)->Get(0)->data()[0]);
   }
-  // A process puts "dirty" on page 0 and dies.
+  // Runs a process that puts "dirty" on page 0 and dies.
   void LeaveDirty() const {
     EXPECT_EQ(test::InChild([&]() -> std::string {
                 auto both = *OpenBoth(home_.path(), SmallEnv(), "t.db");
@@ -154,7 +153,7 @@ TEST_F(FileIdentityTest, PagesStayOnceTheTimesAreOldEnough) {
   Show({.grain_ns = 4'000'000});
   WriteFile('a');
   auto env = *DbEnv::Open(home_.path(), SmallEnv());
-  // Until the clock is beyond the file's times.
+  // Wait until the clock is past the file's times.
   const os::File file = *os::File::Open(path_, {});
   while (!os::IsSettled(*file.Info(), /*fine=*/false)) {
   }
@@ -188,7 +187,7 @@ TEST_F(FileIdentityTest, AnInodeNumberThatIsUsedAgainIsAnotherFile) {
   }
 }
 
-// Neither birth nor generation: the clean pages are not trusted.
+// Without birth time and generation the clean pages are not trusted.
 TEST_F(FileIdentityTest, WithoutProofNoPageOutlivesTheLastClose) {
   Show({.has_birth = false, .has_generation = false, .reuses_inodes = true});
   auto env = *DbEnv::Open(home_.path(), SmallEnv());
@@ -205,7 +204,7 @@ TEST_F(FileIdentityTest, WithoutProofNoPageOutlivesTheLastClose) {
 TEST_F(FileIdentityTest, AFileSystemThatIsMountedAgainKeepsItsPages) {
   WriteFile('a');
   LeaveDirty();
-  // The same disk has another device number now.
+  // The same disk now has another device number.
   Show({.device = 5});
   auto env = *DbEnv::Open(home_.path(), SmallEnv());
   EXPECT_THAT(env->Sync(), IsOk());
@@ -217,7 +216,7 @@ TEST_F(FileIdentityTest, AFileSystemThatIsMountedAgainKeepsItsPages) {
   EXPECT_EQ(env->Stats().pages_read, read);
 }
 
-// Overlays: an open for writing copies a file of the image.
+// On an overlay, an open for writing copies a file of the image.
 class OverlayTest : public ::testing::Test {
  protected:
   static void MountOverlay(const std::string& base) {

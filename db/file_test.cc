@@ -76,7 +76,7 @@ TEST_F(FileTest, AnotherPageSizeIsTakenOnceNobodyHasTheFileOpen) {
   auto file = *both_.env->OpenFile("pages.db", {.page_size = 512});
   EXPECT_EQ(file->page_count(), 16u);
   EXPECT_EQ(GetText(*file, 0), "");
-  // 4096 bytes hold the text 1365 times and a part.
+  // 4096 bytes hold the text 1365 times and a part of it.
   EXPECT_EQ((*file->Get(8)).data()[0], std::byte{'a'});
 }
 
@@ -277,7 +277,7 @@ TEST_F(FileTest, TheLastWhoLivesWritesItBack) {
   EXPECT_THAT(OpenAnother("pages.db", 8192), IsOk());
 }
 
-// An open meets the write-back of the one before.
+// An open coincides with the write-back of the previous close.
 TEST_F(FileTest, ThoseWhoOpenItWriteItAndCloseItAllTheTimeLoseNothing) {
   EXPECT_THAT(both_.file->Close(), IsOk());
   constexpr int kRounds = 200;
@@ -304,11 +304,11 @@ TEST_F(FileTest, ThoseWhoOpenItWriteItAndCloseItAllTheTimeLoseNothing) {
   }
 }
 
-// The pages of one who died are written while the file is opened.
+// A dead process's pages are written back while the file is opened.
 class WrittenFileTest : public FileTest {
  protected:
-  // Eight pages, all beyond the end of the file. The write stands still before
-  // it or, if `in_file`, behind it, until `goes_on`.
+  // Starts the write of eight pages, all beyond the end of the file. The write
+  // stops before the system call, or after it if `in_file`, until `goes_on_`.
   void BeginWrite(bool in_file) {
     EXPECT_THAT(both_.file->Close(), IsOk());
     EXPECT_EQ(test::InChild([&]() -> std::string {
@@ -335,7 +335,8 @@ class WrittenFileTest : public FileTest {
     writer_ = std::thread([this] { EXPECT_THAT(both_.env->Sync(), IsOk()); });
     while (!writes_) ::usleep(1000);
   }
-  // Opens it; the write goes on when the open waits for it, or is through.
+  // Opens the file. The write continues when the open waits, or is done
+  // already.
   absl::StatusOr<std::unique_ptr<MPoolFile>> OpenMeanwhile(bool waits) {
     if (waits) {
       os::Sys().nanosleep = [](const timespec* time, timespec* rest) {
@@ -377,7 +378,7 @@ TEST_F(WrittenFileTest, IsNotTakenForOneThatOthersHaveChanged) {
 }
 
 #ifdef MPOOL_STEPS
-// Each sees the other's handle and leaves the pages to it.
+// Each closer sees the other's handle and leaves the pages to it.
 TEST_F(FileTest, TwoWhoCloseItAtOnceLeaveNothingUnwritten) {
   ASSERT_THAT(PutText(*both_.file, 0, "parent"), IsOk());
   Child other([&](Channel& parent) -> std::string {
@@ -397,7 +398,7 @@ TEST_F(FileTest, TwoWhoCloseItAtOnceLeaveNothingUnwritten) {
     return os::RealSyscalls().futex(word, op, value, timeout);
   };
   std::thread closer([&] { EXPECT_THAT(both_.file->Close(), IsOk()); });
-  // By now it has seen the other's handle, and waits for its latch.
+  // The other closer has seen this handle and waits for its latch.
   while (sleeps == 0) ::usleep(1000);
   other.Say("go");
   EXPECT_EQ(other.End(), "OK");

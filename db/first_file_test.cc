@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// first_file_test.cc - the first files of an environment decide the size of
-// its hash table; all processes must end up with the same one, however they
-// come and die.
+// first_file_test.cc - the first files of an environment determine the size of
+// its hash table. All processes must agree on the table, in whatever order they
+// attach and die.
 
 #include <linux/futex.h>
 #include <unistd.h>
@@ -34,7 +34,8 @@ class FirstFileTest : public os::SyscallTest {
  protected:
   ~FirstFileTest() override { os::ClearSteps(); }
 
-  // Once told to, opens the file and gives the text on its first page.
+  // Returns the body of a process that opens the file after a word. Its outcome
+  // is the text of the first page.
   Child::Body Reader(const std::string& name, uint32_t page_size) {
     return [=, this](Channel& parent) {
       parent.Hear();
@@ -58,7 +59,7 @@ TEST_F(FirstFileTest, OneWhoDiesWhileItReplacesTheTableLeavesOneTable) {
     return "survived: " +
            env->OpenFile("small.db", options).status().ToString();
   });
-  // Knows the old table, and no file yet.
+  // This process knows the old table, and no file yet.
   auto env = *DbEnv::Open(home_.path(), SmallEnv());
   victim.Say("die");
   ASSERT_EQ(victim.End(), test::kKilled);
@@ -101,7 +102,7 @@ TEST_F(FirstFileTest, TheTableOfOneWhoDiedReplacingItOutlivesThemAll) {
   }
 }
 
-// Whom the process in the middle of its open tells, and hears from.
+// The line to the parent for the process that is in the middle of its open.
 Channel* line;
 
 TEST_F(FirstFileTest, OneWhoIsOvertakenByASmallerPageSizeTakesItsTable) {
@@ -110,7 +111,7 @@ TEST_F(FirstFileTest, OneWhoIsOvertakenByASmallerPageSizeTakesItsTable) {
     parent.Hear();
     auto env = *DbEnv::Open(home_.path(), SmallEnv());
     line = &parent;
-    // Whoever waits here waits for the one below.
+    // A waiter at this futex waits for the process below.
     os::Sys().futex = [](uint32_t* word, int op, uint32_t value,
                          const timespec* timeout) {
       if (op == FUTEX_WAIT) line->Say("waiting");
@@ -131,7 +132,7 @@ TEST_F(FirstFileTest, OneWhoIsOvertakenByASmallerPageSizeTakesItsTable) {
       line->Say("has replaced the table");
       line->Hear();
       os::ClearSteps();
-      // Stops where it wakes the other, which is out of the latch.
+      // Stops where it wakes the other process, after it released the latch.
       os::Sys().futex = [](uint32_t* word, int op, uint32_t value,
                            const timespec* timeout) {
         os::Sys().futex = os::RealSyscalls().futex;
@@ -179,7 +180,7 @@ TEST_F(FirstFileTest, OneWhoHasNoFileResizesByTheTableThatTheOthersUse) {
     ExpectPages(*both.file, 2048, "page ");
     return both.Close().ToString();
   });
-  // Knows the old table.
+  // This process knows the old table.
   auto env = *DbEnv::Open(home_.path(), SmallEnv());
   reader.Say("fill");
   ASSERT_EQ(reader.Hear(), "full");
@@ -188,8 +189,8 @@ TEST_F(FirstFileTest, OneWhoHasNoFileResizesByTheTableThatTheOthersUse) {
   EXPECT_EQ(reader.End(), "OK");
 }
 
-// The first extent is large pages' for one who dies making it so, and small
-// pages' in the end.
+// A process dies while it cuts the first extent for large pages. The extent
+// holds small pages at the end.
 TEST_F(FirstFileTest, OneWhoDiesCuttingTheFirstExtentLeavesItToOtherPages) {
   for (const char* step : {"mpool.extent.used", "mpool.extent.cut"}) {
     const TempHome home;

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// fork_end_test.cc - a parent and its forked child share an environment, and
-// one of them is killed, exits, or becomes another program.
+// fork_end_test.cc - a parent and its forked child share an environment. One of
+// them is killed, exits, or executes another program.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -57,7 +57,7 @@ class ForkEndTest : public ::testing::TestWithParam<Backing> {
   test::Opened Open() const {
     return *OpenBoth(home_.path(), SmallEnv(GetParam()));
   }
-  // Nobody is in but the caller, and every page can be changed.
+  // Checks that only the caller is attached and every page can be changed.
   static void ExpectAlone(test::Opened& both) {
     EXPECT_THAT(both.env->FailCheck(), IsOk());
     EXPECT_EQ(both.env->Stats().processes, 1u);
@@ -139,17 +139,17 @@ TEST_P(ForkEndTest, AParentTakesThePagesThatAKilledChildHeld) {
   EXPECT_THAT(both.Close(), IsOk());
 }
 
-// Which of the child's things the C library destroys when it exits.
+// The objects of the child that the C library destroys at exit.
 enum class AtExit { kNothing, kHandles, kHandlesAndGuards };
 
-// A process's things; the guards go first.
+// The objects of a process. The guards are destroyed first.
 struct Held {
   test::Opened both;
   WritePage updated;
   ReadPage read;
 };
 
-// Ends a child that inherited `held` and uses it, or does not.
+// Ends a child that inherited `held`. The child uses `held` if `use`.
 [[noreturn]] void Exit(Held& held, bool use, AtExit what) {
   static Held at_exit;
   static Held inherited;
@@ -220,7 +220,7 @@ TEST_P(ForkEndTest, AChildThatExitsDoesNotEndTheParentsThread) {
   ExpectAlone(mine.both);
 }
 
-// A program that reads until `input` is closed.
+// Starts a program that reads until `input` is closed.
 pid_t SpawnCat(int input) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
@@ -273,7 +273,7 @@ TEST_P(NamedForkEndTest, AnotherProgramThatTheParentStartsHoldsNothing) {
     EXPECT_EQ(TextOn(read.data()), "old");
     read.Put();
     EXPECT_EQ(GetText(*both.file, 0), "parent");
-    // While the program runs; were it in, Remove would be refused.
+    // The program runs now. If it were attached, Remove would be refused.
     EXPECT_THAT(both.Close(), IsOk());
     EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
     ::close(ends[1]);
@@ -296,8 +296,8 @@ TEST_P(ForkEndTest, AChildThatIsKilledInsideAGetIsRepairedByItsParent) {
       page = (page + 1) % (kPages - 1);
       ASSERT_EQ(test::InChild([&] {
                   os::KillAtStep(step, 1);
-                  // Finds a page, finds it again by the short way, brings
-                  // another one in, and takes that for update.
+                  // Gets a page by the slow path and by the fast path, loads
+                  // another page, and gets that page for update.
                   GetText(*both.file, kPages - 1);
                   GetText(*both.file, kPages - 1);
                   GetText(*both.file, page);

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// fork_test.cc - what a forked child may do with an environment that its
-// parent has open.
+// fork_test.cc - the calls that a forked child may make on an environment that
+// its parent has open.
 
 #include <signal.h>
 #include <unistd.h>
@@ -66,7 +66,7 @@ TEST_P(ForkTest, AChildIsAProcessOfItsOwnAndItsInheritedGuardDoesNothing) {
     return both.Close().ToString();
   });
   ASSERT_EQ(child.Hear(), "used it");
-  // Nothing happened to the parent's page.
+  // The child did not touch the parent's page.
   test::Fill(guard.data(), "changed");
   guard.Put();
   EXPECT_EQ(GetText(*both.file, 0), "changed");
@@ -88,7 +88,7 @@ TEST_P(ForkTest, AChildThatExitsWithoutAWordIsRepaired) {
               return std::string();
             }),
             "exit 7");
-  // The page is free again, and the slot with it.
+  // The page and the process slot are free again.
   EXPECT_THAT(PutText(*both.file, 0, "again"), IsOk());
   EXPECT_THAT(both.env->FailCheck(), IsOk());
   EXPECT_EQ(both.env->Stats().processes, 1u);
@@ -225,7 +225,7 @@ TEST_P(ForkTest, AGrandchildIsAProcessOfItsOwn) {
   EXPECT_EQ(both.env->Stats().processes, 1u);
 }
 
-// Its handle must not lead to another file that took the place of the first.
+// The child's handle must not lead to another file that reuses the entry.
 TEST_P(ForkTest, AChildWhoseParentClosedTheFileMeanwhileIsRefusedEveryTime) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "first"), IsOk());
@@ -239,7 +239,7 @@ TEST_P(ForkTest, AChildWhoseParentClosedTheFileMeanwhileIsRefusedEveryTime) {
       EXPECT_EQ(both.env->Stats().processes, 1u);
     }
     if (os::ReachOf(GetParam()) == os::Reach::kForkedChildren) {
-      // There is no other way in than the one that it inherited.
+      // The child can attach only through the handle that it inherited.
       EXPECT_THAT(OpenBoth(home_.path(), SmallEnv(GetParam())),
                   Fails(StatusCode::kFailedPrecondition, "forked child"));
       EXPECT_THAT(both.file->Close(), IsOk());
@@ -255,7 +255,7 @@ TEST_P(ForkTest, AChildWhoseParentClosedTheFileMeanwhileIsRefusedEveryTime) {
   // An entry is given to another file only once it is synced.
   ASSERT_THAT(both.file->Sync(), IsOk());
   ASSERT_THAT(both.file->Close(), IsOk());
-  // The place goes to another when there is no other one left.
+  // Another file reuses the entry when no other entry is left.
   std::unique_ptr<MPoolFile> other;
   for (uint32_t i = 0; i < kMaxFiles; ++i) {
     other = *both.env->OpenFile("other." + std::to_string(i), {.create = true});
@@ -306,7 +306,7 @@ TEST_P(ForkTest, AThreadThatClosesWaitsForTheOneThatComesIn) {
             }),
             "OK");
   EXPECT_THAT(other->Close(), IsOk());
-  // Nobody else has it open.
+  // No other process has the file open.
   EXPECT_THAT(both.env->OpenFile("other.db", {.page_size = 8192}), IsOk());
 }
 #endif
@@ -343,7 +343,7 @@ TEST(HeapForkTest, AChildIsRefusedTheParentsHeapAndMayOpenItsOwn) {
 }
 
 #ifdef MPOOL_STEPS
-// A thread of the parent stands inside a get when the parent forks.
+// A thread of the parent is inside a get when the parent forks.
 class ForkInsideGetTest
     : public ::testing::TestWithParam<std::tuple<const char*, Backing>> {
  protected:
@@ -382,7 +382,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(ForkInsideGetTest, TheThreadGetsItsPageAndTheChildWhatIsFree) {
   auto both = *OpenBoth(home_.path(), SmallEnv(std::get<1>(GetParam())));
   const std::string step = std::get<0>(GetParam());
-  // There are no such steps on the way of a page that is not in memory.
+  // A get of a page that is not in memory does not pass these steps.
   if (step.starts_with("mpool.get.")) {
     EXPECT_EQ(GetText(*both.file, 0), "old");
   }
@@ -392,7 +392,7 @@ TEST_P(ForkInsideGetTest, TheThreadGetsItsPageAndTheChildWhatIsFree) {
   });
   absl::StatusOr<ReadPage> held;
   std::thread thread([&] {
-    // A thread's first get does not go the short way.
+    // The first get of a thread does not use the fast path.
     EXPECT_EQ(GetText(*both.file, 0), "old");
     held = both.file->Get(0);
   });
@@ -403,7 +403,7 @@ TEST_P(ForkInsideGetTest, TheThreadGetsItsPageAndTheChildWhatIsFree) {
     EXPECT_EQ(GetText(*both.file, 1), "child");
     EXPECT_THAT(Try(*both.file, 0), Fails(StatusCode::kDeadlineExceeded));
     parent.Say("got the other");
-    // Waits for the parent's thread where that one reads the page.
+    // Waits for the parent's thread if that thread is reading the page.
     EXPECT_EQ(GetText(*both.file, 0), "old");
     parent.Say("got the same");
     parent.Hear();
@@ -431,15 +431,15 @@ TEST_P(ForkInsideGetTest, TheThreadGetsItsPageAndTheChildWhatIsFree) {
   EXPECT_THAT(both.Close(), IsOk());
 }
 
-// One thread forks while another is on its way in; neither may wait for the
-// other for ever, and the child opens what it likes.
+// One thread forks while another attaches. Neither may wait forever for the
+// other, and the child can open any environment.
 TEST(OpenWhileForkingTest, ComesToAnEnd) {
   const TempHome home;
   const TempHome other;
   std::atomic<bool> inside = false;
   os::CallAtStep("region.join.gate", [&] {
     inside = true;
-    // Long enough that the fork below has begun; it is no matter if not.
+    // Long enough that the fork below has begun. The test also passes if not.
     absl::SleepFor(absl::Milliseconds(50));
   });
   std::thread opener([&] {
@@ -458,7 +458,7 @@ TEST(OpenWhileForkingTest, ComesToAnEnd) {
   EXPECT_EQ(child.End(), "OK");
 }
 
-// One thread keeps an event for on_event while another forks.
+// One thread queues an event for on_event while another forks.
 TEST(EventWhileForkingTest, TheChildCanTellItsOwn) {
   const TempHome home;
   EnvOptions options = SmallEnv();
@@ -473,7 +473,7 @@ TEST(EventWhileForkingTest, TheChildCanTellItsOwn) {
   std::atomic<bool> inside = false;
   os::CallAtStep("db.event.kept", [&] {
     inside = true;
-    // Long enough that the fork below has begun; it is no matter if not.
+    // Long enough that the fork below has begun. The test also passes if not.
     absl::SleepFor(absl::Milliseconds(50));
   });
   std::thread teller([&] { EXPECT_THAT(both.env->FailCheck(), IsOk()); });
@@ -496,7 +496,8 @@ INSTANTIATE_TEST_SUITE_P(Shared, NamedForkTest,
                          ::testing::ValuesIn(os::kSharedBackings),
                          os::BackingText);
 
-// The parent was the last to have a file open that it only wrote back.
+// The parent was the last process that had the file open. It had opened the
+// file only to write it back.
 TEST_P(NamedForkTest, AChildHasNoFileThatItsParentOnlyWroteBack) {
   auto env = *DbEnv::Open(home_.path(), SmallEnv(GetParam()));
   const std::string path = home_.Below("pages.db");

@@ -1,8 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// fsync_death_test.cc - a disk that really fails: an ext4 on a loop device
-// whose image lies on a full tmpfs. A process is killed inside the fsync that
-// failed; no page that it put is lost in silence. MPOOL_ROUNDS lengthens it.
+// fsync_death_test.cc - a disk that really fails: an ext4 on a loop device,
+// with its image on a full tmpfs. A process is killed inside the failed fsync.
+// No page that it put is lost without an error. MPOOL_ROUNDS lengthens the
+// test.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -40,7 +41,7 @@ using test::TempHome;
 
 constexpr PageNo kPages = 5;
 
-// The text of a page as the device has it, whatever the kernel caches.
+// Returns the text of a page on the device, not in the kernel's cache.
 std::string DeviceText(const std::string& path, PageNo page) {
   alignas(4096) static char bytes[4096];
   const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECT);
@@ -53,7 +54,7 @@ std::string DeviceText(const std::string& path, PageNo page) {
 
 class FailingDisk {
  public:
-  // In mounts of the process's own, below `base`.
+  // Mounts the disk below `base`, in the process's own mount namespace.
   explicit FailingDisk(std::string base) : base_(std::move(base)) {
     EXPECT_THAT(test::EnterOwnMounts(), IsOk());
     fs::create_directory(base_ + "/back");
@@ -73,7 +74,8 @@ class FailingDisk {
     EXPECT_EQ(std::system(("umount " + base_ + "/back").c_str()), 0);
   }
   std::string disk() const { return base_ + "/disk"; }
-  // From here on a block that the image does not have yet cannot be written.
+  // Fills the tmpfs. A block that the image does not have yet cannot be written
+  // after this call.
   void Fill() const {
     std::ofstream fill(base_ + "/back/fill", std::ios::binary);
     const std::string block(4096, 'f');
@@ -88,8 +90,8 @@ class FailingDisk {
 
 class FsyncDeathTest : public os::SyscallTest {
  protected:
-  // A process that puts all pages of the file and dies in its fsync, once that
-  // has failed; or returns "synced".
+  // Runs a process that puts all pages of the file and dies in its fsync once
+  // the fsync has failed. Returns "synced" if the fsync did not fail.
   std::string PutAndDie(const FailingDisk& disk, const std::string& path,
                         const std::string& text) const {
     return test::InChild([&]() -> std::string {
@@ -108,7 +110,7 @@ class FsyncDeathTest : public os::SyscallTest {
       return "synced";
     });
   }
-  // Syncs until it is Ok, and returns the number of errors before.
+  // Syncs until Ok, and returns the number of errors before.
   static int SyncToOk(DbEnv& env) {
     for (int errors = 0; errors < 5; ++errors) {
       if (env.Sync().ok()) return errors;
@@ -148,7 +150,7 @@ TEST_F(FsyncDeathTest, NoPageIsLostInSilence) {
           }
           EXPECT_THAT(there.Close(), IsOk());
         }
-        // The disk has failed, or nothing was seen.
+        // If the disk rarely failed, the test proved nothing.
         EXPECT_GT(deaths, rounds / 2);
         return "done";
       }),

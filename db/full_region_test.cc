@@ -1,9 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// full_region_test.cc - another process takes all that there is inside a
-// region: process slots, thread slots, file entries, memory, frames. Each
-// moment of a program has a clear error, or no need of it, and everything works
-// once the other one gave it back, or died.
+// full_region_test.cc - another process acquires all of one resource inside a
+// region: process slots, thread slots, file entries, memory or frames. Each
+// moment of a program returns a clear error, or does not need the resource.
+// Everything works again once the other process returned the resource or died.
 
 #include <signal.h>
 #include <unistd.h>
@@ -38,7 +38,7 @@ using ::testing::HasSubstr;
 // A call that takes longer hangs.
 constexpr unsigned kPatienceSeconds = 60;
 
-// One process slot of the environment, with all that leads to it.
+// One process slot of the environment, with all objects that lead to it.
 class Member {
  public:
   static absl::StatusOr<std::unique_ptr<Member>> Join(
@@ -70,7 +70,7 @@ class Member {
   std::unique_ptr<internal::Pool> pool_;
 };
 
-// Takes all there is of something, but for `left`, and gives it back.
+// Acquires all of a resource except `left` units, and returns it.
 class Hog {
  public:
   virtual ~Hog() = default;
@@ -109,7 +109,7 @@ class ProcessHog : public Hog {
   std::vector<std::unique_ptr<Member>> members_;
 };
 
-// Has one slot, and takes the rest as that one's.
+// Has one process slot, and acquires the resource for that slot.
 class MemberHog : public Hog {
  public:
   explicit MemberHog(World& world)
@@ -145,7 +145,7 @@ class ThreadHog : public MemberHog {
   std::vector<region::Thread> threads_;
 };
 
-// Takes half as much each time it is refused.
+// Halves the request each time it is refused.
 class HeapHog : public MemberHog {
  public:
   using MemberHog::MemberHog;
@@ -175,7 +175,7 @@ class HeapHog : public MemberHog {
   std::vector<uint64_t> chunks_;
 };
 
-// By handles, for a frame is got with a page.
+// Acquires pages by handles, because a frame is acquired with a page.
 class EnvHog : public Hog {
  public:
   explicit EnvHog(World& world)
@@ -248,13 +248,13 @@ std::unique_ptr<Hog> Make(World& world) {
 struct Shortage {
   const char* name;
   std::unique_ptr<Hog> (*make)(World& world);
-  // With the first left over, the moments in `fails` must fail; with more they
-  // must not, and those in `works` never.
+  // The moments in `fails` must fail with the first amount left over, and must
+  // not fail with more. The moments in `works` must never fail.
   std::vector<uint64_t> left;
   std::set<std::string> fails;
   std::set<std::string> works;
-  std::vector<std::string> words;  // what ran out and what to do
-  bool is_felt_by_all;             // others cannot do without
+  std::vector<std::string> words;  // the resource and its remedy
+  bool is_felt_by_all;             // no other process can do without it
 };
 
 std::vector<Shortage> Shortages() {
@@ -263,7 +263,7 @@ std::vector<Shortage> Shortages() {
        {"OpenFile", "NewThread", "PutMany", "Sync", "Repair", "Inspect",
         "Holders", "CloseFile", "CloseEnv"},
        {"all 256 process slots are taken", "close a process"}, false},
-      // These take long to take: once must do.
+      // Acquiring all thread slots is slow, so the test does it once.
       {"ThreadSlots", Make<ThreadHog>, {0}, {"Join", "NewThread"},
        {"OpenFile"},
        {"all 3838 thread slots are taken", "end threads"}, false},
@@ -283,7 +283,7 @@ std::vector<Shortage> Shortages() {
 struct Case {
   Shortage shortage;
   Moment moment;
-  bool dies;  // how the hog gives it back
+  bool dies;  // the hog dies instead of returning the resource
 
   friend void PrintTo(const Case& one, std::ostream* out) {
     *out << one.shortage.name << " at " << one.moment.name;
@@ -310,7 +310,7 @@ std::string CaseName(const ::testing::TestParamInfo<Case>& info) {
 
 class FullRegionTest : public ::testing::TestWithParam<Case> {
  protected:
-  // Without what the hog has made.
+  // Returns the footprint without the hog's own files.
   std::vector<std::string> Footprint() const {
     std::vector<std::string> lines = test::FootprintOf(home_.path());
     std::erase_if(lines, [&](const std::string& line) {
@@ -352,7 +352,7 @@ class FullRegionTest : public ::testing::TestWithParam<Case> {
       hog.Say("leave");
       EXPECT_EQ(hog.End(), "left");
     }
-    // A get looks for the dead when it lacks a frame, not when it lacks memory.
+    // A get repairs the dead if it lacks a frame, but not if it lacks memory.
     if (dies && world.env() != nullptr) {
       EXPECT_THAT(world.env()->FailCheck(), IsOk());
     }
@@ -377,7 +377,7 @@ class FullRegionTest : public ::testing::TestWithParam<Case> {
     EXPECT_THAT(test::MountTmpfs(home_.path(), uint64_t{128} << 20), IsOk());
     World world(home_.path(), Backing::kPosixShm);
     if (!GetParam().moment.in_fork) {
-      // First, so that it inherits nothing.
+      // Start the hog first, so that it inherits nothing.
       const std::unique_ptr<Child> hog = StartHog(world, left);
       GetParam().moment.prepare(world);
       Act(world, left, *hog);
@@ -407,15 +407,14 @@ TEST_P(FullRegionTest, IsAClearErrorThatLeavesNothingAndPasses) {
   }
 }
 
-// To get as many pages one by one would take too long.
+// Getting as many pages one by one would be too slow.
 class PinsTest : public ::testing::Test {
  protected:
   PinsTest() : world_(home_.path(), Backing::kPosixShm) {
     world_.OpenWithPages();
     member_ = *Member::Join(home_.path(), world_.options());
   }
-  // The thread has its first page once more in each entry of the ledger that
-  // has room left.
+  // Pins the thread's first page again in each free entry of the ledger.
   void FillLedger() {
     region::Region& region = member_->region();
     region.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// guard_test.cc - guards and threads at the edges: what is out when something
-// is closed, who puts what, and which slots are left.
+// guard_test.cc - edge cases of guards and threads: closing with guards held, a
+// put in another thread, and the slots that are used afterwards.
 
 #include <array>
 #include <thread>
@@ -105,7 +105,7 @@ TEST_F(GuardTest, DestroyedEnvironmentWithAGuardOutReportsAndStaysReadable) {
   EXPECT_EQ(TextOn(guard.data()), "9");
   EXPECT_EQ(guard.number(), 9u);
   guard.Put();
-  // The process stays attached for its life; nothing is lost for others.
+  // The process stays attached for its life. Other processes lose nothing.
   EXPECT_EQ((*DbEnv::Inspect(home_.path())).processes, 1u);
   EXPECT_THAT(DbEnv::Remove(home_.path()),
               Fails(StatusCode::kFailedPrecondition, "in use"));
@@ -178,7 +178,7 @@ TEST_F(GuardTest, AGuardIsPutByAnotherThreadAfterItsOwnHasEnded) {
     EXPECT_EQ(GetText(*both_.file, 1), "moved" + std::to_string(round));
     EXPECT_THAT(PutText(*both_.file, 2, "2"), IsOk());
   }
-  // The slots of threads that left guards behind are taken by the next.
+  // The next threads reuse the slots of threads that left guards behind.
   std::thread([&] {
     EXPECT_EQ(GetText(*both_.file, 3), "3");
     EXPECT_LE(both_.env->Stats().threads, 2u);

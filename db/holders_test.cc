@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// holders_test.cc - who holds what, as one sees it who does not join.
+// holders_test.cc - holdings of processes, seen by a process that does not
+// join.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +36,7 @@ using ::testing::UnorderedElementsAre;
 
 class HoldersTest : public ::testing::Test {
  protected:
-  // "dead? what", of the process with that pid.
+  // Returns "dead? what" for each holding of the process with that pid.
   std::vector<std::string> HeldBy(pid_t pid) {
     auto holders = DbEnv::Holders(home_.path());
     EXPECT_THAT(holders, IsOk());
@@ -90,7 +91,7 @@ TEST_F(HoldersTest, AreNamedWhileTheyLiveAndAfterTheyDied) {
   EXPECT_THAT(HeldBy(pid), ElementsAre());
 }
 
-// The sanitizers need descriptors of their own to look at types.
+// The sanitizers need descriptors of their own to check types.
 #ifndef __SANITIZE_ADDRESS__
 TEST_F(HoldersTest, AreRepairedByAProcessThatHasNoFdLeft) {
   Child holder([&](Channel& parent) -> std::string {
@@ -118,13 +119,13 @@ TEST_F(HoldersTest, AreRepairedByAProcessThatHasNoFdLeft) {
 }
 #endif
 
-// A process whose clock is ahead of that of the one which looks. Times are
-// told if the kernel tells both clocks, and are left out otherwise.
+// A process with a clock ahead of the observer's. The times are reported if the
+// kernel reveals both clocks, and are left out otherwise.
 class OtherClockTest : public HoldersTest,
                        public ::testing::WithParamInterface<int64_t> {
  protected:
-  // The kernel's answers in a time namespace of one's own. `is_told`: /proc
-  // has the offset.
+  // Fakes the kernel's answers in a separate time namespace. `is_told` is true
+  // if /proc has the offset.
   static void EnterClock(const std::string& home, bool is_told) {
     offsets = home + "/offsets";
     std::ofstream(offsets) << "monotonic  " << GetParam() << "   0\n"
@@ -151,7 +152,7 @@ class OtherClockTest : public HoldersTest,
       return told ? os::RealSyscalls().open(offsets.c_str(), flags, mode) : -1;
     };
   }
-  // Holds page 0 for update until it is told to end.
+  // Holds page 0 for update until the end message.
   std::string Hold(Channel& parent) const {
     auto there = *OpenBoth(home_.path());
     const auto changed = *there.file->GetForUpdate(0, {.create = true});
@@ -159,7 +160,8 @@ class OtherClockTest : public HoldersTest,
     parent.Say("held");
     return parent.Hear();
   }
-  // The times that the process holds page and slot, and the error of a wait.
+  // Checks the times that the process holds page and slot, and the error of a
+  // wait.
   void ExpectHeld(pid_t pid, bool is_told) {
     auto here = *OpenBoth(home_.path());
     const absl::StatusOr<std::vector<Holding>> holders =
@@ -245,7 +247,8 @@ TEST_P(OtherClockTest, TimesAreRightIfTheOwnClockIsTheOther) {
 TEST_P(OtherClockTest, TimesAreRightInARealTimeNamespace) {
   Child holder([this](Channel& parent) -> std::string {
     EXPECT_THAT(test::EnterOwnClock(GetParam()), IsOk());
-    // Its own clock is that of before; the child's is not.
+    // The clock of this process is unchanged, and the clock of its child is
+    // not.
     Child inner([this](Channel& outer) { return Hold(outer); });
     EXPECT_EQ(inner.Hear(), "held");
     parent.Say(absl::StrCat(inner.pid()));

@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// home_in_image_test.cc - a home in a container image: an overlay, whose
-// directories get another identity when something is made in them for the first
-// time.
+// home_in_image_test.cc - a home in a container image. The image is an overlay,
+// and its directories change their identity when the first file is created in
+// them.
 
 #include <sys/stat.h>
 
@@ -28,8 +28,8 @@ using test::PutText;
 using test::SmallEnv;
 using test::TempHome;
 
-// Whether the layers are on one file system, which decides what an overlay
-// tells of its directories.
+// The file systems of the layers, which determine the identities that an
+// overlay reports for its directories.
 enum class Layers { kOnOne, kOnTwo };
 
 using Param = std::tuple<Backing, Layers>;
@@ -44,8 +44,8 @@ class HomeInImageTest
   static Backing backing() { return std::get<0>(GetParam()); }
   static bool on_two() { return std::get<1>(GetParam()) == Layers::kOnTwo; }
 
-  // Mounts an image with an empty home, which it returns. For one process and
-  // its children.
+  // Mounts an image with an empty home for this process and its children.
+  // Returns the home.
   std::string MountHome() const {
     EXPECT_THAT(test::EnterOwnShm(), IsOk());
     EXPECT_THAT(test::EnterOwnIpc(), IsOk());
@@ -112,7 +112,7 @@ TEST_P(HomeInImageTest, TheDirectoryHasItsLastIdentityAtOnce) {
             "OK");
 }
 
-// As the first and the second process of a container.
+// The first and the second process of a container.
 using NamedHomeInImageTest = HomeInImageTest;
 INSTANTIATE_TEST_SUITE_P(
     Shared, NamedHomeInImageTest,

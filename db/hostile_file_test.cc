@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// hostile_file_test.cc - something else lies under the name of a file of the
-// environment: it is refused by name, whoever comes, and left as it is; nothing
-// that it leads to is changed; and without it all is as before.
+// hostile_file_test.cc - a foreign object has the name of a file of the
+// environment. Every process refuses it by name and leaves it as it is. Nothing
+// that it leads to is changed. Without it everything works as before.
 
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
@@ -23,10 +23,10 @@ using test::Fails;
 using test::GetText;
 using test::IsOk;
 
-// Whether it was put there; false if this user may not.
+// Returns true if the object was planted, and false if this user may not.
 using Plant = bool (*)(const std::string& path, const std::string& victim);
 
-// Another name of the file that lies there, or of the victim.
+// Adds a hard link to the existing file, or to the victim.
 bool PlantHardLink(const std::string& path, const std::string& victim) {
   if (fs::exists(path)) return ::link(path.c_str(), (path + ".2").c_str()) == 0;
   return ::link(victim.c_str(), path.c_str()) == 0;
@@ -51,7 +51,7 @@ void Touch(const std::string& path) {
 struct Planted {
   const char* name;
   Plant plant;
-  bool keeps_file;  // it is done to the file that lies there
+  bool keeps_file;  // changes the existing file instead of replacing it
   const char* word;
 };
 
@@ -103,7 +103,7 @@ class HostileFileTest
     : public HostileTest,
       public ::testing::WithParamInterface<std::tuple<Planted, Where>> {
  protected:
-  // What was planted goes, and the file is as it was `before`.
+  // Removes the planted object. The file is as it was `before`.
   void TakeAway(const std::string& path, const std::string& away,
                 const struct stat& before) const {
     if (planted().keeps_file) {
@@ -141,12 +141,12 @@ class HostileFileTest
   }
   void ExpectRefused(const absl::Status& status, const std::string& path) {
     EXPECT_THAT(status, Refused());
-    // Memory that is open to more than it was made for is told by its home.
+    // The error for memory with too wide a mode names the home.
     EXPECT_THAT(std::string(status.message()),
                 ::testing::AnyOf(::testing::HasSubstr(path),
                                  ::testing::HasSubstr(home_.path())));
   }
-  // What a user without the right to plant it can be sure of.
+  // Checks that a user without the right to plant the object is not root.
   static void ExpectOnlyRootCould() {
     EXPECT_FALSE(IsRoot());
     EXPECT_EQ(errno, EPERM);
@@ -188,7 +188,7 @@ TEST_P(HostileFileTest, InPlaceOfAFileThatWasUsedIsRefused) {
   }
   if (where() != Where::kRegister) {
     const auto seen = DbEnv::Inspect(home_.path());
-    // A mode is no danger to who only reads.
+    // A reader is not endangered by the mode.
     if (seen.ok()) {
       EXPECT_STREQ(planted().name, "FileForEverybody");
     } else {
@@ -208,7 +208,8 @@ TEST_P(HostileFileTest, InPlaceOfAFileThatWasUsedIsRefused) {
   EXPECT_THAT(both->Close(), IsOk());
 }
 
-// The memory's name in /dev/shm is known to nobody before.
+// Nothing is planted in /dev/shm, because the memory's name there is not known
+// in advance.
 class HostileNewHomeTest : public HostileFileTest {};
 INSTANTIATE_TEST_SUITE_P(
     All, HostileNewHomeTest,
@@ -226,7 +227,7 @@ TEST_P(HostileNewHomeTest, BeforeTheFirstOpenIsRefused) {
   const absl::Status opened = Open(backing()).status();
   if (where() == Where::kSegmentFile &&
       std::string(planted().name) == "FileForEverybody") {
-    // A file of ours that is in the way, and made anew.
+    // The planted object is the environment's own file, and was recreated.
     EXPECT_THAT(opened, IsOk());
     return;
   }
@@ -241,7 +242,8 @@ TEST_P(HostileNewHomeTest, BeforeTheFirstOpenIsRefused) {
   EXPECT_THAT(both->Close(), IsOk());
 }
 
-// A process inside goes on, who comes is refused, and all end in bounded time.
+// An attached process continues, a joiner is refused, and all end in bounded
+// time.
 TEST_P(HostileFileTest, InPlaceOfAFileThatIsInUseIsRefusedAndHoldersGoOn) {
   test::Child holder([&](test::Channel& parent) -> std::string {
     auto both = *Open(backing());
@@ -280,8 +282,8 @@ TEST_P(HostileFileTest, InPlaceOfAFileThatIsInUseIsRefusedAndHoldersGoOn) {
   EXPECT_EQ(holder.End(), "OK");
 }
 
-// The locks that tell who lives went with the file: nobody may be taken for
-// dead because of it, and nobody comes in.
+// The locks that prove a process alive were lost with the file. No process may
+// be declared dead because of the loss, and no process can join.
 class LostRegisterTest : public HostileTest,
                          public ::testing::WithParamInterface<Backing> {
  protected:
@@ -333,7 +335,7 @@ TEST_P(LostRegisterTest, WhileInUseMakesNobodyDeadAndLetsNobodyIn) {
   EXPECT_THAT(Open(GetParam()), refused);
   EXPECT_THAT(DbEnv::Remove(home_.path()), refused);
   EXPECT_THAT(DbEnv::Remove(home_.path(), true), refused);
-  // There is one again by now, with nobody's lock.
+  // The register exists again, without any locks.
   waiter.Say("wait");
   EXPECT_EQ(waiter.Hear(), "waited");
   holder.Say("put");

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// hostile_home_test.cc - homes that are not what they seem, that others may
-// write to, that are replaced between two calls, or that have odd names.
+// hostile_home_test.cc - homes that are links, that other users may write to,
+// that are replaced between two calls, or that have odd names.
 
 #include <sys/resource.h>
 
@@ -22,7 +22,7 @@ using ::testing::IsEmpty;
 
 class HostileHomeTest : public HostileTest {};
 
-// The user named the link; it is followed once.
+// The user gave the link, so it is followed once.
 TEST_F(HostileHomeTest, ALinkToTheHomeIsFollowedOnceAndThenNotLookedAtAgain) {
   const test::TempHome links;
   const std::string link = links.Below("link");
@@ -58,7 +58,7 @@ TEST_F(HostileHomeTest, ThatEverybodyMayWriteToIsRefusedWithoutTheStickyBit) {
   EXPECT_EQ(GetText(*both->file, 0), "put");
 }
 
-// Nothing of it lies in the home.
+// No file of the memory is in the home.
 TEST_F(HostileHomeTest, MemoryOfOneProcessDoesNotCareWhoMayWriteToTheHome) {
   ASSERT_EQ(::chmod(home_.path().c_str(), 0777), 0);
   EXPECT_EQ(UseAs(Backing::kHeap), "OK");
@@ -76,7 +76,7 @@ TEST_F(HostileHomeTest, AModeThatLetsEverybodyWriteIsRefusedAtOnce) {
   EXPECT_THAT(test::AllOf(home_.path()), IsEmpty());
 }
 
-// At the next openat below the home, its name leads to what lies outside.
+// The next openat below the home finds the outside directory under its name.
 struct Swap {
   std::string home;
   std::string outside;
@@ -104,7 +104,7 @@ class ReplacedHomeTest : public HostileTest,
     swap = {home_.path(), outside_.path(), GetParam(), false};
     os::Sys().openat = SwapThenOpen;
   }
-  // The other directory must not have been touched; its test is where it was.
+  // Checks that the other directory is untouched, and moves the home back.
   void SwapBack() {
     os::Sys() = os::RealSyscalls();
     ASSERT_TRUE(swap.done);
@@ -169,7 +169,7 @@ TEST_P(ReplacedHomeTest, WhileItIsOpenRefusesRelativeFilesUntilItIsBack) {
   auto both = *Open(Backing::kFile);
   EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
   SwapAtNextOpen();
-  // The swap comes between the look at the name and the open below it.
+  // The swap happens between the check of the name and the open below it.
   auto file = both.env->OpenFile("second.db", {.create = true});
   ASSERT_TRUE(swap.done);
   EXPECT_THAT(both.env->OpenFile("third.db", {.create = true}),
@@ -248,7 +248,8 @@ TEST_F(HostileHomeTest, ANameOf255BytesIsGoodAndALongerOneIsRefused) {
 TEST_F(HostileHomeTest, APathLongerThanPathMaxIsRefusedByEitherName) {
   std::string deep = home_.path();
   EXPECT_EQ(test::InChild([&]() -> std::string {
-              // Made from within, for no call takes such a path.
+              // Made from within, because no system call accepts such a long
+              // path.
               EXPECT_EQ(::chdir(home_.path().c_str()), 0);
               const std::string name(250, 'd');
               for (int i = 0; i < 20; ++i) {

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// hostile_user_test.cc - other users, who put things where the environment will
-// look, or share it with their group; mounts and flags that are in the way.
+// hostile_user_test.cc - other users plant objects under the names of the
+// environment, or share it with their group. Mounts and flags forbid access.
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -26,7 +26,7 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// Without root nobody can become another user: then that is what is seen.
+// Without root no process can become another user. The macro checks that.
 #define MPOOL_NEEDS_USERS()                                          \
   if (!IsRoot()) {                                                   \
     EXPECT_EQ(As(kAlice, {}, [] { return std::string("became"); }),  \
@@ -40,7 +40,7 @@ class HostileUserTest : public HostileTest {
   region::FixedHeader Described() const {
     return **region::ReadDescriptor(*os::File::OpenDirectory(home_.path()));
   }
-  // Both copies, sealed.
+  // Writes both copies of the header, sealed.
   void Describe(region::FixedHeader fixed) const {
     region::Seal(&fixed);
     const std::string copy(reinterpret_cast<const char*>(&fixed),
@@ -70,7 +70,7 @@ TEST_F(HostileUserTest, FilesOfOthersInAStickyHomeAreRefusedUntilTheyAreGone) {
   EXPECT_EQ(As(kBob, {},
                [&] { return Open(Backing::kFile)->Close().ToString(); }),
             "OK");
-  // Whose it is now is Bob's own affair.
+  // The register now belongs to Bob, so Alice and root are refused.
   EXPECT_THAT(
       As(kAlice, {}, [&] { return Open(Backing::kFile).status().ToString(); }),
       HasSubstr("PERMISSION_DENIED"));
@@ -108,7 +108,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Sharing{"File", Backing::kFile, 0770}),
     [](const auto& test) { return std::string(test.param.name); });
 
-// Owned by neither of them.
+// The home is owned by neither of the two users.
 TEST_P(GroupTest, ItsMembersShareAnEnvironmentAndOthersAreKeptOut) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(::chown(home_.path().c_str(), kBob + 1, kTeam), 0);
@@ -119,7 +119,7 @@ TEST_P(GroupTest, ItsMembersShareAnEnvironmentAndOthersAreKeptOut) {
     if (!env.ok()) return env.status().ToString();
     auto file = (*env)->OpenFile("pages.db", ForGroup());
     if (!file.ok()) return file.status().ToString();
-    // Of a page file the user himself takes care.
+    // The user sets the group of a page file himself.
     static_cast<void>(::chown(home_.Below("pages.db").c_str(), -1u, kTeam));
     EXPECT_THAT(PutText(**file, page, text), IsOk());
     EXPECT_EQ(GetText(**file, 0), "alice");
@@ -139,7 +139,7 @@ TEST_F(HostileUserTest, AMemberWhoseFilesAreOfAnotherGroupIsRefusedWithAdvice) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(::chown(home_.path().c_str(), kBob + 1, kTeam), 0);
   ASSERT_EQ(::chmod(home_.path().c_str(), 0770), 0);
-  // Mode 0600 is for Alice alone: her group is her own.
+  // Mode 0600 is for Alice alone, because her group has no other member.
   const std::string memory = As(kAlice, {kTeam}, [&] {
     EXPECT_THAT(DbEnv::Open(home_.path(), test::SmallEnv()), IsOk());
     return SegmentPath();
@@ -153,8 +153,8 @@ TEST_F(HostileUserTest, AMemberWhoseFilesAreOfAnotherGroupIsRefusedWithAdvice) {
   }
 }
 
-// The name is known only to those who may read the descriptor; if all of the
-// memory's own is gone, another may still take it.
+// The name of the memory is known only to users that may read the descriptor.
+// If the memory was removed, another user may still use the name.
 TEST_F(HostileUserTest, MemoryThatAnotherMadeIsNeitherJoinedNorRemoved) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(UseAs(Backing::kPosixShm), "OK");
@@ -181,7 +181,7 @@ TEST_F(HostileUserTest, MemoryThatAnotherMadeIsNeitherJoinedNorRemoved) {
   fs::remove(path);
 }
 
-// Their prefix follows from the home, and anybody may make files there.
+// Their prefix follows from the home, and any user may make files there.
 TEST_F(HostileUserTest, SquattersInDevShmHinderNobodyAndAreLeftAlone) {
   MPOOL_NEEDS_USERS();
   const os::FileIdentity home =
@@ -210,7 +210,7 @@ TEST_F(HostileUserTest, SquattersInDevShmHinderNobodyAndAreLeftAlone) {
   }
 }
 
-// A segment of another's under the key of one that is gone, and by its name.
+// Makes another user's segment under the key and the name of a removed segment.
 std::string Squat(const os::IpcsLine& gone, const std::string& name) {
   const int id = ::shmget(static_cast<key_t>(gone.key), gone.size,
                           IPC_CREAT | IPC_EXCL | 0666);
@@ -239,7 +239,7 @@ TEST_F(HostileUserTest, ASystemVSegmentThatAnotherMadeIsNotJoined) {
   EXPECT_EQ(GetText(*both.file, 0), "put");
 }
 
-// What may not be looked at is not the home's, if its users made it.
+// Segments without read permission are not the home's if its users made them.
 TEST_F(HostileUserTest, ASystemVKeyThatAnotherTookHindersNobody) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(::chown(home_.path().c_str(), kBob, kBob), 0);
@@ -278,7 +278,7 @@ TEST_F(HostileUserTest, ASystemVKeyThatAnotherTookHindersNobody) {
   }
 }
 
-// One that looks as if a process had died while it made the home's.
+// A segment as if a process had died during the creation of the home's.
 TEST_F(HostileUserTest, ASystemVSegmentOfAnotherIsNoStray) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(UseAs(Backing::kSysV), "OK");
@@ -293,7 +293,7 @@ TEST_F(HostileUserTest, ASystemVSegmentOfAnotherIsNoStray) {
   EXPECT_EQ(::shmctl(os::IpcsOf(name).id, IPC_RMID, nullptr), 0);
 }
 
-// Root looks after the home of a user who wrote other names into it.
+// Root maintains the home of a user that wrote other names into the descriptor.
 TEST_F(HostileUserTest, ADescriptorLeadsToNoMemoryButItsOwn) {
   for (const Backing backing : {Backing::kFile, Backing::kPosixShm}) {
     const std::string other = absl::StrCat("/mpool-not-yours-", ::getpid());
@@ -380,7 +380,8 @@ TEST_F(HostileUserTest, TwoMountsOfOneDirectoryAreOneEnvironment) {
                         0);
               auto here = *Open(Backing::kPosixShm);
               EXPECT_THAT(PutText(*here.file, 0, "here"), IsOk());
-              // A handle more in this process, an attachment in another.
+              // One more handle in this process, one more attachment in
+              // another.
               auto there = *test::OpenBoth(mounted.path());
               EXPECT_EQ(there.env->Stats().processes, 1u);
               EXPECT_EQ(GetText(*there.file, 0), "here");
@@ -435,7 +436,7 @@ TEST_P(ImmutableTest, AnImmutableFileIsAnErrorThatNamesItUntilItIsNot) {
   EXPECT_EQ(test::FilesIn(home_.path()).size(),
             removed.ok() ? 0u : test::FilesIn(home_.path()).size());
   ASSERT_TRUE(SetImmutable(path, false));
-  // Descriptor and home are only read by who joins.
+  // A joiner only reads the descriptor and the home.
   if (std::string_view(GetParam()) == "__db.register" ||
       std::string_view(GetParam()) == "__db.002") {
     EXPECT_THAT(opened, Fails(StatusCode::kPermissionDenied, path, "EPERM",

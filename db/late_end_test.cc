@@ -1,8 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// late_end_test.cc - calls of threads whose thread-local objects are destroyed
-// already: handles that are globals, atexit handlers, thread_local objects that
-// outlive the library's own, and a library that is unloaded at the end.
+// late_end_test.cc - calls of threads after the destruction of their
+// thread-local objects: handles that are globals, atexit handlers, thread_local
+// objects that outlive the library's own, and a library that is unloaded at the
+// end.
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -49,15 +50,15 @@ struct Late {
   }
 };
 
-// A moment at which the calling thread has no thread-local objects any more.
+// A moment at which the calling thread no longer has thread-local objects.
 enum class When { kStatic, kAtExit, kThreadLocal, kThreadKey };
 constexpr auto kAllMoments = {When::kStatic, When::kAtExit, When::kThreadLocal,
                               When::kThreadKey};
 
 void ActOfKey(void* late) { delete static_cast<Late*>(late); }
 
-// Calls `act` late in a thread that has called `call` before, so that the
-// library's thread-local objects are there, and go first.
+// Calls `act` late in a thread that called `call` before, so that the library's
+// thread-local objects exist and are destroyed first.
 void ActAtThreadEnd(When when, const std::function<void()>& call,
                     const std::function<void()>& act) {
   std::thread([&] {
@@ -76,7 +77,7 @@ void ActAtThreadEnd(When when, const std::function<void()>& call,
   }).join();
 }
 
-// Ends the process. REQUIRES: it has called the library.
+// Ends the process. REQUIRES: the process has called the library.
 [[noreturn]] void ExitAndAct(When when, const std::function<void()>& act) {
   if (when == When::kStatic) {
     static Late late;
@@ -100,8 +101,8 @@ class LateEndTest : public ::testing::TestWithParam<Backing> {
     };
     return options;
   }
-  // A child opens both, calls `early`, and at the moment `act`. Its outcome:
-  // empty if it ended well.
+  // Returns the outcome of a child that opens both, calls `early`, and calls
+  // `act` at the moment `when`. The outcome is empty if the child ended well.
   using Act = std::function<void(test::Opened&)>;
   std::string EndOfChild(When when, const Act& early, const Act& act) {
     return test::InChild([&]() -> std::string {
@@ -109,7 +110,7 @@ class LateEndTest : public ::testing::TestWithParam<Backing> {
       static test::Opened& both = *new test::Opened;
       both = *OpenBoth(home_.path(), Options());
       early(both);
-      events_.clear();  // of those that stayed attached before
+      events_.clear();  // of threads that stayed attached before
       const auto late = [act] { act(both); };
       if (when == When::kStatic || when == When::kAtExit) {
         ExitAndAct(when, late);
@@ -147,7 +148,8 @@ TEST_P(LateEndTest, DestructorsOfHandlesWriteThePages) {
                            }),
                 "");
       EXPECT_EQ(OnDisk(0), "put");
-      // With its file: a written file whose name is gone cannot be synced.
+      // Remove the file too, because Sync fails for a written file without a
+      // name.
       EXPECT_THAT(DbEnv::Remove(home_.path(), /*force=*/true), IsOk());
       std::filesystem::remove(home_.Below("pages.db"));
     }
@@ -194,7 +196,7 @@ TEST_P(LateEndTest, GuardsAreGivenBack) {
   }
 }
 
-// Everything else that a program can do with an environment.
+// Every other call that a program can make on an environment.
 TEST_P(LateEndTest, EveryOtherCallIsOk) {
   for (const When when : kAllMoments) {
     SCOPED_TRACE(static_cast<int>(when));
@@ -268,8 +270,8 @@ TEST_P(LateEndTest, AThreadKnowsThePagesThatItGotLate) {
   }
 }
 
-// More threads than there are slots. Each gets pages late, and some keep one
-// until they are gone.
+// More threads than there are slots. Each gets pages late, and some keep a page
+// until they end.
 TEST(LateThreadTest, ThreadsThatCallLateLeaveNoSlots) {
   TempHome home;
   auto both = *OpenBoth(home.path(), SmallEnv(Backing::kHeap));

@@ -1,9 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// leave_test.cc - a process that cannot leave its environment: the home was
-// removed, or the process gave up what it takes to open the lock file. Close
-// says so and closes nothing, a destructor tells on_event, and nothing dangles:
-// threads end, the process forks and exits as ever.
+// leave_test.cc - a process that cannot leave its environment: its home was
+// removed, or the process can no longer open the lock file. Close returns the
+// error and closes nothing, a destructor reports to on_event, and nothing
+// dangles: threads end, and the process forks and exits as usual.
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -29,8 +29,8 @@
 #include "tests/support/temp_home.h"
 
 #ifdef __SANITIZE_ADDRESS__
-// Processes here exit without a descriptor or without /proc, with which no
-// search for leaks works. The exit of the test program still makes it.
+// The processes here exit without a descriptor or without /proc, which a leak
+// search needs. The exit of the test program still searches for leaks.
 static const pid_t test_program = ::getpid();
 extern "C" __attribute__((visibility("default"))) int __lsan_is_turned_off() {
   return ::getpid() != test_program;
@@ -60,12 +60,12 @@ void LimitFds(rlim_t most) {
   EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-// What a program does to itself.
+// A loss that a program inflicts on itself.
 enum class Loss {
   kHome,       // removes its home
   kFds,        // has no fd left, nor may it open one
   kUser,       // becomes another user
-  kHomeRight,  // takes its own right to the home away
+  kHomeRight,  // removes its own right to the home
   kRoot,       // has another root directory, without /proc
 };
 constexpr const char* kLossNames[] = {"Home", "Fds", "User", "HomeRight",
@@ -95,7 +95,7 @@ void Lose(Loss loss, const std::string& home) {
 class LeaveTest : public ::testing::TestWithParam<std::tuple<Backing, Loss>> {
  protected:
   LeaveTest() {
-    // Root has every right: the home is another user's then.
+    // Root has every right, so another user owns the home.
     if (loss() == Loss::kHomeRight) {
       EXPECT_EQ(Own(kAlice), 0);
     }
@@ -111,16 +111,16 @@ class LeaveTest : public ::testing::TestWithParam<std::tuple<Backing, Loss>> {
     return ::geteuid() == 0 ? ::chown(home_.path().c_str(), user, user) : 0;
   }
 
-  // Whether the gate of the environment can be had no more.
+  // True if the process can no longer acquire the gate of the environment.
   static bool CannotLeave() {
     const bool named =
         os::ReachOf(backing()) == os::Reach::kAnyProcess;
     if (backing() == Backing::kHeap) return false;
     return loss() == Loss::kFds || named == (loss() != Loss::kRoot);
   }
-  // Before the environment is opened.
+  // Runs before the environment is opened.
   absl::Status Prepare() const {
-    // UBSan needs a pipe to look at a type for the first time.
+    // UBSan needs a pipe when it first checks a type.
     if (loss() == Loss::kFds) {
       EXPECT_THAT(OpenBoth(home_.path(), SmallEnv(backing()))->Close(), IsOk());
     }
@@ -147,7 +147,7 @@ INSTANTIATE_TEST_SUITE_P(
              kLossNames[static_cast<int>(std::get<1>(test.param))];
     });
 
-// Memory that was freed is used again.
+// Reuses freed memory.
 void UseFreedMemory() {
   static std::vector<void*> others;
   for (size_t i = 0; i < 2000; ++i) {
@@ -208,7 +208,7 @@ TEST_P(LeaveTest, AFailureIsReportedAndNothingDangles) {
   if (loss() == Loss::kHome) return;
   EXPECT_EQ(::chmod(home_.path().c_str(), 0700), 0);
   EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 0), "put");
-  // What stayed attached is repaired.
+  // The slot that stayed attached is repaired.
   auto both = OpenBoth(home_.path(), SmallEnv(backing()));
   ASSERT_THAT(both, IsOk());
   EXPECT_EQ(GetText(*both->file, 0), "put");
@@ -227,7 +227,7 @@ INSTANTIATE_TEST_SUITE_P(All, LeaveWithinTest,
                          ::testing::ValuesIn(os::kAllBackings),
                          os::BackingText);
 
-// The lock file's own is enough.
+// The lock file's own fd is enough.
 TEST_P(LeaveWithinTest, AProcessWithoutAFreeFdLeaves) {
   EXPECT_EQ(test::InChild([&]() -> std::string {
               auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
@@ -243,7 +243,7 @@ TEST_P(LeaveWithinTest, AProcessWithoutAFreeFdLeaves) {
             "OK");
 }
 
-// A backing whose environment has locks, which take descriptors.
+// The backings with locks in their environments. The locks need descriptors.
 class LeaveLaterTest : public LeaveWithinTest {};
 INSTANTIATE_TEST_SUITE_P(All, LeaveLaterTest,
                          ::testing::Values(Backing::kPosixShm, Backing::kFile,
@@ -252,8 +252,8 @@ INSTANTIATE_TEST_SUITE_P(All, LeaveLaterTest,
                                            Backing::kSysVPrivate),
                          os::BackingText);
 
-// The next Open of the process leaves what could not be left before, so that
-// even memory without a name can be opened again.
+// The next Open of the process leaves the environment that could not be left
+// before. Even memory without a name can then be opened again.
 TEST_P(LeaveLaterTest, WhatCouldNotBeLeftIsLeftAtTheNextOpen) {
   EXPECT_EQ(test::InChild([&]() -> std::string {
               rlimit limit = {};
@@ -275,7 +275,7 @@ TEST_P(LeaveLaterTest, WhatCouldNotBeLeftIsLeftAtTheNextOpen) {
 }
 
 #ifdef MPOOL_STEPS
-// An Open that fails when the process is in already.
+// An Open that fails after the process has attached.
 TEST(LeaveHalfWayTest, AnOpenThatCannotLeaveAgainLeavesNothing) {
   TempHome home;
   {

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // lost_fd_test.cc - a forked child closes every fd that it does not know, and
-// has others at their numbers.
+// opens others at their numbers.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ void LoseFds() {
   while (::open("/dev/null", O_RDWR) < kNumbers) {
   }
 }
-// Whether the child's own are all there.
+// Checks that the child's own fds are all open.
 std::string AfterAll() {
   for (int fd = 3; fd <= kNumbers; ++fd) {
     if (::fcntl(fd, F_GETFD) < 0) return absl::StrCat(fd, " was closed");
@@ -62,7 +62,7 @@ class LostFdTest : public ::testing::TestWithParam<Backing> {
   std::unique_ptr<DbEnv> env_;
   std::unique_ptr<MPoolFile> first_;
   std::unique_ptr<MPoolFile> second_;
-  std::unique_ptr<MPoolFile> reader_;  // of the first
+  std::unique_ptr<MPoolFile> reader_;  // of the first file
 };
 INSTANTIATE_TEST_SUITE_P(All, LostFdTest,
                          ::testing::ValuesIn(os::kAllBackings),
@@ -132,7 +132,8 @@ TEST_P(NamedLostFdTest, AChildWithoutOpenFilesComesIn) {
             "put");
 }
 
-// The numbers of the files are still the parent's; that of the home is lost.
+// The fd numbers of the files are still the parent's. The fd of the home is
+// lost.
 TEST_P(NamedLostFdTest, AChildThatCannotComeInLeavesTheOthersAlone) {
   const std::string moved = home_.path() + ".moved";
   EXPECT_EQ(os::InChild([&]() -> std::string {

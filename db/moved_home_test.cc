@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // moved_home_test.cc - the file system of a home is mounted again, under
-// another device number: pages that the dead left stay. A copy of it that is
-// mounted beside it neither shares the region nor takes it away.
+// another device number: pages that the dead left stay. A mounted copy of the
+// file system neither shares nor adopts the region.
 
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -40,14 +40,14 @@ using test::SmallEnv;
 using test::TempHome;
 using ::testing::IsEmpty;
 
-// Without root nothing can be mounted through a loop device: that is seen.
+// Without root no loop device can be mounted. The macro checks that.
 #define MPOOL_NEEDS_ROOT()                                               \
   if (::geteuid() != 0) {                                                \
     EXPECT_NE(::mount("none", "/", nullptr, MS_PRIVATE, nullptr), 0);    \
     return;                                                              \
   }
 
-// What has the old device number while the home's file system has another.
+// The holder of the old device number while the home's file system has another.
 enum class Old { kNothing, kAnother };
 
 struct Scene {
@@ -68,7 +68,7 @@ class MovedHomeTest : public ::testing::TestWithParam<Scene> {
     return os::File::OpenDirectory(path)->Info()->identity.device;
   }
 
-  // A file system with a home, in a process with mounts of its own.
+  // Mounts a file system with a home, in the process's own mount namespace.
   void MakeAndMount() {
     ASSERT_THAT(test::EnterOwnShm(), IsOk());
     ASSERT_THAT(test::EnterOwnIpc(), IsOk());
@@ -78,7 +78,7 @@ class MovedHomeTest : public ::testing::TestWithParam<Scene> {
     ASSERT_THAT(test::MountImage(Image("image"), disk_.path()), IsOk());
     ASSERT_EQ(::mkdir(Home().c_str(), 0700), 0);
   }
-  // A process puts pages that no file has, and is killed.
+  // Runs a process that puts pages that are in no file, and kills it.
   void PutAndDie() {
     Child dead([&](Channel& parent) -> std::string {
       auto both = *test::OpenBoth(Home(), SmallEnv(GetParam().backing));
@@ -93,8 +93,8 @@ class MovedHomeTest : public ::testing::TestWithParam<Scene> {
     ASSERT_EQ(dead.Hear(), "put");
     ASSERT_EQ(dead.Kill(), test::kKilled);
   }
-  // Mounts the image again. Its loop device is taken by another file system,
-  // which is unmounted behind it if the number shall be nobody's.
+  // Mounts the image again. Another file system uses its loop device, and is
+  // unmounted afterwards if the old number must stay unused.
   void MountAgain() {
     const uint64_t before = DeviceOf(disk_.path());
     ASSERT_THAT(test::Unmount(disk_.path()), IsOk());
@@ -109,7 +109,7 @@ class MovedHomeTest : public ::testing::TestWithParam<Scene> {
     ASSERT_THAT(test::MountImage(Image("other"), other_.path(),
                                  is_loop ? "loop=" + loop : "loop"),
                 IsOk());
-    // Of a file system without a device.
+    // Use up the number of a file system without a device.
     if (!is_loop) {
       ASSERT_THAT(test::MountTmpfs(tmpfs_.path(), uint64_t{1} << 20), IsOk());
     }
@@ -180,7 +180,7 @@ TEST_P(MovedHomeTest, PagesOfTheDeadStay) {
               MountAgain();
               EXPECT_THAT(DbEnv::Inspect(Home()), IsOk());
               ExpectPages(Home());
-              // Once more, and in use.
+              // Again, with a user attached.
               PutAndDie();
               MountAgain();
               Child user([&](Channel& parent) -> std::string {
@@ -258,7 +258,7 @@ TEST_P(MovedHomeTest, OneWhoDiesWhileItFollowsIsFollowed) {
 }
 #endif
 
-// A copy of the whole file system: same UUID, inodes and times of birth.
+// A copy of the whole file system: same UUID, inodes and birth times.
 class CopiedFileSystemTest : public MovedHomeTest {
  protected:
   void MountCopy() {
@@ -358,7 +358,7 @@ TEST_P(CopiedFileSystemTest, ACopyBesideAHomeInUseTakesNothing) {
             "done");
 }
 
-// The copy was mounted alone and has the pages; the first must not share them.
+// The copy was mounted alone and has the pages. The first must not share them.
 TEST_P(CopiedFileSystemTest, TheFirstDoesNotShareWhatACopyTook) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {
@@ -370,7 +370,7 @@ TEST_P(CopiedFileSystemTest, TheFirstDoesNotShareWhatACopyTook) {
               EXPECT_THAT(test::Unmount(disk_.path()), IsOk());
               const std::string loop =
                   absl::StrCat("/dev/loop", before & 0xff);
-              // Another number than the first had.
+              // Use another device number than the first had.
               EXPECT_THAT(test::MakeImage(Image("other"), uint64_t{8} << 20,
                                           "ext4 -q -F"),
                           IsOk());
@@ -403,7 +403,7 @@ TEST_P(CopiedFileSystemTest, TheFirstDoesNotShareWhatACopyTook) {
             "done");
 }
 
-// Subvolumes of btrfs have numbers of their own, which no list of mounts has.
+// Subvolumes of btrfs have device numbers that no mount list shows.
 class SubvolumeTest : public MovedHomeTest {
  protected:
   void MakeSubvolume() {

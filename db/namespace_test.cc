@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // namespace_test.cc - processes of different Linux namespaces in one home, as
-// containers that share a directory: they share the region too, or one of them
-// is refused, but never are there two regions over one home.
+// in containers that share a directory. They share the region, or one of them
+// is refused. There are never two regions for one home.
 
 #include <linux/futex.h>
 #include <signal.h>
@@ -52,8 +52,8 @@ class NamespaceTest : public ::testing::TestWithParam<Backing> {
     return OpenBoth(home_.path(), SmallEnv(GetParam()));
   }
 
-  // A process of the test's own namespaces that puts `text` on page 0, stays
-  // until it hears a word, and leaves if pages 0 and 1 read as expected.
+  // Returns the body of a process that puts `text` on page 0 and waits for a
+  // word. The process leaves if pages 0 and 1 then read as expected.
   Child::Body Holder(const std::string& text, const std::string& page_0,
                      const std::string& page_1) const {
     return [=, this](Channel& parent) -> std::string {
@@ -68,8 +68,8 @@ class NamespaceTest : public ::testing::TestWithParam<Backing> {
     };
   }
 
-  // A process that `enter`s its namespaces, joins those inside, sees what they
-  // put and changes it.
+  // Runs a process that calls `enter`, joins the attached processes, reads
+  // their pages and changes them.
   std::string JoinAfter(absl::Status (*enter)()) const {
     return test::InChild([&]() -> std::string {
       EXPECT_THAT(enter(), IsOk());
@@ -82,7 +82,8 @@ class NamespaceTest : public ::testing::TestWithParam<Backing> {
     });
   }
 
-  // Every file of the home, to see whether one changed.
+  // Returns the bytes of every file of the home, so that a test sees any
+  // change.
   std::map<std::string, std::string> Snapshot() const {
     std::map<std::string, std::string> files;
     for (const std::string& name : test::FilesIn(home_.path())) {
@@ -112,7 +113,7 @@ TEST_P(NamespaceTest, ProcessesOfOtherMountsShareTheRegion) {
   EXPECT_EQ(holder.End(), "OK");
 }
 
-// The file is where it was, and all that they share.
+// The region's file is in the home, so all processes share it.
 using OwnShmFileTest = NamespaceTest;
 INSTANTIATE_TEST_SUITE_P(File, OwnShmFileTest,
                          ::testing::Values(Backing::kFile));
@@ -175,8 +176,8 @@ TEST_P(OwnShmTest, OneWhoIsAloneMakesTheRegionAndThenTheOthersAreRefused) {
   EXPECT_THAT(AllOf(home_.path()), ElementsAre("pages.db"));
 }
 
-// Each finds on disk what the other left, for the region that it does not see
-// is idle, and none of its pages newer than the file.
+// Each process reads the other's pages from disk. The region that it does not
+// see is idle and has no page newer than the file.
 TEST_P(OwnShmTest, TakingTurnsEachReadsWhatTheOtherWrote) {
   for (const char* round : {"first", "second"}) {
     const std::string outer = std::string("outer ") + round;
@@ -199,8 +200,8 @@ TEST_P(OwnShmTest, TakingTurnsEachReadsWhatTheOtherWrote) {
   }
 }
 
-// A region that nobody is in, and that an opener cannot see, is made anew. The
-// one that it replaces must not stay in the other /dev/shm for ever.
+// An opener recreates an idle region that it cannot see. The replaced region
+// must not stay in the other /dev/shm forever.
 TEST_P(OwnShmTest, ARegionThatIsReplacedUnseenIsRemovedInTheEnd) {
   ASSERT_THAT(Open()->Close(), IsOk());
   ASSERT_EQ(test::InChild([&] {
@@ -214,8 +215,8 @@ TEST_P(OwnShmTest, ARegionThatIsReplacedUnseenIsRemovedInTheEnd) {
   EXPECT_THAT(AllOf(home_.path()), ElementsAre("pages.db"));
 }
 
-// As after a reboot: what was not made durable went with the memory, and who
-// makes the region anew hears of it.
+// This is like a reboot: pages that were not durable are lost with the memory.
+// The process that recreates the region reports the loss.
 TEST_P(OwnShmTest, OneWhoDoesNotSeeThePagesOfTheDeadIsTold) {
   Child dead([&](Channel& parent) {
     auto both = *Open();
@@ -246,13 +247,14 @@ TEST_P(OwnShmTest, OneWhoDoesNotSeeThePagesOfTheDeadIsTold) {
             "OK");
 }
 
-// A process that is number 1 in its own pid namespace: both may be the same
-// number, and neither number means anything to the other.
+// A process with number 1 in its own pid namespace. Two processes may have the
+// same number, and each number is meaningless to the other process.
 class OwnPidsTest : public NamespaceTest {
  protected:
   ~OwnPidsTest() override { os::Sys() = os::RealSyscalls(); }
 
-  // Says what its pid is to the test, before anything else.
+  // Returns a body that runs `body` in a child with pid 1. It first reports the
+  // child's pid in the test's namespace.
   static Child::Body AsPid1(const Child::Body& body) {
     return [=](Channel& parent) -> std::string {
       EXPECT_THAT(test::EnterOwnPids(), IsOk());
@@ -272,13 +274,15 @@ class OwnPidsTest : public NamespaceTest {
     EXPECT_TRUE(absl::SimpleAtoi(heard, &pid)) << heard;
     return pid;
   }
-  // The one that waits for it must tell: its locks are gone then.
+  // Kills the process and waits for its parent. The parent ends only after the
+  // locks of the killed process are released.
   static void Kill(Child& child, pid_t pid) {
     ASSERT_GT(pid, 1);
     ASSERT_EQ(::kill(pid, SIGKILL), 0);
     ASSERT_EQ(child.End(), test::kKilled);
   }
-  // Holds a page for update, says so, and on a word does `then`.
+  // Returns the body of a process that holds a page for update, reports it, and
+  // after a word calls `then`.
   Child::Body HolderOf(PageNo page,
                        std::function<void(MPoolFile&)> then) const {
     return AsPid1([=, this](Channel& parent) {
@@ -292,7 +296,8 @@ class OwnPidsTest : public NamespaceTest {
       return both.Close().ToString();
     });
   }
-  // Gets page 0 for update, and says so when it is about to sleep for it.
+  // Returns the body of a process that gets page 0 for update, and reports when
+  // it is about to sleep.
   Child::Body WaiterForPage0() const {
     return AsPid1([this](Channel& parent) {
       static Channel* const listener = &parent;
@@ -355,7 +360,7 @@ TEST_P(OwnPidsTest, OfTwoWithTheSamePidOnlyTheDeadOneIsRepaired) {
   EXPECT_THAT(third.Close(), IsOk());
 }
 
-// Nobody calls FailCheck: who wants the page finds the death himself.
+// No process calls FailCheck. The thread that wants the page detects the death.
 TEST_P(OwnPidsTest, OneWithTheSamePidTakesThePageOfTheDeadOne) {
   MakePages();
   Child dead(HolderOf(0, [](MPoolFile&) {}));

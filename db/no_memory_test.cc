@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // no_memory_test.cc - operator new fails in each call of the library, at the
-// first allocation, the second, and so on. The process ends, because no
-// exception leaves a call, and the others get each page.
+// first allocation, the second, and so on. The process ends because no
+// exception leaves a call. The other processes can get each page.
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -61,7 +61,8 @@ constexpr char kTerminated[] = "signal 6";
 constexpr unsigned kPatienceSeconds = 60;
 constexpr GetOptions kPatient{.create = true, .wait = absl::Seconds(20)};
 
-// What acts. A call must not allocate itself.
+// The objects that a call uses. The test's own part of a call must not
+// allocate.
 struct Scene {
   std::string home;
   EnvOptions options;
@@ -115,7 +116,7 @@ struct Throw {};
 
 struct Call {
   const char* name;
-  bool alone;  // nobody else is attached
+  bool alone;  // no other process is attached
   void (*prepare)(Scene& scene);
   void (*act)(Scene& scene);
 };
@@ -196,7 +197,7 @@ EnvOptions Options() {
   return options;
 }
 
-// The first page that cannot be got for update; "whole" if each can.
+// Returns the first page that cannot be got for update, or "whole" if none.
 std::string Look(MPoolFile& file) {
   ::alarm(kPatienceSeconds);
   for (PageNo page = 0; page < kPages; ++page) {
@@ -212,7 +213,7 @@ std::string Look(MPoolFile& file) {
 
 class NoMemoryTest : public ::testing::TestWithParam<Call> {
  protected:
-  // A process that puts pages and stays.
+  // Starts a process that puts pages and stays.
   std::unique_ptr<Child> Survivor() {
     auto survivor = std::make_unique<Child>([&](Channel& parent) {
       auto both = *test::OpenBoth(home_.path(), Options());
@@ -226,7 +227,7 @@ class NoMemoryTest : public ::testing::TestWithParam<Call> {
     EXPECT_EQ(survivor->Hear(), "ready");
     return survivor;
   }
-  // A process that comes later.
+  // Checks the pages in a process that joins later.
   std::string LookByJoiner() {
     return InChild([&]() -> std::string {
       ::alarm(kPatienceSeconds);
@@ -265,7 +266,8 @@ TEST_P(NoMemoryTest, EndsTheProcessAndNotTheOthers) {
   if (!GetParam().alone) survivor = Survivor();
   constexpr uint64_t kMost = 100000;
   std::string outcome = kTerminated;
-  // Calls that allocate very often do the same again and again.
+  // Skips more and more allocations, because a call that allocates very often
+  // repeats the same work.
   for (uint64_t nth = 1; outcome != "no more" && nth < kMost;
        nth += 1 + nth / 32) {
     if (GetParam().alone) {
@@ -286,7 +288,7 @@ TEST_P(NoMemoryTest, EndsTheProcessAndNotTheOthers) {
   EXPECT_EQ(outcome, "no more");
 }
 
-// A callback must not throw; if it does, no page stays with its process.
+// A callback must not throw. If it does, no page stays with its process.
 class ThrowingCallbackTest : public ::testing::Test {
  protected:
   void ExpectEnd(const std::function<void(test::Opened&)>& body,

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// open_test.cc - homes: bad ones, the same one twice, two of them, and a look
-// at one from outside.
+// open_test.cc - homes: bad ones, one home opened twice, two homes, and a home
+// inspected without joining.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -69,7 +69,7 @@ TEST_F(OpenTest, AHomeThatIsAFileIsInvalidAndSaysToNameADirectory) {
 TEST_F(OpenTest, AnEmptyHomeOrOneWithANulIsInvalid) {
   EXPECT_THAT(DbEnv::Open(""),
               Fails(StatusCode::kInvalidArgument, "open environment", "empty"));
-  // What is before the NUL exists.
+  // The path before the NUL exists.
   const std::string nul = home_.path() + std::string("\0x", 2);
   EXPECT_THAT(DbEnv::Open(nul),
               Fails(StatusCode::kInvalidArgument, "open environment", "NUL"));
@@ -132,7 +132,8 @@ TEST_F(OpenTest, TheSameHomeTwiceIsOneAttachmentWhateverItsName) {
     EXPECT_EQ(handles.back()->Stats().processes, 1u) << name;
   }
   fs::current_path(old);
-  // The cache is one as well: a page held through one is held for the other.
+  // All handles share one cache: a page held through one is held for the
+  // others.
   ASSERT_THAT(PutText(*first.file, 0, "held"), IsOk());
   auto held = *first.file->GetForUpdate(0);
   auto again = *handles[0]->OpenFile("pages.db");
@@ -290,8 +291,8 @@ TEST_P(RemoteHomeTest, IsGoodForAnEnvironmentOnTheHeap) {
   EXPECT_THAT(AllOf(home_.path()), ElementsAre("pages.db"));
 }
 
-// One file is cached once, whatever leads to it; many may read one that nobody
-// changes.
+// A file is cached by one environment only, by whatever name it is opened.
+// Several environments may read a file that none of them changes.
 TEST_F(OpenTest, AFileThatAnotherHomeHasOpenIsRefusedUntilItIsClosed) {
   const TempHome other;
   auto first = *OpenBoth(home_.path());

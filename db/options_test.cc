@@ -1,7 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// options_test.cc - what each option is by default, and which values are
-// refused.
+// options_test.cc - the default of each option, and its refused values.
 
 #include "mpool/options.h"
 

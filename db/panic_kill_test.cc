@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// panic_kill_test.cc - who finds that all must stop, or ends that, dies at each
-// step of it.
+// panic_kill_test.cc - a process that starts or ends a panic dies at each step
+// of it.
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -30,7 +30,7 @@ using test::WithLog;
 
 class PanicKillTest : public ::testing::TestWithParam<std::string> {
  protected:
-  // The victim takes over what is there.
+  // The victim adopts this region.
   PanicKillTest() {
     EXPECT_THAT(DbEnv::Open(home_.path(), Options(/*recover=*/false)), IsOk());
   }

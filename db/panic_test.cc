@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// panic_test.cc - files whose owner has a log: the log goes first, and a page
-// that only the log can mend stops everybody until it has.
+// panic_test.cc - files of an owner with a log. The log is written first. A
+// page that only the log can repair stops every process until it is recovered.
 
 #include <signal.h>
 
@@ -54,7 +54,7 @@ class PanicTest : public ::testing::Test {
     };
     return options;
   }
-  // What the owner does.
+  // Recovers as the owner of the log does.
   void Recover() {
     Opened owner = OpenLogged(home_.path(), Options(/*recover=*/true));
     EXPECT_THAT(owner.file->Get(1), Fails(StatusCode::kDataLoss, "page 1"));
@@ -143,7 +143,7 @@ TEST_F(PanicTest, WhoRecoveredOnceIsStoppedByTheNext) {
   EXPECT_THAT(both.file->Get(0), IsPanic());
 }
 
-// Holds a dirty page for update, beside whatever comes.
+// Holds a dirty page for update during the test.
 class SecondWriter {
  public:
   SecondWriter(const std::string& home, PageNo number)
@@ -325,7 +325,7 @@ TEST_F(LogTest, IsNotAskedForFilesWithoutPositions) {
   EXPECT_THAT(log_.flushed, IsEmpty());
 }
 
-// A process without a log, which is not a child of one that has it.
+// A process without a log that is not a child of a process with one.
 class NoLogTest : public ::testing::Test {
  protected:
   void ExpectInOther(const std::function<void(DbEnv&)>& body) {

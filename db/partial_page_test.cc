@@ -51,7 +51,7 @@ class PartialPageTest : public os::SyscallTest {
   absl::StatusOr<test::Opened> Open() {
     return OpenBoth(home_.path(), Options(), "pages.db", kPage);
   }
-  // 4 KiB more fit on the disk.
+  // Lets only 4 KiB more fit on the disk.
   static void FillDisk() {
     os::Sys().pwritev = [](int fd, const iovec* parts, int,
                            off_t offset) -> ssize_t {
@@ -67,8 +67,8 @@ class PartialPageTest : public os::SyscallTest {
       return done;
     };
   }
-  // A process that makes page 0 durable and is stopped, or dies, in the write
-  // of page 1.
+  // Runs a process that makes page 0 durable and is stopped, or dies, in the
+  // write of page 1.
   std::string WriteHalf() {
     return test::InChild([&]() -> std::string {
       auto both = *Open();
@@ -92,7 +92,7 @@ class PartialPageTest : public os::SyscallTest {
 TEST_F(PartialPageTest, AWriteOnAFullDiskLeavesWholePages) {
   EXPECT_EQ(WriteHalf(), test::kKilled);
   EXPECT_EQ(fs::file_size(path_), kPage);
-  // As after a loss of power.
+  // This is the state after a power loss.
   ASSERT_THAT(DbEnv::Remove(home_.path(), /*force=*/true), IsOk());
   auto both = Open();
   ASSERT_THAT(both, IsOk());
@@ -108,7 +108,7 @@ TEST_F(PartialPageTest, AWriteOnAFullDiskIsDoneOnceThereIsSpace) {
   EXPECT_EQ(DiskText(path_, 1, kPage), "half");
 }
 
-// A writer of a later page may be under way.
+// Another process may be writing a later page.
 TEST_F(PartialPageTest, PagesOfOthersAreNotCutOff) {
   auto both = *Open();
   for (PageNo page = 0; page < 3; ++page) {

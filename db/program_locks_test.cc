@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // program_locks_test.cc - the program's own locks on its page files: mpool
-// neither drops nor disturbs them, and they do not switch off the guard
-// against two environments.
+// neither drops nor disturbs them. They do not disable the guard against two
+// environments.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -64,7 +64,7 @@ const Kind kKinds[] = {
     {"Flock", [](int fd) { return ::flock(fd, LOCK_EX | LOCK_NB); }},
 };
 
-// True if another process finds a lock of this kind.
+// Returns true if another process finds a lock of this kind.
 bool IsLocked(const std::string& path, const Kind& kind) {
   return test::InChild([&]() -> std::string {
            const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
@@ -88,7 +88,7 @@ class ProgramLocksTest : public ::testing::TestWithParam<Kind> {
   void ExpectLocked(const char* after) {
     EXPECT_TRUE(IsLocked(path_, GetParam())) << after;
   }
-  // A process that dies with dirty pages of the file.
+  // Runs a process that dies with dirty pages of the file.
   static void LeaveDirty(const std::string& home, const std::string& name) {
     EXPECT_EQ(test::InChild([&]() -> std::string {
                 auto both = *OpenBoth(home, SmallEnv(), name);
@@ -100,7 +100,7 @@ class ProgramLocksTest : public ::testing::TestWithParam<Kind> {
               }),
               test::kKilled);
   }
-  // So many misses that every other page leaves.
+  // Causes so many misses that every other page is evicted.
   static void Evict(MPoolFile& other) {
     for (PageNo page = 0; page < 600; ++page) {
       EXPECT_THAT(PutText(other, page, "other"), IsOk());
@@ -151,7 +151,7 @@ TEST_P(ProgramLocksTest, StayThroughAReadingHandle) {
   ASSERT_THAT(writer, IsOk());
   EXPECT_THAT((*writer)->Close(), IsOk());
   ExpectLocked("a writing handle beside it");
-  // Last, because this closes a descriptor of the file.
+  // Read the disk last, because this closes a descriptor of the file.
   EXPECT_EQ(test::DiskText(path_, 39), "dirty");
 }
 
@@ -194,7 +194,8 @@ TEST_P(ProgramLocksTest, DoNotSwitchOffTheGuard) {
   EXPECT_THAT(env->OpenFile(path_), IsOk());
 }
 
-// A process that writes pages back for others claims the file only meanwhile.
+// A process that writes back another's pages claims the file only during the
+// write.
 TEST(ClaimTest, AFileThatAllHaveClosedOpensInAnotherEnvironment) {
   const TempHome home;
   const TempHome elsewhere;
@@ -218,7 +219,7 @@ TEST(ClaimTest, AFileThatAllHaveClosedOpensInAnotherEnvironment) {
   EXPECT_THAT(there->OpenFile(home.Below("x.db")), IsOk());
 }
 
-// The claims of a process that died are not its idle children's.
+// The idle children of a dead process do not keep its claims.
 TEST(ClaimTest, AForkedChildKeepsNoClaim) {
   const TempHome home;
   const TempHome elsewhere;
@@ -228,7 +229,8 @@ TEST(ClaimTest, AForkedChildKeepsNoClaim) {
     EXPECT_THAT(both.file->Sync(), IsOk());
     const pid_t idle = ::fork();
     if (idle == 0) {
-      // The test waits for the end of this channel.
+      // Closes the child's copy, because the test waits for the end of this
+      // channel.
       for (int fd = 3; fd < 100; ++fd) {
         struct stat info = {};
         if (::fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode)) ::close(fd);

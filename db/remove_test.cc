@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// remove_test.cc - what becomes of dirty pages when all their processes were
-// killed: the next one adopts them, Remove writes them, force discards them.
+// remove_test.cc - dirty pages after all their processes were killed: the next
+// process adopts them, Remove writes them back, and force discards them.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,7 +43,7 @@ class RemoveTest : public ::testing::TestWithParam<Backing> {
  protected:
   RemoveTest() : path_(home_.Below("pages.db")) {}
 
-  // Puts pages that the disk does not have, and dies.
+  // Puts pages that are not on disk, and dies.
   void LeaveDirtyPages() {
     Child child([&](Channel& parent) -> std::string {
       auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));

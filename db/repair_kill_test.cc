@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// repair_kill_test.cc - a process dies in the middle of everything, the one
-// that repairs it dies at each step of the repair, and a third one finishes.
+// repair_kill_test.cc - a process dies while its threads are inside many calls.
+// Its repairer dies at each step of the repair, and a third process finishes.
 
 #include <unistd.h>
 
@@ -41,15 +41,15 @@ EnvOptions TinyEnv() {
   return options;
 }
 
-// Runs `body` in a thread that never gets past the step, and waits until it is
-// there.
+// Runs `body` in a thread that stops for good at the step. Waits until the
+// thread has reached the step.
 void StopThreadAt(const std::string& step, std::function<void()> body) {
   struct Gate {
     std::mutex mutex;
     std::condition_variable changed;
     bool reached = false;
   };
-  auto* gate = new Gate;  // as long as the thread
+  auto* gate = new Gate;  // lives as long as the thread
   os::CallAtStep(step, [gate] {
     {
       std::lock_guard<std::mutex> lock(gate->mutex);
@@ -71,10 +71,10 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
     options.backing = test::SharedBackingFor(GetParam());
     return options;
   }
-  // Dies holding pages 0 and 5 for update, which are dirty, the second one
-  // with an image, page 1 for update, which is not, and page 2 to read, while
-  // one thread wants that one for update, one writes page 3, another takes a
-  // page out, and one is in the fsync of another file.
+  // Runs a victim that dies with pages 0 and 5 held for update, both dirty, the
+  // second with an image. Page 1 is held for update and is clean. Page 2 is
+  // pinned, and a thread waits for it. Other threads write back page 3, evict a
+  // page, and fsync another file.
   void Victim() {
     Child victim([&](Channel& parent) -> std::string {
       auto both = *OpenBoth(home_.path(), Env());
@@ -111,7 +111,7 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
     ASSERT_EQ(victim.Hear(), "in the middle");
     ASSERT_EQ(victim.Kill(), test::kKilled);
   }
-  // Comes to repair and is killed at the step.
+  // Runs a repairer that is killed at the step.
   std::string Repairer() {
     return test::InChild([&] {
       os::KillAtStep(GetParam(), 1);
@@ -126,9 +126,9 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
     EXPECT_THAT(both.file->Get(0),
                 Fails(StatusCode::kDataLoss, "page 0", "died while"));
     EXPECT_THAT(both.file->Sync(), Fails(StatusCode::kDataLoss, "page 0"));
-    // This tells the error of the other file's fsync, too.
+    // This reports the error of the other file's fsync, too.
     EXPECT_THAT(both.env->Sync(), Fails(StatusCode::kDataLoss, "page 0"));
-    // Every frame can be used, so none is held by the dead.
+    // Every frame can be used, so the dead hold none.
     std::vector<ReadPage> all;
     for (PageNo page = 1; page < kFrames; ++page) {
       auto got = both.file->Get(page);
@@ -150,7 +150,8 @@ class RepairKillTest : public ::testing::TestWithParam<std::string> {
   TempHome home_;
 };
 
-// Once with somebody inside, who sees to it that the region is not adopted.
+// In each test a process stays attached until the repairer has died, so that
+// the repairer does not adopt the region.
 INSTANTIATE_TEST_SUITE_P(Region, RepairKillTest,
                          ::testing::ValuesIn(test::StepNames("region.repair.")),
                          test::StepTestName);
@@ -190,7 +191,7 @@ TEST_P(RepairKillTest, OneWhoWasThereAllTheTimeFinishes) {
   EXPECT_EQ(third.End(), "done");
 }
 
-// A latch of the one is met before that of the other in both repairs.
+// Both repairs reach a latch of one dead process before a latch of the other.
 TEST(TwoDeadTest, WhoHeldLatchesThatBothRepairsNeedAreRepaired) {
   TempHome home;
   EnvOptions options;
@@ -199,7 +200,7 @@ TEST(TwoDeadTest, WhoHeldLatchesThatBothRepairsNeedAreRepaired) {
     auto env = *DbEnv::Open(home.path(), options);
     parent.Say("in");
     parent.Hear();
-    ::alarm(20);  // one that waits for itself would do so for ever
+    ::alarm(20);  // a repair that waits for itself would never end
     EXPECT_THAT(env->FailCheck(), IsOk());
     EXPECT_EQ(env->Stats().processes, 1u);
     return "done";
@@ -217,7 +218,7 @@ TEST(TwoDeadTest, WhoHeldLatchesThatBothRepairsNeedAreRepaired) {
   };
   Child survivor(third);
   ASSERT_EQ(survivor.Hear(), "in");
-  // In this order, and so in that of their slots.
+  // The order of the processes is the order of their slots.
   Child first(victim("large.db", 4096));
   ASSERT_EQ(first.Hear(), "in the latch");
   Child second(victim("small.db", 512));

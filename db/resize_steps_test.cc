@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// resize_steps_test.cc - who resizes dies at each step of it, or meets another
-// who moves memory.
+// resize_steps_test.cc - a resizer dies at each step of a resize, or coincides
+// with another process that moves memory.
 
 #include <unistd.h>
 
@@ -22,8 +22,8 @@ namespace {
 
 using test::IsOk;
 
-// Whoever dies at a step of a resize, the others go on with all their pages,
-// and the memory is as one of the two sizes wants it.
+// A resizer dies at any step of a resize. The others continue with all their
+// pages, and the memory fits one of the two sizes.
 class ResizeKillTest : public ::testing::TestWithParam<std::string> {};
 
 INSTANTIATE_TEST_SUITE_P(All, ResizeKillTest,
@@ -66,8 +66,8 @@ TEST_P(ResizeKillTest, AKilledResizeIsUndoneOrEnded) {
   EXPECT_TRUE(killed) << "nobody came to " << GetParam();
 }
 
-// The extent at the end of a cache is drained for another page size while the
-// cache grows and has more frames of it.
+// The extent at the end of the cache is drained for another page size. During
+// the drain the cache grows, and the extent gets more frames.
 TEST(ResizeRaceTest, AnExtentThatGrowsWhileItIsGivenUpKeepsItsNewPages) {
   const test::TempHome home;
   EnvOptions options;
@@ -83,7 +83,7 @@ TEST(ResizeRaceTest, AnExtentThatGrowsWhileItIsGivenUpKeepsItsNewPages) {
   for (PageNo page = 0; page < kFrames; ++page) {
     places[opened.file->Get(page)->data().data()] = page;
   }
-  // The first extent stays.
+  // The pin keeps the first extent where it is.
   const ReadPage held = *opened.file->Get(places.begin()->second);
   bool grown = false;
   os::CallAtStep("mpool.resize.drained", [&] {
@@ -105,7 +105,7 @@ TEST(ResizeRaceTest, AnExtentThatGrowsWhileItIsGivenUpKeepsItsNewPages) {
   EXPECT_THAT(small->Close(), IsOk());
 }
 
-// Frames that a shrink has taken still have the keys of their last pages.
+// Frames that a shrink has taken keep the keys of their last pages.
 TEST(ResizeRaceTest, AFileThatGrewIsOpenedWhileItsFramesAreTakenOutOfUse) {
   const test::TempHome home;
   EnvOptions options;
@@ -133,8 +133,8 @@ TEST(ResizeRaceTest, AFileThatGrewIsOpenedWhileItsFramesAreTakenOutOfUse) {
   EXPECT_TRUE(reopened);
 }
 
-// A writer died when its page was clean and still in its name, and the frame
-// went out of use before anybody looked for the dead.
+// A writer died when its page was clean and in the hash table. The frame was
+// retired before any process repaired the death.
 TEST(DeadWriterTest, AFrameThatComesBackCanBeWritten) {
   const test::TempHome home;
   EnvOptions options;

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// resize_test.cc - the cache becomes larger and smaller while it is used, on
-// every backing; what the kernel gives and gets back is asked of the kernel.
+// resize_test.cc - the cache grows and shrinks while it is used, on every
+// backing. The kernel's own figures show the memory in use.
 
 #include <cstdio>
 #include <fstream>
@@ -22,7 +22,7 @@ using test::GetText;
 using test::IsOk;
 using test::PutText;
 
-// What this process has mapped around `place`.
+// Returns the resident size of the mapping around `place`.
 uint64_t RssAround(const void* place) {
   std::ifstream file("/proc/self/smaps");
   bool inside = false;
@@ -51,7 +51,7 @@ class ResizeTest : public BackingTest {
     options.huge_pages = false;
     return test::OpenBoth(home_.path(), options);
   }
-  // Of the region, as the kernel has it.
+  // Returns the kernel's figure for the resident memory of the region.
   uint64_t Resident(MPoolFile& file) const {
     if (os::ReachOf(GetParam()) == os::Reach::kAnyProcess) {
       return ResidentBytes(Segment(), GetParam(), home_.path());
@@ -84,7 +84,7 @@ TEST_P(ResizeTest, AGrownCacheHoldsMoreAndAShrunkOneGivesItsMemoryBack) {
   EXPECT_EQ(stats.cache_bytes, kMiB);
   EXPECT_EQ(stats.backed_bytes, kMiB);
   EXPECT_EQ(stats.frames, kPagesPerMiB);
-  // Headers, 1.6 % of what was grown to, stay.
+  // Headers stay: 1.6 % of the largest size.
   EXPECT_LE(Resident(*opened.file), before + (kMost - kMiB) / 50);
   ExpectPages(*opened.file, 8 * kPagesPerMiB, "second ");
   EXPECT_THAT(opened.Close(), IsOk());
@@ -168,7 +168,7 @@ TEST_P(ResizeTest, ASizeThatCannotBeIsRefused) {
 
 TEST_P(ResizeTest, TheNextProcessFindsItAsItWas) {
   if (os::ReachOf(GetParam()) != os::Reach::kAnyProcess) {
-    // Nobody comes later.
+    // No later process can attach to the memory of this backing.
     EXPECT_THAT(OpenWithRoom()->env->Resize(2 * kMiB), IsOk());
     return;
   }

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// room_test.cc - file systems that are too small, for the region and for the
-// page files. Each test runs in a child with mounts of its own.
+// room_test.cc - file systems that are too small for the region or for the page
+// files. Each test runs in a child with its own mount namespace.
 
 #include <filesystem>
 
@@ -37,8 +37,8 @@ constexpr uint64_t kMiB = 1024 * kKiB;
 
 class RoomTest : public ::testing::Test {
  protected:
-  // Runs `body` where `directory` is a file system of that size, with shared
-  // memory that goes away with it.
+  // Runs `body` with `directory` mounted as a file system of that size. Its
+  // shared memory disappears with it.
   void With(const std::string& directory, uint64_t size_bytes,
             const std::function<void()>& body) {
     EXPECT_EQ(test::InChild([&]() -> std::string {
@@ -119,7 +119,7 @@ TEST_F(RoomTest, SharedMemoryOf64MiBHoldsTheDefaultCacheFullOfAnyPages) {
 }
 
 TEST_F(RoomTest, WithoutMemoryForAllItsHeadersACacheHasFewerFrames) {
-  // Enough for pages of 4 KiB, not for the tables of pages of 512 bytes.
+  // The size fits pages of 4 KiB, but not the tables of pages of 512 bytes.
   With("/dev/shm", 10 * kMiB, [&] {
     EnvOptions options;
     options.cache_bytes = 9 * kMiB;
@@ -154,7 +154,7 @@ class FullDiskTest : public RoomTest {
 
   FullDiskTest() : path_(home_.Below("pages.db")), fill_(home_.Below("fill")) {}
 
-  // Runs `body` with a file full of pages that the disk has no room for.
+  // Runs `body` with a file full of pages that do not fit on the disk.
   void WithFullDisk(const std::function<void(test::Opened&)>& body) {
     With(home_.path(), kMiB, [&] {
       EnvOptions options = SmallEnv();
@@ -225,7 +225,8 @@ TEST_F(FullDiskTest, CloseOfTheLastFileHandleSaysSoAndLeavesItOpen) {
 
 TEST_F(FullDiskTest, CloseOfTheLastEnvironmentSaysSoAndLeavesItUsable) {
   WithFullDisk([&](test::Opened& both) {
-    // A destructor cannot refuse: the handle goes, the pages stay.
+    // The destructor cannot return an error: the handle is destroyed and the
+    // pages stay.
     both.file.reset();
     ASSERT_FALSE(events_.empty());
     EXPECT_EQ(events_.back().kind, Event::Kind::kWriteFailed);
@@ -268,7 +269,7 @@ TEST_F(FullDiskTest, AFullCacheOfSuchPagesSaysSoInsteadOfLosingOne) {
     EXPECT_EQ(page, test::kSmallCache / 4096);
     ExpectReadable(both);
     EXPECT_EQ(GetText(*both.file, page - 1), std::to_string(page - 1));
-    // Cache and disk are of one size; without the filler not all pages fit.
+    // Cache and disk have the same size. Without the filler not all pages fit.
     FreeDisk();
     EXPECT_THAT(PutText(*both.file, 3, "3"), IsOk());
     EXPECT_THAT(PutText(*both.file, page, "one more"), IsOk());

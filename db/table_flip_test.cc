@@ -1,8 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// table_flip_test.cc - bits of an idle region's tables, flipped one at a time:
-// who opens it then is refused in one sentence or gets pages that are right, or
-// an error; nothing crashes or hangs. MPOOL_ROUNDS=100000 flips every bit.
+// table_flip_test.cc - bits of an idle region's tables are flipped, one at a
+// time. The next opener is refused with one clear error, or gets correct pages
+// or errors. No flip causes a crash or a hang. MPOOL_ROUNDS=100000 flips every
+// bit.
 
 #include <unistd.h>
 
@@ -42,7 +43,7 @@ constexpr unsigned kSecondsPerFlip = 20;
 EnvOptions Env() {
   EnvOptions options;
   options.backing = Backing::kFile;
-  options.cache_bytes = 192 << 10;  // three extents, one of them not cut
+  options.cache_bytes = 192 << 10;  // three extents, one is not cut
   options.policy = Policy::kLru;
   options.sync_on_last_close = false;
   return options;
@@ -53,7 +54,7 @@ std::string TextOf(int file, PageNo page) {
   return absl::StrCat(page % 2 == 0 ? "new " : "old ", file, ".", page);
 }
 
-// A part of the region whose bits are flipped.
+// A part of the region in which bits are flipped.
 struct Area {
   std::string name;
   uint64_t begin = 0;
@@ -61,9 +62,9 @@ struct Area {
   uint64_t struct_size = 1;
 };
 
-// A region whose processes were all killed, with dirty and clean pages of two
-// files and two page sizes, pins beyond a thread's slot and a latch that is
-// held.
+// A region after all its processes were killed. It has dirty and clean pages of
+// two files and two page sizes, pins beyond a thread's slot, and a latch that
+// is held.
 class Image {
  public:
   explicit Image(const TempHome& home) : home_(home) {
@@ -93,20 +94,20 @@ class Image {
   }
 
   const std::vector<Area>& areas() const { return areas_; }
-  // Whether a flip in this byte may change what is read, with no word about it;
-  // see docs/threat-model.md.
+  // True if a flip in this byte may change page contents without an error; see
+  // docs/threat-model.md.
   bool MayBeSilent(uint64_t byte) const { return silent_.contains(byte); }
 
-  // The region and the files as they were, but for one bit.
+  // Restores the region and the files, and flips one bit.
   void Restore(uint64_t bit) {
     for (int f = 0; f < 2; ++f) {
       const std::string path = home_.Below(NameOf(f));
-      // First, for a page count that was flipped makes a file of terabytes.
+      // First, because a flipped page count makes a file of terabytes.
       test::SetSize(path, disk_[f].size());
       if (test::BytesOf(path) != disk_[f]) {
         test::Overwrite(path, 0, disk_[f]);
       }
-      // What the pool last saw of the file is what it is now.
+      // Make the file look unchanged since the pool last saw it.
       const auto info = os::File::Open(path, {})->Info();
       FileEntry& entry = At<FileEntry>(entries_ + f * sizeof(FileEntry));
       entry.seen_mtime_ns = info->mtime_ns;
@@ -131,7 +132,7 @@ class Image {
   T& At(uint64_t offset) {
     return *reinterpret_cast<T*>(segment_.data() + offset);
   }
-  // Of each struct, the first `silent` bytes may be.
+  // In each struct, flips of the first `silent` bytes may be silent.
   template <class T>
   void Add(const std::string& name, uint64_t begin, uint64_t count,
            uint64_t silent = 0) {
@@ -185,12 +186,12 @@ void Image::FindAreas() {
   Add<FileEntry>("AllEntries", entries_, internal::kFilesPerBlock);
   const uint64_t path = At<FileEntry>(entries_).path;
   areas_.push_back({"Path", path, std::strlen(&At<char>(path)) + 1});
-  // Chunk headers and free memory, too; without the pages.
+  // Includes chunk headers and free memory, but not the pages.
   areas_.push_back({"BehindTheHeader", sizeof(RegionHeader),
                     header.heap_end.load() - sizeof(RegionHeader)});
 }
 
-// What is on the pages.
+// The correct contents of the pages.
 struct RightPages {
   std::vector<std::byte> of[2][kPages];
   RightPages() {
@@ -203,7 +204,7 @@ struct RightPages {
   }
 };
 
-// What one flip led to: "" if all went well, or a page that is wrong.
+// Returns "" if one flip did no harm, or a page with wrong contents.
 std::string OpenAndGet(const TempHome& home, const RightPages& right) {
   std::string wrong;
   auto env = DbEnv::Open(home.path(), Env());
@@ -246,7 +247,7 @@ class TableFlipTest : public ::testing::TestWithParam<size_t> {
  protected:
   TableFlipTest() : image_(home_) {}
 
-  // Flips from `first` on in steps, until the end or until it dies.
+  // Flips bits from `first` to `end` by `step`, in a process that may die.
   std::string Flip(uint64_t first, uint64_t end, uint64_t step) {
     return test::InChild([&] {
       for (uint64_t bit = first; bit < end; bit += step) {
@@ -263,7 +264,7 @@ class TableFlipTest : public ::testing::TestWithParam<size_t> {
     });
   }
 
-  // Where a bit lies, and how to flip it again.
+  // Describes the place of a bit and how to flip it again.
   static std::string Describe(const Area& area, uint64_t bit) {
     const uint64_t at = bit / 8 - area.begin;
     return absl::StrCat(area.name, ": bit ", bit % 8, " of byte ", at, " (",

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// test_backing.h - an environment on some backing, and a program of its own
-// that opens it.
+// test_backing.h - an environment on some backing, and a separate program that
+// opens it.
 
 #ifndef MPOOL_DB_TEST_BACKING_H_
 #define MPOOL_DB_TEST_BACKING_H_
@@ -37,7 +37,7 @@ class Stranger {
     ::close(ends_.fds[1]);
   }
   ~Stranger() { ::close(ends_.fds[0]); }
-  // What it wrote, without the end of the line.
+  // Returns the output without the end of the line.
   std::string Output() {
     char text[1024];
     const ssize_t got = ::read(ends_.fds[0], text, sizeof(text));
@@ -56,7 +56,7 @@ class Stranger {
 
 class BackingTest : public ::testing::TestWithParam<Backing> {
  protected:
-  // Whatever was done, no memory is left.
+  // Checks that no memory is left, whatever the test did.
   ~BackingTest() override {
     const std::string segment = Segment();
     EXPECT_THAT(DbEnv::Remove(home_.path()), test::IsOk());
@@ -66,7 +66,7 @@ class BackingTest : public ::testing::TestWithParam<Backing> {
     EXPECT_FALSE(os::HasStrayMappings(*os::File::OpenDirectory(home_.path())));
     EXPECT_THAT(test::AllOf(home_.path()), ::testing::Each("pages.db"));
   }
-  // The memory's name, as the descriptor has it; empty if there is none.
+  // Returns the memory's name in the descriptor; empty if there is none.
   std::string Segment() const {
     const auto descriptor =
         region::ReadDescriptor(*os::File::OpenDirectory(home_.path()));

@@ -32,7 +32,7 @@ inline constexpr uid_t kAlice = 61001;
 inline constexpr uid_t kBob = 61002;
 inline constexpr gid_t kTeam = 61100;
 
-// A hang is the worst outcome: every case is ended by a signal after a time.
+// A hang is the worst outcome, so a signal ends every case after a time.
 class HostileTest : public os::SyscallTest {
  protected:
   static constexpr unsigned kMostSeconds = 60;
@@ -42,8 +42,8 @@ class HostileTest : public os::SyscallTest {
     test::MakeFile(victim(), "precious");
     outside_before_ = Outside();
   }
-  // Whatever was tried, nothing outside of the home was changed, and the home
-  // can be removed and used.
+  // Checks that nothing outside the home was changed, and that the home can be
+  // removed and used.
   ~HostileTest() override {
     os::Sys() = os::RealSyscalls();
     EXPECT_EQ(Outside(), outside_before_);
@@ -56,7 +56,7 @@ class HostileTest : public os::SyscallTest {
   static bool IsRoot() { return ::geteuid() == 0; }
   std::string victim() const { return outside_.Below("victim"); }
 
-  // Names, bytes, modes and links of all that lies outside.
+  // Returns names, bytes, modes and links of all files outside the home.
   std::vector<std::string> Outside() const {
     std::vector<std::string> all;
     for (const std::string& name : test::FilesIn(outside_.path())) {
@@ -72,7 +72,7 @@ class HostileTest : public os::SyscallTest {
   absl::StatusOr<test::Opened> Open(Backing backing) const {
     return test::OpenBoth(home_.path(), test::SmallEnv(backing));
   }
-  // A process of its own puts a page and closes; its outcome.
+  // Runs a process that puts a page and closes. Returns its outcome.
   std::string UseAs(Backing backing) const {
     return test::InChild([&]() -> std::string {
       auto both = Open(backing);
@@ -81,7 +81,7 @@ class HostileTest : public os::SyscallTest {
       return both->Close().ToString();
     });
   }
-  // Where the memory of the region is; "" if there is none.
+  // Returns the path of the region's memory; "" if there is none.
   std::string SegmentPath() const {
     const auto descriptor =
         region::ReadDescriptor(*os::File::OpenDirectory(home_.path()));
@@ -90,7 +90,7 @@ class HostileTest : public os::SyscallTest {
     return name.front() == '/' ? "/dev/shm" + name : home_.Below(name);
   }
 
-  // Runs `body` in a process of that user; of root only.
+  // Runs `body` in a process of that user. Only root can.
   static std::string As(uid_t user, std::vector<gid_t> groups,
                         const std::function<std::string()>& body) {
     return test::InChild([&]() -> std::string {

@@ -20,14 +20,14 @@ namespace {
 
 constexpr char kFile[] = "pages.db";
 constexpr char kNeighboursFile[] = "neighbour.db";
-// More than the cache has.
+// More pages than the cache holds.
 constexpr PageNo kManyPages = kSmallCache / 4096 + 40;
-// Of one thread at a time: more before-images than a new region has room for.
+// Pages of one thread at a time: more before-images than a new region can hold.
 constexpr PageNo kHeldPages = 60;
 
 std::string PageText(PageNo page) { return absl::StrCat("page ", page); }
 
-// The neighbour's turn: the first thing that goes wrong.
+// Does the neighbour's work and returns its first error.
 absl::Status Work(Opened& both, const std::string& text) {
   for (PageNo page = 0; page < World::kPages; ++page) {
     MPOOL_RETURN_IF_ERROR(PutText(*both.file, page, text));
@@ -42,8 +42,8 @@ absl::Status Work(Opened& both, const std::string& text) {
 Worker::Worker()
     : thread_([this] {
         std::unique_lock<std::mutex> lock(mutex_);
-        // From here on it takes no memory: who forks would have the allocator
-        // as it is in the middle of that.
+        // From here on this thread allocates nothing. Otherwise a fork could
+        // copy the allocator in the middle of an allocation.
         is_there_ = true;
         changed_.notify_all();
         while (true) {
@@ -152,7 +152,7 @@ void World::ExpectWholeAndClose() {
     EXPECT_EQ(GetText(*both_.file, page), text);
   }
   worker_ = nullptr;
-  // Others may still have it open, whose close would write.
+  // Other processes may still have the file open, so their Close would write.
   ASSERT_THAT(both_.env->Sync(), IsOk());
   ASSERT_THAT(both_.Close(), IsOk());
   both_ = {};
@@ -172,7 +172,7 @@ void Nothing(World&) {}
 void LeaveBehind(World& world) { world.LeaveBehind(); }
 void OpenWithPages(World& world) { world.OpenWithPages(); }
 
-// Others are in, but for memory that none can reach.
+// Starts a neighbour, except on memory that no other process can reach.
 void BesideNeighbour(World& world) {
   if (os::ReachOf(world.options().backing) == os::Reach::kAnyProcess) {
     world.StartNeighbour();
@@ -202,7 +202,7 @@ void PagesOnDisk(World& world) {
   ASSERT_THAT(world.OpenFile(), IsOk());
 }
 
-// A process died while it changed a page that this one has put.
+// A process died while it changed a page that this process has put.
 void PagesAndADeath(World& world) {
   PagesBesideNeighbour(world);
   EXPECT_EQ(InChild([&world] {
@@ -227,7 +227,7 @@ absl::Status GetInThread(World& world) {
   return world.worker().Run([&] { return GetSeven(world); });
 }
 
-// What is held is given back by the end of the call.
+// The pages are put at the end of the call.
 absl::Status HoldForUpdate(World& world) {
   std::vector<WritePage> held;
   for (PageNo page = 0; page < kHeldPages; ++page) {

@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// test_moments.h - what a program does with an environment, one call at a time,
-// so that a test can take something away at each of them. A new call of the
-// library is one more row of kMoments.
+// test_moments.h - the calls of a program on an environment, one at a time, so
+// that a test can withdraw a resource in each call. A new call of the library
+// is one more row of kMoments.
 
 #ifndef MPOOL_DB_TEST_MOMENTS_H_
 #define MPOOL_DB_TEST_MOMENTS_H_
@@ -23,7 +23,8 @@
 
 namespace mpool::test {
 
-// A thread that is there before it is needed: to make one takes memory.
+// A thread that exists before it is needed, because starting a thread needs
+// memory.
 class Worker {
  public:
   Worker();
@@ -41,36 +42,37 @@ class Worker {
   std::thread thread_;
 };
 
-// A home, the process that acts in it, and another one that must not feel it.
+// A home, the process that acts in it, and another process that must be
+// unaffected.
 class World {
  public:
   World(std::string home, Backing backing);
 
   const std::string& home() const { return home_; }
   EnvOptions& options() { return options_; }
-  // What acts: nullptr as long as it is not open.
+  // The handles of the acting process; nullptr until opened.
   std::unique_ptr<DbEnv>& env() { return both_.env; }
   std::unique_ptr<MPoolFile>& file() { return both_.file; }
   Worker& worker() { return *worker_; }
 
-  // Another process that has the environment open, with pages of its own.
+  // Starts another process that opens the environment and has its own pages.
   void StartNeighbour();
   bool has_neighbour() const { return neighbour_ != nullptr; }
-  // It gets, puts and syncs: what it is told went wrong, "" if nothing did.
+  // Makes the neighbour get, put and sync. Returns its error, "" if none.
   std::string AskNeighbour();
 
-  // Opens environment and file, and puts pages that nobody has written yet.
+  // Opens environment and file, and puts pages that are not on disk yet.
   void OpenWithPages();
   absl::Status OpenEnv();
   absl::Status OpenFile();
-  // What must be on the page from now on.
+  // Puts `text` on the page and expects it there from now on.
   absl::Status Put(PageNo page, const std::string& text);
-  // In a forked child: no thread came with it.
+  // Drops the worker in a forked child, which does not have its thread.
   void ForgetThread() { static_cast<void>(worker_.release()); }
-  // A process that put pages, and died with them in memory.
+  // Runs a process that puts pages and dies with them in memory.
   void LeaveBehind();
-  // Everything that was put is there, everything works, and all of it is on
-  // disk in the end.
+  // Checks that every put page is there and everything works. Closes, and
+  // checks that all pages are on disk.
   void ExpectWholeAndClose();
 
   static constexpr PageNo kPages = 20;
@@ -79,7 +81,7 @@ class World {
   const std::string home_;
   EnvOptions options_;
   std::map<PageNo, std::string> put_;
-  // A process of its own forgets what it inherited.
+  // A separate process without inherited handles.
   std::unique_ptr<Child> neighbour_;
   std::unique_ptr<Worker> worker_;
   Opened both_;
@@ -87,14 +89,14 @@ class World {
 
 struct Moment {
   const char* name;
-  bool needs_name;  // of the memory, by which other processes find it
-  bool in_fork;     // prepared in a parent, who waits for the child that acts
+  bool needs_name;  // other processes find the memory by it
+  bool in_fork;     // prepared in a parent that waits for the acting child
   void (*prepare)(World& world);
-  // May be repeated after it failed.
+  // May be repeated after a failure.
   absl::Status (*act)(World& world);
 };
 
-// In the order in which a program comes to them.
+// In the order in which a program calls them.
 std::span<const Moment> Moments();
 
 }  // namespace mpool::test

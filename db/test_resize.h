@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// test_resize.h - what the tests of Resize share.
+// test_resize.h - the parts that the tests of Resize share.
 
 #ifndef MPOOL_DB_TEST_RESIZE_H_
 #define MPOOL_DB_TEST_RESIZE_H_
@@ -23,7 +23,7 @@ inline constexpr uint64_t kMiB = uint64_t{1} << 20;
 inline constexpr uint64_t kMost = 8 * kMiB;
 inline constexpr PageNo kPagesPerMiB = kMiB / 4096;
 
-// Page bytes of the region that are in memory, whoever touched them.
+// Returns the resident page bytes of the region, touched by any process.
 inline uint64_t ResidentBytes(const std::string& segment, Backing backing,
                               const std::string& home) {
   if (backing == Backing::kSysV) return os::IpcsOf(segment).resident;

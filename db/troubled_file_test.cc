@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // troubled_file_test.cc - page files that are renamed, removed or cut while
-// they are in use, or cannot hold what is asked, and what that means for the
-// other files of the environment.
+// they are in use, or that are full, and the effect on the other files of the
+// environment.
 
 #include <signal.h>
 
@@ -44,7 +44,7 @@ class TroubledFileTest : public os::SyscallTest {
   std::unique_ptr<MPoolFile> OpenOther(const std::string& name) {
     return *both_.env->OpenFile(name, {.create = true});
   }
-  // As many dirty pages as the cache has.
+  // Puts as many dirty pages as the cache has frames.
   static void FillCache(MPoolFile& file) {
     for (PageNo page = 0; page < kCachePages; ++page) {
       EXPECT_THAT(PutText(file, page, "full"), IsOk());
@@ -61,7 +61,7 @@ TEST_F(TroubledFileTest, ARenamedFileIsWrittenByOthersOnceItIsOpenedAgain) {
     EXPECT_EQ(GetText(*mine.file, 0), "kept");
     parent.Say("in");
     parent.Hear();
-    // This takes frames, whose pages only this process can write now.
+    // This evicts pages that only this process can write back now.
     for (PageNo page = 0; page < kCachePages; ++page) {
       EXPECT_THAT(PutText(*mine.file, page, "mine"), IsOk());
     }
@@ -87,7 +87,7 @@ TEST_F(TroubledFileTest, ARemovedFileIsNamedAndNotTakenForAMissingPage) {
   });
   EXPECT_EQ(other.End(), test::kKilled);
   fs::remove(home_.Below("gone.db"));
-  // Every frame but those of pages that can be written is lost; hold these.
+  // Only frames of pages that can be written back are usable. Hold these.
   std::vector<WritePage> held;
   absl::Status status;
   while (status.ok() && held.size() < kCachePages) {
@@ -135,7 +135,7 @@ TEST_F(TroubledFileTest, APageThatWasOnDiskAndIsGoneIsDataLoss) {
   auto other = OpenOther("other.db");
   FillCache(*other);
   fs::resize_file(home_.Below("pages.db"), 4096);
-  // A write before the cut does not make it good.
+  // A write before the cut does not hide the cut.
   ASSERT_THAT(PutText(*both_.file, 0, "kept"), IsOk());
   ASSERT_THAT(both_.file->Sync(), IsOk());
   for (const PageNo page : {1, 2}) {
@@ -144,7 +144,7 @@ TEST_F(TroubledFileTest, APageThatWasOnDiskAndIsGoneIsDataLoss) {
                       home_.Below("pages.db"), "0 bytes into it", "restore"));
   }
   EXPECT_EQ(GetText(*both_.file, 0), "kept");
-  // One that nobody has written yet is only not there.
+  // A page that was never written is merely absent.
   GetOptions create;
   create.create = true;
   EXPECT_THAT(both_.file->GetForUpdate(4, create), IsOk());
@@ -152,7 +152,7 @@ TEST_F(TroubledFileTest, APageThatWasOnDiskAndIsGoneIsDataLoss) {
 }
 
 TEST_F(TroubledFileTest, APageBeyondTheLargestFileIsOutOfRangeAndMakesNone) {
-  // As ext4 does with blocks of 4 KiB.
+  // Limits the offset as ext4 does with blocks of 4 KiB.
   os::Sys().lseek = [](int, off_t offset, int) -> off_t {
     return offset <= off_t{1} << 44 ? offset : -1;
   };
@@ -184,8 +184,8 @@ TEST_F(TroubledFileTest, ACallThatFindsNoFrameMakesNoPage) {
   EXPECT_EQ((*both_.file->New()).number(), kCachePages);
 }
 
-// A reader of each page syncs the other one's file, while writers wait for
-// both of them.
+// The reader of each page syncs the other reader's file while writers wait for
+// both pages.
 TEST_F(TroubledFileTest, SyncDoesNotWaitForAWriterThatWaitsForReaders) {
   auto other = OpenOther("other.db");
   ASSERT_THAT(PutText(*other, 0, "other"), IsOk());

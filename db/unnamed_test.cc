@@ -1,7 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // unnamed_test.cc - environments that only a process and its forked children
-// can share: who is kept out, for how long, and what a death costs.
+// can share: the refused processes, the time until they may open, and the loss
+// by a death.
 
 #include <errno.h>
 #include <signal.h>
@@ -142,7 +143,7 @@ TEST_P(UnnamedTest, AChildThatComesAfterTheLastCloseOpensAgain) {
   EXPECT_EQ(child.End(), "OK");
 }
 
-// Until it ends, it could come in.
+// Until the idle child ends, it could attach.
 TEST_P(UnnamedTest, AnIdleChildOfAKilledParentKeepsOthersOut) {
   Child parent([&](Channel& line) -> std::string {
     auto both = *Open();

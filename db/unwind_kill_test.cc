@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// unwind_kill_test.cc - a process dies at each step of giving a page back as it
-// was got.
+// unwind_kill_test.cc - a process dies at each step of restoring a page when
+// its guard is unwound.
 
 #include <cstring>
 #include <stdexcept>
@@ -29,12 +29,13 @@ using ::testing::AnyOf;
 using ::testing::Contains;
 using ::testing::Each;
 
-// What the page is when it is got.
+// The state of the page when it is acquired.
 enum class Page { kClean, kDirty, kWithoutImage };
 
 class UnwindKillTest : public ::testing::TestWithParam<std::string> {
  protected:
-  // "lives" if the step is none of such a page.
+  // Kills a process at the step while it restores such a page. Returns "lives"
+  // if the restore does not pass the step.
   std::string Die(Page page, test::Opened& both) {
     const bool image = page != Page::kWithoutImage;
     return test::InChild([&]() -> std::string {

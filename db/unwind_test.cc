@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// unwind_test.cc - guards that are destroyed because the stack is unwound, by
-// an exception or by the end of a thread: the page is as it was got.
+// unwind_test.cc - guards that are destroyed by stack unwinding, after an
+// exception or at the end of a thread. The page is restored as it was acquired.
 
 #include <pthread.h>
 #include <unistd.h>
@@ -71,7 +71,7 @@ class UnwindTest : public ::testing::TestWithParam<Policy> {
     return options;
   }
   MPoolFile& file() { return *both_.file; }
-  // What another process reads.
+  // Returns the text of a page as another process reads it.
   std::string ReadByOther(PageNo page) {
     other_.Say(absl::StrCat(page));
     return other_.Hear();
@@ -80,7 +80,7 @@ class UnwindTest : public ::testing::TestWithParam<Policy> {
     ASSERT_THAT(PutText(file(), page, text), IsOk());
     ASSERT_THAT(both_.env->Sync(), IsOk());
   }
-  // Everybody reads the text, and everything goes on.
+  // Checks that all processes read the text and can continue.
   void ExpectText(PageNo page, const std::string& text) {
     EXPECT_EQ(ReadByOther(page), text);
     EXPECT_EQ(GetText(file(), page), text);
@@ -153,10 +153,10 @@ TEST_P(UnwindTest, ManyGiveAllBackThatTheyUsed) {
   PutClean(0, "on disk");
   ASSERT_THAT(PutText(file(), 1, "put"), IsOk());
   {
-    // A thread that holds no page gives its before-images back.
+    // A thread that holds no page releases its before-images.
     ASSERT_THAT(PutText(file(), 2, "put"), IsOk());
     const ReadPage other = *file().Get(2);
-    // More than a thread may have of before-images.
+    // More before-images than a thread may have.
     for (int round = 0; round < 1100; ++round) {
       ThrowIn(file(), 0);
       ThrowIn(file(), 1);
@@ -177,7 +177,7 @@ TEST_P(UnwindTest, APinnedPageStaysWhereItIs) {
   ReadPage pinned;
   std::thread([&] { pinned = *file().Get(0, {.latch = Latch::kNone}); }).join();
   ThrowIn(file(), 0);
-  // The pinner sees the change; what it may do with that is its own affair.
+  // The pinner sees the change, and must handle it itself.
   EXPECT_EQ(pinned.data()[0], std::byte{0x5a});
   ExpectText(0, "on disk");
   EXPECT_EQ(pinned.data()[0], std::byte{0x5a});
@@ -208,7 +208,7 @@ TEST_P(UnwindTest, APageWithoutImageIsLost) {
   EXPECT_THAT(both_.env->Sync(),
               Fails(StatusCode::kDataLoss, "page 0", "an exception unwound"));
   EXPECT_THAT(events_, Contains(Event::Kind::kPoisoned));
-  // So it is if it is made again, and that is not finished.
+  // The page stays lost if a re-creation is not finished either.
   ThrowIn(*file, 0, kCreate);
   EXPECT_THAT(file->Get(0), Fails(StatusCode::kDataLoss, "page 0"));
   {
@@ -336,7 +336,7 @@ TEST_P(UnwindTest, AGuardOfAThreadThatIsGoneIsAsGot) {
       ChangeHalf(pages.back());
     }
   }).join();
-  // The thread that destroys them has no slot of its own.
+  // The thread that destroys the guards has no slot of its own.
   std::thread([&] {
     try {
       const std::vector<WritePage> mine = std::move(pages);
@@ -433,7 +433,7 @@ TEST_P(UnwindTest, AGuardGotByAnEndingThreadPuts) {
   ExpectText(0, "cleaned");
 }
 
-// A page of a file that has a log, with changes that are not on disk.
+// A page of a file with a log, with changes that are not on disk.
 TEST(UnwindLoggedTest, OnlyTheLogCanMendIt) {
   TempHome home;
   test::Log log;

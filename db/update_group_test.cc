@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // update_group_test.cc - groups at their limits: pages that cannot be members,
-// groups that got none, and groups that are large.
+// groups without members, and large groups.
 
 #include <thread>
 
@@ -45,7 +45,7 @@ class GroupLimitTest : public ::testing::Test {
     }
   }
 
-  // Bytes of the heap once all pages have been in memory.
+  // Returns the heap bytes in use once all pages have been in memory.
   uint64_t Used() {
     for (PageNo page = 0; page < kMost; ++page) {
       EXPECT_THAT(PutText(*both_.file, page, "old"), IsOk());
@@ -135,7 +135,7 @@ TEST_F(GroupLimitTest, GivesTheMemoryOfItsImagesBack) {
     Change(group, *both_.file, kMost);
     EXPECT_GT(both_.env->Stats().heap_used, before + kMost * 512);
   }
-  // But for a few, and the ledger's overflow blocks.
+  // A few images and the ledger's overflow blocks stay.
   EXPECT_LT(both_.env->Stats().heap_used, before + (uint64_t{32} << 10));
   EXPECT_EQ(GetText(*both_.file, 0), "old");
   std::thread([&] {

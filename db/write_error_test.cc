@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// write_error_test.cc - system calls that fail under a page.
+// write_error_test.cc - system calls that fail during the write of a page.
 
 #include <errno.h>
 
@@ -167,8 +167,8 @@ TEST_F(WriteErrorTest, AFailedReadIsReportedAndLeavesNoTrace) {
   }
 }
 
-// Its pages are dirty in the pool of all processes: a Sync of any of them
-// writes all again.
+// The pages are dirty again in the pool of all processes. A Sync of any process
+// writes all of them again.
 TEST_F(WriteErrorTest, AFailedFsyncIsMendedByAnotherProcess) {
   FailFsync();
   EXPECT_THAT(both_.file->Sync(),
@@ -188,7 +188,7 @@ TEST_F(WriteErrorTest, AFailedFsyncIsMendedByAnotherProcess) {
   ExpectOnDisk("first");
 }
 
-// With a page that is not in the pool any more.
+// The page of the failed fsync is no longer in the pool.
 TEST_F(WriteErrorTest, AFailedFsyncIsKnownUntilTheRegionIsDiscarded) {
   for (PageNo page = kPages; page < 400; ++page) {
     ASSERT_THAT(PutText(*both_.file, page, "more"), IsOk());

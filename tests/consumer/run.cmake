@@ -1,6 +1,6 @@
 # Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 #
-# Builds and runs the consumer against the library in the way MODE says.
+# Builds and runs the consumer against the library in the given MODE.
 
 function(run)
   execute_process(COMMAND ${ARGV} RESULT_VARIABLE result
@@ -33,7 +33,7 @@ function(install_library)
   run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
 endfunction()
 
-# The examples, from where they were installed.
+# Builds the installed examples.
 function(build_examples)
   build_project(${WORK}/prefix/${DOCDIR}/examples
     -D CMAKE_PREFIX_PATH=${WORK}/prefix)
@@ -63,7 +63,7 @@ function(test_subdirectory)
 endfunction()
 
 # The shared library exports the public names and, weakly, templates of the
-# standard library and Abseil; the layers inside stay inside.
+# standard library and Abseil. It does not export the inner layers.
 function(test_exports)
   run(${OBJDUMP} -p ${LIBRARY})
   if(NOT output MATCHES "SONAME +${SONAME}\n")

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// prefork_test.cc - the server of examples/prefork: what its clients see while
-// its workers are killed, and from where they are answered.
+// prefork_test.cc - the server of examples/prefork: the answers that its
+// clients get while its workers are killed, and the source of the answers.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -51,7 +51,7 @@ class Client {
     const std::string bytes = line + "\n";
     ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
-  // Empty if the worker is gone.
+  // Returns the next line, or an empty string if the worker is gone.
   std::string Answer() const {
     std::string answer;
     for (char byte = 0; ::recv(fd_, &byte, 1, 0) == 1 && byte != '\n';) {
@@ -94,7 +94,7 @@ class PreforkTest : public ::testing::Test {
       EXPECT_THAT(server_.Line(), HasSubstr(" started"));
     }
   }
-  // Waits until it has told that it replaced `worker`.
+  // Waits until the server reports that it replaced `worker`.
   void AwaitSuccessorOf(pid_t worker) {
     EXPECT_EQ(server_.Line(),
               "worker " + std::to_string(worker) + " was killed");
@@ -177,21 +177,21 @@ TEST_F(PreforkTest, WorkersThatAreKilledAreReplacedAndTheCacheGoesOn) {
     }
     const auto stats = next.Stats();
     EXPECT_EQ(stats.at("repairs"), round);
-    // Each page came in once, when it was made; no worker has read one.
+    // Each page was loaded once, when it was made. No worker has read a page.
     EXPECT_EQ(stats.at("misses"), round);
     EXPECT_EQ(stats.at("pages_read"), 0u);
   }
   Stop();
 }
 
-// The kill lands anywhere in the work of the one who is asked.
+// The kill hits the asked worker at any point of its work.
 TEST_F(PreforkTest, APutThatAKillMeetsCountsWholeOrNotAtAll) {
   std::string before;
   for (int round = 0; round < 20; ++round) {
     const std::string after(1500, static_cast<char>('a' + round));
     const Client victim(address_);
     const pid_t worker = victim.Worker();
-    // From its first get on it is a process of the environment.
+    // The worker joins the environment at its first get.
     EXPECT_NE(victim.Ask("GET 0"), "");
     victim.Send("PUT 0 " + after);
     if (round % 2 == 1) ::usleep(static_cast<useconds_t>(round * 20));
@@ -215,7 +215,7 @@ TEST_F(PreforkTest, WithoutAMasterTheWorkersEndAndWriteWhatWasPut) {
   ASSERT_EQ(client.Ask("PUT 0 kept"), "OK ");
   ASSERT_EQ(::kill(server_.pid(), SIGKILL), 0);
   EXPECT_EQ(server_.End(), -SIGKILL);
-  // Both ends are closed when nobody is left who has them.
+  // A socket closes once every process that has it has ended.
   EXPECT_EQ(client.Answer(), "");
   while (!server_.Line().empty()) {
   }

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// program.h - an example that was started, and what it says.
+// program.h - a running example program and its output.
 
 #ifndef MPOOL_TESTS_EXAMPLES_PROGRAM_H_
 #define MPOOL_TESTS_EXAMPLES_PROGRAM_H_
@@ -16,8 +16,8 @@ namespace mpool::test {
 
 class Program {
  public:
-  // The example `name`: from the directory in the environment variable
-  // MPOOL_EXAMPLES if there is one, else of this build.
+  // Starts the example `name`, from the directory in the environment variable
+  // MPOOL_EXAMPLES if it is set, else from this build.
   Program(std::string_view name, std::vector<std::string> arguments);
   // Kills it if it has not ended.
   ~Program();
@@ -25,12 +25,13 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   pid_t pid() const { return pid_; }
-  // Its next line, without the end; empty once it said its last.
+  // Returns the next line without its end; empty after the last line.
   std::string Line();
   void Type(std::string_view line);
-  // Nothing more is typed.
+  // Closes the program's input.
   void EndInput();
-  // Waits for it: what it returned, or minus the signal that killed it.
+  // Waits for the end. Returns the exit code, or minus the signal that killed
+  // it.
   int End();
 
  private:

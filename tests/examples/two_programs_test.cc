@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// two_programs_test.cc - two executables that know of each other no more than
-// the name of a directory.
+// two_programs_test.cc - two executables that share only the name of a
+// directory.
 
 #include <signal.h>
 

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // no_shared_store_test.cc - a warm get and put stores to no page of the region
-// but the one that holds the thread's own ledger.
+// except the page of the thread's own ledger.
 
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -14,12 +14,12 @@
 namespace mpool::internal {
 namespace {
 
-// Runs `body` in a child after every region page but that of the thread's own
-// slot was made read-only; whether it came through.
+// Makes every region page read-only in a child, except the page of the thread's
+// own slot, and runs `body` there. Returns true if the child survives.
 bool SurvivesProtection(WarmPool& pool, const std::function<void()>& body) {
   const pid_t child = fork();
   if (child == 0) {
-    // The child is a thread of its own: it registers and warms up first.
+    // The child is another thread, so it registers and warms up first.
     pool.GetAndPutAll();
     std::byte* own = reinterpret_cast<std::byte*>(
         reinterpret_cast<uintptr_t>(pool.slot()) & ~uintptr_t{4095});

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // warm_pool.h - a pool in POSIX shared memory with a few warm pages, without
-// the API on top, so that a test knows where its parts are.
+// the API above it, so that a test knows the addresses of its parts.
 
 #ifndef MPOOL_TESTS_HIT_WARM_POOL_H_
 #define MPOOL_TESTS_HIT_WARM_POOL_H_
@@ -73,7 +73,7 @@ class WarmPool {
   uint64_t size_bytes() const {
     return region_->header()->size_bytes.load() / 4096 * 4096;
   }
-  // The slot of the thread that has the pages warm.
+  // Returns the slot of the thread that has the pages warm.
   region::ThreadSlot* slot() const {
     region::ThreadSlot* found = nullptr;
     region_->ForEachThread([&](uint32_t id, region::ThreadSlot& slot,

@@ -18,13 +18,13 @@ bool IsCMake(const std::string& path) {
          path.ends_with(".cmake.in");
 }
 
-// A line without its comment.
+// Returns a line without its comment.
 std::string CodeOf(const std::string& line) {
   if (line.starts_with('#')) return "";
   return line.substr(0, line.find(" #"));
 }
 
-// The first argument of each call of `callee`.
+// Returns the first argument of each call of `callee`.
 std::set<std::string> FirstArguments(const Tree& tree,
                                      const std::string& callee) {
   const std::regex call("\\b(" + callee + ")\\(\\s*(\\w+)");
@@ -50,7 +50,7 @@ class Finder {
     }
   }
 
-  // Each first group of `pattern` is a name.
+  // Adds each first group of `pattern` as a name.
   void Add(Kind kind, const std::string& pattern,
            const std::set<std::string>& own) {
     const std::regex regex(pattern);
@@ -66,7 +66,7 @@ class Finder {
     AddOne(Kind::kProgram, program, static_cast<std::ptrdiff_t>(position));
   }
 
-  // Each first group is the words of a call: a variable, then names up to a
+  // Each first group has the words of a call: a variable, then names up to a
   // keyword in capitals.
   void AddWords(Kind kind, const char* pattern) {
     const std::regex regex(pattern);

@@ -23,7 +23,7 @@ constexpr auto kHere = std::regex_constants::match_continuous;
 constexpr const char* kRunners[] = {"system", "popen",   "execlp",
                                     "execvp", "execvpe", "posix_spawnp"};
 
-// Where the arguments of each call of `function` begin.
+// Returns the offsets of the arguments of each call of `function`.
 std::vector<size_t> CallsIn(const std::string& text,
                             const std::string& function) {
   std::vector<size_t> calls;
@@ -39,15 +39,15 @@ std::vector<size_t> CallsIn(const std::string& text,
   return calls;
 }
 
-// The names of functions that begin at this line of code, or "".
+// Returns the name of the function that begins at this line of code, or "".
 std::string FunctionAt(const std::string& line) {
   static const std::regex kHead("[A-Za-z][^;=]*?(\\w+)\\(.*");
   std::smatch head;
   return std::regex_match(line, head, kHead) ? head.str(1) : "";
 }
 
-// The functions that run a program: their bodies have a call of kRunners. The
-// head of a function begins at the begin of a line.
+// Returns the functions that run a program, which call one of kRunners. The
+// head of a function begins at the start of a line.
 std::set<std::string> RunnersOf(const Tree& tree) {
   std::set<std::string> runners;
   for (const tidy::Source& source : tree) {

@@ -95,7 +95,7 @@ void Debian::Add(const std::string& line) {
   for (const std::string& name : package.provides) {
     providers_[name].insert(fields[0]);
   }
-  // The machine's own architecture comes without a suffix, or first.
+  // The machine's own architecture has no suffix, or is listed first.
   packages_.emplace(fields[0], std::move(package));
 }
 

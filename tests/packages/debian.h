@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// debian.h - the packages that dpkg has installed: what they depend on and
-// which files they have.
+// debian.h - the packages that dpkg has installed, with their dependencies and
+// files.
 
 #ifndef MPOOL_TESTS_PACKAGES_DEBIAN_H_
 #define MPOOL_TESTS_PACKAGES_DEBIAN_H_
@@ -51,7 +51,7 @@ class Debian {
   std::string Choose(const std::vector<std::string>& choices,
                      const Names& taken) const;
 
-  // Asks dpkg-query about the packages whose files are not in files_ yet.
+  // Asks dpkg-query about the packages that have no files in files_ yet.
   void LoadFiles(const Names& packages) const;
 
   std::map<std::string, Package> packages_;

@@ -28,14 +28,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Programs that are used only where they are.
+// Programs that the project uses only if they are installed.
 const Names kOptional = {
     "ccache",  // builds are faster with it
-    "sudo",    // only a user who is not root needs it
+    "sudo",    // only needed without root
 };
 // The dependencies of these have the headers of C and C++ and CMake's modules.
-// Any other header must be of a package that is in the list itself. A package
-// that only another one depends on is gone when that one changes.
+// Any other header must be in a listed package itself, because a dependency can
+// disappear when the package that needs it changes.
 const Names kToolchain = {"cmake", "g++"};
 
 std::string Lower(std::string text) {
@@ -63,7 +63,7 @@ const std::map<std::string, Names>& Lists() {
   return lists;
 }
 
-// The things that some packages of `dev` have.
+// The files of a list of packages from `dev`.
 class Offer {
  public:
   explicit Offer(const Names& packages) {
@@ -83,7 +83,7 @@ class Offer {
     all_ = Machine().Files(Machine().Closure(packages));
   }
 
-  // One line for each thing that they do not offer, with its first use.
+  // Returns one line with the first use of each thing that the packages lack.
   std::string MissingOf(const Uses& uses) const {
     std::string lines;
     Names missing;
@@ -129,7 +129,7 @@ class Offer {
     return HasIn(name, [](const std::string&) { return true; });
   }
 
-  // In a folder that the compiler searches.
+  // True if a folder that the compiler searches has the header.
   bool HasHeader(const std::string& name) const {
     static const std::regex kSearched(
         "/usr/(include(/c\\+\\+/[0-9]+|/[^/]+-linux-gnu[^/]*)?|"
@@ -166,7 +166,8 @@ class Offer {
     return false;
   }
 
-  // The path itself, or the next one that its symbolic links lead to.
+  // True if the packages have the path or a path that its symbolic links lead
+  // to.
   bool HasFile(std::string path) const {
     if (kOptional.count(fs::path(path).filename()) != 0) return true;
     constexpr int kMaxLinks = 8;
@@ -186,17 +187,17 @@ class Offer {
       if (all_.count(folder + name) != 0) return true;
     }
     // The packages of `./dev model` and others may not be installed here. Such
-    // a package is taken to have the programs of its name: clang has clang++.
+    // a package is assumed to have the programs of its name: clang has clang++.
     return std::any_of(
         absent_.begin(), absent_.end(),
         [&](const std::string& package) { return name.starts_with(package); });
   }
 
   Names absent_;
-  Names direct_;  // files of the packages, of the toolchain and the base
+  Names direct_;  // files of the packages, the toolchain and the base
   // The same, by the last part of the path.
   std::map<std::string, std::vector<std::string>> folders_;
-  Names all_;  // files of all packages that come with them
+  Names all_;  // files of all packages and their dependencies
 };
 
 Uses operator+(Uses a, Uses b) {
@@ -204,7 +205,7 @@ Uses operator+(Uses a, Uses b) {
   return a;
 }
 
-// All that ./dev demo and ./dev test use.
+// Returns all uses by ./dev demo and ./dev test.
 const Uses& UsesOfTests() {
   static const Uses uses = HeadersOf(Project()) + UsesOfCMake(Project()) +
                            ProgramsOfCpp(Project()) +

@@ -51,7 +51,7 @@ class Reader {
     return text_.substr(at_, word.size()) == word;
   }
   void Skip(size_t count = 1) { at_ = std::min(at_ + count, text_.size()); }
-  // Goes behind the next `end`, or to the end of the text.
+  // Moves past the next `end`, or to the end of the text.
   void SkipPast(std::string_view end) {
     const size_t found = text_.find(end, at_);
     at_ = found == std::string_view::npos ? text_.size() : found + end.size();
@@ -81,7 +81,7 @@ class Reader {
     heredocs_.clear();
   }
 
-  // From "((" to its "))".
+  // Reads from "((" to its "))".
   void Arithmetic() {
     int depth = 0;
     do {
@@ -112,7 +112,7 @@ class Reader {
     }
     Skip();
   }
-  // One character of a word, or one quoted or expanded part of it.
+  // Reads one character of a word, or one quoted or expanded part of it.
   void Piece(Word* word) {
     const char c = Peek();
     if (c == '"') return Quoted(word);
@@ -150,7 +150,7 @@ class Reader {
     const Word target = ReadWord();
     if (heredoc) heredocs_.push_back(target.text);
   }
-  // The words of an array, to its ')'.
+  // Reads the words of an array up to its ')'.
   void Array() {
     Skip();
     for (SkipSpace(); at_ < text_.size() && Peek() != ')'; SkipSpace()) {
@@ -165,7 +165,7 @@ class Reader {
       if (at_ == before) Skip();
     }
   }
-  // From the word behind `case` to its `esac`.
+  // Reads from the word after `case` to its `esac`.
   void Case() {
     SkipSpace();
     ReadWord();
@@ -222,7 +222,7 @@ class Reader {
     expects_ = false;
   }
 
-  // The next word, as a command if one is expected.
+  // Reads the next word, as a command if a command is expected.
   void Simple() {
     static const std::regex kAssignment("[A-Za-z_]\\w*(\\[.*\\])?\\+?=.*");
     const size_t line = 1 + static_cast<size_t>(std::count(
@@ -266,7 +266,7 @@ class Reader {
     const std::string base = name.substr(name.rfind('/') + 1);
     if (kBuiltins.count(base) == 0) commands_.push_back({line, base});
     if (kWrappers.count(base) == 0) return;
-    // Options, their numbers and assignments stand before the command.
+    // Options, their numbers and assignments precede the command.
     for (SkipBlanks(); Peek() == '-' || AtDigit(); SkipBlanks()) ReadWord();
     expects_ = true;
   }
@@ -274,7 +274,7 @@ class Reader {
   const std::string_view text_;
   size_t at_ = 0;
   bool expects_ = true;  // the next word is a command
-  std::string last_;     // the last word that was one
+  std::string last_;     // the last word that was a command
   std::vector<std::string> heredocs_;
   std::vector<Command> commands_;
   std::set<std::string> functions_;

@@ -38,7 +38,7 @@ Uses HeadersOf(const Tree& tree);
 // the commands in the first string of a call of system, popen, execlp and the
 // like. A function of the tree that calls one of these counts like them.
 Uses ProgramsOfCpp(const Tree& tree);
-// Returns all that CMake code names, and the generator of the presets.
+// Returns all names in CMake code, and the generator of the presets.
 Uses UsesOfCMake(const Tree& tree);
 // Returns the compilers of the presets.
 Uses CompilersOfPresets(const Tree& tree);

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// uses_test.cc - the readers of sources, scripts and dpkg's tables, with small
-// pieces of text.
+// uses_test.cc - tests the readers of sources, scripts and dpkg's tables on
+// short texts.
 
 #include "tests/packages/uses.h"
 

@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// at_rest.cc - a look at all that the region holds, while nothing moves.
+// at_rest.cc - a check of everything in the region while no thread is in a
+// call.
 
 #include <algorithm>
 #include <set>
@@ -67,7 +68,8 @@ std::string Latches(internal::Pool& pool) {
   return wrong;
 }
 
-// Slots that are free or of living processes, and no entry in any.
+// Returns slots that are neither free nor of live processes, and all ledger
+// entries.
 std::string Ledgers(region::Region& region) {
   std::string wrong;
   region.ForEachThread([&](uint32_t id, region::ThreadSlot&, ThreadWord word) {
@@ -97,7 +99,7 @@ std::string Ledgers(region::Region& region) {
   return wrong;
 }
 
-// Entries that nobody fills any more, or that the dead have open.
+// Returns entries that no thread fills any longer, or that the dead have open.
 std::string Files(internal::Pool& pool) {
   std::string wrong;
   for (uint32_t i = 0; i < pool.frames().pool().files_used.load(); ++i) {
@@ -118,7 +120,7 @@ std::string Files(internal::Pool& pool) {
   return wrong;
 }
 
-// Offsets of all chunks that something in the region leads to.
+// Returns the offsets of all chunks that the region has a reference to.
 std::set<uint64_t> Reachable(internal::Pool& pool) {
   region::Region& region = pool.region();
   internal::PoolHeader& header = pool.frames().pool();

@@ -20,7 +20,7 @@ const char* Name(uint32_t file) {
   return kNames[file];
 }
 
-// Pages up to which DoLittle goes, so that each size needs one extent only.
+// The pages that DoLittle uses, so few that each size needs one extent only.
 constexpr PageNo kFew = 12;
 // Pages up to which a file grows.
 constexpr PageNo kMost = 200;
@@ -61,7 +61,7 @@ bool Scene::MayBeLost(uint32_t file, PageNo page) const {
 
 void Scene::Mourn(size_t index) const {
   const uint64_t word = held(index).load();
-  // The mark first: MayBeLost looks at the word, then at the mark.
+  // Store the mark first, because MayBeLost loads the word before the mark.
   if (word != 0) held_->lost[word >> 32][(word & 0xffffffff) - 1].store(true);
   held(index).store(0);
 }
@@ -123,7 +123,7 @@ void Worker::Check(std::span<const std::byte> data, uint32_t file,
 void Worker::ReadOne(uint32_t file, PageNo page, Latch latch) {
   absl::StatusOr<ReadPage> got = files_[file]->Get(page, {.latch = latch});
   if (!Passes(got.status(), file, page)) return;
-  // Who has a pin only sees a writer at work.
+  // A pin without a latch may see a writer's half-done change.
   if (latch == Latch::kShared) Check(got->data(), file, page);
 }
 
@@ -142,7 +142,7 @@ void Worker::Update(uint32_t file, PageNo page) {
   scene_.held(held_).store(0);
 }
 
-// Pages of two files, in the order that all keep: nobody waits for ever.
+// Gets pages of two files in a fixed order, so that no deadlock is possible.
 void Worker::UpdateTogether(bool commit) {
   const PageNo first = Any(kPageCount[kB] - 1);
   const std::pair<uint32_t, PageNo> pages[] = {
@@ -216,7 +216,7 @@ void Worker::HoldManyAndScan() {
       absl::StatusOr<ReadPage> got = files_[kA]->Get(page);
       if (Passes(got.status(), kA, page)) held.push_back(*std::move(got));
     }
-    // Twice, so that any policy comes round to those that are held.
+    // Scan twice, so that any policy reaches the held pages.
     for (int round = 0; round < 2; ++round) Scan(kA);
     for (PageNo page = 0; page < 10; ++page) ReadOne(kA, page);
   }
@@ -254,7 +254,7 @@ void Worker::OpenNewFile() {
   Must(file->Close(), "close new file");
 }
 
-// A page that another holds meanwhile may keep memory from being given back.
+// A page held by another thread may prevent the shrink from returning memory.
 void Worker::Resize() {
   const uint64_t others = Any(4) * kCacheBytes / 8;
   for (const uint64_t bytes :
@@ -266,7 +266,7 @@ void Worker::Resize() {
   }
 }
 
-// So that extents go from one page size to another and back.
+// Moves extents from one page size to the other and back.
 void Worker::Press() {
   for (const uint32_t file : {kB, kB, kB, kA, kA, kA}) Scan(file);
 }
@@ -341,7 +341,7 @@ void Worker::UseHeap() {
   if (region.header()->size_bytes.load() < (uint64_t{4} << 20)) {
     take(heap.Stats(self).largest_free_bytes + (uint64_t{32} << 10));
   }
-  // A chunk that is taken whole.
+  // Takes a whole free chunk, without a split.
   take(heap.Stats(self).largest_free_bytes - sizeof(region::Chunk));
   for (const uint64_t chunk : chunks) {
     if (chunk != 0) Must(heap.Free(self, chunk), "free");

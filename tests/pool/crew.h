@@ -1,11 +1,11 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // crew.h - processes that work on one environment until they are killed, and
-// those that go on after them.
+// processes that continue after them.
 //
 // Three files: A (4 KiB pages) and B (512 bytes), each larger than its share of
-// the cache, and C (1 KiB), which fits. The cache has five extents, which go
-// from one page size to another, and more or fewer while it is resized.
+// the cache, and C (1 KiB), which fits. The cache has five extents, which move
+// between page sizes. A resize changes their number.
 
 #ifndef MPOOL_TESTS_POOL_CREW_H_
 #define MPOOL_TESTS_POOL_CREW_H_
@@ -30,11 +30,11 @@ inline constexpr PageNo kPageCount[kFileCount] = {64, 140, 60};
 inline constexpr uint64_t kCacheBytes = 5 * 64 << 10;
 inline constexpr bool IsAtomic(uint32_t file) { return file != kA; }
 
-// A home with its three files, and what they should hold.
+// A home with its three files and the expected contents of the files.
 class Scene {
  public:
-  // On memory without a name this process is attached until it says Leave, so
-  // that the children that it forks are let in.
+  // On memory without a name this process stays attached until Leave, so that
+  // the children that it forks can attach.
   explicit Scene(Policy policy, Backing backing = Backing::kPosixShm);
   ~Scene();
   Scene(const Scene&) = delete;
@@ -47,8 +47,8 @@ class Scene {
   const Table& table() const { return table_; }
   EnvOptions env_options() const;
 
-  // Pages that a thread has for update, or is about to: such a page alone may
-  // be lost with it.
+  // Pages that a thread has for update, or is about to get. Only such a page
+  // may be lost with the thread.
   static constexpr size_t kHeldWords = 64;
   std::atomic<uint64_t>& held(size_t index) const {
     return held_->pages[index];
@@ -56,17 +56,18 @@ class Scene {
   static uint64_t HeldWord(uint32_t file, PageNo page) {
     return uint64_t{file} << 32 | (page + 1);
   }
-  // The page that a dead thread had may be lost from now on, until ForgetLost,
-  // and its word may be used by another.
+  // Allows the loss of the page that a dead thread had, until ForgetLost.
+  // Another thread may then use the word.
   void Mourn(size_t index) const;
   void ForgetLost() const;
   bool MayBeLost(uint32_t file, PageNo page) const;
 
-  // Whether this process has such a handle, its own or one that it inherited,
-  // and giving it back: until then it does not leave when its workers close.
+  // True if this process has a handle, its own or an inherited one. Leave
+  // releases the handle. Until then the process stays attached when its workers
+  // close.
   bool IsAttached() const { return env_ != nullptr; }
   void Leave() const { env_ = nullptr; }
-  // Reads the files without a pool. REQUIRES: nobody has unwritten pages.
+  // Reads the files without a pool. REQUIRES: no process has unwritten pages.
   std::string CheckFiles() const;
 
  private:
@@ -85,7 +86,7 @@ class Scene {
 // One attached process.
 class Worker {
  public:
-  // `held`: its place among the pages that may be lost with it.
+  // `held`: the index of its word among the pages that may be lost with it.
   Worker(const Scene& scene, uint64_t seed, size_t held)
       : scene_(scene), random_(seed), held_(held) {}
 
@@ -95,12 +96,12 @@ class Worker {
   MPoolFile& file(uint32_t index) { return *files_[index]; }
   PageNo Any(PageNo below) { return random_() % below; }
 
-  // One call of each. A page that died with another process is passed over; all
-  // else that is wrong aborts.
+  // Each makes one call. A page that died with another process is skipped.
+  // Every other error aborts.
   void ReadOne(uint32_t file, PageNo page, Latch latch = Latch::kShared);
   void Update(uint32_t file, PageNo page);
   void Discard(uint32_t file, PageNo page);
-  // Changes half of the page, and is cut short. REQUIRES: IsAtomic(file).
+  // Changes half of the page and throws. REQUIRES: IsAtomic(file).
   void Unwind(uint32_t file, PageNo page);
   void Add(uint32_t file);
   void UpdateTogether(bool commit);
@@ -108,17 +109,17 @@ class Worker {
   void Resize();
   void Press();
 
-  // A bit of everything that the library can do.
+  // Does a part of everything that the library can do.
   void DoEverything();
-  // Little, on few pages: what a process does that shall not fill the cache.
+  // Does little, on few pages, for processes that must not fill the cache.
   void DoLittle();
   // Takes, splits, merges and grows the region's memory.
   void UseHeap();
-  // Two threads miss one page at once, again and again.
+  // Misses one page in two threads at once, repeatedly.
   void MissTogether();
 
-  // Looks at every page, heals those that were lost, changes some, makes all
-  // durable. Text of what is wrong.
+  // Checks every page, recreates lost pages, changes some pages and makes all
+  // durable. Returns the text of the errors.
   std::string VerifyAll();
   // Holds as many pages as there are frames of each size.
   std::string HoldEveryFrame();

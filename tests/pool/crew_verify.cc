@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// crew_verify.cc - what those who go on after a death look at.
+// crew_verify.cc - the checks of the processes that continue after a death.
 
 #include <algorithm>
 
@@ -35,7 +35,8 @@ std::string Worker::Verify(uint32_t file, PageNo page) {
   return "";
 }
 
-// A page that died with its writer: each call says so until it is made anew.
+// A page died with its writer. Each call returns the error until the page is
+// recreated.
 std::string Worker::Heal(uint32_t file, PageNo page,
                          const absl::Status& lost) {
   if (!absl::IsDataLoss(lost) || !scene_.MayBeLost(file, page)) {
@@ -68,7 +69,7 @@ std::string Worker::Heal(uint32_t file, PageNo page,
 
 std::string Worker::VerifyAll() {
   std::string wrong;
-  // C first, so that it gets its extent before A takes what is left.
+  // C first, so that C gets its extent before A fills the cache.
   for (const uint32_t file : {kC, kA, kB}) {
     const PageNo count = files_[file]->page_count();
     for (PageNo page = 0; page < count && wrong.size() < 500; ++page) {

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// death_test.cc - what becomes of the pages that a process held when it was
-// killed, and of those who wait for it.
+// death_test.cc - the pages that a process held when it was killed, and the
+// threads that wait for these pages.
 
 #include <sys/wait.h>
 
@@ -20,7 +20,7 @@ class DeathTest : public os::SyscallTest,
  protected:
   DeathTest() { WithoutFsync(); }
 
-  // A process that works, takes what `take` takes, and is killed.
+  // Runs a process that works, holds pages by `take`, and is killed.
   pid_t KillOneThat(const Scene& scene,
                     const std::function<void(Worker&)>& take) {
     os::Shared board;
@@ -54,7 +54,7 @@ class DeathTest : public os::SyscallTest,
 
 void Die() { ::kill(::getpid(), SIGKILL); }
 
-// A page that has a version on disk and a newer one in memory.
+// Returns a held page with an older version on disk and a newer one in memory.
 WritePage HoldDirty(const Scene& scene, Worker& worker, PageNo page) {
   worker.Update(kA, page);
   scene.held(0).store(Scene::HeldWord(kA, page));
@@ -69,8 +69,8 @@ TEST_P(DeathTest, AnIdleProcessLeavesNothing) {
 }
 
 #ifdef MPOOL_STEPS
-// A get that stood still since it read the slot would take the page for the one
-// that another frame has by now.
+// Repair must not restore a page that no slot names. A get that read the slot
+// earlier would mistake it for the page that another frame now holds.
 TEST_P(DeathTest, WhoEvictsLeavesNoPageThatNoSlotNames) {
   const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   Worker survivor(scene, Seed(), 1);
@@ -99,7 +99,7 @@ TEST_P(DeathTest, PinsGoWithTheirProcess) {
 
 TEST_P(DeathTest, ACleanPageThatWasBeingChangedIsReadAgain) {
   ExpectAllGoOn([](Worker& worker) {
-    const PageNo page = 30;  // which nobody else makes dirty meanwhile
+    const PageNo page = 30;  // no other process makes it dirty
     worker.Update(kA, page);
     Must(worker.file(kA).Sync(), "sync");
     WritePage held = Must(worker.file(kA).GetForUpdate(page), "hold");
@@ -192,7 +192,7 @@ TEST_P(DeathTest, SyncMeetsTheDeathItself) {
   const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   auto survivor = std::make_unique<Survivor>(scene, Survivor::Until::kIdle,
                                              Seed(), false);
-  // Attached before the death, so that nobody has repaired it yet.
+  // Attach before the death, so that no process has repaired it yet.
   os::Shared board;
   os::Child witness([&] {
     Watchdog(60);
@@ -273,7 +273,7 @@ TEST_P(DeathTest, AStoppedHolderKeepsItsPage) {
   ASSERT_EQ(::waitpid(holder.pid(), &status, WUNTRACED), holder.pid());
   Worker waiter(scene, Seed(), 1);
   waiter.Open();
-  // MPOOL_ROUNDS=70 makes it more than a minute.
+  // MPOOL_ROUNDS=70 makes the three waits last more than a minute.
   const GetOptions patience{.wait = absl::Milliseconds(300 * Rounds(1))};
   SyncOptions sync;
   sync.wait = patience.wait;
@@ -296,14 +296,15 @@ TEST_P(DeathTest, AStoppedHolderKeepsItsPage) {
   EXPECT_EQ(scene.CheckFiles(), "");
 }
 
-// Two processes, one of which holds a page while the other is killed in the
-// middle of taking it for update.
+// Two processes: one holds a page while the other is killed in the middle of
+// acquiring it for update.
 class HeldPageTest : public DeathTest {
  protected:
-  static constexpr PageNo kPage = 30;  // which nobody makes dirty
+  static constexpr PageNo kPage = 30;  // no other process makes it dirty
 
-  // The page stays held with `latch` beside the death of one who wanted it and
-  // came as far as `reached`, while all other pages pass through the cache.
+  // Checks that the page stays held with `latch` after the death of a process
+  // that wanted it and reached the state `reached`. All other pages pass
+  // through the cache.
   void ExpectItStays(Latch latch,
                      const std::function<bool(internal::State)>& reached) {
     const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
@@ -320,7 +321,7 @@ class HeldPageTest : public DeathTest {
     });
     Worker survivor(scene, Seed(), 1);
     survivor.Open();
-    // Before A takes what is left of the cache.
+    // Before A fills the rest of the cache.
     survivor.Scan(kB);
     survivor.Scan(kC);
     ReadPage held =

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// hit_test.cc - a hit stores nothing shared, and executes one locked
+// hit_test.cc - a hit stores nothing shared and executes one locked
 // instruction.
 
 #include <sys/mman.h>
@@ -35,8 +35,8 @@ class HitTest : public ::testing::Test {
       }
     }
   }
-  // Makes all of the region read-only but the pages with the calling thread's
-  // own slot.
+  // Makes the region read-only, except the pages with the calling thread's own
+  // slot.
   void Protect() {
     Insides* insides = new Insides(dir_.path());  // stays: closing would store
     region::Region& region = insides->region();
@@ -55,11 +55,12 @@ class HitTest : public ::testing::Test {
            "give the slot back");
     });
   }
-  // How a process ends that does this to warm, protected pages.
+  // Returns the exit status of a process that does this to warm, protected
+  // pages.
   int EndOf(const std::function<void(MPoolFile&)>& use) {
     os::Child child([&] {
       Watchdog(60);
-      // A report of the fault is not wanted: the fault is.
+      // Disable the sanitizer's report, because the fault is expected.
       ::signal(SIGSEGV, SIG_DFL);
       Open();
       Warm();
@@ -96,7 +97,7 @@ TEST_F(HitTest, TwoPagesAtOnceStoreToTheOwnSlotAlone) {
             0);
 }
 
-// The protection holds: what must store into the frame's header faults.
+// The protection works: a store into the frame's header faults.
 TEST_F(HitTest, AnUpdateStoresToTheFramesHeader) {
   const int status = EndOf([](MPoolFile& file) {
     Must(file.GetForUpdate(0), "update");
@@ -107,7 +108,7 @@ TEST_F(HitTest, AnUpdateStoresToTheFramesHeader) {
 #if defined(__x86_64__) && defined(NDEBUG) && !defined(MPOOL_STEPS) && \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
-// Instructions that lock the bus, and fences, between two traps of a child.
+// Counts locked instructions and fences between two traps of a child.
 struct Counts {
   uint64_t instructions = 0;
   uint64_t locked = 0;
@@ -179,7 +180,7 @@ TEST_F(HitTest, ExecutesOneLockedInstructionAndNoFence) {
   EXPECT_EQ(counts.fences, 0u);
 }
 
-// The counter can count: an update and its put change the state three times.
+// The counter works: an update and its put change the state three times.
 TEST_F(HitTest, AnUpdateExecutesMoreLockedInstructions) {
   os::Child child([&] {
     Watchdog(60);

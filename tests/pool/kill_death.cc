@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// kill_death.cc - one process that dies at a step, and what comes after it.
+// kill_death.cc - the death of one process at a step, and the work after it.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,11 +16,11 @@ namespace mpool::pooltest {
 namespace {
 
 constexpr int kNotReached = 3;
-// Lives of a worker that dies at any passage but its last.
+// Lives of a worker that dies at any passage except its last.
 constexpr uint64_t kManyLives = 12;
 
-// Passages among which one is chosen. 1: a victim passes there once in its
-// life, or once in the life of the region.
+// Returns the number of passages from which the death is chosen. It is 1 if a
+// victim passes the step once in its life, or once in the life of the region.
 uint64_t Passages(const std::string& step) {
   for (const char* once :
        {".adopt.", "mpool.extent.", "region.create.", "region.remove.",
@@ -43,8 +43,8 @@ uint64_t Passages(const std::string& step) {
   return 12;
 }
 
-// Whether the memory must have a name for the step to be passed: forked
-// children neither make nor adopt nor remove it.
+// True if only memory with a name passes the step. Forked children neither
+// create, adopt nor remove the memory.
 bool IsForNamesOnly(const std::string& step) {
   for (const char* named : {"region.create.", "region.remove.", ".adopt.",
                             "region.join.gate", "region.join.fence"}) {
@@ -53,16 +53,16 @@ bool IsForNamesOnly(const std::string& step) {
   return false;
 }
 
-// How a victim ends.
+// The end of a victim.
 struct Victim {
-  uint64_t hit = 0;  // the passage at which it dies; 0: it lives, and counts
+  uint64_t hit = 0;  // the passage at which it dies; 0: it lives and counts
   uint64_t lives = kManyLives;
   os::SharedMemory<std::atomic<uint64_t>> passed{};
   bool reached = false;
 };
 
-// Kills a process that runs `body` at the step. Text of what went otherwise,
-// unless it only never came there.
+// Kills a process that runs `body` at the step. Returns the text of an error; a
+// victim that does not reach the step is no error.
 std::string KillOneThat(const std::function<void()>& body, const Death& death,
                         Victim& victim) {
   os::Child child([&] {
@@ -101,7 +101,7 @@ void Work(const Scene& scene, const Death& death, uint64_t lives) {
   scene.Leave();
 }
 
-// Leaves so many dead processes, each in a slot of its own. What went wrong.
+// Leaves `count` dead processes, each in a slot of its own. Returns the error.
 std::string LeaveDead(const Scene& scene, uint32_t count) {
   std::vector<std::unique_ptr<os::Child>> all;
   for (uint32_t i = 0; i < count; ++i) {
@@ -120,7 +120,7 @@ std::string LeaveDead(const Scene& scene, uint32_t count) {
   return "";
 }
 
-// The death, beside one who survives it.
+// Runs the death, with a survivor attached.
 std::string Die(const Scene& scene, const Death& death, Victim& victim,
                 std::unique_ptr<Survivor>* survivor) {
   auto join = [&](bool busy) {
@@ -135,7 +135,7 @@ std::string Die(const Scene& scene, const Death& death, Victim& victim,
     wrong = KillOneThat(open, death, victim);
     join(death.busy);
   } else if (absl::StartsWith(death.step, "region.remove.")) {
-    // Not at work: its death must not leave a page that is lost.
+    // The survivor is idle, so that its death loses no page.
     join(/*busy=*/false);
     (*survivor)->Kill();
     wrong = KillOneThat(
@@ -149,13 +149,13 @@ std::string Die(const Scene& scene, const Death& death, Victim& victim,
     wrong = ManyRows(scene, evicting ? ManyRows::Kind::kEvicting
                                      : ManyRows::Kind::kCutting)
                 .Kill();
-    // Only a region that nobody is in is adopted.
+    // A region is adopted only while no process is attached.
     if (adopting) (*survivor)->Kill();
     if (wrong.empty()) wrong = KillOneThat(open, death, victim);
     if (adopting) join(/*busy=*/false);
   } else if (absl::StartsWith(death.step, "region.succeed.")) {
     join(/*busy=*/false);
-    // Beside the survivor.
+    // One slot is the survivor's.
     wrong = LeaveDead(scene, kMaxProcesses - (scene.IsAttached() ? 2 : 1));
     if (wrong.empty()) wrong = KillOneThat(open, death, victim);
   } else {
@@ -166,7 +166,7 @@ std::string Die(const Scene& scene, const Death& death, Victim& victim,
   return wrong;
 }
 
-// Also when nobody died: then nothing comes after it.
+// Runs the death and the work after it. Without a death it stops there.
 std::string DieAndGoOn(const Death& death, Victim& victim) {
   const Scene scene(death.policy, death.backing);
   std::unique_ptr<Survivor> survivor;
@@ -177,7 +177,7 @@ std::string DieAndGoOn(const Death& death, Victim& victim) {
   return "";
 }
 
-// Who waits for whom differs from run to run, so that the last passage may come
+// The order of the waits differs between runs, so the last passage may come
 // earlier than in the rehearsal.
 std::string DieLast(const Death& death, Victim& victim) {
   victim.lives = 1;
@@ -199,7 +199,7 @@ Death::Death(std::string at, uint64_t seed_of_all, uint64_t round)
   hit = passage == Passage::kFirst ? 1 : 1 + random() % Passages(step);
   busy = (round + round / 3) % 2 == 0;
   policy = round % 2 == 0 ? Policy::kLru : Policy::kClock;
-  // The passage comes again after three rounds, on another backing.
+  // The passage repeats after three rounds, on another backing.
   const uint64_t turn = round + round / 3;
   backing = IsForNamesOnly(step) ? test::SharedBackingFor(step, turn)
                                  : test::ForkedBackingFor(step, turn);
@@ -214,10 +214,10 @@ std::string TellDeath(const Death& death) {
     const std::string wrong = DieLast(death, last);
     if (!wrong.empty()) return absl::StrCat("passage ", last.hit, ": ", wrong);
   }
-  // A step that is passed once in many lives may not be in the first.
+  // The first life may not pass a step that is passed once in many lives.
   if (last.reached) return "";
-  // Another thread or process may do first what a later passage was for; the
-  // first passage is always come to.
+  // Another thread or process may do the work of a later passage first. The
+  // first passage always happens.
   for (uint64_t hit = death.hit; hit != 0; hit /= 2) {
     Victim victim{.hit = hit};
     const std::string wrong = DieAndGoOn(death, victim);
@@ -227,11 +227,12 @@ std::string TellDeath(const Death& death) {
   return absl::StrCat("the victim never came to ", death.step);
 }
 
-// Who mends a part of the heap is killed by region/kill_test.cc. Files of other
-// page sizes are opened by db/file_test.cc, and files that have a log by
-// db/panic_kill_test.cc. Writes and fsyncs that fail, and more files than
-// entries, are in db/failure_kill_test.cc. A home that moved is in
-// db/moved_home_test.cc, a thread that calls late in region/kill_test.cc.
+// True if a scene passes the step. Other tests kill at the other steps.
+// region/kill_test.cc: the repair of a part of the heap, and a thread that
+// calls late. db/file_test.cc: files of other page sizes.
+// db/panic_kill_test.cc: files with a log. db/failure_kill_test.cc: failed
+// writes and fsyncs, and more files than entries. db/moved_home_test.cc: a home
+// that moved.
 bool HasScene(const std::string& step) {
   return !step.starts_with("region.mend.") &&
          !step.starts_with("region.move.") &&
@@ -245,7 +246,8 @@ bool HasScene(const std::string& step) {
          step != "mpool.file.uncounted" && step != "mpool.file.sized";
 }
 
-// Who takes a dead process's slot finds as many dead as there are slots.
+// Leaves out the steps of reusing a dead process's slot. They need as many dead
+// processes as there are slots, which is slow.
 std::vector<std::string> StepsOfScenes() {
   std::vector<std::string> steps = test::StepNames("");
   std::erase_if(steps, [](const std::string& step) {

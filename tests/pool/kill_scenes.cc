@@ -70,7 +70,7 @@ std::string GoOn(const Scene& scene, std::unique_ptr<Survivor> survivor,
   if (!wrong.empty()) return absl::StrCat("survivor: ", wrong);
   Worker joiner(scene, seed, 2);
   joiner.Open();
-  // Who was there before has not looked for the dead by opening again.
+  // A process that was attached before has not repaired the dead by an Open.
   if (scene.IsAttached()) Must(joiner.env().FailCheck(), "fail check");
   wrong = joiner.VerifyAll();
   if (wrong.empty()) wrong = joiner.HoldEveryFrame();
@@ -89,7 +89,7 @@ std::string GoOn(const Scene& scene, std::unique_ptr<Survivor> survivor,
 
 namespace {
 
-// The step at which this thread shall stand for ever.
+// The step at which this thread stops forever.
 thread_local std::string_view stands_at;
 
 }  // namespace
@@ -151,7 +151,7 @@ void ManyRows::Run(const Scene& scene, Kind kind) {
   MPoolFile& b = worker.file(kB);
   stand("mpool.latch.pending", [&] { a.GetForUpdate(1).IgnoreError(); });
   stand("mpool.write.writing", [&] { b.Sync().IgnoreError(); });
-  // Past those that stand already.
+  // Scans past the pages that stopped threads hold.
   auto scan = [&] {
     for (PageNo page = 63; page > 10; --page) {
       a.Get(page, {.wait = absl::ZeroDuration()}).IgnoreError();

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// kill_scenes.h - one death, told from its beginning to the last close: a
-// survivor that was attached all along, a victim, and one who joins later.
+// kill_scenes.h - one death from its start to the last close, with a survivor
+// that was attached all the time, a victim, and a later joiner.
 
 #ifndef MPOOL_TESTS_POOL_KILL_SCENES_H_
 #define MPOOL_TESTS_POOL_KILL_SCENES_H_
@@ -14,7 +14,7 @@
 
 namespace mpool::pooltest {
 
-// A process that is attached all along, and does as it is told.
+// A process that is attached all the time and follows commands.
 class Survivor {
  public:
   enum class Until { kIdle, kBusy };
@@ -22,9 +22,9 @@ class Survivor {
   Survivor(const Scene& scene, Until until, uint64_t seed, bool fail_check);
 
   pid_t pid() const { return child_->pid(); }
-  // Stops its work and looks at everything. Text of what is wrong.
+  // Stops its work and checks everything. Returns the text of the errors.
   std::string Verify();
-  // Closes; text of what is wrong.
+  // Closes. Returns the text of the errors.
   std::string Leave();
   void Kill() { child_->Kill(); }
 
@@ -35,20 +35,21 @@ class Survivor {
   std::unique_ptr<os::Child> child_;
 };
 
-// What comes after a death, with or without somebody who was there before: all
-// go on, nothing is lost, nothing is left. Text of what is wrong.
+// Runs the processes after a death, with or without a survivor. Checks that all
+// continue, no page is lost and nothing is left. Returns the text of the
+// errors.
 std::string GoOn(const Scene& scene, std::unique_ptr<Survivor> survivor,
                  uint64_t seed);
 
-// Threads of one process, each held at a step, so that its death leaves many
-// things at once: pins, pages held for update, frames that are loaded, written
-// and (kEvicting) evicted or (kCutting) cut, latches of all kinds.
+// Threads of one process, each stopped at a step. Its death leaves many things
+// at once: pins, pages held for update, frames that are loaded, written and
+// (kEvicting) evicted or (kCutting) cut, and latches of all kinds.
 class ManyRows {
  public:
   enum class Kind { kEvicting, kCutting };
-  // All stand when the constructor returns.
+  // All threads have stopped when the constructor returns.
   ManyRows(const Scene& scene, Kind kind);
-  // Empty if it was killed as it stood.
+  // Returns an empty string if the process was killed where it stopped.
   std::string Kill();
 
  private:
@@ -58,31 +59,32 @@ class ManyRows {
   std::unique_ptr<os::Child> child_;
 };
 
-// One death at a step, all of which follows from a seed and a round: of three
-// in a row one is at the first passage, one at the last of a life.
+// One death at a step, which a seed and a round determine completely. Of three
+// rounds in a row, one kills at the first passage and one at the last passage
+// of a life.
 struct Death {
   enum class Passage { kFirst, kLast, kOther };
   Death(std::string at, uint64_t seed_of_all, uint64_t round);
 
   std::string step;
   Passage passage;
-  uint64_t hit;  // which passage, unless it is the last
+  uint64_t hit;  // the passage, unless it is the last
   Policy policy;
   Backing backing;
-  bool busy;        // the survivor works meanwhile
-  bool fail_check;  // and looks for the dead
+  bool busy;        // the survivor works during the death
+  bool fail_check;  // and repairs the dead
   uint64_t seed;
-  uint64_t after;  // the seed of who joins later
+  uint64_t after;  // the seed of the later joiner
 };
-// From the beginning to the last close. Text of what is wrong.
+// Runs the death to the last close. Returns the text of the errors.
 std::string TellDeath(const Death& death);
 
-// Whether TellDeath can kill there.
+// True if TellDeath can kill at the step.
 bool HasScene(const std::string& step);
-// Where it can in less than a second.
+// Returns the steps at which TellDeath can kill in less than a second.
 std::vector<std::string> StepsOfScenes();
 
-// Makes fsync free: none of these tests pulls a plug.
+// Makes fsync free, because no test here cuts the power.
 void WithoutFsync();
 
 }  // namespace mpool::pooltest

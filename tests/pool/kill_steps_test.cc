@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// kill_steps_test.cc - SIGKILL at every step that stands in the sources, at its
-// first passage, at its last and at another one, under each policy.
+// kill_steps_test.cc - SIGKILL at every step in the sources, at its first
+// passage, its last passage and another passage, under each policy.
 
 #include "absl/strings/str_cat.h"
 #include "tests/pool/kill_scenes.h"
@@ -17,8 +17,8 @@ class KillStepsTest : public os::SyscallTest,
 };
 
 TEST_P(KillStepsTest, OthersGoOnAndNothingIsLost) {
-  // Three rounds meet each step at its first, last and another passage, and
-  // six do so under each policy; 20 take minutes.
+  // Three rounds kill at the first, last and another passage of each step. Six
+  // rounds do so under each policy. 20 rounds take minutes.
   const uint64_t rounds = Rounds(3);
   for (uint64_t round = 0; round < rounds; ++round) {
     const Death death(GetParam(), Seed(), round);

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// misses_test.cc - a page is read once however many miss it, every read is
-// counted, and what gives way is what the policy names.
+// misses_test.cc - a page is read once however many threads miss it, every read
+// is counted, and the victim is the page that the policy chooses.
 
 #include <algorithm>
 #include <list>
@@ -25,7 +25,7 @@ struct Seen {
 Seen* seen = nullptr;
 absl::Duration delay;
 
-// Counts the reads of pages, and makes them slow.
+// Counts the reads of pages and delays them.
 ssize_t SlowPread(int fd, void* data, size_t size, off_t offset) {
   if (size == kPage) {
     seen->reads.fetch_add(1);
@@ -45,7 +45,7 @@ class MissesTest : public os::SyscallTest {
     static_cast<void>(DbEnv::Remove(dir_.path(), /*force=*/true));
   }
 
-  // Runs `body` in processes that begin together.
+  // Runs `body` in processes that start together.
   void Together(uint32_t processes,
                 const std::function<void(MPoolFile&, uint64_t)>& body,
                 uint32_t frames) {
@@ -95,7 +95,7 @@ TEST_F(MissesTest, EightProcessesReadEachPageOfAColdFileOnce) {
 TEST_F(MissesTest, EveryReadAndEveryGetIsCounted) {
   constexpr PageNo kPages = 60;
   MakeFile(dir_.Below("f"), 0, kPage, kPages, table_);
-  // Stays attached, so that the region is not left in between.
+  // Stays attached, so that the region is not left between the rounds.
   auto env = Must(DbEnv::Open(dir_.path(), {.cache_bytes = 32 * kPage}),
                   "open");
   Together(
@@ -119,7 +119,7 @@ TEST_F(MissesTest, EveryReadAndEveryGetIsCounted) {
   EXPECT_EQ(stats.hits + stats.misses, seen->gets.load());
 }
 
-// Says for each get whether it should hit.
+// Predicts for each get if it should hit.
 class Model {
  public:
   Model(Policy policy, size_t frames) : policy_(policy), frames_(frames) {}
@@ -183,7 +183,7 @@ TEST_P(OrderTest, VictimsComeInThePolicysOrder) {
   Model model(GetParam(), kFrames);
   std::mt19937_64 random(Seed());
   for (int i = 0; i < 3000; ++i) {
-    // Some pages are asked for more often than others.
+    // Get some pages more often than others.
     const PageNo page = std::min(random() % kPages, random() % kPages);
     const bool scan = random() % 8 == 0;
     const uint64_t before = env->Stats().misses;

@@ -1,7 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// races_test.cc - meetings of two threads, or of two deaths, that are told step
-// by step.
+// races_test.cc - races of two threads, or of two deaths, forced step by step.
 
 #include <sys/wait.h>
 
@@ -22,7 +21,7 @@ class RacesTest : public os::SyscallTest {
   RacesTest() { WithoutFsync(); }
   ~RacesTest() override { os::ClearSteps(); }
 
-  // A process that runs `body` and is killed at the step's `hit`-th passage.
+  // Runs `body` in a process that is killed at the step's `hit`-th passage.
   pid_t KillAt(const std::string& step, uint64_t hit,
                const std::function<void()>& body) {
     os::Child victim([&] {
@@ -38,7 +37,7 @@ class RacesTest : public os::SyscallTest {
   }
 };
 
-// The order of the calls that matter, by name.
+// The order of the relevant calls, by name.
 std::string* calls = nullptr;
 
 TEST_F(RacesTest, AnFsyncCountsOnlyForWritesThatWereOverWhenItBegan) {
@@ -59,8 +58,8 @@ TEST_F(RacesTest, AnFsyncCountsOnlyForWritesThatWereOverWhenItBegan) {
     *calls += "w";
     return os::RealSyscalls().pwrite(fd, data, size, offset);
   };
-  // While this thread is about to make its own write durable, another has
-  // announced one and not made it.
+  // This thread is about to make its own write durable. Another thread has
+  // announced a write and not made it.
   static thread_local bool waits = false;
   os::Shared board;
   std::thread other;
@@ -123,7 +122,7 @@ TEST_F(RacesTest, AClaimedFileEntryIsFreedThoughItsRepairerDied) {
         .OpenFile("x", {.page_size = 4096, .create = true})
         .IgnoreError();
   });
-  // Dies with the files latch, before it comes to the claim.
+  // Dies with the files latch, before the claim.
   KillAt("mpool.repair.file", 1, [&] { Worker(scene, Seed(), 0).Open(); });
   Worker joiner(scene, Seed(), 2);
   joiner.Open();
@@ -140,8 +139,8 @@ TEST_F(RacesTest, AClaimedFileEntryIsFreedThoughItsRepairerDied) {
   EXPECT_EQ(GoOn(scene, std::move(survivor), Seed()), "");
 }
 
-// A thread that cuts an extent for small pages needs the heap; its dead owner
-// had the file table as well.
+// A thread that cuts an extent for small pages needs the heap. The dead owner
+// of the heap had the file table as well.
 TEST_F(RacesTest, WhoWaitsUnderTheExtentsLatchRepairsAnOwnerOfTheFiles) {
   const Scene scene(Policy::kClock, test::SharedBackingFor(test::TestName()));
   os::Shared board;

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// resize_test.cc - a cache that is resized again and again while four processes
-// work in it on pages of two sizes, with a table of versions beside the pool.
+// resize_test.cc - a cache that is resized repeatedly while four processes use
+// pages of two sizes, with a table of versions outside the pool.
 
 #include <sys/stat.h>
 
@@ -22,7 +22,7 @@ constexpr uint32_t kPageSizes[kFiles] = {4096, 16384};
 constexpr PageNo kPages[kFiles] = {24576, 2048};
 
 struct Board {
-  // Changes a page has had; only who has it for update raises it.
+  // The number of changes of a page. Only its writer increments it.
   std::atomic<uint64_t> versions[kFiles][24576];
   std::atomic<uint64_t> operations;
   std::atomic<bool> stop;
@@ -35,7 +35,7 @@ struct Stamp {
   uint64_t sum() const { return file * 7 + page * 1000003 + version * 31; }
 };
 
-// A stamp at both ends and in the middle of the page.
+// Writes a stamp at both ends and in the middle of the page.
 void Write(std::span<std::byte> data, const Stamp& stamp) {
   const uint64_t words[4] = {stamp.file, stamp.page, stamp.version,
                              stamp.sum()};
@@ -45,7 +45,7 @@ void Write(std::span<std::byte> data, const Stamp& stamp) {
   }
 }
 
-// The version, or nothing if the page is not this page, or torn.
+// Returns the version, or nothing if the page is torn or is another page.
 std::optional<uint64_t> VersionOf(std::span<const std::byte> data,
                                   uint64_t file, uint64_t page) {
   uint64_t words[3][4];
@@ -141,7 +141,7 @@ class ResizeLoadTest : public os::SyscallTest {
     Must(all.env->Close(), "close");
   }
 
-  // Bytes of the region that are in memory.
+  // Returns the bytes of the region that are in memory.
   uint64_t Resident() const {
     struct stat info = {};
     const auto segments = test::SegmentsOf(dir_.path());
@@ -154,8 +154,8 @@ class ResizeLoadTest : public os::SyscallTest {
   os::SharedMemory<Board> board_;
 };
 
-// What the region has besides pages: of the largest cache the hash table, of
-// the largest so far the headers, and what a small region has.
+// The size of the region without pages: the hash table of the largest cache,
+// the headers of the largest size so far, and the parts of a small region.
 constexpr uint64_t kTables =
     256 * kMiB / 4096 * 64 / 3 + 256 * kMiB / 4096 * 64 + kMiB;
 
@@ -168,7 +168,7 @@ TEST_F(ResizeLoadTest, FiftyTimesFrom32To256To16MiBUnderFourProcesses) {
   }
   uint64_t largest = 0;
 #ifdef MPOOL_STEPS
-  const uint64_t rounds = Rounds(10);  // the plain build has them all
+  const uint64_t rounds = Rounds(10);  // the plain build runs all rounds
 #else
   const uint64_t rounds = Rounds(50);
 #endif

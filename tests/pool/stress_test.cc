@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // stress_test.cc - many processes and threads on one file, in caches of few
-// frames, with a table of versions beside the pool.
+// frames, with a table of versions outside the pool.
 
 #include <thread>
 
@@ -32,11 +32,12 @@ std::vector<Load> Loads() {
     for (const int processes : {1, 2, 4, 8}) {
       for (const Policy policy : {Policy::kClock, Policy::kLru}) {
         constexpr uint32_t kSizes[] = {512, 4096, 16384, 65536};
-        // Every thread may hold two pages, and a frame is left for each.
+        // Every thread may hold two pages, and each needs a frame.
         const int threads = processes == 8 && frames == 16 ? 1 : 1 + i % 2;
 #ifdef __SANITIZE_THREAD__
-        // It sees no order that passes through another process: from a reader
-        // here to a writer there, who has seen that it is gone, to one here.
+        // ThreadSanitizer does not see an order through another process, such
+        // as: a reader here, a writer there that waited for the reader, a
+        // writer here.
         loads.push_back(
             {policy, kSizes[i++ % 4], frames, 1, processes * threads});
 #else
@@ -82,7 +83,7 @@ class StressTest : public os::SyscallTest,
 
   void Thread(DbEnv& env, MPoolFile& file, uint64_t seed) {
     std::mt19937_64 random(seed);
-    // Larger pages cost more to check, not more to hold.
+    // Larger pages cost more to check, but not more to hold.
     const uint64_t operations =
         Rounds(1) * (GetParam().page_bytes > 4096 ? 250 : 800);
     for (uint64_t i = 0; i < operations; ++i) {
@@ -98,7 +99,8 @@ class StressTest : public os::SyscallTest,
       } else if (what < 95) {
         Must(file.Get(page, {.latch = Latch::kNone, .scan = true}), "pin");
       } else if (what < 98) {
-        // Some meet pages that another thread of New's has just counted.
+        // Other calls may get a page that another thread's New has just
+        // counted.
         if (file.page_count() < Table::kPages - 16) {
           Change(Must(file.New(), "new"));
         }
@@ -110,7 +112,7 @@ class StressTest : public os::SyscallTest,
     }
   }
 
-  // A second page only at once: who holds one waits for nobody.
+  // Gets the second page without waiting, because a holder must not wait.
   void Pair(MPoolFile& file, PageNo first, PageNo second) {
     const ReadPage got = Must(file.Get(first), "first of a pair");
     Expect(got.data(), first);

@@ -18,7 +18,7 @@
 namespace mpool::pooltest {
 namespace {
 
-const pid_t kTestProgram = ::getpid();  // in its children too
+const pid_t kTestProgram = ::getpid();  // inherited by its children
 
 struct Label {
   uint64_t number;
@@ -41,7 +41,7 @@ void Must(const absl::Status& status, std::string_view what) {
   std::fprintf(stderr, "process %d: %.*s: %s\n", ::getpid(),
                static_cast<int>(what.size()), what.data(),
                status.ToString().c_str());
-  // Of a child, its program has it.
+  // The leftovers of a child belong to its program.
   if (::getpid() == kTestProgram) os::TakeLeftovers();
   std::abort();
 }

@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// support.h - what the tests of the pool share: pages that tell which page
-// they are, a table of versions beside the pool, and a look at a pool's
-// insides when nobody is in it.
+// support.h - the common parts of the pool's tests: pages that identify
+// themselves, a table of versions outside the pool, and a check of a pool's
+// internals while no thread is in a call.
 
 #ifndef MPOOL_TESTS_POOL_SUPPORT_H_
 #define MPOOL_TESTS_POOL_SUPPORT_H_
@@ -31,9 +31,9 @@ using test::Seed;
 
 // Aborts with the error's text: a child cannot report through GoogleTest.
 void Must(const absl::Status& status, std::string_view what);
-// Ok for the error of a Sync that an fsync left in which its process was
-// killed; `status` for all others. Pages may have left the pool by then, so
-// that the error stays, although the bytes are in the file.
+// Returns Ok for a Sync's error that is due to the death of a process in an
+// fsync, and `status` otherwise. The pages may have left the pool, so the error
+// stays although the file has the bytes.
 absl::Status ExceptDeathInFsync(const absl::Status& status);
 template <class T>
 T Must(absl::StatusOr<T> value, std::string_view what) {
@@ -41,17 +41,17 @@ T Must(absl::StatusOr<T> value, std::string_view what) {
   return *std::move(value);
 }
 
-// A page that names its file, its number and its version, and whose every byte
-// depends on them. Version 0 is a page of zeros.
+// Fills a page with its file, number and version, on which every byte depends.
+// Version 0 is a page of zeros.
 void Fill(std::span<std::byte> page, uint32_t file, PageNo number,
           uint64_t version);
-// The version, or an error that tells what is wrong with the page.
+// Returns the version, or an error that describes the wrong page.
 absl::StatusOr<uint64_t> Read(std::span<const std::byte> page, uint32_t file,
                               PageNo number);
 
-// What each page of a file should hold, outside the pool. `started` is stored
-// while the page is held for update, `put` once its put has returned: without
-// a death both are the page's version.
+// The expected versions of a file's pages, outside the pool. `started` is
+// stored while the page is held for update, and `put` once its put has
+// returned. Without a death both are the page's version.
 class Table {
  public:
   static constexpr uint32_t kFiles = 4;
@@ -73,15 +73,16 @@ class Table {
   os::SharedMemory<Memory> memory_;
 };
 
-// Makes a file of `pages` pages of version 1 below `home`, not through a pool.
+// Makes a file of `pages` pages of version 1 at `path`, without a pool.
 void MakeFile(const std::string& path, uint32_t file, uint32_t page_bytes,
               PageNo pages, const Table& table);
-// Reads the file without a pool: each page has a version between put and
-// started; pages beyond the file's end were never put. Text of what is wrong.
+// Reads the file without a pool. Each page must have a version between put and
+// started. Pages beyond the file's end must never have been put. Returns the
+// text of the errors.
 std::string CheckFile(const std::string& path, uint32_t file,
                       uint32_t page_bytes, const Table& table);
 
-// A second handle on the attachment that this process has to `home`.
+// A second handle on this process's attachment to `home`.
 class Insides {
  public:
   explicit Insides(const std::string& home);
@@ -96,24 +97,24 @@ class Insides {
   std::shared_ptr<internal::Environment> env_;
 };
 
-// What is lost for good.
+// Resources that are lost for good.
 struct Leaks {
   uint64_t frames = 0;
-  uint64_t slots = 0;  // latches, ledger entries, slots of threads, processes
+  uint64_t slots = 0;  // latches, ledger entries, thread and process slots
   uint64_t bytes = 0;  // of the heap
 };
 
-// What is not as it must be while no thread is inside any call: a frame in the
-// middle of something, a latch that is held, a ledger entry, a heap that does
-// not agree with itself, a chunk that nobody can reach. Empty if all is well.
+// Checks the pool while no thread is inside a call. Returns the errors: a frame
+// in a transient state, a held latch, a ledger entry, an inconsistent heap, or
+// an unreachable chunk. Empty if there is none.
 std::string AtRest(internal::Pool& pool, Leaks* leaks = nullptr);
-// The number of live process slots.
+// Returns the number of live process slots.
 uint32_t LiveProcesses(const region::Region& region);
 
-// Waits until the word is set; false if the process died before.
+// Waits until the word is set. Returns false if the process died before.
 bool AwaitOrDeath(const os::Shared& board, size_t word, pid_t pid);
 
-// Kills the process when it takes too long, so that a hang is a failure.
+// Kills this process after `seconds`, so that a hang is a failure.
 void Watchdog(unsigned seconds);
 
 }  // namespace mpool::pooltest

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// threads_test.cc - several threads on one attachment, in one process: what
-// ThreadSanitizer can see.
+// threads_test.cc - several threads on one attachment in one process, for
+// ThreadSanitizer.
 
 #include <atomic>
 #include <thread>

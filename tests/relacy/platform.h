@@ -1,9 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // platform.h - the latches on Relacy's atomics, which give a load any value
-// that the C++ memory model allows, and with mistakes to plant.
+// that the C++ memory model allows, with mistakes to plant.
 //
-// A sleep has no timeout here, so that a wake-up that is lost is a deadlock.
+// A sleep has no timeout here, so that a lost wake-up is a deadlock.
 
 #ifndef MPOOL_TESTS_RELACY_PLATFORM_H_
 #define MPOOL_TESTS_RELACY_PLATFORM_H_
@@ -22,28 +22,28 @@ namespace mpool::relacy_test {
 enum class Bug {
   kNone,
   kPublishAcqRel,   // a getter's entry is published without seq_cst
-  kHitAcquire,      // the state is looked at without seq_cst
-  kScanAcquire,     // a taker looks at the entries without seq_cst
+  kHitAcquire,      // the state is loaded without seq_cst
+  kScanAcquire,     // a taker loads the entries without seq_cst
   kTakeAcqRel,      // a taker changes the state without seq_cst
-  kPutRelaxed,      // a put is no release
+  kPutRelaxed,      // a put has no release
   kPutUnfenced,     // no barriers, and a put without a fence
-  kReleaseRelaxed,  // X is let go without release
-  kNoBarrier,       // who waits for a reader has no barrier
-  kNoWaiters,       // who changes the state under XP turns WAITERS off
-  kNoWake,          // nobody wakes who sleeps
+  kReleaseRelaxed,  // X is given up without release order
+  kNoBarrier,       // a waiter for a reader has no barrier
+  kNoWaiters,       // a state change under XP clears WAITERS
+  kNoWake,          // no thread wakes the sleepers
   kGiveUpNoHint,    // XP is given up without the hint
-  kReentryNoHint,   // a page got again under XP leaves the word as it is
-  kPinForgotten,    // X is taken without the hint though a pin was seen
-  kScanShared,      // a taker looks for shared entries alone
-  kHitUnseen,       // a hit does not look at the state
-  kLockRelaxed,     // region's latch is taken without acquire
-  kUnlockRelaxed,   // region's latch is let go without release
+  kReentryNoHint,   // a page got again under XP leaves the hint off
+  kPinForgotten,    // X is acquired without the hint though a pin was seen
+  kScanShared,      // a taker searches for shared entries only
+  kHitUnseen,       // a hit does not check the state
+  kLockRelaxed,     // region's latch is locked without acquire
+  kUnlockRelaxed,   // region's latch is unlocked without release
 };
 
 enum class Role { kEntry, kState, kKey, kLatch };
 enum class Access { kLoad, kStore, kExchange, kSwap };
 
-// The order with which the planted mistake makes the access.
+// Returns the memory order of the access with the planted mistake.
 constexpr std::memory_order Weakened(Bug bug, Role role, Access access,
                                      std::memory_order order) {
   struct Rule {
@@ -91,7 +91,7 @@ constexpr rl::memory_order RelacyOrder(std::memory_order order) {
   }
 }
 
-// As std::atomic<T>.
+// Has the interface of std::atomic<T>.
 template <class T, Bug bug, Role role>
 class Word {
  public:
@@ -127,7 +127,8 @@ class Word {
         expected, desired, Order(Access::kSwap, order), RL_INFO);
   }
 
-  // futex: the kernel's look is a full barrier, and one step with the sleep.
+  // Sleeps as a futex does: the kernel's check is a full barrier, and is atomic
+  // with the sleep.
   void Sleep(T expected, bool timed) {
     rl::context& context = rl::ctx();
     context.sched();
@@ -156,7 +157,7 @@ class Word {
   rl::atomic<T> value_;
 };
 
-// A buffer header as far as the latch knows it.
+// The part of a buffer header that the latch uses.
 template <Bug bug>
 struct Header {
   using State = internal::State;
@@ -186,7 +187,7 @@ struct Header {
   Word<uint64_t, bug, Role::kKey> key;
 };
 
-// A deadline passes after so many looks; never, if there are none.
+// A deadline passes after `looks` checks; never, if `looks` is 0.
 struct Deadline {
   bool passed() const { return looks != 0 && --looks == 0; }
   mutable int looks = 0;
@@ -236,7 +237,7 @@ struct PagePlatform {
   bool fence_at_put;
 };
 
-// region::Latch's: with no spinning, to sleep soon.
+// The platform of region::Latch, with almost no spinning, to sleep soon.
 template <Bug bug>
 struct LatchPlatform {
   using Word = relacy_test::Word<uint32_t, bug, Role::kLatch>;

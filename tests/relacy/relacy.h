@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // relacy.h - Relacy without relacy.hpp, whose macros replace `new`, `assert`
-// and the names of the memory orders for all that comes after them.
+// and the names of the memory orders in all later code.
 
 #ifndef MPOOL_TESTS_RELACY_RELACY_H_
 #define MPOOL_TESTS_RELACY_RELACY_H_

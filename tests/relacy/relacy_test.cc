@@ -1,9 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // relacy_test.cc - the code of the latches under every value that the C++
-// memory model lets a load have, on schedules drawn at random and with few
-// switches. Relacy finds races on the page's bytes, and sleepers that nobody
-// wakes. Each planted mistake must be found.
+// memory model lets a load have. The schedules are random, with few switches.
+// Relacy finds races on the page's bytes, and sleepers that are never woken. It
+// must find each planted mistake.
 //
 // A failure prints the iteration; MPOOL_SEED=ITERATION replays it.
 
@@ -29,7 +29,7 @@ using internal::State;
 constexpr uint64_t kPage = 1;
 constexpr uint64_t kOtherPage = 2;
 
-// One frame and those who use it, as the pool does.
+// One frame and the operations of its users, as in the pool.
 template <Bug bug>
 struct Frame {
   using Platform = PagePlatform<bug>;
@@ -49,7 +49,7 @@ struct Frame {
   }
   void Put(int entry) { latch.Withdraw(header, &entries[entry]); }
 
-  // Reads what the holder of the mode may rely on.
+  // Reads the data that a holder of the mode may rely on.
   void Look(Mode mode) {
     RL_ASSERT(static_cast<uint64_t>(place(RL_INFO)) == kPage);
     if (mode == Mode::kShared) (void)static_cast<int>(bytes(RL_INFO));
@@ -61,7 +61,7 @@ struct Frame {
     latch.WaitForChange(self, header, seen, 0, {});
   }
 
-  // Pool::TryHit, and Pool::EnterShared.
+  // Does Pool::TryHit and Pool::EnterShared.
   void Get(int entry, Mode mode) {
     Publish(entry, mode);
     if (bug == Bug::kHitUnseen || !internal::IsHindered(header, kPage)) {
@@ -80,7 +80,7 @@ struct Frame {
     }
   }
 
-  // Pool::EnterExclusive and PutExclusive. False at the deadline.
+  // Does Pool::EnterExclusive and PutExclusive. Returns false at the deadline.
   bool Update(int entry, Deadline deadline) {
     const auto self = static_cast<uint32_t>(entry + 1);
     while (true) {
@@ -105,9 +105,9 @@ struct Frame {
     }
   }
 
-  // Pool::TryEvict, and Pool::Load of another page into the frame.
+  // Does Pool::TryEvict, and Pool::Load of another page into the frame.
   void EvictAndLoad(uint32_t self) {
-    // As if it wrote the page, also under XP: WriteBack::End.
+    // Acts as the end of a write-back does, also under XP: WriteBack::End.
     latch.ChangeAndWake(header,
                         [](State s) { return s.Without(State::kDirty); });
     State seen = header.Load();
@@ -157,7 +157,7 @@ using Barriers = Users<bug, false>;
 template <Bug bug>
 using Fences = Users<bug, true>;
 
-// Who only pins keeps the page, whatever writers do.
+// A pin keeps the page in the frame, whatever writers do.
 template <Bug bug>
 struct Pinners : rl::test_suite<Pinners<bug>, 3> {
   void thread(unsigned index) {
@@ -169,7 +169,7 @@ struct Pinners : rl::test_suite<Pinners<bug>, 3> {
 };
 
 // A thread gets the page again, in an entry that a writer's scan may have
-// passed, and puts the first.
+// passed, and puts the first entry.
 template <Bug bug>
 struct Reentry : rl::test_suite<Reentry<bug>, 2> {
   void before() { frame.Publish(3, Mode::kShared); }
@@ -188,7 +188,7 @@ struct Reentry : rl::test_suite<Reentry<bug>, 2> {
   Frame<bug> frame{false};
 };
 
-// A writer gives up while a reader is there; then comes the evictor.
+// A writer gives up while a reader holds the page. Then the evictor runs.
 template <Bug bug>
 struct GivingUp : rl::test_suite<GivingUp<bug>, 3> {
   void before() { frame.Publish(0, Mode::kShared); }
@@ -203,7 +203,7 @@ struct GivingUp : rl::test_suite<GivingUp<bug>, 3> {
   Frame<bug> frame{false};
 };
 
-// region::Latch.
+// Threads that acquire region::Latch.
 template <Bug bug>
 struct Lockers : rl::test_suite<Lockers<bug>, 3> {
   Lockers() { guarded(RL_INFO) = 0; }
@@ -219,8 +219,7 @@ struct Lockers : rl::test_suite<Lockers<bug>, 3> {
   rl::var<int> guarded;
 };
 
-// The latch of a thread that is dead, and what it had guarded, come to one of
-// two who would take it over.
+// One of two takers takes over a dead thread's latch and the guarded data.
 template <Bug bug>
 struct Heirs : rl::test_suite<Heirs<bug>, 2> {
   Heirs() {
@@ -239,7 +238,7 @@ struct Heirs : rl::test_suite<Heirs<bug>, 2> {
   rl::var<int> guarded;
 };
 
-// Relacy counts what is allocated while it runs, so its report must not grow.
+// Relacy counts allocations while it runs, so its report must not grow.
 class Report : public std::streambuf {
  public:
   Report() { setp(text_.data(), text_.data() + text_.size()); }
@@ -286,7 +285,7 @@ void ExpectFound() {
       !Holds<Suite<bug>>(rl::sched_random, 20000, &report) ||
       !Holds<Suite<bug>>(rl::sched_bound, 20000, &report);
   EXPECT_TRUE(found);
-  // The lines after the suite's name say what went wrong, and when.
+  // The lines after the suite's name describe the error and its iteration.
   const size_t begin = report.find('\n') + 1;
   std::cout << report.substr(begin, report.find("\n\n") - begin) << "\n";
 }

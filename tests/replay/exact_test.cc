@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// exact_test.cc - the pool's hits, with one thread, are those of a simulator
-// that shares no code with it, to the last reference of real traces; and a pool
-// that picks its victims in another order is found out.
+// exact_test.cc - with one thread the pool's hits equal the hits of a simulator
+// without shared code, to the last reference of real traces. A pool with
+// another order of victims is detected.
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ namespace {
 
 constexpr uint32_t kPageBytes = 512;
 
-// LRU, but the page used last goes first.
+// LRU, except that the page used last is the first victim.
 class Reversed final : public Replacement {
  public:
   explicit Reversed(std::unique_ptr<Replacement> lru, FrameTable& frames)
@@ -59,7 +59,7 @@ class Reversed final : public Replacement {
   FrameTable& frames_;
 };
 
-// A pool on the heap over a sparse file, without the API on top.
+// A pool on the heap over a sparse file, without the API above it.
 class OnePool {
  public:
   OnePool(Policy policy, uint64_t frames, uint64_t pages) {
@@ -118,7 +118,7 @@ class OnePool {
   OpenedFile file_;
 };
 
-// Optimised builds run every size; the others, which are slow, one.
+// Optimized builds run every size; the slow other builds run one.
 std::vector<double> Percents() {
 #if defined(NDEBUG) && !defined(MPOOL_STEPS)
   return {1, 5, 10, 25};

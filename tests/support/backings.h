@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// backings.h - the backing of a test that could run on any of them: another one
-// for each step and turn, so that all come up in each family of tests, and a
-// test that failed has the same one again.
+// backings.h - chooses the backing of a test that could run on any backing.
+// Each step and turn has another one, so that each family of tests uses all. A
+// repeated test has the same one again.
 
 #ifndef MPOOL_TESTS_SUPPORT_BACKINGS_H_
 #define MPOOL_TESTS_SUPPORT_BACKINGS_H_
@@ -24,16 +24,16 @@ inline Backing BackingFor(std::span<const Backing> backings,
   return backings[(hash + turn) % backings.size()];
 }
 
-// Of the test that runs; it names its parameter too.
+// Returns the name of the running test, which includes its parameter.
 inline std::string TestName() {
   return ::testing::UnitTest::GetInstance()->current_test_info()->name();
 }
 
-// One that processes can join by name.
+// Returns a backing that processes can join by name.
 inline Backing SharedBackingFor(std::string_view name, uint64_t turn = 0) {
   return BackingFor(os::kSharedBackings, name, turn);
 }
-// One that forked children share, by name or without.
+// Returns a backing that forked children share, by name or without.
 inline Backing ForkedBackingFor(std::string_view name, uint64_t turn = 0) {
   return BackingFor(os::kForkedBackings, name, turn);
 }

@@ -16,7 +16,7 @@ inline uint64_t FromEnvironment(const char* name, uint64_t by_default) {
   return text == nullptr ? by_default : std::strtoull(text, nullptr, 0);
 }
 
-// One for the whole process; random unless given.
+// Returns the seed of the whole process; random unless given.
 inline uint64_t Seed() {
   static const uint64_t seed = FromEnvironment(
       "MPOOL_SEED", (uint64_t{std::random_device()()} << 8) ^ 0x51);

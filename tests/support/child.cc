@@ -20,7 +20,7 @@
 namespace mpool::test {
 namespace {
 
-// The first byte of a message tells what it is.
+// The first byte of a message gives its kind.
 constexpr char kText = '+';
 constexpr char kOutcome = '=';
 constexpr size_t kMaxMessageBytes = 64 << 10;
@@ -38,7 +38,7 @@ void Send(int fd, char kind, std::string_view message) {
   }
 }
 
-// The kind, or 0 if the other end is gone.
+// Returns the kind, or 0 if the other end is gone.
 char Receive(int fd, std::string* message) {
   std::vector<char> bytes(kMaxMessageBytes);
   ssize_t got = 0;
@@ -79,14 +79,14 @@ Child::Child(const Body& body) {
   }
   const bool had_failed = ::testing::Test::HasFailure();
   const pid_t parent = ::getpid();
-  // What is in the buffer would be written twice.
+  // Otherwise the child would write the buffered output again.
   std::fflush(stdout);
   pid_ = ::fork();
   if (pid_ < 0) Die("fork");
   if (pid_ == 0) {
     ::close(fds[0]);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    // 0: the parent's pid means nothing in the child's namespace.
+    // getppid returns 0 in a pid namespace without the parent.
     if (::getppid() != parent && ::getppid() != 0) ::_exit(125);
     Run(body, fds[1], had_failed);
   }

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// child.h - forked processes that talk with the test.
+// child.h - forked processes that exchange messages with the test.
 
 #ifndef MPOOL_TESTS_SUPPORT_CHILD_H_
 #define MPOOL_TESTS_SUPPORT_CHILD_H_
@@ -20,9 +20,10 @@ class Channel {
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
-  // Nobody need listen.
+  // Sends a message. The other end may ignore it.
   void Say(std::string_view message);
-  // Waits for the next message; empty once the other end is gone.
+  // Waits for the next message. Returns an empty string once the other end is
+  // gone.
   std::string Hear();
 
  private:
@@ -32,8 +33,8 @@ class Channel {
 // A forked process. It dies with the test, and is killed with the object.
 class Child {
  public:
-  // What `body` returns is the outcome. A failed expectation in the child is
-  // an outcome of its own.
+  // The returned text of `body` is the outcome. If an expectation fails in the
+  // child, the outcome says so instead.
   using Body = std::function<std::string(Channel& parent)>;
   explicit Child(const Body& body);
   ~Child();
@@ -41,13 +42,13 @@ class Child {
   Child& operator=(const Child&) = delete;
 
   pid_t pid() const { return pid_; }
-  // It need not listen.
+  // Sends a message. The child may ignore it.
   void Say(std::string_view message);
-  // The next message of the child; its outcome if it ends before.
+  // Returns the next message of the child, or its outcome if it ends before.
   std::string Hear();
-  // Waits for the end: what body returned, "signal 9", or "exit 3".
+  // Waits for the end. Returns the text from body, "signal 9", or "exit 3".
   std::string End();
-  // Kills it with SIGKILL, if it is still there, and waits.
+  // Kills the child with SIGKILL, if it still runs, and waits.
   std::string Kill();
 
  private:
@@ -57,7 +58,7 @@ class Child {
   std::string outcome_;
 };
 
-// Runs `body` in a child and gives its outcome.
+// Runs `body` in a child and returns its outcome.
 std::string InChild(const std::function<std::string()>& body);
 
 inline constexpr char kKilled[] = "signal 9";

@@ -21,14 +21,15 @@ void AddDescriptors(std::vector<std::string>* lines) {
   for (const fs::directory_entry& fd : fs::directory_iterator("/proc/self/fd",
                                                               error)) {
     const fs::path target = fs::read_symlink(fd.path(), error);
-    // The one that lists them all.
+    // The fd that lists the others.
     if (target.string().ends_with("/fd")) continue;
     lines->push_back(absl::StrCat("fd ", fd.path().filename().string(), " ",
                                   target.string()));
   }
 }
 
-// Without addresses; what has no name, and the program, are not the library's.
+// Adds shared mappings, without addresses. Private mappings are not the
+// library's.
 void AddMappings(std::vector<std::string>* lines) {
   std::ifstream file("/proc/self/maps");
   for (std::string line; std::getline(file, line);) {

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// footprint.h - what a call may leave behind: descriptors, mappings, files and
-// segments.
+// footprint.h - the objects that a call may leave behind: descriptors,
+// mappings, files and segments.
 
 #ifndef MPOOL_TESTS_SUPPORT_FOOTPRINT_H_
 #define MPOOL_TESTS_SUPPORT_FOOTPRINT_H_
@@ -11,9 +11,10 @@
 
 namespace mpool::test {
 
-// One line for each: open descriptors and mapped files of this process, names
-// in the home and in /dev/shm, and System V segments. Two are equal if nothing
-// came and nothing went. Memory of malloc is not in it.
+// Returns one line for each open descriptor and mapped file of this process,
+// each name in the home and in /dev/shm, and each System V segment. Two
+// footprints are equal if no object was added or removed. Memory of malloc is
+// left out.
 std::vector<std::string> FootprintOf(const std::string& home);
 
 }  // namespace mpool::test

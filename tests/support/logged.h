@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// logged.h - page files whose owner has a log.
+// logged.h - page files of an owner with a log.
 
 #ifndef MPOOL_TESTS_SUPPORT_LOGGED_H_
 #define MPOOL_TESTS_SUPPORT_LOGGED_H_
@@ -25,18 +25,18 @@ struct Log {
   std::function<void()> meanwhile = [] {};
 };
 
-// An environment whose log is `log`, which must outlive it.
+// Returns options with the log `log`, which must outlive the environment.
 EnvOptions WithLog(Log& log);
-// With the file logged.db.
+// Opens the environment and the file logged.db.
 Opened OpenLogged(const std::string& home, const EnvOptions& options);
 
-// A page has one letter; '!' is one that cannot be got.
+// A page has one letter; '!' means that the page cannot be got.
 void SetLetter(const WritePage& page, char letter);
 void PutLetter(MPoolFile& file, PageNo number, char letter, Lsn lsn);
 char GetLetter(MPoolFile& file, PageNo number);
 
-// Changes page 0, puts it, and dies while it changes page 1, which had 'b' and
-// was dirty or not. Its pid.
+// Runs a process that changes and puts page 0, and dies while it changes page
+// 1. Page 1 had 'b' and was dirty if `dirty`. Returns the pid.
 int DieChanging(const std::string& home, bool atomic_update, bool dirty);
 
 }  // namespace mpool::test

@@ -38,7 +38,7 @@ absl::Status WriteTo(const std::string& path, const std::string& text) {
   return status;
 }
 
-// A command of the shell, which finds what only root needs.
+// Runs a shell command, also one from the directories of root's programs.
 absl::Status Run(const std::string& command) {
   const std::string quiet = absl::StrCat(
       "PATH=$PATH:/usr/sbin:/sbin; ", command, " >/dev/null 2>&1");
@@ -48,7 +48,7 @@ absl::Status Run(const std::string& command) {
       "of ext4, XFS and btrfs"));
 }
 
-// A process without the right to do it becomes root of users of its own.
+// A process without the right becomes root in a new user namespace.
 absl::Status Unshare(int what) {
   const uid_t uid = ::geteuid();
   const gid_t gid = ::getegid();
@@ -138,7 +138,7 @@ absl::Status EnterOwnIpc() { return Unshare(CLONE_NEWIPC); }
 absl::Status EnterOwnPids() { return Unshare(CLONE_NEWPID); }
 
 absl::Status EnterOwnClock(int64_t ahead_seconds) {
-  constexpr int kNewTime = 0x80;  // CLONE_NEWTIME, where <sched.h> lacks it
+  constexpr int kNewTime = 0x80;  // CLONE_NEWTIME, which an old <sched.h> lacks
   MPOOL_RETURN_IF_ERROR(Unshare(kNewTime));
   return WriteTo("/proc/self/timens_offsets",
                  absl::StrCat("monotonic ", ahead_seconds, " 0"));

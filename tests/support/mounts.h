@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// mounts.h - small file systems that only one child process sees, namespaces of
-// its own, and a child without rights. Needs root, or a kernel that lets users
-// make namespaces. Each is for a process of one thread.
+// mounts.h - small file systems that only one child process sees, its separate
+// namespaces, and a child without rights. Needs root, or a kernel that lets
+// users make namespaces. The calling process must have one thread.
 
 #ifndef MPOOL_TESTS_SUPPORT_MOUNTS_H_
 #define MPOOL_TESTS_SUPPORT_MOUNTS_H_
@@ -14,21 +14,22 @@
 
 namespace mpool::test {
 
-// Gives the process mounts of its own.
+// Gives the process its own mount namespace.
 absl::Status EnterOwnMounts();
-// An empty file system of that size, in the process's own mounts, over
-// `directory`. REQUIRES: EnterOwnMounts.
+// Mounts an empty file system of that size over `directory`.
+// REQUIRES: EnterOwnMounts.
 absl::Status MountTmpfs(const std::string& directory, uint64_t size_bytes);
-// An overlay of two directories over `directory`; `work` is an empty one beside
-// `upper`. REQUIRES: EnterOwnMounts.
+// Mounts an overlay of two directories over `directory`. `work` is an empty
+// directory beside `upper`. REQUIRES: EnterOwnMounts.
 absl::Status MountOverlay(const std::string& lower, const std::string& upper,
                           const std::string& work,
                           const std::string& directory);
-// A sparse file with an empty file system: mkfs.KIND, perhaps with options.
+// Makes a sparse file with an empty file system by mkfs.`kind`, which may have
+// options.
 absl::Status MakeImage(const std::string& image, uint64_t size_bytes,
                        const std::string& kind);
-// Keeps other tests from the loop devices, so that their numbers are as this
-// one makes them. Nothing without root.
+// Keeps other tests away from the loop devices, so that their numbers depend on
+// this test alone. Does nothing without root.
 class LoopDevices {
  public:
   LoopDevices();
@@ -44,17 +45,17 @@ class LoopDevices {
 absl::Status MountImage(const std::string& image, const std::string& directory,
                         const std::string& options = "loop");
 absl::Status Unmount(const std::string& directory);
-// Mounts of its own, with an empty /dev/shm, as in another container.
+// Enters a mount namespace with an empty /dev/shm, as in another container.
 absl::Status EnterOwnShm();
 
-// System V shared memory and message queues of its own.
+// Enters a namespace with its own System V memory and message queues.
 absl::Status EnterOwnIpc();
-// The next child of the process has pid 1, and /proc/self is not there for it.
+// Gives the next child of the process pid 1. /proc/self does not exist for it.
 absl::Status EnterOwnPids();
-// The next child of the process has a monotonic clock that is ahead.
+// Gives the next child of the process a monotonic clock that is ahead.
 absl::Status EnterOwnClock(int64_t ahead_seconds);
 
-// Turns a process of root into one that has no rights; Ok for others.
+// Drops all rights of a root process. Returns Ok in other processes.
 absl::Status DropRights();
 
 }  // namespace mpool::test

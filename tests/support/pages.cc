@@ -18,7 +18,7 @@ EnvOptions SmallEnv(Backing backing) {
   return options;
 }
 
-// The text and a NUL, again and again, copied from what is there already.
+// Repeats the text and a NUL, copied from the bytes already written.
 void Fill(std::span<std::byte> page, std::string_view text) {
   const size_t period = text.size() + 1;
   size_t done = std::min(period, page.size());

@@ -19,24 +19,24 @@ namespace mpool::test {
 
 inline constexpr uint64_t kSmallCache = uint64_t{1} << 20;
 
-// A cache of 1 MiB.
+// Returns the options of a cache of 1 MiB.
 EnvOptions SmallEnv(Backing backing = Backing::kPosixShm);
 
-// Fills a page with a text and what follows from it, and reads the text back;
-// a page that is not whole reads as "(torn)", one of zeros as "".
+// Fill repeats the text over the whole page. TextOn returns the text, "(torn)"
+// if the page is inconsistent, and "" for a page of zeros.
 void Fill(std::span<std::byte> page, std::string_view text);
 std::string TextOn(std::span<const std::byte> page);
 
 // Gets the page for update (made if it is past the end), fills and puts it.
 absl::Status PutText(MPoolFile& file, PageNo page, std::string_view text);
-// Gets the page to read. An error as its text.
+// Gets the page to read. Returns an error as its text.
 std::string GetText(MPoolFile& file, PageNo page);
-// The page as the disk has it.
+// Returns the text of the page on disk.
 std::string DiskText(const std::string& path, PageNo page,
                      uint32_t page_size = 4096);
 
-// Environment and file that a test opens together. Closes file, then
-// environment; the statuses are dropped.
+// An environment and a file that a test opens together. The destructor closes
+// the file, then the environment, and ignores the statuses.
 struct Opened {
   std::unique_ptr<DbEnv> env;
   std::unique_ptr<MPoolFile> file;
@@ -47,7 +47,7 @@ struct Opened {
     file.reset();
     env.reset();
   }
-  // Closes both; the first error.
+  // Closes both. Returns the first error.
   absl::Status Close();
 };
 absl::StatusOr<Opened> OpenBoth(const std::string& home,

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // plugin.cc - a library that a program loads and unloads, with an environment
-// and a file that are globals.
+// and a file as globals.
 
 #include <cstring>
 #include <memory>
@@ -15,7 +15,7 @@ std::unique_ptr<mpool::MPoolFile> file;
 
 }  // namespace
 
-// True if there is a page that only the cache has.
+// Returns true if the cache has a page that is not on disk.
 extern "C" [[gnu::visibility("default")]] bool mpool_plugin_open(
     const char* home, int backing) {
   mpool::EnvOptions options;

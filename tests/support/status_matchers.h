@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// status_matchers.h - what a test says about a Status or a StatusOr.
+// status_matchers.h - expectations about a Status or a StatusOr.
 
 #ifndef MPOOL_TESTS_SUPPORT_STATUS_MATCHERS_H_
 #define MPOOL_TESTS_SUPPORT_STATUS_MATCHERS_H_
@@ -43,7 +43,7 @@ MATCHER_P2(FailsImpl, code, words,
   return true;
 }
 
-// The code, and each of the words in the message.
+// Matches the code, and each of the words in the message.
 template <class... Words>
 auto Fails(absl::StatusCode code, const Words&... words) {
   return FailsImpl(code, std::vector<std::string>{std::string(words)...});

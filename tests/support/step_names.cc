@@ -19,9 +19,9 @@ bool IsOfTheLibrary(const fs::path& path) {
          !name.ends_with("_test.cc");
 }
 
-// Those of db/ are of the process alone: a death there leaves nothing.
-// By hand: every test process does this before its first test, and std::regex
-// takes seconds where nothing is optimized.
+// The steps of db/ are left out, because a death there leaves nothing shared.
+// The search is hand-written because every test process runs it first, and
+// std::regex takes seconds without optimization.
 std::set<std::string> AllSteps() {
   constexpr std::string_view kCall = "MPOOL_STEP(";
   std::set<std::string> names;

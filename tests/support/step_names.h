@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// step_names.h - the steps of the library as its sources name them, so that a
-// test that kills at each of them sees a new one at once.
+// step_names.h - the names of the library's steps, read from its sources, so
+// that a test that kills at each step includes every new one.
 
 #ifndef MPOOL_TESTS_SUPPORT_STEP_NAMES_H_
 #define MPOOL_TESTS_SUPPORT_STEP_NAMES_H_
@@ -14,11 +14,12 @@
 
 namespace mpool::test {
 
-// Names that start with `prefix`, such as "region.join.", sorted. Aborts if
-// there is none.
+// Returns the names that start with `prefix`, such as "region.join.", sorted.
+// Aborts if there is none.
 std::vector<std::string> StepNames(std::string_view prefix);
 
-// "region.join.gate" as GoogleTest takes it: "RegionJoinGate".
+// Returns the name of the step for GoogleTest: "region.join.gate" is
+// "RegionJoinGate".
 std::string StepTestName(const ::testing::TestParamInfo<std::string>& info);
 
 }  // namespace mpool::test

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// stranger.cc - a program of its own that opens a home: a process that shares
-// nothing with the test but what the environment shares.
+// stranger.cc - a separate program that opens a home. Its process shares
+// nothing with the test except the environment.
 //
 //   mpool_stranger HOME exchange   reads page 0, puts page 1, closes
 //   mpool_stranger HOME hold       changes page 0 and waits to be killed

@@ -60,7 +60,7 @@ TempHome::TempHome() : path_(os::NewTempDirectory()) {}
 
 TempHome::~TempHome() {
   const auto dir = os::File::OpenDirectory(path_);
-  // Not where the test's own process is still inside, or has damaged it.
+  // This fails if the test's own process is still attached or damaged the home.
   if (DbEnv::Remove(path_, /*force=*/true).ok() && dir.ok()) {
     EXPECT_THAT(FilesIn(path_),
                 Not(Contains(AnyOf("__db.001", "__db.001.new", "__db.002",
@@ -105,7 +105,7 @@ std::vector<std::string> AllOf(const std::string& home) {
   for (const std::string& segment : SegmentsOf(home)) {
     names.push_back(kShmDirectory + segment);
   }
-  // The other memory of a home has no name there, or stands in the list.
+  // The other memory of a home has no name in /dev/shm, or is listed above.
   const auto dir = os::File::OpenDirectory(home);
   if (dir.ok() && os::HasStrayMappings(*dir) && SegmentsOf(home).empty() &&
       !os::InfoAt(*dir, "__db.002").ok()) {

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// temp_home.h - a home for an environment that goes away with all that belongs
-// to it, and a look at what is in it.
+// temp_home.h - a temporary home that is removed with everything in it, and
+// functions that list its contents.
 
 #ifndef MPOOL_TESTS_SUPPORT_TEMP_HOME_H_
 #define MPOOL_TESTS_SUPPORT_TEMP_HOME_H_
@@ -27,24 +27,25 @@ class TempHome {
   std::string path_;
 };
 
-// Names of the files in a directory, sorted.
+// Returns the names of the files in a directory, sorted.
 std::vector<std::string> FilesIn(const std::string& directory);
-// Names of the segments in /dev/shm that were made for a home, sorted.
+// Returns the names of the segments in /dev/shm for a home, sorted.
 std::vector<std::string> SegmentsOf(const std::string& home);
-// Both; a segment as "/dev/shm/...". "System V memory" if there is such.
+// Returns both, with a segment as "/dev/shm/..." and "System V memory" if the
+// home has any.
 std::vector<std::string> AllOf(const std::string& home);
-// What AllOf gives for the files of exactly one environment, whatever the
-// segment is called.
+// Returns AllOf's result for the files of one environment without the name of
+// the segment.
 std::vector<std::string> WithoutIds(std::vector<std::string> names);
 
-// The bytes of a file, or of a part of it; shorter where the file ends.
+// Returns the bytes of a file, or of a part of it; fewer at the file's end.
 std::string BytesOf(const std::string& path);
 std::string BytesOf(const std::string& path, uint64_t offset, size_t size);
-// Replaces a file's bytes from `offset` on; the rest stays.
+// Replaces a file's bytes from `offset` on. The other bytes stay.
 void Overwrite(const std::string& path, uint64_t offset,
                std::string_view bytes);
 void SetSize(const std::string& path, uint64_t size_bytes);
-// A new file, or an old one made anew.
+// Makes a new file, or replaces an existing file.
 void MakeFile(const std::string& path, std::string_view bytes);
 
 }  // namespace mpool::test

@@ -14,9 +14,9 @@ size_t Columns(std::string_view line) {
       line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-// Finds functions by their braces. A brace whose head (the text since the last
-// brace or semicolon) has parentheses, and that stands in a file, namespace or
-// class, opens a function; what stands inside a function is part of it.
+// Finds functions by their braces. A brace in a file, namespace or class opens
+// a function if its head has parentheses. The head is the text since the last
+// brace or semicolon. Everything inside a function is part of it.
 class FunctionFinder {
  public:
   struct Function {
@@ -113,7 +113,7 @@ std::string GuardOf(std::string path) {
   return "MPOOL_" + path + "_";
 }
 
-// Every line of `lines` in which `pattern` is found.
+// Adds every line of `lines` that matches `pattern`.
 void Grep(const std::string& file, const std::vector<std::string>& lines,
           const std::regex& pattern, const std::string& rule, Findings* out) {
   for (size_t i = 0; i < lines.size(); ++i) {

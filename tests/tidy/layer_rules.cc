@@ -31,8 +31,8 @@ std::vector<Include> IncludesOf(const Source& source) {
   return includes;
 }
 
-// Height of a folder; a file includes only from its own height and below.
-// -1: not a layer.
+// Returns the height of a folder; -1 if it is not a layer. A file includes only
+// from its own height and below.
 int Height(std::string_view folder) {
   static const std::map<std::string_view, int> kHeights = {
       {"include", 0}, {"os", 1},    {"region", 2},   {"mpool", 3}, {"db", 4},
@@ -45,20 +45,20 @@ bool IsPublic(const Tree& tree, std::string_view include) {
   return Find(tree, "include/" + std::string(include)) != nullptr;
 }
 
-// The folder an include leads to; empty if it is not one of the project's.
+// Returns the folder of an include; empty if the include is not the project's.
 std::string_view TargetFolder(const Tree& tree, std::string_view include) {
   if (IsPublic(tree, include)) return "include";
   const std::string_view folder = include.substr(0, include.find('/'));
   return folder != "include" && Height(folder) > 0 ? folder : "";
 }
 
-// The handles are what db/ makes; the layers below it do not know them.
+// True if db/ implements the header. The layers below db/ do not include it.
 bool IsHandleHeader(std::string_view include) {
   return include == "mpool/mpool.h" || include == "mpool/env.h" ||
          include == "mpool/file.h";
 }
 
-// The library proper above os/, without its tests.
+// True for a file of the library above os/ that is no test.
 bool IsUpperLibrary(const Source& source) {
   static const std::set<std::string_view> kFolders = {"include", "region",
                                                       "mpool", "db"};
@@ -139,7 +139,7 @@ Findings NoSystemHeaders(const Tree& tree) {
       "^(sys/.*|linux/.*|asm/.*|unistd\\.h|fcntl\\.h|pthread\\.h|signal\\.h|"
       "csignal|sched\\.h|semaphore\\.h|poll\\.h|dirent\\.h|time\\.h|"
       "filesystem|fstream)$");
-  // clang 14 has none of these whole.
+  // clang 14 has none of these completely.
   static const std::set<std::string> kUnusable = {"source_location", "ranges",
                                                   "format"};
   Findings out;

@@ -1,10 +1,10 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// rules.h - the rules of the house that a program can check.
+// rules.h - the project's style rules that a program can check.
 //
-// Each takes the whole tree and returns what breaks the rule, nothing else.
-// The checks read text, not syntax: they may be fooled by somebody who wants
-// to, and are wrong in no case that clang-format leaves as Google style.
+// Each function takes the whole tree and returns the breaches of its rule. The
+// checks read text, not syntax, so code can be written to evade them. They are
+// right for all code that clang-format leaves in Google style.
 
 #ifndef MPOOL_TESTS_TIDY_RULES_H_
 #define MPOOL_TESTS_TIDY_RULES_H_
@@ -26,7 +26,7 @@ struct Finding {
 using Findings = std::vector<Finding>;
 using Tree = std::vector<Source>;
 
-// "file:line: rule" for each, so that an editor can jump there.
+// Returns "file:line: rule" for each, so that an editor can jump there.
 std::string Print(const Findings& findings);
 
 inline constexpr size_t kMaxFileLines = 800;
@@ -40,36 +40,35 @@ Findings FunctionLength(const Tree& tree);
 Findings LicenceLine(const Tree& tree);
 Findings HeaderGuard(const Tree& tree);
 Findings NoGoto(const Tree& tree);
-Findings NoOpenEnds(const Tree& tree);  // notes of work that is not done
-// Tests that pass without looking, or that are switched off.
+Findings NoOpenEnds(const Tree& tree);  // notes of unfinished work
+// Tests that check nothing, or that are disabled.
 Findings NoEmptyTests(const Tree& tree);
 
 // Layers.
 Findings IncludeDirection(const Tree& tree);
 Findings PublicHeadersStandAlone(const Tree& tree);
-// include/mpool/ and mpool/ are both reached as "mpool/...".
+// include/mpool/ and mpool/ are both included as "mpool/...".
 Findings NoAmbiguousHeaders(const Tree& tree);
 Findings NoSystemHeaders(const Tree& tree);
 Findings NoSystemCalls(const Tree& tree);
 Findings NoBackingNames(const Tree& tree);
-// The library reads no environment variable; programs read none that who calls
-// a set-uid program could have set.
+// The library reads no environment variable. Programs ignore variables that the
+// caller of a set-uid program has set.
 Findings NoUnsafeGetenv(const Tree& tree);
 
-// Steps: "layer.verb.point", each at one place; and those that tests name
-// exist, for a plan for a step that does not exist would never come true.
+// Steps are named "layer.verb.point", each in one place. The steps that tests
+// name exist, because a test would never reach a missing step.
 Findings StepNames(const Tree& tree);
 Findings StepsInTestsExist(const Tree& tree);
-// In the layers whose stores other processes act on: where one could be killed
-// right after a store that is not relaxed, there is a step, or a remark
-// "quiet:" that says why none is needed.
+// Checks the layers with stores that other processes act on. A store that is
+// not relaxed must have a step, or a remark "quiet:" with the reason. A process
+// can be killed right after the store.
 Findings StoresHaveSteps(const Tree& tree);
 
 // Text.
 Findings ReadmeCommandsExist(const Tree& tree);
 Findings ReadmeProgramIsTheExample(const Tree& tree);
-// A mistake of tests/mutants/list replaces a text that stands at one place of
-// its file.
+// A mistake of tests/mutants/list replaces a text that occurs once in its file.
 Findings MutantsCanBePlanted(const Tree& tree);
 
 }  // namespace mpool::tidy

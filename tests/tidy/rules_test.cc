@@ -1,7 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// Plants a breach of each rule, and beside it something that looks like one
-// and is none.
+// Plants a breach of each rule, and beside it similar code that is correct.
 
 #include "tests/tidy/rules.h"
 
@@ -31,7 +30,7 @@ Tree One(std::string path, std::string_view text) {
   return {MakeSource(std::move(path), text)};
 }
 
-// The lines that a rule complains about.
+// Returns the lines that a rule reports.
 std::vector<size_t> LinesOf(const Findings& findings) {
   std::vector<size_t> lines;
   for (const Finding& finding : findings) lines.push_back(finding.line);

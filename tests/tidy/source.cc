@@ -23,7 +23,7 @@ std::vector<std::string> Split(std::string_view text) {
   return lines;
 }
 
-// Puts blanks in place of comments, and of quoted text if `quotes` is set.
+// Replaces comments, and quoted text if `quotes` is set, by blanks.
 class Blanker {
  public:
   Blanker(std::string_view text, bool quotes) : text_(text), quotes_(quotes) {}
@@ -46,7 +46,7 @@ class Blanker {
       out_ += really && text_[at_] != '\n' ? ' ' : text_[at_];
     }
   }
-  // A quote between two digits separates thousands.
+  // True at a quote between two digits, which separates thousands.
   bool SeesDigitSeparator() const {
     const auto word = [](char c) {
       return std::isxdigit(static_cast<unsigned char>(c)) != 0;

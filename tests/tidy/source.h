@@ -12,16 +12,16 @@
 
 namespace mpool::tidy {
 
-// One text file. The three vectors have a line each for every line of it:
-// `lines` as written; `statements` without comments; `code` without comments
-// and without what stands between quotes. The last two are filled for C++.
+// One text file. The three vectors have one element for each line: `lines` as
+// written, `statements` without comments, and `code` without comments and
+// quoted text. The last two are filled for C++ only.
 struct Source {
   std::string path;  // from the project root, with '/'
   std::vector<std::string> lines;
   std::vector<std::string> statements;
   std::vector<std::string> code;
 
-  // The first folder of the path; empty for a file of the root.
+  // Returns the first folder of the path; empty for a file in the root.
   std::string_view Folder() const;
   bool IsCpp() const;   // .h or .cc
   bool IsTest() const;  // *_test.cc, test_*, or anything under tests/
@@ -29,14 +29,14 @@ struct Source {
 
 Source MakeSource(std::string path, std::string_view text);
 
-// Every text file of the project: C++, CMake, scripts and Markdown. Leaves out
-// build trees, traces and hidden folders.
+// Returns every text file of the project: C++, CMake, scripts and Markdown.
+// Leaves out build trees, traces and hidden folders.
 std::vector<Source> LoadTree(const std::string& root);
 
-// The file `path` of `tree`; nullptr if there is none.
+// Returns the file `path` of `tree`; nullptr if there is none.
 const Source* Find(const std::vector<Source>& tree, std::string_view path);
 
-// Lines joined with '\n'.
+// Returns the lines joined with '\n'.
 std::string Join(const std::vector<std::string>& lines);
 
 }  // namespace mpool::tidy

@@ -15,8 +15,8 @@ struct Step {
   std::string name;
 };
 
-// The quoted first argument of every call of `callee` in `source`, also where
-// the argument stands on the next line.
+// Returns the quoted first argument of every call of `callee` in `source`. The
+// argument may be on the next line.
 std::vector<Step> StepsIn(const Source& source, const std::string& callee) {
   const std::regex call("\\b" + callee + "\\s*\\(\\s*\"([^\"]*)\"");
   const std::string text = Join(source.statements);
@@ -30,7 +30,7 @@ std::vector<Step> StepsIn(const Source& source, const std::string& callee) {
   return steps;
 }
 
-// The text between a line that has `from` and the next that has `to`.
+// Returns the text between a line with `from` and the next line with `to`.
 std::string Between(const Source& source, std::string_view from,
                     std::string_view to) {
   std::string text;

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// Holds the project's own tree against each rule of the house.
+// Checks the project's own tree against each style rule.
 
 #include <gtest/gtest.h>
 

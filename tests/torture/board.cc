@@ -13,8 +13,8 @@ namespace {
 
 thread_local Note* own_note = nullptr;
 
-// A rank goes before the step at which its latch still is held, so those of
-// the step before count where there are fewer.
+// HeldRanks drops a rank before the step at which its latch is still held. If
+// the number of ranks fell, the ranks at the step before count.
 void NoteStep(const char* name) {
   if (own_note == nullptr) return;
   static thread_local unsigned before = 0;

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// board.h - what the workers of a torture tell the driver, in memory that
-// outlives them: where each of their threads is, and that it goes on.
+// board.h - the reports of the workers of a torture to the driver, in memory
+// that outlives the workers: the last step and the progress of each thread.
 
 #ifndef MPOOL_TESTS_TORTURE_BOARD_H_
 #define MPOOL_TESTS_TORTURE_BOARD_H_
@@ -15,8 +15,9 @@
 
 namespace mpool::torture {
 
-// One seat that nobody is killed on, those of the workers, one beside each for
-// who repairs its dead, and one for who looks at everything.
+// The seats: one that is killed only together with all others, one for each
+// worker, one for the repairer of each worker, and one for the process that
+// checks everything.
 inline constexpr size_t kElderSeat = 0;
 inline constexpr size_t kWorkers = 7;
 inline constexpr size_t kFirstRepairer = 1 + kWorkers;
@@ -24,23 +25,23 @@ inline constexpr size_t kLookerSeat = kFirstRepairer + kWorkers;
 inline constexpr size_t kSeats = kLookerSeat + 1;
 inline constexpr size_t kSeatThreads = 3;  // of one worker, at most
 
-// Of one thread; only it stores to it while it lives.
+// The report of one thread. Only this thread stores to it while it lives.
 struct Note {
   std::atomic<uint64_t> progress;    // calls that have returned
-  std::atomic<const char*> step;     // passed last; the same text in all, who
-                                     // were forked and run no other program
+  std::atomic<const char*> step;     // the last step; the address is valid in
+                                     // all because all are forked
   std::atomic<uint32_t> ranks;       // latches of the region that it held there
-  std::atomic<uint32_t> is_inside;   // of a call of the library
-  std::atomic<uint32_t> is_working;  // and does not rest
+  std::atomic<uint32_t> is_inside;   // in a call of the library
+  std::atomic<uint32_t> is_working;  // at work, not resting
 };
 
 struct Seat {
   Note notes[kSeatThreads];
-  std::atomic<uint32_t> is_ready;     // has opened all
-  std::atomic<uint32_t> is_standing;  // at the step at which it is to be killed
+  std::atomic<uint32_t> is_ready;     // has opened everything
+  std::atomic<uint32_t> is_standing;  // waits at the step for its kill
 };
 
-// What must not be.
+// The errors that were found.
 struct Findings {
   std::atomic<uint64_t> wrong_pages;
   std::atomic<uint64_t> lost_puts;
@@ -62,7 +63,7 @@ struct BoardMemory {
 };
 using Board = os::SharedMemory<BoardMemory>;
 
-// The exit code of who found something that must not be, and has told it.
+// The exit code of a process that found an error and reported it.
 inline constexpr int kFoundWrong = 9;
 [[noreturn]] void TellAndEnd(Board& board, const absl::Status& status,
                              std::string_view doing);
@@ -71,14 +72,14 @@ inline void MustTell(Board& board, const absl::Status& status,
   if (!status.ok()) TellAndEnd(board, status, doing);
 }
 
-// From here on the calling thread is the one of `note`.
+// Makes `note` the report of the calling thread.
 void TakeNote(Note& note);
 Note& OwnNote();
-// Notes each step that any thread passes; children inherit it.
+// Notes each step that any thread passes. Children inherit this.
 void NoteSteps();
 void Clear(Seat& seat);
 
-// Calls into the library, and tells so.
+// Marks the calling thread as inside the library.
 class Inside {
  public:
   Inside() : note_(OwnNote()) { note_.is_inside.store(1); }

@@ -18,12 +18,12 @@ namespace mpool::torture {
 namespace {
 
 constexpr uint64_t kNapUs = 500;
-// By which any nap is too long.
+// The oversleep of a usual nap.
 constexpr uint64_t kUsualOversleepUs = 1000;
 constexpr uint64_t kLongestStandUs = 1000 * 1000;
 constexpr uint64_t kPatienceUs = 20 * 1000 * 1000;
-// After which one who stands is killed though nobody is there to repair it,
-// and a repairer though it did not come to its step.
+// A stopped worker is killed after this time even without a repairer. A
+// repairer is killed after this time even if it did not reach its step.
 constexpr uint64_t kHeirTimeUs = 150 * 1000;
 
 uint64_t NowUs() { return os::MonotonicNs() / 1000; }
@@ -32,7 +32,7 @@ bool IsHeir(size_t index) {
   return index >= kFirstRepairer && index < kLookerSeat;
 }
 
-// One line for each thing that somebody holds.
+// Returns one line for each holding of a process.
 std::string HoldersOf(const std::string& home) {
   std::string text;
   const auto holders = DbEnv::Holders(home);
@@ -44,7 +44,7 @@ std::string HoldersOf(const std::string& home) {
   return text;
 }
 
-// How many descriptors of the process lead to what.
+// Returns the number of descriptors of the process for each file.
 std::map<std::string, uint64_t> FdsOf(pid_t pid) {
   std::map<std::string, uint64_t> fds;
   std::error_code error;
@@ -105,7 +105,7 @@ bool Driver::Tick() {
 void Driver::Spawn(size_t index, const Life& life) {
   Post& post = posts_[index];
   Clear(seat(index));
-  // Whoever is on its way does not rest.
+  // A process that starts is not at rest.
   seat(index).notes[0].is_working.store(1);
   const uint64_t nth = post.nth;
   post = Post();
@@ -120,11 +120,12 @@ void Driver::Spawn(size_t index, const Life& life) {
   if (post.pid == 0) Live(world_, life, index);
 }
 
-// A repairer comes when its dead one stands.
+// A repairer starts when its worker has stopped at the step.
 void Driver::FillSeats() {
   for (size_t i = 0; i < kFirstRepairer; ++i) {
     if (posts_[i].pid > 0) continue;
-    // The heir of the one before must be gone: it is killed in its name.
+    // The previous worker's heir must be gone first, because JudgeHeir would
+    // kill the new worker in its place.
     if (i != kElderSeat && posts_[kFirstRepairer + i - 1].pid > 0) continue;
     Spawn(i, plan_.LifeOf(i, posts_[i].nth));
   }
@@ -155,7 +156,8 @@ void Driver::Judge(size_t index) {
     }
   }
   if (post.due_us == 0 || now < post.due_us) return;
-  // Nobody who rests dies: what is looked at stays as it is.
+  // While the others rest, no worker is killed, so that the checked state is
+  // stable.
   if (is_filling_ || seat(index).is_standing.load() != 0) {
     Condemn(index, post.life.death == Death::kWithHeir ? Kill::By::kHeir
                                                        : Kill::By::kTimer);
@@ -196,8 +198,8 @@ void Driver::Reap(size_t index) {
   Clear(seat(index));
 }
 
-// Of several threads the one counts that passed the step of the plan, or one
-// that was inside.
+// The kill counts for the thread that passed the planned step, or for one
+// inside the library.
 void Driver::NoteKill(size_t index) {
   const Post& post = posts_[index];
   Kill kill;
@@ -301,8 +303,9 @@ bool Driver::LookWhileAllRest() {
   return !Found();
 }
 
-// What one has open of a file when it first rests is the measure for later;
-// files that it came to write for others it may have once.
+// The limit is the number of descriptors of each file at the process's first
+// rest. A file that the process opened later to write back for others may have
+// one.
 void Driver::CountFds() {
   for (Post& post : posts_) {
     if (post.pid <= 0) continue;

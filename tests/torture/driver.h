@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// driver.h - keeps the seats of one World taken, kills who is to be killed,
-// and watches that the others go on.
+// driver.h - fills the seats of one World, kills processes as planned, and
+// checks that the others progress.
 
 #ifndef MPOOL_TESTS_TORTURE_DRIVER_H_
 #define MPOOL_TESTS_TORTURE_DRIVER_H_
@@ -18,8 +18,8 @@
 
 namespace mpool::torture {
 
-// Runs `body` in a process of its own and waits for its end; one that is not
-// as it should be is a finding.
+// Runs `body` in a separate process and waits for its end. A wrong exit is a
+// finding.
 void RunApart(Board& board, const std::function<void()>& body);
 
 class Driver {
@@ -30,19 +30,19 @@ class Driver {
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
-  // Each of these is false once there is a finding.
+  // Each of these returns false once there is a finding.
   //
-  // Until so many more are killed.
+  // Runs until `kills` more processes have been killed.
   bool Torture(uint64_t kills);
-  // All rest, and everything is looked at. They rest until the next call.
+  // Lets all rest, and checks everything. They rest until the next call.
   bool LookWhileAllRest();
-  // All are killed at once, and everything is looked at.
+  // Kills all at once, and checks everything.
   bool KillAll();
-  // All leave, and what is left is looked at.
+  // Lets all leave, and checks the remains.
   bool End();
 
  private:
-  // What stood still since when; see Watch.
+  // The last progress of a thread and its time; see Watch.
   struct Stand {
     uint64_t progress = 0;
     uint64_t since_us = 0;
@@ -53,11 +53,11 @@ class Driver {
     Life life;
     uint64_t nth = 0;
     uint64_t begun_us = 0;
-    uint64_t due_us = 0;        // when it is to be killed; 0 = not yet known
+    uint64_t due_us = 0;        // the time of its kill; 0 = not yet known
     bool is_condemned = false;  // was sent the signal
     Kill::By by = Kill::By::kTimer;
     Stand stands[kSeatThreads];
-    std::map<std::string, uint64_t> fds;  // by what they lead to
+    std::map<std::string, uint64_t> fds;  // the number of descriptors by file
   };
 
   Seat& seat(size_t index) { return world_.board()->seats[index]; }
@@ -83,7 +83,7 @@ class Driver {
   Tally& tally_;
   Post posts_[kSeats];
   bool is_filling_ = false;
-  uint64_t stolen_us_ = 0;  // by which the driver overslept, in all
+  uint64_t stolen_us_ = 0;  // the driver's total oversleep
 };
 
 }  // namespace mpool::torture

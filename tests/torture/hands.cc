@@ -13,7 +13,7 @@ namespace mpool::torture {
 namespace {
 
 constexpr PageNo kHot = 6;
-// Pages that a scanner holds; as many fit the cache for each worker.
+// Pages that a scanner holds. The cache has room for as many for each worker.
 constexpr PageNo kHeldByScanner = 3;
 
 GetOptions Within(absl::Duration wait) {
@@ -43,7 +43,8 @@ bool Hands::GoesOn() {
   return board.leave.load() == 0;
 }
 
-// A page of A that died with its writer is no fault.
+// True if the call succeeded. A page of A that died with its writer is no
+// error.
 bool Hands::Passes(const absl::Status& status, uint32_t file, PageNo page) {
   if (status.ok()) return true;
   if (absl::IsDeadlineExceeded(status)) return false;
@@ -76,7 +77,7 @@ uint64_t Hands::NextVersion(uint32_t file, PageNo page) const {
   return world_.table().at(file, page).started.load() + 1;
 }
 
-// They have not become others, nor have they changed.
+// Checks that the pages and their contents have not changed, and puts them.
 void Hands::GiveBack(Held& pages, uint32_t file) {
   for (auto& [number, page] : pages) {
     Check(page.data(), file, number);
@@ -105,7 +106,8 @@ void Hands::Update(uint32_t file, PageNo page) {
   absl::StatusOr<WritePage> got =
       Call([&] { return this->file(file).GetForUpdate(page, options); });
   if (absl::IsDataLoss(got.status()) && !Passes(got.status(), file, page)) {
-    // Anew. Whoever made it anew meanwhile has put a version that is known.
+    // Recreate the page. If another worker has recreated it first, its version
+    // is known.
     GetOptions create;
     create.create = true;
     got = Call([&] { return this->file(file).GetForUpdate(page, create); });
@@ -144,8 +146,8 @@ void Hands::ReadSome() {
   ReadGroup();
 }
 
-// Who holds all pages of a group sees all with one version: a committer gives
-// them back in the order in which a reader gets them.
+// A holder of all pages of a group sees one version, because a committer puts
+// the pages in the order in which a reader gets them.
 void Hands::ReadGroup() {
   const PageNo first = Any(kGroups) * kGroupPages;
   Held pages;
@@ -201,8 +203,8 @@ void Hands::UpdateGroupOfPages() {
   world_.table().Returned(kB, other, other_version);
 }
 
-// A page of another file, and sometimes a new one, of which nothing is
-// promised. Gives the page's version after a commit.
+// Updates a page of another file, and sometimes adds a new page with contents
+// that are not checked. Returns the first page's version after a commit.
 uint64_t Hands::UpdateOtherIn(UpdateGroup& group, PageNo page) {
   WritePage& other = Add(group, kB, page);
   const uint64_t version = NextVersion(kB, page);
@@ -250,7 +252,7 @@ void Hands::PinSome() {
     pinned.push_back(page);
   }
   if (Any(4) == 0) ::usleep(static_cast<useconds_t>(Any(500)));
-  // A writer may be at work; but the page stays.
+  // A writer may change the page, but the page must stay in its frame.
   for (size_t i = 0; i < pins.size(); ++i) {
     const PageNo now = Call([&] { return pins[i].number(); });
     if (now != pinned[i]) {
@@ -268,7 +270,7 @@ void Hands::SyncSome() {
   const absl::Status status = Call([&] {
     return index == kFiles ? handles_.env->Sync() : file(index).Sync();
   });
-  // Some page of A may be lost, and nobody has made it anew yet.
+  // A page of A may be lost, and no worker has recreated it yet.
   if (absl::IsDataLoss(status) && (index == kA || index == kFiles)) return;
   Must(pooltest::ExceptDeathInFsync(status), absl::StrCat("sync file ", index));
 }
@@ -294,8 +296,8 @@ void Hands::LookForDead() {
   ReadSome();
 }
 
-// Never to less than all that others hold at once. Memory of pages that they
-// hold is given back later.
+// Never shrinks below the number of pages that the others hold at once. The
+// memory of held pages is returned later.
 void Hands::ResizeAndScan() {
   const uint64_t more = Any(2) == 0 ? 0 : Any(4 << 16) / 512 * 512;
   const absl::Status status = Call(

@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// hands.h - what one thread of a worker can do to the pages. Who holds a page
-// and gets another keeps the order D, A, B, C of the files and that of the
-// page numbers in each, so that nobody waits for ever.
+// hands.h - the operations of one thread of a worker on the pages. A holder of
+// a page gets another only in the file order D, A, B, C, and in page order in
+// each file. So no deadlock is possible.
 
 #ifndef MPOOL_TESTS_TORTURE_HANDS_H_
 #define MPOOL_TESTS_TORTURE_HANDS_H_
@@ -26,10 +26,10 @@ class Hands {
   Hands(const Hands&) = delete;
   Hands& operator=(const Hands&) = delete;
 
-  // One piece of work of a role that needs one thread and open files alone.
+  // Does one piece of work of a role that needs only one thread and open files.
   void Do(Role role);
 
-  // Rests while all are told to. False if they are told to leave.
+  // Rests while the board says so. Returns false if the workers must leave.
   bool GoesOn();
   uint64_t Any(uint64_t below) { return random_() % below; }
   void Must(const absl::Status& status, std::string_view doing) {

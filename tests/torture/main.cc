@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// main.cc - mpool_torture: processes that work on one environment and are
-// killed at any place, for minutes or for a number of kills; see usage.
+// main.cc - mpool_torture: processes use one environment and are killed at any
+// place, for minutes or for a number of kills; see usage.
 
 #include <algorithm>
 #include <cstdio>
@@ -30,11 +30,13 @@ constexpr char kUsage[] =
     "  --slice N      N rounds and N scripted deaths\n";
 
 constexpr uint64_t kKillsOfRound = 40;
-// In a row: after so many all is looked at, and now and then all are killed.
+// With --kills: the kills between two checks, and the checks between two kills
+// of all.
 constexpr uint64_t kKillsBetweenLooks = 100;
 constexpr uint64_t kLooksBetweenEnds = 3;
 constexpr double kLeastInside = 0.5;
-// Of the time; the scenes take what is left, or somewhat more.
+// The share of the time for the load. The scenes use the rest, or somewhat
+// more.
 constexpr double kShareOfLoad = 0.8;
 
 struct Options {
@@ -50,7 +52,7 @@ class Run {
  public:
   explicit Run(const Options& options) : options_(options) {}
 
-  // The exit code.
+  // Returns the exit code.
   int All();
 
  private:
@@ -60,7 +62,7 @@ class Run {
   bool Round(uint64_t round);
   bool Scene(const std::string& step, uint64_t round);
   bool NoStepIsLeftOut();
-  // Of what is not the fault of one round.
+  // Checks a condition that no single round is responsible for.
   bool Require(bool holds, const std::string& what);
   double Seconds() const {
     return static_cast<double>(os::MonotonicNs() - begun_ns_) / 1e9;
@@ -110,8 +112,8 @@ bool Run::ForKills() {
   return driver.End();
 }
 
-// Where a scene cannot kill either, other tests do: those of the region, and
-// db/panic_kill_test.cc, for no file here has a log.
+// Steps that a scene cannot kill at have other tests: those of the region, and
+// db/panic_kill_test.cc, because no file here has a log.
 bool Run::NoStepIsLeftOut() {
   for (const std::string& step : tally_.StepsWithoutKill()) {
     if (pooltest::HasScene(step) && !Scene(step, 0)) return false;

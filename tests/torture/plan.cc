@@ -15,9 +15,10 @@ namespace {
 using Random = std::mt19937_64;
 
 constexpr uint64_t kRoles = static_cast<uint64_t>(Role::kElder);
-constexpr uint64_t kMaxOps = 100000;  // of who is to be killed from outside
+constexpr uint64_t kMaxOps = 100000;  // of a life that the driver ends
 
-// Who comes to a step. The first row that fits; others are everybody's.
+// The roles that pass a step. The first matching row counts. Every role passes
+// the other steps.
 struct Row {
   const char* prefix;
   std::vector<Role> roles;
@@ -60,8 +61,8 @@ Role RoleFor(const std::string& step, Random& random) {
   return static_cast<Role>(random() % kRoles);
 }
 
-// Where one must have died for the repair to pass the step; any will do where
-// none is named.
+// Returns the step at which a process must have died for its repair to pass
+// `repair_step`; nullptr if any step will do.
 const char* VictimStepFor(const std::string& repair_step) {
   static constexpr const char* kPairs[][2] = {
       {"mpool.repair.poisoned", "mpool.put.release"},

@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// plan.h - who does what until which death. All of it follows from a seed, a
-// round, a seat and the number of the life on it, and from nothing that was
-// measured, so that a round can be planned again.
+// plan.h - the roles of all processes and their deaths. A plan depends only on
+// a seed, a round, a seat and the number of the life on it. It depends on no
+// measurement, so that a round can be repeated.
 
 #ifndef MPOOL_TESTS_TORTURE_PLAN_H_
 #define MPOOL_TESTS_TORTURE_PLAN_H_
@@ -29,8 +29,8 @@ enum class Role {
   kChecker,
   kThreads,
   kResizer,
-  kElder,     // a bit of all that holds nothing for long
-  kRepairer,  // looks for the dead and does nothing else
+  kElder,     // does a part of everything, holds nothing for long
+  kRepairer,  // repairs the dead and does nothing else
 };
 
 enum class Death {
@@ -38,7 +38,7 @@ enum class Death {
   kAtStep,      // at a passage of the step
   kAtLastStep,  // at a passage among its last calls
   kByTimer,     // after its start, or after all is open
-  kWithHeir,    // stands at the step, is killed, and so is who repairs it
+  kWithHeir,    // stops at the step and is killed; so is its repairer
 };
 
 // One process from its start to its end.
@@ -46,7 +46,7 @@ struct Life {
   Role role = Role::kElder;
   Death death = Death::kNone;
   uint64_t seed = 0;
-  uint64_t ops = 0;  // after which it leaves
+  uint64_t ops = 0;  // number of calls before it leaves
   std::string step;
   uint64_t passage = 1;
   uint64_t timer_us = 0;
@@ -58,13 +58,13 @@ class Plan {
   Plan(uint64_t seed, uint64_t round);
 
   Policy policy() const { return policy_; }
-  // Of as many rounds in a row as there are, each has another.
+  // Consecutive rounds have different backings until all have been used.
   Backing backing() const { return backing_; }
   uint64_t seed() const { return seed_; }
-  // The round ends with the death of all at once.
+  // True if the round ends with the death of all at once.
   bool ends_in_death() const { return ends_in_death_; }
   Life LifeOf(size_t seat, uint64_t nth) const;
-  // Of who repairs the dead of that life.
+  // Returns the life of the process that repairs this life's death.
   Life HeirOf(size_t seat, uint64_t nth) const;
 
  private:
@@ -76,8 +76,8 @@ class Plan {
   std::vector<std::string> repair_steps_;
 };
 
-// The steps that lives under load come to, in the order of their names; the
-// others need scenes of their own.
+// Returns the steps that lives under load pass, sorted by name. The other steps
+// need scenes of their own.
 std::vector<std::string> StepsUnderLoad();
 
 uint64_t Mix(uint64_t a, uint64_t b);

@@ -11,7 +11,7 @@
 namespace mpool::torture {
 namespace {
 
-using Count = unsigned long long;  // NOLINT: what %llu takes
+using Count = unsigned long long;  // NOLINT: the type that %llu takes
 
 const char* NameOf(Kill::By by) {
   static constexpr const char* kNames[] = {"at a step", "by timer",
@@ -39,7 +39,7 @@ void Tally::Add(const Kill& kill) {
   if (!kill.is_inside) return;
   ++inside_;
   if (!kill.step.empty()) ++at_[kill.step];
-  // Scenes do not tell.
+  // Scenes do not report ranks.
   if (kill.by != Kill::By::kScene) ++holding_[LatchesOf(kill.ranks)];
 }
 

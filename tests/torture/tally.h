@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// tally.h - where the kills of a run landed, and how long anybody stood.
+// tally.h - counts where kills hit, and how long threads made no progress.
 
 #ifndef MPOOL_TESTS_TORTURE_TALLY_H_
 #define MPOOL_TESTS_TORTURE_TALLY_H_
@@ -15,7 +15,7 @@
 namespace mpool::torture {
 
 struct Kill {
-  std::string step;  // passed last; empty if none was
+  std::string step;  // the last step; empty if there was none
   uint32_t ranks = 0;
   bool is_inside = false;
   enum class By { kStep, kTimer, kHeir, kAll, kScene } by = By::kStep;
@@ -24,8 +24,8 @@ struct Kill {
 class Tally {
  public:
   void Add(const Kill& kill);
-  // How long a thread stood still, and how much of that time the driver was
-  // not given the time that it asked for.
+  // Notes how long a thread made no progress, and how much of that time the
+  // driver itself overslept.
   void Stood(uint64_t us, uint64_t stolen_us);
   void Overslept(uint64_t us);
 

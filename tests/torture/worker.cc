@@ -15,10 +15,10 @@
 namespace mpool::torture {
 namespace {
 
-// Calls before the end of a life among which a late death comes.
+// The last calls of a life, among which a late death happens.
 constexpr uint64_t kLastOps = 6;
 constexpr PageNo kPagesOfTwoExtents = 20;
-// Files of its own that a seat has.
+// The number of own files of a seat.
 constexpr uint64_t kOwnFiles = 6;
 
 class Worker {
@@ -41,18 +41,18 @@ class Worker {
     });
   }
   void Work();
-  // One piece of work; false if the worker is to leave.
+  // Does one piece of work. Returns false if the worker must leave.
   bool Do(Hands& hands);
   void LeaveAndJoin(Hands& hands);
   void OpenOwnFile(Hands& hands);
-  // As many threads as a worker may have, with a short one now and then.
+  // Works in as many threads as a worker may have, and in short threads.
   void WorkInThreads();
   [[noreturn]] void LookForDead();
 
   const World& world_;
   const Life& life_;
   const size_t number_;
-  std::atomic<uint64_t> passages_{0};  // of the step at which it shall stand
+  std::atomic<uint64_t> passages_{0};  // of the step at which it must stop
   std::unique_ptr<Handles> handles_;
 };
 
@@ -81,14 +81,14 @@ void Worker::Run() {
   } else {
     Work();
   }
-  // Until its end it is on its way, and nobody looks at anything.
+  // The worker is not at rest until its end, so no check runs before.
   Close();
 }
 
 void Worker::Work() {
   Hands hands(world_, *handles_, life_.seed, number_, 0);
   if (number_ == kElderSeat) {
-    // Each page size has an extent, and that of A two.
+    // Each page size has an extent, and the size of A has two.
     for (const uint32_t file : {kC, kGrouped}) hands.Read(file, 0);
     for (PageNo page = 0; page < kPagesOfTwoExtents; ++page) {
       hands.Read(kA, page);
@@ -106,7 +106,7 @@ void Worker::Work() {
       OpenOwnFile(hands);
     } else {
       hands.Do(life_.role);
-      // The oldest must not be what the others wait for.
+      // The others must not depend on the oldest process.
       if (number_ == kElderSeat) ::usleep(300);
     }
   }
@@ -119,8 +119,9 @@ void Worker::LeaveAndJoin(Hands& hands) {
   Call([&] { handles_->OpenAll(world_); });
 }
 
-// Of another page size each time, so that what the pool knows of it changes.
-// Whoever had it open before may not be repaired yet, or its pages not be out.
+// Opens an own file with a random page size, so that the pool's data about it
+// change. The previous owner may not be repaired yet, or its pages may still be
+// dirty.
 void Worker::OpenOwnFile(Hands& hands) {
   FileOptions options;
   options.create = true;
@@ -163,7 +164,7 @@ void Worker::WorkInThreads() {
   if (life_.death == Death::kAtLastStep) {
     os::KillAtStep(life_.step, life_.passage + 20);
   }
-  // Short ones, in whose name it works on.
+  // Short threads, which use the note of this thread.
   for (uint64_t op = 0; op < life_.ops && hands.GoesOn(); ++op) {
     std::thread([&] {
       TakeNote(seat().notes[0]);
@@ -178,7 +179,7 @@ void Worker::WorkInThreads() {
   for (std::thread& thread : threads) thread.join();
 }
 
-// Of one who stands and is about to be killed.
+// Repairs a worker that has stopped and is about to be killed.
 void Worker::LookForDead() {
   if (life_.death == Death::kAtStep) {
     os::KillAtStep(life_.step, life_.passage);

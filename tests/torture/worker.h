@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // worker.h - one life: a process that works on a World until it is killed or
-// has done its part.
+// its work is done.
 
 #ifndef MPOOL_TESTS_TORTURE_WORKER_H_
 #define MPOOL_TESTS_TORTURE_WORKER_H_
@@ -11,7 +11,7 @@
 
 namespace mpool::torture {
 
-// The whole of the process.
+// Runs the whole process.
 [[noreturn]] void Live(const World& world, const Life& life, size_t seat);
 
 }  // namespace mpool::torture

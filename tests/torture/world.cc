@@ -13,7 +13,7 @@ namespace {
 constexpr absl::Duration kTakable = absl::Seconds(2);
 constexpr unsigned kPatienceSeconds = 120;
 
-// Looks at every page; those that may be lost may say so.
+// Checks every page. Pages that may be lost may return DataLoss.
 void LookAtPages(const World& world, const Handles& handles) {
   for (uint32_t file = 0; file < kFiles; ++file) {
     const PageNo count = handles.files[file]->page_count();
@@ -61,7 +61,7 @@ void TakeEachPage(const World& world, const Handles& handles) {
   }
 }
 
-// Each page is in one frame, and each frame is counted once.
+// Checks that each page is in one frame, and that each frame is counted once.
 void LookAtFrames(const World& world, internal::Pool& pool) {
   std::set<uint64_t> keys;
   uint64_t twice = 0;
@@ -173,7 +173,7 @@ void LookAtTheEnd(const World& world) {
   const std::string& home = world.scene().home();
   const absl::Status removed = DbEnv::Remove(home);
   MustTell(world.board(), pooltest::ExceptDeathInFsync(removed), "remove");
-  // Its pages were written before it refused.
+  // Remove wrote the pages back before it refused.
   if (!removed.ok()) {
     MustTell(world.board(), DbEnv::Remove(home, /*force=*/true), "remove");
   }

@@ -1,7 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// world.h - one environment that is tortured: the three files of a Scene, and
-// a fourth whose pages are changed in groups of three, all with one version.
+// world.h - one environment under torture: the three files of a Scene, and a
+// fourth file. The pages of the fourth file change in groups of three with one
+// version.
 
 #ifndef MPOOL_TESTS_TORTURE_WORLD_H_
 #define MPOOL_TESTS_TORTURE_WORLD_H_
@@ -53,8 +54,8 @@ class World {
   Board& board_;
 };
 
-// One process's handles on all of it. Ends the process when it cannot have them
-// or cannot give them back.
+// The handles of one process on all files. Ends the process if it cannot open
+// or close them.
 struct Handles {
   std::unique_ptr<DbEnv> env;
   std::unique_ptr<MPoolFile> files[kFiles];
@@ -66,15 +67,15 @@ struct Handles {
   Handles& operator=(const Handles&) = delete;
 };
 
-// What a page says of itself against what was promised; tells the findings.
-// False if it is wrong.
+// Compares the page's contents with the expected version, and reports findings.
+// Returns false if the page is wrong.
 bool CheckPage(const World& world, std::span<const std::byte> data,
                uint32_t file, PageNo page, uint64_t* version);
 
-// What is wrong while nobody is at work, but `live` processes are attached.
-// Opens the environment; each page that may be lost is made anew.
+// Checks the region while no process works, but `live` processes are attached.
+// Opens the environment, and recreates each page that may be lost.
 void LookAtRest(const World& world, uint64_t seed, uint32_t live);
-// After the last close: the removal, and what is left of it all.
+// Removes the environment after the last close, and checks the remains.
 void LookAtTheEnd(const World& world);
 
 }  // namespace mpool::torture
