@@ -114,7 +114,7 @@ struct Look {
 };
 absl::StatusOr<Look> LookAt(std::string_view home);
 
-// Opens the directory of a home; the result's path is absolute. `verb` names the
+// Checks options. Unimplemented for options that this build does not support,
 // call in an error. Errors: InvalidArgument, NotFound.
 absl::StatusOr<os::File> OpenHome(std::string_view verb,
                                   std::string_view home);
