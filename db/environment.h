@@ -114,8 +114,9 @@ struct Look {
 };
 absl::StatusOr<Look> LookAt(std::string_view home);
 
-// Checks options. Unimplemented for options that this build does not support,
-// call in an error. Errors: InvalidArgument, NotFound.
+// Opens the directory of a home; the path of the result is absolute. `verb`
+// names the call in an error. Errors: InvalidArgument, NotFound, and errors of
+// the file system.
 absl::StatusOr<os::File> OpenHome(std::string_view verb,
                                   std::string_view home);
 

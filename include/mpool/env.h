@@ -8,10 +8,10 @@
 //   of the environment. All of them must also share /dev/shm, or use
 //   Backing::kFile. kSysV needs a shared IPC namespace.
 // - One environment caches a file at a time. OpenFile refuses a file that a
-//   process has open in another environment, unless both only read the file.
-//   The lock for this is on the file's directory. Two hard links in two
-//   directories are not recognised, nor is a directory that the process cannot
-//   read.
+//   process has open in another environment, unless all processes only read
+//   the file. The lock for this is on the file's directory. OpenFile cannot
+//   detect two hard links in two directories, nor a file in a directory that
+//   the process cannot read.
 // - A page file may be changed by another program while no process has the
 //   file open. OpenFile detects the change by the times of the file. The pool
 //   drops clean pages if the times prove nothing: the file was closed within
