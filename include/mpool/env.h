@@ -91,6 +91,11 @@ class MPOOL_EXPORT DbEnv {
   // region, joins a region that other processes use, or adopts an idle region
   // with its pages. Repairs dead processes. A second Open of the same home in
   // one process returns a second handle on the same attachment.
+  // Errors: InvalidArgument (an option, or `home` is no directory),
+  // Unimplemented (options.h), NotFound (no directory, or no region without
+  // EnvOptions::create), AlreadyExists (sysv_key), FailedPrecondition (another
+  // layout, home or memory not usable), ResourceExhausted (no free slot),
+  // DataLoss (damaged tables, or a panic), and errors of the operating system.
   static absl::StatusOr<std::unique_ptr<DbEnv>> Open(
       std::string_view home, const EnvOptions& options = {}) noexcept;
 
@@ -102,11 +107,13 @@ class MPOOL_EXPORT DbEnv {
                              bool force = false) noexcept;
 
   // Returns the statistics of `home` without a join. Acquires no latch and no
-  // slot, works on a full or damaged environment, and changes nothing.
+  // slot, works on a full environment, and changes nothing. Errors: NotFound
+  // without a region, Unavailable while it is created or removed, DataLoss if
+  // its header or tables are damaged.
   static absl::StatusOr<EnvStats> Inspect(std::string_view home) noexcept;
 
   // Returns the holders of pages, latches and slots of `home`, and marks the
-  // dead ones. Does not join, as Inspect.
+  // dead ones. Does not join; errors as Inspect.
   static absl::StatusOr<std::vector<Holding>> Holders(
       std::string_view home) noexcept;
 
@@ -120,6 +127,12 @@ class MPOOL_EXPORT DbEnv {
   // Opens a page file. A relative path starts at the home. The file's size must
   // be a multiple of the page size, unless FileOptions::odd_size is set or the
   // region knows the file with this page size.
+  // Errors: InvalidArgument (options, size, a name of the environment, or other
+  // page_size or lsn_offset than open handles), NotFound, FailedPrecondition
+  // (the file is open in another environment, or changed while it has unwritten
+  // pages, or lsn_offset lacks log_flush), Unimplemented (options.h),
+  // ResourceExhausted (too many files), DataLoss (panic), and errors of the
+  // file system.
   absl::StatusOr<std::unique_ptr<MPoolFile>> OpenFile(
       std::string_view path, const FileOptions& options = {}) noexcept;
 
@@ -155,8 +168,9 @@ class MPOOL_EXPORT DbEnv {
   absl::StatusOr<RepairReport> FailCheck() noexcept;
 
   // Ends a panic, so that all processes can get pages again. A panic begins if
-  // a process dies while it changes a page that has changes which are not on
-  // disk, in a file with an lsn_offset. During the panic each get and each
+  // a process dies, or its stack is unwound (WritePage), while it changes a page
+  // without a before-image that has changes which are not on disk, in a file
+  // with an lsn_offset. During the panic each get and each
   // open, in every process, returns DataLoss with kPanicPayload.
   // To recover, the owner of the log opens the environment with
   // EnvOptions::recover, redoes the changes from its log (a lost page by

@@ -58,20 +58,24 @@ class MPOOL_EXPORT MPoolFile {
   // reading is granted again. A page that it holds for update is
   // FailedPrecondition and never a deadlock.
   // Errors: NotFound, DeadlineExceeded (names the holder), DataLoss (the page
-  // was lost with its writer, or is not whole), ResourceExhausted (every frame
-  // is pinned), and errors of the file system.
+  // was lost with its writer or is not whole, or a panic), ResourceExhausted
+  // (every frame is pinned), InvalidArgument (beyond the last page number),
+  // OutOfRange (a created page beyond the limit of the file system), and errors
+  // of the file system. FailedPrecondition on a closed handle.
   absl::StatusOr<ReadPage> Get(
       PageNo page, const GetOptions& options = internal::kDefaultGet) noexcept;
 
   // Returns the page for update: no other thread holds the page until its put.
   // Waits for the present holders. FailedPrecondition if the calling thread
-  // holds the page: put it first. Other errors: as Get.
+  // holds the page: put it first. PermissionDenied on a read-only handle. Other
+  // errors: as Get.
   absl::StatusOr<WritePage> GetForUpdate(
       PageNo page, const GetOptions& options = {}) noexcept;
 
   // Returns a new zeroed page after the last page, for update; number() is its
   // page number. page_count() includes the new page slightly before this call
-  // holds it. A Get of that number before then returns a zeroed page.
+  // holds it. A Get of that number before then returns a zeroed page. Errors:
+  // as GetForUpdate.
   absl::StatusOr<WritePage> New() noexcept;
 
   // Returns the last page for reading, or NotFound if the file is empty.
@@ -97,7 +101,8 @@ class MPOOL_EXPORT MPoolFile {
   // process returns that error once, even if it clears the error.
   // Errors: DataLoss; NotFound or FailedPrecondition, with the file's name, if
   // the file was written and its name no longer leads to it; DeadlineExceeded;
-  // Unavailable if signals interrupted the fsync: call Sync again.
+  // Unavailable if signals interrupted the fsync: call Sync again;
+  // PermissionDenied on a read-only handle.
   absl::Status Sync() noexcept;
 
   // Returns the number of pages, including pages that are not yet on disk.

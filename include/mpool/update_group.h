@@ -65,7 +65,7 @@ class MPOOL_EXPORT UpdateGroup {
   absl::StatusOr<WritePage*> AddNew(MPoolFile& file) noexcept;
 
   // Puts all pages with their changes. The group is then empty and may be used
-  // again.
+  // again. FailedPrecondition for a group that a forked child inherited.
   absl::Status Commit() noexcept;
   // Sets all pages back and releases them unchanged.
   void Rollback() noexcept;
