@@ -419,7 +419,7 @@ absl::Status Environment::Leave(bool force, bool* has_left) {
   }
   *has_left = false;
   // A process makes its own writes durable, even if other processes stay. This
-  // also frees descriptors, which the leave needs.
+  // also frees descriptors, which the leave may use.
   absl::Status written =
       options_.sync_on_last_close ? pool_->TrimKept(0) : absl::OkStatus();
   bool is_last = false;

@@ -55,7 +55,7 @@ class Environment {
   // ends. If the process cannot leave, stays attached until a later Open finds
   // that it can. Reports all three cases through on_event.
   static void Abandon(std::shared_ptr<Environment> env);
-  // True if an attachment that could not leave earlier has left now.
+  // Leaves the region if an earlier leave failed; true if that succeeds.
   bool HasLeftLate();
 
   // Passes the events since the last call to on_event.

@@ -168,10 +168,10 @@ class MPOOL_EXPORT DbEnv {
   absl::StatusOr<RepairReport> FailCheck() noexcept;
 
   // Ends a panic, so that all processes can get pages again. A panic begins if
-  // a process dies, or its stack is unwound (WritePage), while it changes a page
-  // without a before-image that has changes which are not on disk, in a file
-  // with an lsn_offset. During the panic each get and each
-  // open, in every process, returns DataLoss with kPanicPayload.
+  // a writer dies, or its stack is unwound (WritePage), and its page has changes
+  // that are not on disk, no before-image, and a file with an lsn_offset. During
+  // the panic each get and each open, in every process, returns DataLoss with
+  // kPanicPayload.
   // To recover, the owner of the log opens the environment with
   // EnvOptions::recover, redoes the changes from its log (a lost page by
   // GetForUpdate with GetOptions::create) and calls ClearPanic.

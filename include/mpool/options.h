@@ -59,7 +59,7 @@ struct EnvOptions {
   // that is derived from the home.
   std::optional<int> sysv_key = {};
   // Permission bits of the region's files, exact under any umask. Open refuses
-  // memory that admits users whom these bits exclude. Group bits (0660) are for
+  // memory that admits users beyond these bits. Group bits (0660) are for
   // the group of the home, if the home is writable by its group. Bits that make
   // the files writable by all users are refused.
   int mode = 0600;
