@@ -23,7 +23,7 @@
  *  EARLYSLOT   the slot is free before the frames were swept
  *  LATECOMMIT  the group's committed word is stored after its first put
  *  EARLYCLEAR  the group's word is cleared before its last put
- *  PUTSFIRST   a group whose word is open is put page by page by repair
+ *  PUTSFIRST   repair puts a group with an open word page by page
  *  WHOLEFIRST  an image is marked whole before its copy is whole
  *  NOVERSION   an image is found by its frame alone
  *  DROPFIRST   a put drops the image before X
@@ -425,7 +425,7 @@ proctype Repairer(byte me) { byte p, im, at;
 end:
   atomic { UNREPAIRED -> claim = me }
   {
-    /* The threads of the dead are those whose slots are not free yet. */
+    /* The threads of the dead still have slots that are not free. */
     if :: slotfree -> goto freed :: else fi;
 #ifdef EARLYSLOT
     slotfree = 1;

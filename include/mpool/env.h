@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// env.h - an environment: a directory whose page cache all processes that
-// open the directory share.
+// env.h - an environment: a directory with a page cache that all processes
+// share that open the directory.
 //
 // Caveats, the most common first:
 // - The home must be a local directory, and the same directory for all users
@@ -168,10 +168,10 @@ class MPOOL_EXPORT DbEnv {
   absl::StatusOr<RepairReport> FailCheck() noexcept;
 
   // Ends a panic, so that all processes can get pages again. A panic begins if
-  // a writer dies, or its stack is unwound (WritePage), and its page has changes
-  // that are not on disk, no before-image, and a file with an lsn_offset. During
-  // the panic each get and each open, in every process, returns DataLoss with
-  // kPanicPayload.
+  // a writer dies, or its stack is unwound (WritePage), and its page has
+  // changes that are not on disk, no before-image, and a file with an
+  // lsn_offset. During the panic each get and each open, in every process,
+  // returns DataLoss with kPanicPayload.
   // To recover, the owner of the log opens the environment with
   // EnvOptions::recover, redoes the changes from its log (a lost page by
   // GetForUpdate with GetOptions::create) and calls ClearPanic.

@@ -97,7 +97,7 @@ class MPOOL_EXPORT MPoolFile {
   // that the fsync may have lost were still in the pool, the next Sync writes
   // them again, and its successful fsync clears the error. Otherwise the error
   // stays, in every process, until the region is removed with force.
-  // An fsync whose process died in it counts as failed: the next Sync of any
+  // An fsync counts as failed if its process died in it: the next Sync of any
   // process returns that error once, even if it clears the error.
   // Errors: DataLoss; NotFound or FailedPrecondition, with the file's name, if
   // the file was written and its name no longer leads to it; DeadlineExceeded;

@@ -59,9 +59,9 @@ struct EnvOptions {
   // that is derived from the home.
   std::optional<int> sysv_key = {};
   // Permission bits of the region's files, exact under any umask. Open refuses
-  // memory that admits users beyond these bits. Group bits (0660) are for
-  // the group of the home, if the home is writable by its group. Bits that make
-  // the files writable by all users are refused.
+  // memory that admits users beyond these bits. Group bits (0660) are for the
+  // group of the home, if the home is writable by its group. Bits that make the
+  // files writable by all users are refused.
   int mode = 0600;
   // Maps every page of the region at open, instead of at first use.
   bool prefault = false;
@@ -131,11 +131,11 @@ struct FileOptions {
   uint32_t clear_bytes = 0;            // not built yet; 0 = the whole page
   Priority priority = Priority::kDefault;  // others are not built yet
   uint64_t max_bytes = 0;                  // not built yet; 0 = no limit
-  // Opens a file whose size is not a multiple of the page size, because a write
-  // at its end was cut short (full disk, power loss). Whole pages are intact.
-  // Event::Kind::kPartialPage reports the rest, which the next new page
-  // overwrites. A file whose page size the region knows opens without this
-  // option.
+  // Opens a file with a size that is not a multiple of the page size, because
+  // a write at its end was cut short (full disk, power loss). Whole pages are
+  // intact. Event::Kind::kPartialPage reports the rest, which the next new page
+  // overwrites. If the region knows the file's page size, the file opens
+  // without this option.
   bool odd_size = false;
 };
 
