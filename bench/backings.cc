@@ -1,10 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// backings.cc - a get and put of a page that is in memory, for each kind of
-// memory that a region can be made of. The first one stands there twice: how
-// far its two rows are apart is what the machine adds. Once with huge pages not
-// asked for and once with; which kinds have them then is the kernel's choice,
-// and told.
+// backings.cc - a get and put of a page in memory, for each backing. The first
+// backing has two rows; their difference is the noise of the machine. Runs once
+// without and once with a request for huge pages. The kernel decides which
+// backings get them, and the report shows it.
 
 #include <utility>
 
@@ -22,7 +21,7 @@ struct Kind {
   Backing backing;
 };
 
-// What is measured, and what the other rows are compared with.
+// The measured backings. The first is the baseline of the ratios.
 const Kind kKinds[] = {{"shm", Backing::kPosixShm},
                        {"shm-again", Backing::kPosixShm},
                        {"file", Backing::kFile},
@@ -42,7 +41,7 @@ absl::StatusOr<Cache> OpenCache(const Kind& kind, bool huge_pages,
                                 const Context& context) {
   Cache cache{kind, {}, nullptr};
   MPOOL_ASSIGN_OR_RETURN(cache.home, context.scratch.NewHome("backing"));
-  // A file may be cached in one environment at a time.
+  // A page file of its own, because only one environment may cache a file.
   const CacheSpec spec{cache.home, absl::StrCat(cache.home, "/pages"),
                        kSmall, kind.backing, huge_pages};
   MPOOL_RETURN_IF_ERROR(EnsurePages(spec.file, kSmall));

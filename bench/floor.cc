@@ -1,9 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// floor.cc - what a hit costs if nothing keeps the page in memory: the pool's
-// own bucket probe, key comparison and frame address, in the same region
-// through the same mapping, and the same word of the page. No ledger entry, no
-// fence, no counter, no put.
+// floor.cc - the cost of a hit that does not pin the page: the pool's own
+// bucket probe, key comparison and frame address, in the same region through
+// the same mapping, and the same word of the page. No ledger entry, no fence,
+// no counter, no put.
 
 #include <cstring>
 #include <utility>
@@ -15,7 +15,7 @@
 
 namespace mpool::internal {
 
-// Pool's friend; all that is read here is the hash table.
+// A friend of Pool. This file reads only the hash table.
 class PoolTester {
  public:
   static const HashTable& HashOf(const Pool& pool) { return pool.hash_; }

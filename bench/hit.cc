@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// hit.cc - a get and put of a page that is in memory: mpool, the floor under
-// it, and Berkeley DB, over the same file in the same order of pages.
+// hit.cc - a get and put of a page in memory: mpool, its floor, and Berkeley
+// DB, over the same file in the same order of pages.
 
 #include <algorithm>
 #include <barrier>
@@ -56,7 +56,7 @@ class Rig {
   uint32_t size() const { return static_cast<uint32_t>(subjects_.size()); }
   Subject& subject(uint32_t i) { return *subjects_[i]; }
 
-  // Nanoseconds of one get and put, mean of all threads.
+  // Returns the nanoseconds of one get and put, as the mean of all threads.
   absl::StatusOr<double> Time(uint32_t i) {
     const size_t count = sequences_.size();
     std::barrier<> start(static_cast<std::ptrdiff_t>(count));
@@ -83,7 +83,7 @@ class Rig {
   }
 
  private:
-  // Every thread has the same sequence, each begins at another place of it.
+  // Every thread has the same sequence and starts at another place of it.
   Rig(const HitCase& what, uint32_t gets) {
     std::vector<uint32_t> pages = what.hot
                                       ? std::vector<uint32_t>(gets, kHotPage)
@@ -95,8 +95,8 @@ class Rig {
     }
   }
 
-  // Processor time is right for mpool, whose hits never sleep, and flatters
-  // Berkeley DB, whose threads may sleep on a mutex.
+  // Processor time is exact for mpool, because its hits never sleep. It favours
+  // Berkeley DB, because its threads may sleep on a mutex.
   static absl::StatusOr<double> TimeLoop(Subject& subject,
                                          std::span<const uint32_t> pages,
                                          std::barrier<>& start) {
@@ -119,8 +119,8 @@ Peer::Body PeerBody(const HitCase& what, const Homes& homes, uint32_t gets) {
   };
 }
 
-// Hits and page reads of the measured loops; a page that was read in one of
-// them makes the figures worthless.
+// Reports hits and page reads of the measured loops. A page read in a loop
+// makes the figures worthless.
 absl::Status AddCounts(const HitCase& what, const std::string& subject,
                        const Counts& before, const Counts& after,
                        Report& report) {

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// libdb_subject.cc - Berkeley DB's mpool through its C API, as a program gets
+// libdb_subject.cc - Berkeley DB's mpool through its C API, as a program uses
 // it: a shared environment with file-backed regions, free-threaded handles,
 // default tuning. Its cache is half as large again as the pages, so that none
 // is evicted.

@@ -2,9 +2,8 @@
 //
 // main.cc - mpool_bench [--quick] [--json FILE] [--only SUBSTRING]
 //
-// The measurements run in a child. The parent does nothing but wait for it and
-// remove what it left, so that a crash or a ^C leaves neither files nor shared
-// memory behind.
+// The measurements run in a child. The parent only waits for the child and
+// removes its files and shared memory, so that a crash or a ^C leaves none.
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -94,7 +93,7 @@ pid_t worker = 0;
 
 void PassOn(int signal_number) { kill(worker, signal_number); }
 
-// Waits for the worker and for everybody that it left behind.
+// Waits for the worker and for its orphaned children.
 int WaitForAll() {
   int code = 1;
   while (true) {

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// measurements.h - everything that the benchmark measures, by name.
+// measurements.h - the measurements of the benchmark, by name.
 
 #ifndef MPOOL_BENCH_MEASUREMENTS_H_
 #define MPOOL_BENCH_MEASUREMENTS_H_
@@ -16,19 +16,19 @@
 
 namespace mpool::bench {
 
-// Pages of a file: 40 MB, what a core's caches hold, and 400 MB.
+// Pages of a file: 40 MB, which fits the caches of a core, and 400 MB.
 inline constexpr uint64_t kSmall = 10240;
 inline constexpr uint64_t kLarge = 102400;
 
-// What a measurement has to work with.
+// The environment of a measurement.
 struct Context {
   bool quick = false;
   const Scratch& scratch;
   Report& report;
 
   int rounds() const { return quick ? 7 : 11; }
-  // Hits are cheap: many short rounds, so that each is over before the machine
-  // changes its pace. Gets of one timed loop.
+  // Rounds for hits: many and short, so that each ends before the machine
+  // changes its speed. hit_gets() is the number of gets of one timed loop.
   int hit_rounds() const { return quick ? 31 : 51; }
   uint32_t hit_gets() const { return 1u << 17; }
 };
@@ -38,7 +38,7 @@ struct HitCase {
   uint64_t page_count = 0;
   uint32_t threads = 1;
   bool two_processes = false;
-  bool hot = false;  // all of them get one page
+  bool hot = false;  // all threads get one page
 };
 absl::Status MeasureHit(const HitCase& what, const Context& context);
 

@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// memory.cc - what the cache takes beside its pages, as the kernel sees it.
+// memory.cc - the memory of the cache in addition to its pages, measured by the
+// kernel.
 
 #include <atomic>
 #include <memory>
@@ -21,9 +22,9 @@
 namespace mpool::bench {
 namespace {
 
-constexpr uint32_t kThreads = 4;  // and as many files
+constexpr uint32_t kThreads = 4;  // and the number of files
 
-// Brings every page of the file in.
+// Loads every page of the file.
 absl::Status ReadAll(MPoolFile& file) {
   for (PageNo page = 0; page < file.page_count(); ++page) {
     MPOOL_RETURN_IF_ERROR(file.Get(page).status());
@@ -31,7 +32,7 @@ absl::Status ReadAll(MPoolFile& file) {
   return absl::OkStatus();
 }
 
-// The state of the home's shared memory segment.
+// Returns the state of the home's shared memory segment.
 absl::StatusOr<os::FileInfo> SegmentInfo(const std::string& home,
                                          const EnvOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<internal::Environment> env,
@@ -44,7 +45,7 @@ absl::StatusOr<os::FileInfo> SegmentInfo(const std::string& home,
   return segment.Info();
 }
 
-// Threads of their own, all at once, each with a file of its own.
+// Reads all files, each in its own thread at the same time.
 absl::Status ReadAllInThreads(
     const std::vector<std::unique_ptr<MPoolFile>>& files) {
   std::vector<absl::Status> results(files.size());

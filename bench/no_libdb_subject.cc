@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// no_libdb_subject.cc - where Berkeley DB is not there to compare with.
+// no_libdb_subject.cc - the replacement of libdb_subject.cc in a build without
+// Berkeley DB.
 
 #include "bench/subject.h"
 

@@ -17,8 +17,8 @@ namespace {
 
 constexpr uint64_t kSeed = 20260101;
 
-// Below `limit`, without the division by which the library's distribution
-// may differ from one machine to the next.
+// Returns a random number below `limit`. Avoids the library's distribution,
+// which may differ between machines.
 uint64_t Below(uint64_t limit, std::mt19937_64* random) {
   return ((*random)() >> 32) * limit >> 32;
 }
@@ -49,7 +49,7 @@ absl::Status EnsurePages(const std::string& path, uint64_t page_count) {
     MPOOL_RETURN_IF_ERROR(file.WriteAt(
         first * kPageBytes, os::ConstBytes(batch).first(count * kPageBytes)));
   }
-  // So that the disk is not still busy with it during the measurement.
+  // So that the disk is idle during the measurement.
   return file.Sync();
 }
 

@@ -22,10 +22,11 @@ namespace {
 
 struct Answer {
   double value = 0;
-  char error[512] = {};  // empty if all went well
+  char error[512] = {};  // empty if there was no error
 };
 
-// Sockets that keep the bounds of messages: each call moves a whole one.
+// Sends a message. The socket keeps message boundaries, so each call transfers
+// a whole message.
 template <class T>
 bool Send(int socket, const T& message) {
   return send(socket, &message, sizeof(T), MSG_NOSIGNAL) ==

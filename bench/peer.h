@@ -1,7 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// peer.h - a forked process that does what it is told, at the same time as
-// this one.
+// peer.h - a forked process that runs commands in parallel to this process.
 
 #ifndef MPOOL_BENCH_PEER_H_
 #define MPOOL_BENCH_PEER_H_
@@ -27,10 +26,11 @@ class Peer {
 
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
-  // Lets the child end, and waits for it.
+  // Ends the child and waits for it.
   ~Peer();
 
-  // Sends a command; the child begins at once. Finish waits for its answer.
+  // Sends a command, which the child starts at once. Finish waits for the
+  // answer.
   absl::Status Start(uint32_t command);
   absl::StatusOr<double> Finish();
 

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// repair.cc - from the death of a process that holds a page for update to the
-// moment a survivor that waits for the page has it.
+// repair.cc - the time from the death of a process that holds a page for update
+// until a waiting survivor holds the page.
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -31,7 +31,7 @@ constexpr int kDeaths = 5;
 // A forked child that gets a page for update and keeps it until it is killed.
 class Holder {
  public:
-  // Returns once the child has the page.
+  // Forks the child and returns after the child holds the page.
   static absl::StatusOr<std::unique_ptr<Holder>> Fork(MPoolFile& file,
                                                       PageNo page) {
     int pipe_ends[2];
@@ -75,7 +75,7 @@ class Holder {
   const pid_t child_;
 };
 
-// Nanoseconds from the kill to the survivor's answer.
+// Returns the nanoseconds from the kill to the survivor's get.
 absl::StatusOr<double> TimeOneDeath(DbEnv& env, MPoolFile& file, PageNo page) {
   MPOOL_ASSIGN_OR_RETURN(const std::unique_ptr<Holder> holder,
                          Holder::Fork(file, page));

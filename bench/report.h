@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// report.h - what was measured, as a table for people while it goes on and as
-// one flat JSON object at the end.
+// report.h - the results: a table that is printed during the run, and one flat
+// JSON object at the end.
 
 #ifndef MPOOL_BENCH_REPORT_H_
 #define MPOOL_BENCH_REPORT_H_
@@ -30,15 +30,15 @@ class Report {
  public:
   Report();
 
-  // One row for each contender, and "MEASUREMENT.CONTENDER_ns" (or _ms) for its
-  // median; a ratio stands in the row of its first name. Figures are in
+  // Adds one row for each contender, and "MEASUREMENT.CONTENDER_ns" (or _ms)
+  // with its median. A ratio is in the row of its first name. Figures are in
   // nanoseconds.
   void Add(std::string_view measurement, std::span<const Figures> figures,
            Unit unit, std::span<const Ratio> ratios);
-  // A number that is not a time, with its row's text.
+  // Adds a number that is not a time, with its row's text.
   void AddValue(const std::string& key, double value, std::string_view text);
   void AddCount(const std::string& key, uint64_t value, std::string_view text);
-  // About the run: in the JSON, and a line for people.
+  // Adds a fact about the run, to the JSON and as a printed line.
   void AddFact(const std::string& key, const std::string& value);
   void Note(std::string_view line);
 

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// rounds.h - timing several things in turns: A B C A B C, so that whatever else
-// the machine does falls on all of them.
+// rounds.h - timing several contenders in turn, A B C A B C, so that other load
+// of the machine affects all of them.
 
 #ifndef MPOOL_BENCH_ROUNDS_H_
 #define MPOOL_BENCH_ROUNDS_H_
@@ -16,20 +16,20 @@
 
 namespace mpool::bench {
 
-// Nanoseconds of the monotonic clock.
+// Returns the nanoseconds of the monotonic clock.
 double NowNs();
 
-// Nanoseconds of processor time of the calling thread: what a loop that never
-// sleeps costs, whatever else runs on the machine.
+// Returns the nanoseconds of processor time of the calling thread: the cost of
+// a loop that never sleeps, independent of other load of the machine.
 double ThreadNs();
 
-// One of the things that are timed. `run` does it once and returns its time.
+// A timed operation. `run` executes it once and returns its time.
 struct Contender {
   std::string name;
   std::function<absl::StatusOr<double>()> run;
 };
 
-// The times of one contender, one of each round.
+// The times of one contender, one per round.
 struct Figures {
   std::string name;
   std::vector<double> values;
@@ -39,11 +39,11 @@ struct Figures {
   double Max() const;
 };
 
-// The median, over the rounds, of one contender's time over another's: the two
-// stood next to each other, so most of what disturbed one disturbed both.
+// Returns the median over the rounds of the ratio of two contenders' times. The
+// two run one after the other, so a disturbance mostly affects both.
 double RatioOf(const Figures& over, const Figures& under);
 
-// `rounds` times each contender in turn. The first error ends it.
+// Runs the contenders in turn, `rounds` times each. Returns the first error.
 absl::StatusOr<std::vector<Figures>> Interleave(
     std::span<const Contender> contenders, int rounds);
 

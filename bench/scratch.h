@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// scratch.h - the temporary directory of a run: homes and page files. Whoever
-// makes it removes it at the end, with the shared memory that the homes name,
-// however the run ended.
+// scratch.h - the temporary directory of a run: homes and page files. Its
+// creator removes it at the end, with the shared memory of the homes, also
+// after a crash of the run.
 
 #ifndef MPOOL_BENCH_SCRATCH_H_
 #define MPOOL_BENCH_SCRATCH_H_
@@ -17,16 +17,18 @@ namespace mpool::bench {
 
 class Scratch {
  public:
-  // A new directory below $TMPDIR, or /tmp.
+  // Creates a new directory below $TMPDIR, or /tmp.
   static absl::StatusOr<Scratch> Create();
 
   const std::string& path() const { return path_; }
-  // A new empty directory for an environment; any number with the same name.
+  // Creates a new empty directory for an environment. Several may have the same
+  // `name`.
   absl::StatusOr<std::string> NewHome(std::string_view name) const;
-  // Gives a home back before the end: its memory is wanted by the next.
+  // Removes a home before the end, because the next home needs its memory.
   absl::Status RemoveHome(const std::string& home) const;
 
-  // All of it. REQUIRES: the processes that used it are gone.
+  // Removes everything.
+  // REQUIRES: the processes that used it have ended.
   absl::Status Remove() const;
 
  private:

@@ -18,7 +18,7 @@ namespace mpool::bench {
 
 inline constexpr uint32_t kPageBytes = 4096;
 
-// What a cache counted since it was made, over all its users.
+// The counters of a cache since its creation, summed over its users.
 struct Counts {
   uint64_t hits = 0;
   uint64_t page_ins = 0;
@@ -30,27 +30,27 @@ class Subject {
   virtual ~Subject() = default;
 
   virtual std::string name() const = 0;
-  // Gets each page of the sequence, reads its first word, and puts it. The sum
-  // of the words.
+  // Gets each page of the sequence, reads its first word, and puts it. Returns
+  // the sum of the words.
   virtual absl::StatusOr<uint64_t> Run(std::span<const uint32_t> pages) = 0;
   virtual absl::StatusOr<Counts> Count() = 0;
-  // Of its memory, now.
+  // Returns the bytes of its memory that are in huge pages now.
   virtual uint64_t HugeBytes() const { return 0; }
-  // Gives everything back. The destructor does so without telling.
+  // Closes the cache. The destructor does so too, and drops the status.
   virtual absl::Status Close() = 0;
 };
 
-// Runs the sequence untimed. DataLoss if other pages came.
+// Runs the sequence untimed. Returns DataLoss if it read wrong pages.
 absl::Status CheckedRun(Subject& subject, std::span<const uint32_t> pages);
-// An eighth of the sequence, before it is timed: the processor's caches are
-// full of the contender before.
+// Runs an eighth of the sequence before a timed run, because the processor's
+// caches hold the data of the previous contender.
 absl::Status WarmUp(Subject& subject, std::span<const uint32_t> pages);
-// Nanoseconds of processor time that a get and put of the sequence takes, of
-// the calling thread. As CheckedRun else.
+// Returns the nanoseconds of the calling thread's processor time for one get
+// and put of the sequence. Errors: as CheckedRun.
 absl::StatusOr<double> TimedRun(Subject& subject,
                                 std::span<const uint32_t> pages);
 
-// A cache of a file: `page_count` pages of it fit.
+// A cache of a file that holds `page_count` of its pages.
 struct CacheSpec {
   std::string home;
   std::string file;
@@ -61,12 +61,12 @@ struct CacheSpec {
 
 absl::StatusOr<std::unique_ptr<Subject>> OpenMpool(const CacheSpec& spec);
 
-// Looks at the cache that OpenMpool opened in this process.
+// Reads the cache that OpenMpool opened in this process.
 absl::StatusOr<std::unique_ptr<Subject>> OpenFloor(const CacheSpec& spec);
 
-// nullptr if this program was built without Berkeley DB.
+// Returns nullptr if this program was built without Berkeley DB.
 absl::StatusOr<std::unique_ptr<Subject>> OpenLibdb(const CacheSpec& spec);
-// "Berkeley DB 5.3.28: ..."; empty without it.
+// Returns "Berkeley DB 5.3.28: ..."; empty without Berkeley DB.
 std::string LibdbVersion();
 
 }  // namespace mpool::bench

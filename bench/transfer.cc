@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// transfer.cc - what is more than a hit: for update, from the operating
-// system's cache, and to the disk.
+// transfer.cc - operations that cost more than a hit: gets for update, reads
+// from the operating system's cache, and writes to the disk.
 
 #include <cstring>
 #include <memory>
@@ -91,7 +91,7 @@ absl::StatusOr<uint64_t> Pread(const os::File& file, std::span<std::byte> into,
   return sum;
 }
 
-// Nanoseconds of one page of `loop`, which must give the right sum.
+// Returns the nanoseconds per page of `loop`, which must return the right sum.
 template <class Loop>
 absl::StatusOr<double> TimePerPage(std::span<const uint32_t> pages,
                                    Loop&& loop) {
@@ -104,7 +104,7 @@ absl::StatusOr<double> TimePerPage(std::span<const uint32_t> pages,
   return absl::DataLossError("a loop read other pages than it asked for");
 }
 
-// Marks every page of the file dirty, without changing it.
+// Marks every page of the file dirty, without a change.
 absl::Status DirtyAll(MPoolFile& file) {
   for (PageNo page = 0; page < file.page_count(); ++page) {
     MPOOL_RETURN_IF_ERROR(file.GetForUpdate(page).status());
@@ -161,7 +161,7 @@ absl::Status MeasureMiss(const Context& context) {
       os::File::Open(path, {.mode = os::File::Mode::kReadOnly}));
   MPOOL_ASSIGN_OR_RETURN(const std::unique_ptr<OneFile> one,
                          OneFile::Open(context.scratch, path, kCachePages));
-  // Each page comes back long after it has left the cache.
+  // A page is got again only long after its eviction.
   const std::vector<uint32_t> pages = ShuffledPages(kLarge);
   std::vector<std::byte> buffer(kPageBytes);
   MPOOL_RETURN_IF_ERROR(Pread(bare, buffer, pages).status());

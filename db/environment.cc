@@ -18,15 +18,16 @@ namespace mpool::internal {
 namespace {
 
 // The attachments of this process, by home. A forked child inherits them and
-// goes on with them, but for those whose memory it does not share.
+// uses those whose memory it shares.
 struct Registry {
   std::mutex mutex;
   std::map<std::pair<uint64_t, uint64_t>, std::shared_ptr<Environment>> envs;
-  // Those whose handles are gone, until they have left the region. Their memory
-  // stays for those who hold pages of it.
+  // Attachments without handles, until they leave the region. They keep their
+  // memory mapped for guards that still hold pages of it.
   std::vector<std::shared_ptr<Environment>> abandoned;
 };
-// Also where a fork meets the first Open, which sets the handlers.
+// Returns the registry without setting fork handlers. The handlers use it, also
+// if a fork meets the first Open.
 Registry& Unwatched() {
   static Registry* homes = new Registry;
   return *homes;
@@ -41,9 +42,9 @@ void ForEachEvents(void (std::mutex::*act)()) {
 
 Registry& Homes() {
   static Registry& homes = []() -> Registry& {
-    // Handlers that come later run first: the registry is locked before the
-    // pools, they before the events, and these before the locks that are being
-    // made, as everywhere.
+    // Fork handlers run in reverse order of registration. A fork therefore
+    // locks the registry, the pools, the events and the locks that are being
+    // made, in this order, which is the order of all code.
     os::LockFile::WatchForks();
     os::AtFork([] { ForEachEvents(&std::mutex::lock); },
                [] { ForEachEvents(&std::mutex::unlock); });
@@ -55,10 +56,10 @@ Registry& Homes() {
   return homes;
 }
 
-// Events that are kept until a call delivers them.
+// Number of events that are kept until a call delivers them.
 constexpr size_t kMostEvents = 1000;
 
-// At most a few, and how many more there are.
+// Returns the first few items, and the number of the others.
 std::string Some(const std::vector<std::string>& all) {
   constexpr size_t kShown = 10;
   const size_t shown = std::min(all.size(), kShown);
@@ -99,7 +100,7 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
                   [](const auto& one) { return one->HasLeftLate(); });
     std::shared_ptr<Environment>& known =
         homes.envs[{info.identity.device, info.identity.inode}];
-    // What a forked child inherited is of use if it can come in.
+    // A forked child may use an inherited attachment only if it can attach.
     if (known != nullptr && known->region_->generation() == 0) {
       const absl::Status entered = known->pool_->FailCheck().status();
       if (!entered.ok() && known->region_->IsInheritedOnly()) {
@@ -168,16 +169,18 @@ absl::Status Environment::Attach(os::File dir) {
   pool_->Stop();
   bool is_last = false;
   absl::StatusOr<os::ByteLock> gate = region_->BeginLeave(&is_last);
-  // Without the gate the slot is left as by a process that died: others repair
-  // it. No thread has used the region.
+  // Without the gate the slot stays in use as after a death, and other
+  // processes repair it. No thread has used the region.
   if (gate.ok()) region_->Leave(*std::move(gate));
   return ready;
 }
 
-// Of one handle's open: who recovers comes in, and the process goes on.
+// Handles the panic for one handle's open. With `recover` this process keeps
+// working during the panic.
 absl::Status Environment::CheckPanic(const EnvOptions& options) {
   if (!options.recover) return pool_->CheckPanic();
-  // A page that is found lost later is the next panic.
+  // FailCheck runs first, because a page that is found lost later is the next
+  // panic.
   MPOOL_RETURN_IF_ERROR(pool_->FailCheck().status());
   pool_->AllowPanicked();
   return absl::OkStatus();
@@ -194,7 +197,7 @@ void Environment::TellOrigin() {
                       "; changes that no Sync had made durable are lost"));
 }
 
-// The environment's own files must not be opened as page files.
+// Returns InvalidArgument for the environment's own files.
 absl::Status Environment::CheckPath(const std::string& path) const {
   const size_t slash = path.rfind('/');
   const absl::StatusOr<std::string> parent =
@@ -210,9 +213,10 @@ absl::Status Environment::CheckPath(const std::string& path) const {
   return absl::OkStatus();
 }
 
-// `full` is `path` with its links resolved: none is followed after that. A
-// relative path starts at the directory that was opened, which must still have
-// its name, because other processes find the file by `full`.
+// Returns the node of a page file. `full` is `path` with its links resolved; no
+// link is followed after that. A relative path starts at the opened home. The
+// home must still have its name, because other processes find the file by
+// `full`.
 absl::StatusOr<os::Node> Environment::FindPageFile(
     std::string_view path, const std::string& full,
     const std::optional<os::File>& dir) const {
@@ -233,8 +237,9 @@ absl::StatusOr<os::File> Environment::MakePageFile(
                          : os::File::Open(full, how);
 }
 
-// A file that this process has open is not opened again: to close a second
-// descriptor of it would drop the program's record locks on it.
+// Opens the page file into `request`. A file that this process has open is not
+// opened again, because closing a second descriptor would drop the program's
+// record locks on the file.
 absl::Status Environment::OpenPageFile(std::string_view path,
                                        const std::string& full,
                                        const FileOptions& options,
@@ -277,7 +282,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   const std::string named = path.front() == '/'
                                 ? std::string(path)
                                 : absl::StrCat(home_, "/", os::Abs(path));
-  // Links are followed here; a file that is not there has none.
+  // Resolves links. A file that does not exist has no links.
   const std::string full = os::AbsolutePath(named).value_or(named);
   MPOOL_RETURN_IF_ERROR(CheckPath(full));
   if (options.lsn_offset != -1 && !options.read_only &&
@@ -290,7 +295,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   FileTable::Request request;
   absl::Status found = OpenPageFile(path, full, options, &request);
   if (os::IsOutOfDescriptors(found)) {
-    // Those that the library keeps for other files must not be the reason.
+    // Free the descriptors that the library keeps for other files, and retry.
     MPOOL_RETURN_IF_ERROR(pool_->TrimKept(0));
     found = OpenPageFile(path, full, options, &request);
   }
@@ -319,7 +324,8 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   DeliverEvents();
   MPOOL_RETURN_IF_ERROR(opened.status());
   if (options_.backing == Backing::kHeap) {
-    // Nothing else keeps others from making one, until the file is claimed.
+    // Until the file is claimed, only this check detects a region that another
+    // process has created.
     if (absl::Status other = region_->CheckNoOther(); !other.ok()) {
       ForceClose(*opened);
       return other;
@@ -328,8 +334,8 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   return new OpenedFile(*std::move(opened));
 }
 
-// A forked child that never came in has no guards: those in the region are its
-// parent's.
+// Returns the guards of this process. A forked child that never attached has
+// none, because the guards in the region are its parent's.
 std::vector<std::string> Environment::Guards(
     std::optional<uint32_t> file) const {
   return region_->generation() == 0 ? std::vector<std::string>()
@@ -345,7 +351,8 @@ absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
                    Some(guards), "); put them first"));
 }
 
-// A forked child that never came in has nothing open but its copy.
+// Drops the handle of a forked child that never attached, and returns true.
+// Such a child has nothing to close except its copy.
 bool Environment::ForgetFile(OpenedFile* file) {
   while (!region_->HasEntered()) {
     if (!pool_->files().Forget(*file)) continue;
@@ -364,7 +371,7 @@ absl::Status Environment::CloseFile(OpenedFile* file) {
   return status;
 }
 
-// Writes nothing.
+// Closes without writing dirty pages.
 void Environment::ForceClose(const OpenedFile& file) {
   std::lock_guard<std::mutex> lock(region_->process_mutex());
   pool_->files().Close(region_->process_thread(), file, FileTable::kAnyway);
@@ -376,7 +383,7 @@ void Environment::AbandonFile(OpenedFile* file) {
   if (!held.ok()) {
     Report(Event::Kind::kGuardsAtClose, held.ToString());
   } else if (absl::Status status = pool_->CloseFile(*file); !status.ok()) {
-    // Its pages could not be written. They stay dirty in the region.
+    // The dirty pages stay in the region.
     Report(Event::Kind::kWriteFailed, status.ToString());
     ForceClose(*file);
   }
@@ -401,8 +408,8 @@ absl::Status Environment::CheckNothingOut() {
 }
 
 // `force`: leaves even if dirty pages could not be written. They stay in the
-// region, which outlives its processes, but for one on the heap.
-// Without has_left, nothing is closed.
+// region, which outlives its processes unless it is on the heap.
+// If *has_left is false, nothing is closed.
 absl::Status Environment::Leave(bool force, bool* has_left) {
   *has_left = true;
   // A forked child that never used the environment has nothing to leave.
@@ -411,8 +418,8 @@ absl::Status Environment::Leave(bool force, bool* has_left) {
     return absl::OkStatus();
   }
   *has_left = false;
-  // A process answers for its own writes, also if others stay. Its descriptors
-  // are free then for the way out.
+  // A process makes its own writes durable, even if other processes stay. This
+  // also frees descriptors, which the leave may use.
   absl::Status written =
       options_.sync_on_last_close ? pool_->TrimKept(0) : absl::OkStatus();
   bool is_last = false;
@@ -432,11 +439,11 @@ absl::Status Environment::Leave(bool force, bool* has_left) {
   return written;
 }
 
-// The process cannot leave, and keeps its slot. Whether others are attached is
-// unknown: pages are written as by the last one. Returns what is to be
-// reported.
+// Keeps the process attached, with its slot, because it cannot leave. Writes
+// pages as the last process would, because other attachments are unknown.
+// Returns the status to report.
 absl::Status Environment::Stay(const absl::Status& why) {
-  // For a page that another process holds, perhaps for ever.
+  // Limits the wait for a page that another process may hold forever.
   constexpr absl::Duration kMostWait = absl::Seconds(1);
   const absl::Status written = pool_->Sync(std::nullopt, kMostWait);
   return absl::Status(
@@ -544,7 +551,7 @@ absl::Status RemoveHome(std::string_view home, bool force) {
                            region::Region::Prepare(std::move(dir), options));
     Pool pool(*region);
     const absl::Status attached = region->Attach(pool, &remover.gate());
-    // A region that is not whole has nothing that could be written back.
+    // A region that is not whole has no pages to write back.
     if (!absl::IsNotFound(attached)) {
       MPOOL_RETURN_IF_ERROR(attached);
       absl::Status status = pool.Start();

@@ -3,7 +3,7 @@
 // environment.h - one attachment of this process to a home, shared by all
 // DbEnv handles that this process opens on it.
 //
-// Concurrency: thread-safe; opening and closing take the registry's mutex.
+// Concurrency: thread-safe; opening and closing acquire the registry's mutex.
 // Crash:       a process that ends without Close is repaired by the others.
 
 #ifndef MPOOL_DB_ENVIRONMENT_H_
@@ -28,7 +28,8 @@ namespace mpool::internal {
 
 class Environment {
  public:
-  // A handle on the attachment to `home`, made at the first.
+  // Returns the process's attachment to `home`, created by the first call.
+  // Adds one handle to the attachment.
   static absl::StatusOr<std::shared_ptr<Environment>> Open(
       std::string_view home, const EnvOptions& options);
 
@@ -41,27 +42,27 @@ class Environment {
   absl::StatusOr<OpenedFile*> OpenFile(std::string_view path,
                                        const FileOptions& options);
   absl::Status CloseFile(OpenedFile* file);
-  // The same for a destructor: closes even if pages could not be written, and
-  // leaves the file open for the process's life if guards are out. on_event
-  // hears of both.
+  // Closes a file for a destructor. Closes even if pages could not be written.
+  // If guards hold pages, the file stays open until the process ends. Reports
+  // both cases through on_event.
   void AbandonFile(OpenedFile* file);
 
-  // Gives one handle back; the last one leaves the region. On an error nothing
+  // Releases one handle. The last one leaves the region. After an error nothing
   // is closed.
   absl::Status Close();
-  // The same for a destructor: leaves even if pages could not be written.
-  // Stays attached until the process ends if guards or files are open; and if
-  // it cannot leave, until a later Open of the process finds that it can.
-  // on_event hears of all three.
+  // Releases one handle for a destructor. Leaves even if pages could not be
+  // written. If guards or files are open, stays attached until the process
+  // ends. If the process cannot leave, stays attached until a later Open finds
+  // that it can. Reports all three cases through on_event.
   static void Abandon(std::shared_ptr<Environment> env);
-  // Whether it stays attached because it could not leave, and has left now.
+  // Leaves the region if an earlier leave failed; true if that succeeds.
   bool HasLeftLate();
 
-  // Tells on_event what was found since the last call.
+  // Passes the events since the last call to on_event.
   // REQUIRES: no latch is held.
   void DeliverEvents();
   void Report(Event::Kind kind, std::string message);
-  // Held around a fork, so that the child finds the events whole.
+  // Locked around a fork, so that the child's events are consistent.
   std::mutex& events_mutex() { return events_mutex_; }
 
  private:
@@ -94,7 +95,7 @@ class Environment {
   const os::FileIdentity identity_;
   const EnvOptions options_;
   uint32_t handles_ = 0;  // guarded by the registry
-  bool stays_ = false;    // it could not leave; guarded by the registry
+  bool stays_ = false;    // true if it could not leave; guarded by the registry
   std::unique_ptr<region::Region> region_;
   std::unique_ptr<Pool> pool_;
   std::mutex events_mutex_;
@@ -104,7 +105,7 @@ class Environment {
 // Opens a region for removal, writes back its dirty pages, and removes it.
 absl::Status RemoveHome(std::string_view home, bool force);
 
-// A home's region, mapped for looking only.
+// A home's region, mapped read-only for Inspect and Holders.
 struct Look {
   os::File dir;
   std::unique_ptr<region::Region> region;
@@ -113,16 +114,18 @@ struct Look {
 };
 absl::StatusOr<Look> LookAt(std::string_view home);
 
-// The directory of a home; its path is absolute. `verb` is for the error.
+// Opens the directory of a home; the path of the result is absolute. `verb`
+// names the call in an error. Errors: InvalidArgument, NotFound, and errors of
+// the file system.
 absl::StatusOr<os::File> OpenHome(std::string_view verb,
                                   std::string_view home);
 
-// Options that this build cannot honour are Unimplemented, nonsense is
-// InvalidArgument.
+// Checks options. Unimplemented for options that this build does not support,
+// InvalidArgument for wrong values.
 absl::Status Validate(const EnvOptions& options);
 absl::Status Validate(std::string_view path, const FileOptions& options);
 
-// The region that a new environment gets.
+// Returns the options of the region of a new environment.
 region::RegionOptions RegionOptionsFor(const EnvOptions& options);
 
 }  // namespace mpool::internal

@@ -15,7 +15,7 @@ absl::Status Closed() {
       "use a file: its handle was closed; open it again");
 }
 
-// Apart, so that it does not burden Get.
+// A function of its own, so that Get stays small.
 [[gnu::noinline]] absl::StatusOr<ReadPage> ClosedPage() noexcept {
   return Closed();
 }

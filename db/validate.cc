@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// validate.cc - options are checked once, at the door.
+// validate.cc - the checks of options, made once at each open.
 
 #include <bit>
 #include <cerrno>
@@ -22,7 +22,7 @@ namespace {
 
 absl::Status CheckCacheBytes(const EnvOptions& options) {
   constexpr uint64_t kLeast = uint64_t{kMinFrames} * kMinPageBytes;
-  const uint64_t most = os::PhysicalMemoryBytes();  // 0: not known
+  const uint64_t most = os::PhysicalMemoryBytes();  // 0: unknown
   if (options.cache_bytes < kLeast ||
       options.cache_bytes % kMinPageBytes != 0) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // hello.cc - the program of the README: writes one page and reads it back.
-// Run it twice on one directory: the second run makes the next page.
+// A second run on the same directory creates the next page.
 
 // [readme begins]
 #include <cstring>
@@ -10,19 +10,19 @@
 #include "mpool/mpool.h"
 
 absl::Status Hello(const char* home) {
-  auto env = mpool::DbEnv::Open(home);  // joins the cache of that directory,
-  if (!env.ok()) return env.status();   // or makes it if it has none
+  auto env = mpool::DbEnv::Open(home);  // joins the cache of the directory,
+  if (!env.ok()) return env.status();   // or creates it
   auto file = (*env)->OpenFile("hello.db", {.create = true});
   if (!file.ok()) return file.status();
 
-  auto page = (*file)->New();  // 4096 zero bytes, held by this thread alone
+  auto page = (*file)->New();  // 4096 zero bytes, held only by this thread
   if (!page.ok()) return page.status();
   const mpool::PageNo number = page->number();
   std::memcpy(page->data().data(), "hello", 5);
-  page->Put();  // every process that has the file open sees it
-  if (absl::Status s = (*file)->Sync(); !s.ok()) return s;  // it is on disk
+  page->Put();  // now all processes with the file open see it
+  if (absl::Status s = (*file)->Sync(); !s.ok()) return s;  // now it is on disk
 
-  auto again = (*file)->Get(number);  // a hit; put back when `again` dies
+  auto again = (*file)->Get(number);  // a hit; `again` puts it at its end
   if (!again.ok()) return again.status();
   std::cout << "page " << again->number() << " says "
             << reinterpret_cast<const char*>(again->data().data()) << '\n';

@@ -1,9 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// args.h - the words after a verb: options and the things they apply to.
+// args.h - the words after a verb: options and their arguments.
 //
 // "--name value" and "--name=value" are the same; "--" ends the options. Every
-// error is InvalidArgument and names the verb, the option and what it takes.
+// error is InvalidArgument and names the verb, the option and its valid values.
 
 #ifndef MPOOL_TOOLS_ARGS_H_
 #define MPOOL_TOOLS_ARGS_H_
@@ -35,26 +35,26 @@ class Args {
 
   bool Has(std::string_view option) const;
   std::string Text(std::string_view option, std::string fallback = "") const;
-  // A decimal number in [low, high].
+  // Returns a decimal number in [low, high].
   absl::StatusOr<uint64_t> Number(std::string_view option, uint64_t fallback,
                                   uint64_t low, uint64_t high) const;
-  // A decimal fraction in [low, 100].
+  // Returns a decimal fraction in [low, 100].
   absl::StatusOr<double> Percent(std::string_view option, double fallback,
                                  double low) const;
 
-  // Comma-separated lists, with at least one entry; empty if the option is
-  // absent.
+  // Return comma-separated lists, with at least one entry; empty if the option
+  // is absent.
   absl::StatusOr<std::vector<uint64_t>> Numbers(std::string_view option,
                                                 uint64_t low,
                                                 uint64_t high) const;
   absl::StatusOr<std::vector<double>> Percents(std::string_view option,
                                                double low) const;
-  // Entries out of `known`; an unknown one fails with the list of them.
-  // `what` says what they are: "policy".
+  // Returns entries of `known`. The error for an unknown entry lists all known
+  // ones. `what` names the kind of entry: "policy".
   absl::StatusOr<std::vector<std::string>> Words(
       std::string_view option, std::string_view what,
       std::span<const std::string_view> known) const;
-  // As Words, for exactly one word.
+  // As Words, with exactly one word.
   absl::StatusOr<std::string> Word(
       std::string_view option, std::string_view what, std::string fallback,
       std::span<const std::string_view> known) const;

@@ -16,7 +16,7 @@
 namespace mpool::tools {
 namespace {
 
-// Empty for a child that exited with 0.
+// Describes the end of a child; empty if it exited with 0.
 std::string DescribeEnd(pid_t pid, int status) {
   if (WIFSIGNALED(status)) {
     return absl::StrCat("process ", pid, " was killed by signal ",
@@ -41,9 +41,9 @@ absl::Status Children::Fork(uint32_t count, const std::function<void()>& body) {
     }
     if (pid == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      // The parent may have died before the line above.
+      // The parent may have died before the prctl.
       if (getppid() == parent) body();
-      // No destructors: what the parent made is the parent's to remove.
+      // No destructors, because only the parent removes its objects.
       _exit(0);
     }
     running_.push_back(pid);

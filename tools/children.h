@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// children.h - forked processes that all do the same.
+// children.h - forked processes that all run the same function.
 
 #ifndef MPOOL_TOOLS_CHILDREN_H_
 #define MPOOL_TOOLS_CHILDREN_H_
@@ -21,21 +21,21 @@ class Children {
   Children() = default;
   Children(const Children&) = delete;
   Children& operator=(const Children&) = delete;
-  // Waits for those who are left.
+  // Waits for the remaining children.
   ~Children() { ReapAll(); }
 
   // Forks `count` processes that call `body` and exit with 0. They die with
-  // their parent. On an error those that were forked are still there.
+  // their parent. After an error the children forked before it still run.
   // REQUIRES: no other thread runs in this process.
   absl::Status Fork(uint32_t count, const std::function<void()>& body);
 
-  // Collects those who ended, without waiting.
+  // Collects ended children, without waiting.
   void Reap();
-  // Waits for all.
+  // Waits for all children.
   void ReapAll();
 
-  // How children ended that did not exit with 0: "process 123 was killed by
-  // signal 9 (Killed)".
+  // Returns the ends of children that did not exit with 0: "process 123 was
+  // killed by signal 9 (Killed)".
   const std::vector<std::string>& deaths() const { return deaths_; }
 
  private:

@@ -114,7 +114,7 @@ int Help(std::span<const std::string> words, std::ostream& out,
   return 0;
 }
 
-// Whether the words ask for help and not for work.
+// True if the words ask for help instead of an action.
 bool AsksForHelp(std::span<const std::string> words) {
   for (const std::string& word : words) {
     if (word == "--") return false;

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// command.h - the command line `mpool VERB ...`, all but main().
+// command.h - the command line `mpool VERB ...`, except main().
 
 #ifndef MPOOL_TOOLS_COMMAND_H_
 #define MPOOL_TOOLS_COMMAND_H_
@@ -13,9 +13,9 @@
 
 namespace mpool::tools {
 
-// Runs the verb that `words` names and prints its rows to `out`; messages and
-// progress go to `err`. Returns the exit code.
-// `rich_out` says that `out` may have bold text.
+// Runs the verb that `words` names. Prints its rows to `out`, and messages and
+// progress to `err`. Returns the exit code. `rich_out`: `out` may have bold
+// text.
 int RunCommand(std::span<const std::string> words, const Terminal& terminal,
                bool rich_out, std::ostream& out, std::ostream& err);
 

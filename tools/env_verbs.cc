@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// env_verbs.cc - the verbs that look at, resize or remove an environment.
+// env_verbs.cc - the verbs that inspect, resize or remove an environment.
 
 #include <array>
 #include <string>

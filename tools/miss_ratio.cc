@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
 
-// Counts marks at positions, and the marks up to a position, in log n.
+// A set of marks at positions that counts the marks up to a position in log n.
 class FenwickTree {
  public:
   explicit FenwickTree(uint64_t size) : sums_(size + 1, 0) {}
@@ -20,7 +20,7 @@ class FenwickTree {
       sums_[i] += change;
     }
   }
-  // Marks at positions 0..position.
+  // Returns the number of marks at positions 0..position.
   int64_t SumTo(uint64_t position) const {
     int64_t sum = 0;
     for (uint64_t i = position + 1; i > 0; i -= i & (~i + 1)) sum += sums_[i];
@@ -49,7 +49,7 @@ MissRatioCurve::MissRatioCurve(std::span<const uint32_t> pages)
     if (last == kNever) {
       ++distinct;
     } else {
-      // Pages used since, and the page itself.
+      // The pages used since then, and the page itself.
       ++at_distance[static_cast<uint64_t>(distinct - marks.SumTo(last) + 1)];
       marks.Add(last, -1);
     }

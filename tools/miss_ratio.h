@@ -22,12 +22,12 @@ class MissRatioCurve {
   explicit MissRatioCurve(std::span<const uint32_t> pages);
 
   uint64_t references() const { return references_; }
-  // The size from which on only first references miss; a size of 0 hits
-  // nothing.
+  // Returns the smallest size at which only first references miss. A size of 0
+  // has no hits.
   uint64_t largest_useful_frames() const { return hits_.size() - 1; }
-  // Hits of an LRU cache of that many frames.
+  // Returns the hits of an LRU cache of that many frames.
   uint64_t HitsAt(uint64_t frames) const;
-  // 0..1; 1 for an empty trace.
+  // Returns the miss ratio, 0..1; 1 for an empty trace.
   double MissRatioAt(uint64_t frames) const;
 
  private:

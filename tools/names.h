@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// names.h - how policies and backings are spelled on the command line, in
-// tables and in JSON.
+// names.h - the names of policies and backings on the command line, in tables
+// and in JSON.
 
 #ifndef MPOOL_TOOLS_NAMES_H_
 #define MPOOL_TOOLS_NAMES_H_
@@ -14,7 +14,7 @@
 
 namespace mpool::tools {
 
-// What can be chosen.
+// The valid names.
 inline constexpr std::array<std::string_view, 2> kPolicyNames = {"lru",
                                                                  "clock"};
 inline constexpr std::array<std::string_view, 3> kSimulatedPolicyNames = {

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// outcome.h - what a verb hands to the command line.
+// outcome.h - the result of a verb for the command line.
 
 #ifndef MPOOL_TOOLS_OUTCOME_H_
 #define MPOOL_TOOLS_OUTCOME_H_
@@ -16,9 +16,9 @@ namespace mpool::tools {
 
 enum class ExitCode {
   kOk = 0,
-  kFinding = 1,     // it ran, and something is wrong
-  kUsage = 2,       // the command line
-  kCannotOpen = 3,  // a trace, a home or an environment
+  kFinding = 1,     // a run that found an error
+  kUsage = 2,       // a wrong command line
+  kCannotOpen = 3,  // a trace, home or environment that cannot be opened
 };
 
 struct Outcome {
@@ -35,7 +35,7 @@ struct Outcome {
   }
 };
 
-// Where a verb may write while it runs.
+// The terminal that a verb may write to while it runs.
 struct Terminal {
   bool show_progress = false;  // standard error is a terminal
   bool color = false;

@@ -22,7 +22,8 @@ struct PageHead {
 };
 static_assert(sizeof(PageHead) == 32);
 
-// zlib's own, and not os::Crc32: the check shares no code with the pool.
+// zlib's CRC-32 instead of os::Crc32, so that the check shares no code with the
+// pool.
 uint32_t Crc(PageHead head, std::span<const std::byte> filler) {
   head.crc = 0;
   uLong crc = crc32(0, reinterpret_cast<const Bytef*>(&head), sizeof(head));

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// page_content.h - pages that say what they are, so that any page can be
-// judged alone.
+// page_content.h - self-describing pages, so that each page can be verified
+// alone.
 //
 // Layout, in the byte order of the machine: magic (8 bytes), file
 // hash (8), page number (8), version (4), CRC-32 over the whole page with this
@@ -24,16 +24,16 @@ struct PageIdentity {
   uint32_t version = 0;
 };
 
-// 64 bits that follow from `value` and look like noise (SplitMix64).
+// Returns 64 pseudo-random bits that are derived from `value` (SplitMix64).
 uint64_t Mix(uint64_t value);
 
 uint64_t HashName(std::string_view name);
 
-// Makes `bytes` the page `identity`.
+// Writes the content of page `identity` to `bytes`.
 // REQUIRES: bytes.size() is a multiple of 8 and at least 64.
 void FillPage(const PageIdentity& identity, std::span<std::byte> bytes);
 
-// Empty if `bytes` are the page `identity`; else what is wrong with them.
+// Returns the error in `bytes` as the page `identity`; empty if there is none.
 std::string CheckPage(const PageIdentity& identity,
                       std::span<const std::byte> bytes);
 

@@ -42,7 +42,8 @@ absl::Status WriteAll(int fd, const std::string& path, uint64_t offset,
   return absl::OkStatus();
 }
 
-// Bytes read; fewer than asked for only at the end of the file.
+// Returns the number of bytes read; fewer than requested only at the end of the
+// file.
 absl::StatusOr<size_t> ReadAll(int fd, const std::string& path, uint64_t offset,
                                std::span<std::byte> out) {
   size_t done = 0;

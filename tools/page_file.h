@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// page_file.h - where a replay keeps its environment, and the page file that
-// it replays on.
+// page_file.h - the home of a replay's environment, and the page file of the
+// replay.
 
 #ifndef MPOOL_TOOLS_PAGE_FILE_H_
 #define MPOOL_TOOLS_PAGE_FILE_H_
@@ -16,18 +16,18 @@
 
 namespace mpool::tools {
 
-// A directory for an environment. One that it made itself goes, with all that
-// is in it, when this is destroyed.
+// A directory for an environment. The destructor removes a directory that Make
+// created, with its content.
 class ReplayHome {
  public:
-  // An empty `given` makes a directory below $TMPDIR, or /tmp. A given one
-  // must exist and must hold no environment.
+  // Creates a directory below $TMPDIR or /tmp if `given` is empty. Otherwise
+  // `given` must exist and must hold no environment.
   static absl::StatusOr<std::unique_ptr<ReplayHome>> Make(
       const std::string& given);
 
   ReplayHome(const ReplayHome&) = delete;
   ReplayHome& operator=(const ReplayHome&) = delete;
-  // Removes the environment, what is dirty in it too.
+  // Removes the environment, dirty pages included.
   ~ReplayHome();
 
   const std::string& path() const { return path_; }
@@ -40,19 +40,19 @@ class ReplayHome {
   bool is_own_;
 };
 
-// The page file of one trace; it is removed when this is destroyed.
+// The page file of one trace. The destructor removes the file.
 class PageFile {
  public:
   struct Shape {
     std::string name;  // of the file, without a directory
     uint64_t page_count = 0;
     uint32_t page_size = 4096;
-    // Every page is written with its content at version 0; else the file is
-    // one hole.
+    // True if every page is written with its content at version 0. Otherwise
+    // the file is one hole.
     bool self_describing = false;
   };
 
-  // Fails if the file is there already.
+  // Creates the file. Returns an error if the file exists.
   static absl::StatusOr<std::unique_ptr<PageFile>> Make(
       const std::string& directory, const Shape& shape);
 
@@ -63,7 +63,7 @@ class PageFile {
   const Shape& shape() const { return shape_; }
   uint64_t file_hash() const { return file_hash_; }
 
-  // Brings every page back to version 0.
+  // Resets every page to version 0.
   absl::Status Rewrite() const;
 
   // Reads every page with plain pread and compares it with the version that

@@ -86,7 +86,7 @@ class PageFileTest : public testing::Test {
     return wrong;
   }
 
-  // Writes the page as somebody else would.
+  // Writes the page as another program would.
   void WritePageAt(const PageFile& file, uint64_t at,
                    const PageIdentity& identity) {
     std::vector<std::byte> bytes(file.shape().page_size);

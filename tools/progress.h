@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// progress.h - one line on a terminal that says how far a run is.
+// progress.h - a line on a terminal with the progress of a run.
 
 #ifndef MPOOL_TOOLS_PROGRESS_H_
 #define MPOOL_TOOLS_PROGRESS_H_
@@ -17,7 +17,7 @@ namespace mpool::tools {
 std::string ProgressLine(const std::string& label, uint64_t done,
                          uint64_t total, bool color);
 
-// Writes nothing unless the terminal wants progress.
+// Writes nothing unless the terminal shows progress.
 class Progress {
  public:
   Progress(const Terminal& terminal, std::ostream& out)

@@ -3,8 +3,8 @@
 // replay.cc - the process that starts the workers, watches them, and closes
 // the environment last.
 //
-// With one process the workers are threads of this one. With more, children
-// are forked before anything is opened; this process then opens the
+// With one process, the workers are threads of this process. With more, this
+// process forks children before it opens any file. It then opens the
 // environment too, so that it can read the statistics before the last close.
 
 #include "tools/replay.h"
@@ -59,7 +59,7 @@ class ReplayRun {
       children_.ReapAll();
     }
     progress_.Clear();
-    // All workers may have died before they could note their end.
+    // All workers may have died before they could record their end.
     const uint64_t end_ns = std::max(control_.end_ns.load(), start_ns);
     result_.seconds = static_cast<double>(end_ns - start_ns) / 1e9;
     CollectWorkers();
@@ -76,7 +76,7 @@ class ReplayRun {
     if (!status.ok()) Find(status.ToString());
   }
 
-  // Everybody has opened the environment when this returns Ok.
+  // Starts the processes. Returns Ok after all have opened the environment.
   absl::Status Start() {
     if (forks()) {
       MPOOL_RETURN_IF_ERROR(children_.Fork(plan_.options.processes, [this] {
@@ -108,7 +108,7 @@ class ReplayRun {
     return absl::OkStatus();
   }
 
-  // Returns when every process, but for those who died, is through.
+  // Waits until every process has finished, except the dead.
   void Watch() {
     const uint64_t total = plan_.trace->pages.size();
     const std::string label =
@@ -165,7 +165,7 @@ class ReplayRun {
       Find(absl::StrCat("the pool has ", cache_bytes_,
                         " bytes of pages instead of ", asked_bytes));
     }
-    // A worker that stopped in the middle leaves gets uncounted.
+    // A worker that stopped in the middle has not counted all of its gets.
     if (!is_whole_) return;
     if (result_.gets != plan_.trace->pages.size()) {
       Find(absl::StrCat("the workers made ", result_.gets, " gets for ",

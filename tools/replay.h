@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // replay.h - replays a trace through a real pool, by threads of processes, and
-// checks what comes out.
+// verifies the pages.
 
 #ifndef MPOOL_TOOLS_REPLAY_H_
 #define MPOOL_TOOLS_REPLAY_H_
@@ -22,28 +22,28 @@
 namespace mpool::tools {
 
 struct ReplayResult {
-  uint64_t gets = 0;    // as the workers counted them
-  uint64_t writes = 0;  // of these
-  uint64_t hits = 0;    // from here on, as the pool counted
+  uint64_t gets = 0;    // counted by the workers
+  uint64_t writes = 0;  // of the gets
+  uint64_t hits = 0;    // this and the next three: counted by the pool
   uint64_t misses = 0;
   uint64_t pages_read = 0;
-  uint64_t pages_written = 0;  // the write-back at the last close too
+  uint64_t pages_written = 0;  // includes the write-back at the last close
   uint64_t wrong_pages = 0;
   double seconds = 0;                 // from the start to the last reference
-  std::vector<std::string> findings;  // empty if all is well
+  std::vector<std::string> findings;  // empty if there is no error
 };
 
-// One trace and its page file, replayed as often as wanted. The file keeps its
-// versions from run to run.
+// One trace and its page file, for any number of replays. The file keeps its
+// page versions between runs.
 class TraceReplay {
  public:
   // `trace` and `home` must outlive it.
   static absl::StatusOr<std::unique_ptr<TraceReplay>> Make(
       const Trace& trace, const ReplayHome& home, const ReplayOptions& options);
 
-  // One run in a new environment, which is removed afterwards. An error means
-  // that it could not be started; what goes wrong later is a finding.
-  // REQUIRES: no other thread runs in this process, for it forks.
+  // Runs one replay in a new environment, and removes the environment. Returns
+  // an error if the run could not start; a later failure is a finding.
+  // REQUIRES: no other thread runs in this process, because it forks.
   absl::StatusOr<ReplayResult> Run(Policy policy, uint64_t frames,
                                    Progress& progress);
 
@@ -62,8 +62,8 @@ class TraceReplay {
   SharedArray<VersionCounter> versions_;
 };
 
-// From now on SIGINT and SIGTERM end a replay as a finding, with everything
-// removed.
+// Makes SIGINT and SIGTERM end a replay as a finding, after it has removed all
+// of its files.
 void StopReplaysOnInterrupt();
 
 }  // namespace mpool::tools

@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint64_t kWrongPagesShown = 5;
 
-// One write, so that lines of several processes do not mix.
+// Prints by one write, so that lines of several processes do not mix.
 void PrintLine(const std::string& line) {
   if (write(STDERR_FILENO, line.data(), line.size()) < 0) return;
 }

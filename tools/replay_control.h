@@ -1,12 +1,12 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// replay_control.h - the memory that all processes of a replay share, apart
-// from the pool.
+// replay_control.h - the memory that all processes of a replay share, except
+// the pool.
 //
 // Role:        deals out references, starts and stops the workers, and collects
-//              what they counted and what went wrong.
-// Concurrency: every field is atomic; `changes` rises after a change that the
-//              watching process sleeps for.
+//              their counts and failures.
+// Concurrency: every field is atomic. `changes` is incremented after each
+//              change that the watching process waits for.
 
 #ifndef MPOOL_TOOLS_REPLAY_CONTROL_H_
 #define MPOOL_TOOLS_REPLAY_CONTROL_H_
@@ -68,16 +68,16 @@ struct ReplayControl {
   static constexpr uint32_t kGo = 1;
   static constexpr uint32_t kStop = 2;
 
-  // Sets `phase` and wakes all who wait for it.
+  // Sets `phase` and wakes all waiters for it.
   void SetPhase(uint32_t next);
-  // The phase once it is no longer kWait.
+  // Waits while the phase is kWait, and returns the next phase.
   uint32_t WaitForPhase() const;
-  // Raises `count` and wakes the watching process.
+  // Increments `count` and wakes the watching process.
   void Announce(std::atomic<uint32_t>& count);
 
-  // Keeps the first failure's text and stops everybody.
+  // Keeps the first failure's text and stops all processes.
   void ReportFailure(const absl::Status& status);
-  // The text of the first failure; empty if there is none.
+  // Returns the text of the first failure; empty if there is none.
   std::string Failure() const;
 
   // Counts a wrong page, and prints the first five.
@@ -92,7 +92,7 @@ struct ReplayControl {
   std::atomic<uint64_t> wrong_pages;
   std::atomic<uint64_t> gets;
   std::atomic<uint64_t> writes;
-  std::atomic<uint64_t> end_ns;              // when the last worker stopped
+  std::atomic<uint64_t> end_ns;              // end of the last worker
   alignas(64) std::atomic<uint64_t> cursor;  // next reference to deal out
   alignas(64) std::array<char, 2048> failure_text;
 };

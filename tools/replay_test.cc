@@ -33,18 +33,18 @@ using testing::IsEmpty;
 
 constexpr uint64_t kPages = 400;
 
-// ThreadSanitizer knows one process. Thread A reads a page and puts it; a
-// writer in another process sees A's ledger entry empty and takes the hint off;
-// thread B of A's process then takes the page for update without looking at A's
-// ledger, for there is no hint. A comes before B by way of the other process
-// alone, which looks like a race from here.
+// ThreadSanitizer sees one process. Thread A reads a page and puts it. A writer
+// in another process finds A's ledger entry empty and clears the hint. Thread B
+// of A's process then gets the page for update without a scan of A's ledger,
+// because the hint is clear. A happens before B only through the other process,
+// so ThreadSanitizer reports a race.
 #if defined(__SANITIZE_THREAD__)
 constexpr uint32_t kThreadsOfEachProcess = 1;
 #else
 constexpr uint32_t kThreadsOfEachProcess = 2;
 #endif
 
-// Half of the references go to a tenth of the pages, a fifth of them write.
+// Half of the references are to a tenth of the pages; a fifth of them write.
 Trace SampleTrace(uint64_t references) {
   Trace trace;
   trace.name = "sample";

@@ -44,7 +44,7 @@ constexpr std::array<OptionSpec, 15> kOptions = {{
 }};
 
 constexpr uint64_t kLeastFrames = 16;
-// The watching process takes a slot too.
+// 255, because the process that watches the workers needs a slot too.
 constexpr uint64_t kMostProcesses = 255;
 constexpr uint64_t kMostThreads = 4094;
 constexpr uint64_t kLeastPageSize = 512;
@@ -87,7 +87,7 @@ absl::StatusOr<ReplayOptions> ParseReplayOptions(const Args& args) {
   options.page_size = static_cast<uint32_t>(page_size);
   options.verify = args.Has("--verify");
   options.backing = BackingOf(backing);
-  // The processes know each other's memory by the home alone.
+  // The processes find the memory only by the home.
   if (processes > 1 &&
       os::ReachOf(options.backing) != os::Reach::kAnyProcess) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -145,8 +145,9 @@ Row MakeRow(const Trace& trace, const std::string& policy, uint64_t frames,
   return row;
 }
 
-// With one thread the pool must hit what a simulator of the same rule hits; the
-// one of LRU shares no code with it.
+// Reports a finding if the pool and a simulator of the same policy have
+// different hits with one thread. The LRU simulator shares no code with the
+// pool.
 void CompareWithSimulator(const Trace& trace, const Row& row,
                           std::vector<std::string>* findings) {
   if (!row.verified || row.processes != 1 || row.threads != 1) return;
@@ -159,7 +160,7 @@ void CompareWithSimulator(const Trace& trace, const Row& row,
                                    expected));
 }
 
-// Replays and keeps what the printer and the report want.
+// Runs the replays and keeps their results for the table and the report.
 class Replays {
  public:
   Replays(const Request& request, Progress& progress)
@@ -172,7 +173,7 @@ class Replays {
                            ReplayHome::Make(request_.home));
     for (const Trace& trace : traces) {
       MPOOL_RETURN_IF_ERROR(RunTrace(trace, *home));
-      // What made one run fail would most likely fail the next one too.
+      // The cause of a failed run would most likely fail the next run too.
       if (!report_.findings.empty()) break;
     }
     return absl::OkStatus();

@@ -14,7 +14,7 @@
 namespace mpool::tools {
 namespace {
 
-// References that a worker takes from the cursor at once.
+// Number of references that a worker takes from the cursor at a time.
 constexpr uint64_t kBlock = 64;
 
 class Worker {
@@ -68,8 +68,8 @@ class Worker {
     return absl::OkStatus();
   }
 
-  // The counter changes only while its page is held for update, so whoever
-  // holds the page knows which version it must see.
+  // Compares a page with its version. The counter changes only while the page
+  // is held for update, so a holder of the page knows the right version.
   uint32_t Check(PageNo page, std::span<const std::byte> bytes) {
     const uint32_t version =
         plan_.versions[page].load(std::memory_order_relaxed);

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// replay_worker.h - what one process, and one thread, of a replay does.
+// replay_worker.h - the work of one process, and one thread, of a replay.
 
 #ifndef MPOOL_TOOLS_REPLAY_WORKER_H_
 #define MPOOL_TOOLS_REPLAY_WORKER_H_
@@ -27,11 +27,11 @@ struct ReplayOptions {
   Backing backing = Backing::kPosixShm;
 };
 
-// One run, as all its processes know it. What it points to outlives it.
+// One run, the same in all of its processes. Its pointers must outlive it.
 struct ReplayPlan {
   const Trace* trace;
   const PageFile* file;
-  VersionCounter* versions;  // writes of each page since it was version 0
+  VersionCounter* versions;  // writes of each page since version 0
   std::string home;
   Policy policy;
   uint64_t frames;
@@ -42,17 +42,17 @@ absl::StatusOr<std::unique_ptr<DbEnv>> OpenReplayEnv(const ReplayPlan& plan);
 absl::StatusOr<std::unique_ptr<MPoolFile>> OpenReplayFile(
     const ReplayPlan& plan, DbEnv& env);
 
-// Whether the reference dirties its page: the trace says so, or the share of
-// writes that the options ask for falls on it.
+// True if the reference dirties its page: the trace marks it as a write, or the
+// share of writes in the options selects it.
 bool IsWrite(const Trace& trace, const ReplayOptions& options, uint64_t index);
 
-// Runs the plan's threads of this process until the references are dealt out
-// or the control says stop. Failures go to the control.
+// Runs the plan's threads of this process until no reference is left or the
+// control stops them. Reports failures to the control.
 void RunThreads(const ReplayPlan& plan, MPoolFile& file,
                 ReplayControl& control);
 
-// A whole process: open, wait for the start, run, close. Failures go to the
-// control.
+// Runs a whole process: open, wait for the start, run, close. Reports failures
+// to the control.
 void RunProcess(const ReplayPlan& plan, ReplayControl& control);
 
 }  // namespace mpool::tools

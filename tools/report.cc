@@ -113,7 +113,7 @@ std::string Counted(uint64_t count, const char* what) {
   return absl::StrCat(Grouped(count), " ", what, count == 1 ? "" : "s");
 }
 
-// What was run, from the first row: a replay has one setting.
+// Describes the run by its first row, because a replay has one setting.
 std::string Setting(const Report& report) {
   for (const ReportTrace& trace : report.traces) {
     if (trace.replayed.empty()) continue;

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// report.h - what a replay found, as one HTML page that needs nothing else.
+// report.h - the results of a replay as one self-contained HTML page.
 
 #ifndef MPOOL_TOOLS_REPORT_H_
 #define MPOOL_TOOLS_REPORT_H_
@@ -23,13 +23,13 @@ struct ReportTrace {
   uint64_t page_count = 0;
   uint64_t dirty_count = 0;
   std::vector<Row> replayed;
-  // Simulated at every size that was replayed, each size once, in that order.
+  // Simulated at every replayed size, each size once, in the order of replay.
   std::vector<Row> lru;
   std::vector<Row> opt;
   MissRatioCurve curve;
 };
 
-// Runs LRU, OPT and the curve for the sizes that were replayed.
+// Simulates LRU, OPT and the curve for the replayed sizes.
 ReportTrace MakeReportTrace(const Trace& trace, std::vector<Row> replayed);
 
 // Cost of getting and putting a resident page.
@@ -40,14 +40,14 @@ struct HitCost {
   std::optional<double> libdb_ns;
 };
 
-// From the benchmark's JSON: one object of numbers by name. The names are
+// Reads the benchmark's JSON: one object of numbers by name. The names are
 // "hit.40mb.1t.mpool_ns", "...floor_ns", "...libdb_ns", and with 400mb.
 absl::StatusOr<std::vector<HitCost>> ReadHitCosts(const std::string& path);
 
 struct Report {
   std::vector<ReportTrace> traces;
-  std::vector<HitCost> hit_costs;     // empty: no such chart
-  std::vector<std::string> findings;  // what went wrong
+  std::vector<HitCost> hit_costs;     // empty: no chart of hit costs
+  std::vector<std::string> findings;  // errors of the replays
 };
 
 std::string RenderReport(const Report& report);

@@ -20,7 +20,7 @@ constexpr double kTop = 42;
 constexpr double kPlotHeight = 250;
 constexpr double kBottom = kTop + kPlotHeight;
 
-// Keeps a number and its percent sign on one line.
+// Returns a number and its percent sign, which stay on one line.
 std::string Unbroken(const std::string& text) {
   return absl::StrReplaceAll(text, {{" %", "&nbsp;%"}});
 }
@@ -39,7 +39,7 @@ std::string Points(double difference) {
   return absl::StrCat(size, difference > 0 ? " points above" : " points below");
 }
 
-// A horizontal grid with its labels; returns the scale.
+// Draws a horizontal grid with its labels and returns the scale.
 Scale DrawVerticalAxis(Svg& svg, double high, double right,
                        std::string_view label) {
   const std::vector<double> ticks = NiceTicks(std::max(high, 1.0), 6);
@@ -53,7 +53,7 @@ Scale DrawVerticalAxis(Svg& svg, double high, double right,
   return y;
 }
 
-// The size that titles speak about: the one nearest a tenth of the pages.
+// Returns the size that titles describe: the one nearest a tenth of the pages.
 size_t TypicalSize(const ReportTrace& trace) {
   const double tenth = static_cast<double>(trace.page_count) / 10;
   size_t best = 0;
@@ -98,7 +98,7 @@ std::vector<Bar> BarsAt(const ReportTrace& trace, size_t size) {
 constexpr double kBarSlot = 52;
 constexpr double kBarGap = 6;
 constexpr double kGroupGap = 26;
-// Below this a bar is too short for its own label.
+// A bar below this height is too short for its own label.
 constexpr double kLabelHeight = 20;
 
 void DrawBar(Svg& svg, const Bar& bar, const Scale& y, double x, double slot) {
@@ -199,8 +199,8 @@ void DrawOptimum(Svg& svg, const ReportTrace& trace, const CurvePlot& plot) {
   }
 }
 
-// Dots lie close together: each has the value of the first policy alone, and
-// the rightmost, which has room, names them all.
+// Draws the replayed sizes. Dots are close together, so each label has only the
+// value of the first policy. The rightmost label has room for all names.
 void DrawReplayed(Svg& svg, const ReportTrace& trace, const CurvePlot& plot) {
   uint64_t largest = 0;
   for (const Row& size : trace.lru) largest = std::max(largest, size.frames);

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// report_charts.h - the charts of a report, each a <figure> whose title says
-// what it shows.
+// report_charts.h - the charts of a report. Each is a <figure> with a title
+// that states the result.
 
 #ifndef MPOOL_TOOLS_REPORT_CHARTS_H_
 #define MPOOL_TOOLS_REPORT_CHARTS_H_
@@ -13,16 +13,16 @@
 
 namespace mpool::tools {
 
-// Share of the trace's distinct pages that `frames` hold: "10 %".
+// Returns the share of the trace's distinct pages that `frames` hold: "10 %".
 std::string PercentOfPages(const ReportTrace& trace, uint64_t frames);
 
-// Bars by cache size: the policies that were replayed, LRU, and OPT above.
+// Returns bars by cache size: the replayed policies, LRU, and OPT above.
 std::string HitRateFigure(const ReportTrace& trace);
 
-// Misses of LRU at every cache size, with what was measured beside it.
+// Returns the misses of LRU at every cache size, beside the measured ones.
 std::string MissRatioFigure(const ReportTrace& trace);
 
-// Cost of a hit: floor, mpool, libdb.
+// Returns the cost of a hit: floor, mpool, libdb.
 std::string HitCostFigure(const std::vector<HitCost>& costs);
 
 }  // namespace mpool::tools

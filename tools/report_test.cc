@@ -28,7 +28,7 @@ size_t Count(const std::string& text, const std::string& what) {
   return count;
 }
 
-// Empty if every element that is opened is closed in order; else what is not.
+// Returns the first element that is not closed in order; empty if all are.
 std::string UnbalancedTag(const std::string& html) {
   std::vector<std::string> open;
   for (size_t at = html.find('<'); at != std::string::npos;

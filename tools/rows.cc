@@ -5,7 +5,8 @@
 namespace mpool::tools {
 namespace {
 
-// What both tables have; a simulation has nothing to say about some of it.
+// Returns the table with the columns of replays and simulations. A simulation
+// leaves some of them to JSON, because it has no values for them.
 Table CommonTable(std::span<const Row> rows, bool is_replay) {
   Table table;
   table.columns = {{"trace"},

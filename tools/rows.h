@@ -26,7 +26,7 @@ struct Row {
   uint64_t pages_read = 0;
   uint64_t pages_written = 0;
   uint64_t wrong_pages = 0;
-  // Of a replay alone.
+  // Only in a replay:
   uint64_t page_size = 0;
   uint64_t writes = 0;
   double seconds = 0;

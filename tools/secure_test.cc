@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// secure_test.cc - a set-uid copy of the tool takes nothing from the
-// environment variables of who calls it.
+// secure_test.cc - a set-uid copy of the tool ignores the environment variables
+// of its caller.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 constexpr uid_t kCaller = 61001;
-// What a user without root calls; he is the caller and the owner.
+// True for root. Any other user is both the caller and the owner.
 bool IsRoot() { return geteuid() == 0; }
 
 struct Ran {
@@ -31,7 +31,7 @@ struct Ran {
   std::string out;
 };
 
-// Runs `tool` on `trace` as another user, with a TMPDIR that is not there.
+// Runs `tool` on `trace` as another user, with a TMPDIR that does not exist.
 Ran ReplayAsAnother(const std::string& tool, const std::string& trace) {
   std::array<int, 2> ends;
   if (pipe(ends.data()) != 0) return {};
@@ -78,7 +78,7 @@ TEST(SecureTest, ASetUidToolDoesNotGoWhereTheCallersVariablesLead) {
   if (IsRoot()) {
     EXPECT_EQ(trusted.code, 0) << trusted.out;
   } else {
-    // Set-uid to the caller himself is no change of rights.
+    // Set-uid to the caller does not change rights.
     EXPECT_EQ(trusted.out, plain.out);
   }
 }

@@ -23,7 +23,7 @@ uint64_t PagesIn(std::span<const uint32_t> pages) {
   return uint64_t{*std::max_element(pages.begin(), pages.end())} + 1;
 }
 
-// The ring that ClockVictim walks.
+// The ring of frames for ClockVictim.
 class Ring {
  public:
   explicit Ring(uint64_t size) : referenced_(size, 0), pages_(size, 0) {}
@@ -47,7 +47,7 @@ class Ring {
   uint64_t hand_ = 0;
 };
 
-// For each reference, the position of the next one to the same page.
+// Returns, for each reference, the position of the next reference to its page.
 std::vector<uint64_t> NextUses(std::span<const uint32_t> pages) {
   std::vector<uint64_t> next(pages.size());
   std::vector<uint64_t> seen(PagesIn(pages), kNever);
@@ -98,7 +98,7 @@ uint64_t ClockHits(std::span<const uint32_t> pages, uint64_t frames) {
     if (filled < used_frames) {
       ++filled;
     } else {
-      // Nobody sets bits meanwhile, so two turns always find a victim.
+      // No thread sets bits during the search, so two rounds find a victim.
       position = ClockVictim(ring, 2 * used_frames).value();
       place[ring.page(position)] = kNever;
     }
@@ -111,9 +111,9 @@ uint64_t ClockHits(std::span<const uint32_t> pages, uint64_t frames) {
 uint64_t OptHits(std::span<const uint32_t> pages, uint64_t frames) {
   const std::vector<uint64_t> next = NextUses(pages);
   std::vector<bool> resident(PagesIn(pages), false);
-  // Entries of resident pages by their next use. An entry that a later
-  // reference replaced has its use in the past, so it stands below every live
-  // one and is never taken.
+  // Entries of resident pages by their next use. A stale entry, which a later
+  // reference replaced, has its use in the past. It is therefore below every
+  // live entry and is never chosen.
   std::priority_queue<std::pair<uint64_t, uint32_t>> by_next_use;
   uint64_t used = 0;
   uint64_t hits = 0;

@@ -1,10 +1,10 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// simulator.h - what a replacement policy would hit on a trace, without a pool.
+// simulator.h - the hits of a replacement policy on a trace, without a pool.
 //
 // LRU and OPT are oracles and share no code with the pool. CLOCK instantiates
 // the pool's own rule (mpool/replacement/clock.h) over a plain array.
-// The cache starts empty; a page that misses is always brought in.
+// The cache starts empty. A miss always loads the page.
 
 #ifndef MPOOL_TOOLS_SIMULATOR_H_
 #define MPOOL_TOOLS_SIMULATOR_H_

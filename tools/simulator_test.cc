@@ -38,16 +38,16 @@ TEST(SimulatorTest, OptHitsOnTextbookSequencesAreKnown) {
 TEST(SimulatorTest, ClockGivesAPageThatWasHitOneMoreTurn) {
   // 1 is hit, so 3 takes the frame of 2; FIFO would have taken that of 1.
   EXPECT_EQ(ClockHits(Pages{1, 2, 1, 3, 1}, 2), 2u);
-  // The chance was used up at the first victim search, so 4 takes the frame
-  // of 1, which the hand meets next with its bit clear.
+  // The first victim search cleared the bit of 1. The hand meets 1 next, so
+  // 4 takes its frame.
   EXPECT_EQ(ClockHits(Pages{1, 2, 1, 3, 4, 1}, 2), 1u);
 }
 
 TEST(SimulatorTest, ClockPageEntersWithItsBitClear) {
   // Nothing is hit, so CLOCK is FIFO: 3 takes the frame of 1, 4 that of 2.
   EXPECT_EQ(ClockHits(Pages{1, 2, 3, 4, 3, 4, 1}, 2), 2u);
-  // Followed by hand: only the second 1 and 2 hit; their chances keep them
-  // for one turn and let 5 go, which FIFO would still have.
+  // Computed by hand: only the second 1 and 2 hit. Their bits keep them for one
+  // round, and 5 is evicted; FIFO would still have 5.
   EXPECT_EQ(ClockHits(kBelady, 3), 2u);
 }
 
@@ -66,7 +66,7 @@ TEST(SimulatorTest, EnoughFramesMissOnlyFirstUses) {
   }
 }
 
-// Tries every choice of victims.
+// Returns the most hits of all choices of victims.
 uint64_t BestHits(const Pages& pages, size_t at, Pages resident,
                   uint64_t frames) {
   if (at == pages.size()) return 0;

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// sizes.h - the cache sizes that a command line asks for.
+// sizes.h - the cache sizes that a command line requests.
 
 #ifndef MPOOL_TOOLS_SIZES_H_
 #define MPOOL_TOOLS_SIZES_H_
@@ -18,14 +18,15 @@ struct CacheSizes {
   std::vector<uint64_t> frames;
   std::vector<double> percents;
 
-  // The sizes for a trace, in the order given.
+  // Returns the sizes for a trace, in the given order.
   std::vector<uint64_t> FramesFor(uint64_t page_count) const;
 };
 
-// max(64, round(percent / 100 x page_count)).
+// Returns max(64, round(percent / 100 x page_count)).
 uint64_t FramesForPercent(double percent, uint64_t page_count);
 
-// --cache-frames or --cache-percent; 1, 5, 10 and 25 percent if neither.
+// Returns the sizes of --cache-frames or --cache-percent; 1, 5, 10 and 25
+// percent if both are absent.
 absl::StatusOr<CacheSizes> ParseCacheSizes(const Args& args,
                                            uint64_t least_frames);
 

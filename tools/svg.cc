@@ -13,7 +13,7 @@ namespace {
 
 using os::Abs;
 
-// Coordinates to a tenth of a unit: enough for the eye.
+// Formats a coordinate to a tenth of a unit, which suffices for a display.
 std::string C(double coordinate) {
   return Short(std::round(coordinate * 10) / 10);
 }

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// svg.h - the little of SVG that a chart inside an HTML page needs. Colours
-// and type are the page's: every shape has a CSS class.
+// svg.h - the part of SVG that a chart inside an HTML page needs. The page
+// defines colours and fonts: every shape has a CSS class.
 
 #ifndef MPOOL_TOOLS_SVG_H_
 #define MPOOL_TOOLS_SVG_H_
@@ -15,32 +15,33 @@
 namespace mpool::tools {
 
 std::string EscapeHtml(std::string_view text);
-// "1,234,567".
+// Returns a number with thousands separators: "1,234,567".
 std::string Grouped(uint64_t number);
 std::string Fixed(double number, int decimals);
-// Without needless zeros: "10", "0.5".
+// Returns a number without trailing zeros: "10", "0.5".
 std::string Short(double number);
 
 // Maps values to coordinates.
 struct Scale {
   double low = 0;
   double high = 1;
-  double from = 0;  // where `low` lies
-  double to = 1;    // where `high` lies
+  double from = 0;  // the coordinate of `low`
+  double to = 1;    // the coordinate of `high`
   bool is_log = false;
 
   double operator()(double value) const;
 };
 
-// Round steps from 0 to the first one that is not below `high`; about `count`
-// of them. REQUIRES: high > 0, count >= 2.
+// Returns about `count` round steps from 0 to the first that is not below
+// `high`.
+// REQUIRES: high > 0, count >= 2.
 std::vector<double> NiceTicks(double high, int count);
 
 enum class Anchor { kStart, kMiddle, kEnd };
 
 class Svg {
  public:
-  // `title` is what a screen reader says.
+  // `title` is the text for screen readers.
   Svg(double width, double height, std::string_view title);
 
   // `tip` is shown when the pointer rests on the shape; may be empty.
@@ -54,7 +55,7 @@ class Svg {
               std::string_view tip = "");
   void Text(double x, double y, Anchor anchor, std::string_view css_class,
             std::string_view text);
-  // Text that reads upwards, for a vertical axis.
+  // Adds text that reads upwards, for a vertical axis.
   void TextUp(double x, double y, std::string_view css_class,
               std::string_view text);
 

@@ -40,7 +40,7 @@ void TrimRight(std::string& line) {
   line.erase(line.find_last_not_of(' ') + 1);
 }
 
-// Whether the column holds numbers, judged by the first row.
+// True if the column holds numbers, judged by the first row.
 bool IsNumeric(const Table& table, size_t column) {
   return !table.rows.empty() &&
          !std::holds_alternative<std::string>(table.rows.front()[column]);

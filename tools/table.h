@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// table.h - rows, which every verb returns, and the one printer for them.
+// table.h - the rows that every verb returns, and their printer.
 
 #ifndef MPOOL_TOOLS_TABLE_H_
 #define MPOOL_TOOLS_TABLE_H_
@@ -17,8 +17,8 @@ using Value = std::variant<std::string, uint64_t, double, bool>;
 
 struct Column {
   std::string key;         // the JSON key and the heading
-  bool json_only = false;  // too much for a line of text
-  int text_decimals = 2;   // of a double; JSON has all of them
+  bool json_only = false;  // not printed as text
+  int text_decimals = 2;   // decimals of a double in text; JSON has all
 };
 
 struct Table {
@@ -33,7 +33,7 @@ enum class Format { kText, kJson };
 void Print(const Table& table, Format format, bool bold_heading,
            std::ostream& out);
 
-// A value as the text table shows it.
+// Returns a value as the text table shows it.
 std::string ToText(const Value& value, int decimals);
 
 }  // namespace mpool::tools

@@ -29,7 +29,7 @@ class TestDir {
   std::string File(const std::string& name) const { return path_ + "/" + name; }
   bool IsEmpty() const { return std::filesystem::is_empty(path_); }
 
-  // Both return the file's path.
+  // Both create a file and return its path.
   std::string Write(const std::string& name, const std::string& bytes) const {
     std::ofstream(File(name), std::ios::binary) << bytes;
     return File(name);

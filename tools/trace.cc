@@ -64,7 +64,8 @@ class Parser {
     return absl::OkStatus();
   }
 
-  // The stream ended soundly, so a last line without a newline is whole.
+  // Ends the trace. The stream ended without an error, so a last line without a
+  // newline is whole.
   absl::Status Finish() {
     if (!partial_.empty()) MPOOL_RETURN_IF_ERROR(Line(partial_));
     if (ids_.empty()) {
@@ -131,7 +132,7 @@ class Parser {
   }
 
   std::string path_;
-  uint64_t line_number_ = 0;  // lines that are done
+  uint64_t line_number_ = 0;  // lines already parsed
   std::string partial_;
   std::vector<uint64_t> ids_;
   std::vector<bool> dirties_;
@@ -140,7 +141,7 @@ class Parser {
 std::string GzProblem(gzFile_s* file) {
   int code = Z_OK;
   const char* text = gzerror(file, &code);
-  // zlib says "<path>: <text>".
+  // The message of zlib is "<path>: <text>".
   const std::string_view message(text);
   const size_t colon = message.rfind(": ");
   if (code == Z_OK) return "";
@@ -186,7 +187,7 @@ absl::StatusOr<Trace> ReadTrace(const std::string& path) {
     }
     if (got <= 0) break;
   }
-  // A stream that was cut short ends like a whole one, but for this code.
+  // Only this code distinguishes a truncated stream from a whole one.
   const std::string problem = GzProblem(file.get());
   if (!problem.empty()) return parser.Damaged(problem);
   MPOOL_RETURN_IF_ERROR(parser.Finish());

@@ -27,15 +27,15 @@ struct Trace {
   uint64_t dirty_count = 0;     // references that dirty their page
 };
 
-// NotFound if the file is not there; DataLoss, with file and line, if it is
-// cut short, damaged, not in the format, or holds no reference.
+// Reads a trace. NotFound if the file does not exist; DataLoss, with file and
+// line, if it is truncated, damaged, not in the format, or has no reference.
 absl::StatusOr<Trace> ReadTrace(const std::string& path);
 
-// All of them, or the first error.
+// Reads all traces. Returns the first error.
 absl::StatusOr<std::vector<Trace>> ReadTraces(
     const std::vector<std::string>& paths);
 
-// The file name without its directory and without ".gz", ".pt" and ".txt".
+// Returns the file name without its directory, ".gz", ".pt" and ".txt".
 std::string TraceName(std::string_view path);
 
 }  // namespace mpool::tools

@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 class TraceTest : public testing::Test {
  protected:
-  // The message of the error that reading `bytes` as a plain file gives.
+  // Returns the error message of reading `bytes` as a plain file.
   std::string ErrorOf(const std::string& bytes) {
     const absl::StatusOr<Trace> trace = ReadTrace(dir_.Write("bad.pt", bytes));
     EXPECT_TRUE(absl::IsDataLoss(trace.status())) << trace.status();

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// verbs.h - what the command can do; each verb takes the words after its name
+// verbs.h - the verbs of the command. Each verb gets the words after its name
 // and returns rows.
 
 #ifndef MPOOL_TOOLS_VERBS_H_
@@ -16,7 +16,7 @@ namespace mpool::tools {
 
 struct VerbContext {
   Terminal terminal;
-  std::ostream& err;  // for progress alone
+  std::ostream& err;  // only for progress
 };
 
 using Verb = Outcome (*)(std::span<const std::string> words,

@@ -1,44 +1,43 @@
 /*
- * extents.pml: how page memory changes its page size, and its amount, while
- * others use it (mpool/extents.cc, resize.cc, balance.cc, TryTake, TryEvict).
+ * extents.pml: page memory changes its page size and its amount while other
+ * threads use it (mpool/extents.cc, resize.cc, balance.cc, TryTake, TryEvict).
  *
- * One extent of two frames and two page sizes, A and B, of one page each. The
- * headers of both sizes are the same ones. Users take a frame (of a queue that
- * may be stale: any frame), load, change and put their page; a balancer drains
- * the extent, retires it and cuts it for the other size; a resizer makes the
- * cache longer and shorter by the second frame. One process, with a user and
- * with a balancer or a resizer, is killed at any instant and repaired. The
- * bucket, the page latch and before-images are pool.pml's and images.pml's:
- * here slot and X are one access each. Every atomic{} is one access to shared
- * memory, but for what is done to all frames under the extents latch and is
- * done again as a whole by repair.
+ * One extent of two frames and two page sizes, A and B, of one page each. Both
+ * sizes use the same headers. Users take a frame (any frame, because a queue
+ * may be stale), load, change and put their page. A balancer drains the extent,
+ * retires it and cuts it for the other size. A resizer grows and shrinks the
+ * cache by the second frame. One process, with a user and with a balancer or a
+ * resizer, is killed at any instant and repaired. pool.pml and images.pml model
+ * the bucket, the page latch and before-images: slot and X are one access each
+ * here. Every atomic{} is one access to shared memory, except changes of all
+ * frames under the extents latch, which repair does again as a whole.
  *
  * Checked:
- *  1. a page in use is in a frame of its size, inside its extent, and has what
- *     was put last;
+ *  1. a page in use is in a frame of its size, inside its extent, and has the
+ *     bytes of its last put;
  *  2. at the end each put is in a frame that the slot names, or on disk;
- *  3. then no frame is owned; all of a cut extent are FREE or VALID and as many
- *     as the cache has; nobody drains; nobody waits for ever.
+ *  3. then no frame is owned; all frames of a cut extent are FREE or VALID and
+ *     as many as the cache has; no thread drains; no thread waits forever.
  *
  * Planted mistakes, by -D:
- *  NOCOMPARE   retires what the extent has by now, not what was drained
- *  NOCLASS     who takes a frame does not look at its size again
+ *  NOCOMPARE   retires the extent's present frames, not the drained ones
+ *  NOCLASS     a thread that takes a frame does not check its size again
  *  OPENFIRST   frames are opened before the extent has them
  *  UNCUTFIRST  the extent is uncut before its frames are retired
- *  NOLATCH     retired without the latch of who cuts
- *  LATECACHE   a shrink drains first and says the new size last
+ *  NOLATCH     retired without the latch of a cut
+ *  LATECACHE   a shrink drains first and publishes the new size last
  *  NORINGS     repair leaves frames RETIRED in an extent that is cut
  *  NORELEASE   repair leaves the dead drainer
  *
- * Sizes: UOPS of each user, UOPSB of the one who lives, BOPS turns of the
- * balancer, ROPS of the resizer (grow, shrink, ...). KILL: the victim's other
+ * Sizes: UOPS of each user, UOPSB of the surviving user, BOPS rounds of the
+ * balancer, ROPS of the resizer (grow, shrink, ...). KILL: the victim's second
  * thread, 1 balancer, 2 resizer. Run as pool.pml.
  */
 #ifndef UOPS
 #define UOPS 1
 #endif
 #ifndef UOPSB
-#define UOPSB UOPS      /* of the one that lives */
+#define UOPSB UOPS      /* of the surviving user */
 #endif
 #ifndef BOPS
 #define BOPS 1
@@ -50,10 +49,10 @@
 #define KILL 0
 #endif
 #ifndef FIRSTGROW
-#define FIRSTGROW 1       /* the cache begins short */
+#define FIRSTGROW 1       /* the cache starts short */
 #endif
 #define NF 2
-#define NONE 2          /* of page sizes: 0 is A, 1 is B */
+#define NONE 2          /* page sizes: 0 is A, 1 is B */
 
 #define FREE 0
 #define LOADING 1
@@ -61,7 +60,7 @@
 #define EVICTING 3
 #define RETIRED 4
 
-#define USERA 1         /* ids of threads; of the victim: USERA and the KILL */
+#define USERA 1         /* thread ids; the victim has USERA and KILL */
 #define USERB 2
 #define BALANCER 3
 #define RESIZER 4
@@ -74,12 +73,12 @@ typedef Cut { B(cls, 2); B(n, 2); B(drainer, 3) };
 
 Frame F[NF];
 Cut word;
-B(cache, 2);            /* frames that it has, and that may have memory */
+B(cache, 2);            /* frames of the cache; frames that may have memory */
 B(backed, 2);
 B(latch, 3);
 byte slot[2];          /* frame + 1 of each page */
 byte disk[2];
-byte put[2];         /* ghosts: the last put; a put that is under way */
+byte put[2];         /* ghosts: the last put; a put in progress */
 bit dead, repaired;
 byte over;              /* threads that ended */
 
@@ -89,7 +88,7 @@ byte over;              /* threads that ended */
 
 inline lock() { atomic { latch == 0 -> latch = me } }
 inline unlock() { latch = 0 }
-/* FREE -> LOADING; took says whether. */
+/* FREE -> LOADING; sets took if it succeeds. */
 inline take(i) {
   atomic {
     if
@@ -98,7 +97,7 @@ inline take(i) {
     fi }
 }
 inline giveback(i) { atomic { F[i].ph = FREE; F[i].own = 0 } }
-/* TryTake: once more after the CAS, for the size may be another's by now. */
+/* TryTake: checks the size again after the CAS, because it may have changed. */
 inline trytake(i, c) {
   take(i);
 #ifndef NOCLASS
@@ -108,7 +107,7 @@ inline trytake(i, c) {
   fi
 #endif
 }
-/* TryEvict, and the write-out before it; took says whether it is FREE. */
+/* TryEvict, and the write-back before it; sets took if the frame is FREE. */
 inline evict(i) {
   atomic {
     if
@@ -127,7 +126,8 @@ inline evict(i) {
   :: else
   fi
 }
-/* Frames from keep on of what the extent was; all says whether. */
+/* Drains the frames from keep to the extent's old end; sets all if all are
+ * drained. */
 inline drain(keep) {
   all = 1; i = keep;
   do
@@ -182,7 +182,7 @@ inline uncut(keep) {
     :: else
     fi }
 }
-/* all says whether it was done. */
+/* Sets all if it succeeds. */
 inline retire(keep) {
 #ifndef NOLATCH
   lock();
@@ -389,7 +389,7 @@ proctype Resizer() {
 #endif
           if
           :: all -> backed = 1
-          :: else           /* left to whoever comes next */
+          :: else           /* left to the next thread */
           fi
        fi
        ops++
@@ -461,7 +461,7 @@ done:
   repaired = 1
 }
 
-/* Once all is over. */
+/* The checks at the end. */
 proctype Auditor() {
   byte i, c;
   atomic {

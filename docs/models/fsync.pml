@@ -27,16 +27,16 @@
  *     kernel forgot the inode after that.
  *  2. no Sync says Ok if a syncer was told an error before that Sync, and no
  *     call has reported it.
- *  3. no process waits for ever.
+ *  3. no process waits forever.
  *  4. without new errors the third Sync says Ok, if no page was lost.
  *
  * Planted mistakes, by -D:
- *  NOMARK      no word says that an fsync is under way
+ *  NOMARK      no word records that an fsync is in progress
  *  FORGIVE     repair clears the mark of a dead syncer and does nothing else
  *  EARLYMARK   a failed fsync sets the error and ends before pages are dirty
  *  NOREDIRTY   a failed fsync leaves its pages clean
  *  NOFLIGHT    a failed fsync leaves pages clean that are in flight
- *  NOEVICTING  a failed fsync does not look at frames that are EVICTING
+ *  NOEVICTING  a failed fsync skips frames that are EVICTING
  *  CLEARANY    a good fsync clears an error that is younger than its writes
  *  NEWSEQ      clearing an error resets its sequence
  *  UNLOST      a second error forgets that the first one lost a page
@@ -45,7 +45,7 @@
  *  RESET       a good fsync sets the count of evicted pages to zero
  *  LATECOUNT   an evicted page counts after its frame is FREE
  *  DROPPED     a page that repair drops does not count
- *  STALEDROP   repair drops a page that became dirty after repair looked at it
+ *  STALEDROP   repair drops a page that became dirty after repair checked it
  *  TOLD        the error of a dead syncer counts as told
  *  CLOSED      a descriptor is closed without an fsync through it
  *  REUSED      an entry is used again while its writes are not synced
@@ -80,7 +80,7 @@
 #define KILLS 1
 #endif
 #ifndef FORGETS
-#define FORGETS 1       /* the kernel, an inode that is not open */
+#define FORGETS 1       /* the kernel forgets an inode that is not open */
 #endif
 #define CALM 3          /* Syncs of C without new errors */
 
@@ -101,7 +101,7 @@
 
 #define FREE 0
 #define VALID 1
-#define EVICTING 2      /* also LOADING in the name of a repairer */
+#define EVICTING 2      /* also LOADING, owned by a repairer */
 #define POISONED 3
 
 #define BITS(n, w) unsigned n : w
@@ -123,7 +123,7 @@ bit eseen, calm;
 bit has[4];             /* descriptors */
 byte sample[4];
 
-/* Ghosts, and what the region knows of processes. */
+/* Ghosts, and the region's state of processes. */
 byte put[NP], excused[NP];
 byte told, reported;    /* errors: by the kernel to syncers; by calls */
 bit killed[4], ended[4];
@@ -181,7 +181,7 @@ end:
 inline begin(p) {
   F[p].dirty = 0; F[p].writing = 1; F[p].io = t; copy = put[p]
 }
-/* REQUIRES: the frame is WRITING in the name of t. */
+/* REQUIRES: the frame is WRITING, owned by t. */
 inline writeout(p) {
   writes++;
   atomic { cache[p] = copy; cached[p] = 1; copy = 0 }
@@ -204,7 +204,7 @@ inline setsticky(is_told) {
   :: else
   fi
 }
-/* A failed fsync: of this thread (told), or of a dead one. */
+/* A failed fsync, by this thread (told) or by a dead one. */
 inline fail(is_told) {
 #ifdef EARLYMARK
   atomic { setsticky(is_told); mark = 0 }
@@ -233,7 +233,7 @@ inline fail(is_told) {
   atomic { lost = lost || evicted > covered; setsticky(is_told); lost = 0 }
 }
 
-/* REQUIRES: the frame is EVICTING or LOADING in the name of t. */
+/* REQUIRES: the frame is EVICTING or LOADING, owned by t. */
 inline finish(p) {
   if
   :: F[p].unsynced -> evicted++
@@ -254,7 +254,7 @@ inline repairframe() {
     fi;
     looked = F[q].dirty }
 #ifdef STALEDROP
-  /* The next access does not look again. */
+  /* The next access does not check this again. */
   skip;
 #endif
   atomic {
@@ -521,7 +521,7 @@ inline sync() {
     fi;
     forget() }
 }
-/* Equal locals make fewer states. */
+/* Resets locals to equal values, for fewer states. */
 inline forget() {
   before_told = 0; before_seq = 0; e0 = 0; w0 = 0; over = 0; good = 0;
   do

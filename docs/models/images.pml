@@ -1,21 +1,21 @@
 /*
- * images.pml: before-images and update groups: what a page is after its writer
- * died (mpool/images.cc, group.cc, put.cc, repair.cc).
+ * images.pml: before-images and update groups: the content of a page after its
+ * writer died (mpool/images.cc, group.cc, put.cc, repair.cc).
  *
- * Process 1 has an owner, who updates a page or a group of both; a mate, who
- * puts a guard that moved to it; and a flusher. It is killed at any instant.
- * Living: another updater, an evictor, two repairers, of whom the first may be
- * killed at any instant too, and an heir, who gets the dead owner's slot with
- * its images and its id. Page p is always in frame p. The latch, the ledger
- * and the hash are pool.pml's: here X is a bit, taken through XP. Every
- * atomic{} is one access to shared memory, but for scans of the slot's images.
- * A copy of bytes passes through TORN.
+ * Process 1 has three threads and is killed at any instant: an owner, which
+ * updates a page or a group of both; a mate, which puts a guard that moved to
+ * it; and a flusher. The survivors are another updater, an evictor, two
+ * repairers and an heir. The first repairer may be killed at any instant too.
+ * The heir gets the dead owner's slot with its images and its id. Page p is
+ * always in frame p. pool.pml models the latch, the ledger and the hash: here X
+ * is a bit, acquired through XP. Every atomic{} is one access to shared memory,
+ * except scans of the slot's images. A copy of bytes passes through TORN.
  *
  * Checked:
- *  1. whoever may enter a page sees its last put, whole;
+ *  1. each thread that may enter a page sees its last put, whole;
  *  2. a group counts from its commit word on, and as a whole (ghost put[]);
- *  3. at the end each put is in a dirty frame or on disk; nothing is owned;
- *     nobody waits for ever. No page is lost: each has an image or its file.
+ *  3. at the end each put is in a dirty frame or on disk; no frame is owned; no
+ *     thread waits forever. No page is lost: each has an image or its file.
  *
  * Planted mistakes, by -D:
  *  IMGFIRST    repair clears the slot's images before the frames
@@ -23,18 +23,18 @@
  *  EARLYSLOT   the slot is free before the frames were swept
  *  LATECOMMIT  the group's committed word is stored after its first put
  *  EARLYCLEAR  the group's word is cleared before its last put
- *  PUTSFIRST   a group whose word is open is put page by page by repair
- *  WHOLEFIRST  an image is whole before its copy is
+ *  PUTSFIRST   repair puts a group with an open word page by page
+ *  WHOLEFIRST  an image is marked whole before its copy is whole
  *  NOVERSION   an image is found by its frame alone
  *  DROPFIRST   a put drops the image before X
- *  LATEDROP    a put gives the ledger entry back before it drops the image
- *  LATEIMAGE   the image is announced when X is taken, not before XP
+ *  LATEDROP    a put clears the ledger entry before it drops the image
+ *  LATEIMAGE   the image is announced when X is acquired, not before XP
  *  CLEANIMAGE  no image of a page that is WRITING and not DIRTY
  *  CLEANGROUP  a group keeps no image of a page that is clean
  *  OPENED      repair turns X off before it restored the bytes
  *
  * Sizes: OPS of the owner, HOPS of the heir, COPS of the other updater, EOPS
- * evictions, FOPS write-outs. FLIVE: the flusher lives on. MOVE: guards move.
+ * evictions, FOPS write-backs. FLIVE: the flusher survives. MOVE: guards move.
  * Run as pool.pml.
  */
 #ifndef OPS
@@ -53,10 +53,10 @@
 #define FOPS 0
 #endif
 #ifndef KINDS
-#define KINDS 1         /* what the owner does: 1 one page, 2 groups, 3 both */
+#define KINDS 1         /* updates of the owner: 1 one page, 2 groups, 3 both */
 #endif
 #define NP 2
-#define NI 2            /* images of the slot: one for each page suffices */
+#define NI 2            /* images of the slot: one per page suffices */
 #ifdef MOVE
 #undef NI
 #define NI 3
@@ -144,7 +144,7 @@ inline keep(p, g) {
   atomic { I[im].data = F[p].data; assert(F[p].data == put[p]) }
   atomic { I[im].step = WHOLE; I[im].grp = g }
 }
-/* PutExclusive: X off, the image dropped, the entry given back. */
+/* PutExclusive: X off, the image dropped, the entry cleared. */
 inline release(p, changed) {
   atomic { assert(F[p].x && F[p].own == OWNER); v = F[p].ver;
 #ifdef DROPFIRST
@@ -167,7 +167,7 @@ inline release(p, changed) {
   entry[p] = 0
 #endif
 }
-/* GetForUpdate with an image; sets got. Who is in the way is not waited for. */
+/* GetForUpdate with an image; sets got. Does not wait for other holders. */
 inline get(p) {
   got = 0;
   if
@@ -202,7 +202,7 @@ inline get(p) {
   fi;
   im = 0
 }
-/* The group's own: every member has a whole image that is marked. */
+/* For the group's own pages: every member has a whole, marked image. */
 inline member(p) {
   atomic { findnow(p) }
 #ifdef CLEANGROUP
@@ -221,7 +221,7 @@ inline committed() {
 #endif
   }
 }
-/* Of a group's commit: the put was counted with the commit word. */
+/* A member's put in a commit; the commit word already counted it. */
 inline finish(p) {
   in[p] = 0;
 #ifdef LATECOMMIT
@@ -374,7 +374,7 @@ inline clearimages() {
 #endif
 #define OFF(p) F[p].x = 0; F[p].own = 0; F[p].ver++
 
-inline drop(p) {        /* through LOADING, in the repairer's name */
+inline drop(p) {        /* through LOADING, owned by the repairer */
   atomic { F[p].x = 0; F[p].st = LOADING; F[p].own = me }
   atomic { F[p].st = FREE; F[p].own = 0; F[p].ver++ }
 }
@@ -425,7 +425,7 @@ proctype Repairer(byte me) { byte p, im, at;
 end:
   atomic { UNREPAIRED -> claim = me }
   {
-    /* The threads of the dead are those whose slots are not free yet. */
+    /* The threads of the dead still have slots that are not free. */
     if :: slotfree -> goto freed :: else fi;
 #ifdef EARLYSLOT
     slotfree = 1;
@@ -462,7 +462,7 @@ end:
   if :: atomic { !repaired -> dead = 1 } :: skip fi;
   if :: atomic { claim == FIRST -> rdead = 1 } :: skip fi }
 
-/* A page that may be entered and is not what was last put. */
+/* True if a page may be entered and differs from its last put. */
 proctype Reader() {
 end:
   do
@@ -484,7 +484,7 @@ proctype Checker() { byte p;
     for (p : 0 .. NI - 1) { assert(I[p].step == NONE) } } }
 
 init { atomic {
-  put[1] = 8; disk[1] = 8;      /* so that no page's bytes are the other's */
+  put[1] = 8; disk[1] = 8;      /* so that the bytes of the pages differ */
   F[0].st = VALID; F[1].st = VALID; F[1].data = 8;
   I[0].data = TORN; I[1].data = TORN;
 #if NI == 3

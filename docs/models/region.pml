@@ -3,32 +3,32 @@
  * region.pml - creation, join, adoption, leaving, removal and repair of a
  * region by three processes, each of which may die before any step of its own.
  *
- * What is modelled: the register (its name may lead to a new file after a
+ * The model has: the register (its name may lead to a new file after a
  * removal), the lock on its byte 0 (gate) and one byte for each slot (life),
  * the descriptor, the segments, the magic word, the slot words with their
  * generation and the claim of a repairer. Death drops all locks at once, as the
- * kernel does, and changes nothing else. Once, somebody may unlink the segment
+ * kernel does, and changes nothing else. Once, a janitor may unlink the segment
  * while it is in use.
  *
  * Properties (assertions, and no invalid end state):
  *   P1 never two creators at once
- *   P2 whoever is inside uses the same register and the same segment, and the
- *      segment is whole
- *   P3 a live slot is repaired by nobody; a dead one by one process at a time
- *   P4 at the end the last opener finds a home that it can use, and after it
- *      has left and removed the region there is no segment, no descriptor and
- *      no register; no slot is lost on the way
- *   P5 everybody comes to an end
+ *   P2 all attached processes use the same register and the same segment, and
+ *      the segment is whole
+ *   P3 no process repairs a live slot; one process at a time repairs a dead one
+ *   P4 at the end the last opener finds a usable home; after it has left and
+ *      removed the region there is no segment, no descriptor and no register;
+ *      no slot is lost before
+ *   P5 every process ends
  *
  * Known mistakes, each of which must be found (docs/models/README.md):
- *   -DNONAME    the register's name is not looked at again under its lock
- *   -DNOHOLDER  creation does not ask whether anybody holds a life lock
- *   -DMAGIC     the magic word is written before the segment is made whole
- *   -DLATENAME  the segment is made before the descriptor names it
+ *   -DNONAME    the register's name is not checked again under its lock
+ *   -DNOHOLDER  creation does not check for held life locks
+ *   -DMAGIC     the magic word is written before the segment is whole
+ *   -DLATENAME  the segment is created before the descriptor names it
  *   -DDROPFIRST a leaver drops its life lock before the slot turns free
- *   -DLIVEFIRST a joiner turns the slot live before it has the lock
+ *   -DLIVEFIRST a joiner marks the slot live before it has the lock
  *   -DNOGEN     a claim is a store, not a CAS on the word that was probed
- *   -DNOHEIR    nobody may take the slot of a dead process
+ *   -DNOHEIR    no process may take the slot of a dead process
  *   -DUNLINK    a remover unlinks the register before descriptor and segment
  */
 
@@ -91,15 +91,15 @@
 #define LIVE 1
 #define REPAIRING 2
 
-byte name;                    /* the register that the home's name leads to */
+byte name;                    /* the register under the home's name */
 byte registers;               /* made so far */
-byte gate[REGISTERS];         /* who holds byte 0, pid + 1 */
-byte life[REGISTERS * NS];    /* who holds a slot's byte, pid + 1 */
+byte gate[REGISTERS];         /* holder of byte 0, pid + 1 */
+byte life[REGISTERS * NS];    /* holder of a slot's byte, pid + 1 */
 
 byte descriptor;              /* the segment that it names, 0 = none */
 byte segments;                /* made so far */
 bool exists[SEGMENTS];
-bool whole[SEGMENTS];         /* formatted; what the magic word promises */
+bool whole[SEGMENTS];         /* formatted, as the magic word states */
 bool magic[SEGMENTS];
 
 /* Slot words of the segment in use. */
@@ -107,7 +107,7 @@ byte state[NS];
 byte generation[NS];
 byte repairer[NS];            /* slot + 1 */
 byte repairer_generation[NS];
-byte dirt[NS];                /* what a process left and repair must take */
+byte dirt[NS];                /* leftovers of a process, for repair */
 
 byte deaths;
 byte creators;
@@ -152,8 +152,8 @@ inline check() {
   }
 }
 
-/* Claims slot s if it is live and its byte is free, or if its repairer is
- * gone; then repairs it. Under no lock. */
+/* Claims slot s if it is live and its byte is free, or if its repairer has
+ * died; then repairs it. Holds no lock. */
 inline repair(s) {
   atomic { was = state[s]; wasgen = generation[s]; wasrep = repairer[s];
            wasrepgen = repairer_generation[s]; claimed = false }
@@ -185,8 +185,8 @@ inline repair(s) {
   fi
 }
 
-/* Takes a free slot under its byte, or that of a dead process, whose dirt is
- * its own to repair from then on; slot == NS if there is none. */
+/* Takes a free slot under its byte, or the slot of a dead process, and must
+ * then repair that process's leftovers. slot == NS if there is none. */
 inline claim() {
   slot = 0;
   do
@@ -290,7 +290,7 @@ inline create() {
   atomic { creating = false; creators-- }
 }
 
-/* Opens the register's file and locks byte 0 of it. reg == 0: not there. */
+/* Opens the register's file and locks its byte 0. reg == 0: no such file. */
 inline lock_gate(make) {
   do
   :: atomic {
@@ -418,7 +418,7 @@ gone:
   done++
 }
 
-/* Somebody who tidies /dev/shm. Mappings of the segment live on. */
+/* A janitor that cleans /dev/shm. Mappings of the segment stay valid. */
 proctype Cleaner() {
   if
   :: skip
@@ -428,7 +428,7 @@ proctype Cleaner() {
   fi
 }
 
-/* After all: the last opener, whom nothing kills. */
+/* The last opener, at the end; it is not killed. */
 proctype Last() {
   byte me = 0, reg = 0, seg = 0, slot = NS, mends = NS, n = 0;
   byte was, wasgen, wasrep, wasrepgen;

@@ -1,9 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// prefork.cc - a server in nginx's manner. The master opens an environment in
-// memory that has no name, forks workers that serve from it, and starts another
-// worker for each that is killed. The others go on in the same cache, and have
-// every page as it was at its last put.
+// prefork.cc - a preforking server, like nginx. The master opens an environment
+// in memory without a name and forks workers that serve from it. The master
+// replaces each worker that is killed. The other workers continue in the same
+// cache, where every page is as at its last put.
 //
 //   mkdir /tmp/pages
 //   prefork /tmp/pages 8080 4 &         # four workers at 127.0.0.1:8080
@@ -11,14 +11,14 @@
 //   kill -9 PID                         # of a worker; ask again
 //   kill %1                             # SIGTERM ends it
 //
-// A request is a line, and so is its answer, which begins with OK or ERROR:
+// A request is one line. The answer is one line that begins with OK or ERROR:
 //
-//   GET page           the text on a page, 0 to 1023
+//   GET page           returns the text on a page, 0 to 1023
 //   PUT page text      puts a text on it
-//   STATS              of the cache, and which worker answers
+//   STATS              returns the cache's counters and the worker's number
 //
-// A worker serves one client at a time. The pages are in HOME/pages.db once the
-// last process has closed the environment, or after a Sync.
+// A worker serves one client at a time. HOME/pages.db has the pages after a
+// Sync, or after the last process has closed the environment.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -52,7 +52,7 @@ struct Server {
   std::unique_ptr<mpool::DbEnv> env;
   std::unique_ptr<mpool::MPoolFile> file;
   int listener = -1;
-  int stop = -1;  // readable once this process has been told to end
+  int stop = -1;  // readable after this process received a signal to end
 };
 
 absl::Status Failed(const std::string& what) {
@@ -66,7 +66,8 @@ absl::StatusOr<std::string> Get(Server& server, mpool::PageNo number) {
   return std::string(text, strnlen(text, page->data().size()));
 }
 
-// The page counts from Put on. Whoever is killed before it has changed nothing.
+// Stores a text. Put publishes the page; a worker that is killed before its Put
+// has changed nothing.
 absl::StatusOr<std::string> Put(Server& server, mpool::PageNo number,
                                 const std::string& text) {
   auto page = server.file->GetForUpdate(number, {.create = true});
@@ -105,7 +106,7 @@ absl::StatusOr<std::string> Answer(Server& server, const std::string& line) {
   return Put(server, number, text);
 }
 
-// False: this process has been told to end.
+// Waits for input. Returns false if this process received a signal to end.
 bool AwaitInput(const Server& server, int fd) {
   pollfd both[] = {{server.stop, POLLIN, 0}, {fd, POLLIN, 0}};
   while (poll(both, 2, -1) < 0) {
@@ -126,7 +127,7 @@ void Talk(Server& server, int client) {
       const std::string reply =
           answer.ok() ? "OK " + *answer + '\n'
                       : "ERROR " + answer.status().ToString() + '\n';
-      // A client that does not read its answers is left, see SO_SNDTIMEO.
+      // Disconnects a client that does not read its answers (SO_SNDTIMEO).
       if (send(client, reply.data(), reply.size(), MSG_NOSIGNAL) !=
           static_cast<ssize_t>(reply.size())) {
         return;
@@ -135,8 +136,8 @@ void Talk(Server& server, int client) {
   }
 }
 
-// The life of a worker. The handles that it inherited are its own to use; it is
-// a process of the environment from its first call on, and leaves by Close.
+// Runs a worker. It may use the handles that it inherited: the first call
+// attaches it to the environment, and Close detaches it.
 absl::Status Work(Server& server) {
   while (AwaitInput(server, server.listener)) {
     const int client = accept(server.listener, nullptr, nullptr);
@@ -158,17 +159,17 @@ absl::StatusOr<pid_t> StartWorker(Server& server) {
     std::cout << "worker " << pid << " started" << std::endl;
     return pid;
   }
-  // Without a master the workers end; the last of them writes the pages.
+  // If the master dies, the workers end. The last worker writes the pages back.
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != master) _exit(1);
   const absl::Status status = Work(server);
   if (!status.ok()) std::cerr << "prefork: worker: " << status << std::endl;
-  _exit(status.ok() ? 0 : 1);  // nothing of the master's is destroyed here
+  _exit(status.ok() ? 0 : 1);  // runs no destructor of the master's objects
 }
 
-// Replaces workers that were killed, until the server is told to end, or one
-// ends of itself. What the dead held is repaired by whoever needs it; FailCheck
-// does it at once.
+// Replaces workers that were killed, until a signal ends the server or a worker
+// ends by itself. Any process repairs the dead when it needs to; FailCheck
+// repairs them at once.
 absl::Status Watch(Server& server, const sigset_t& signals,
                    std::set<pid_t>* workers) {
   while (sigwaitinfo(&signals, nullptr) == SIGCHLD) {
@@ -190,7 +191,7 @@ bool IsPort(const std::string& address) {
   return address.find_first_not_of("0123456789") == std::string::npos;
 }
 
-// A port of this machine, 0 for any; or the path of a socket.
+// Returns a listener on a local port, 0 for any, or on the path of a socket.
 absl::StatusOr<int> Listen(const std::string& address) {
   const bool is_port = IsPort(address);
   sockaddr_in inet = {};
@@ -252,7 +253,7 @@ absl::Status Serve(const char* home, const std::string& address, int count) {
   for (const pid_t pid : workers) waitpid(pid, nullptr, 0);
   if (!IsPort(address)) unlink(address.c_str());
   status.Update(server.file->Close());
-  status.Update(server.env->Close());  // the last one: writes what is dirty
+  status.Update(server.env->Close());  // the last process writes dirty pages
   return status;
 }
 

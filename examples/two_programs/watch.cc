@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // watch.cc - prints the pages of HOME/board.db as `writer` puts them; see
-// there. With COUNT it ends after so many.
+// writer.cc. With COUNT it ends after that many pages.
 //
 //   watch HOME [COUNT]
 
@@ -16,8 +16,8 @@
 
 namespace {
 
-// Looks again for a second: a page reads as cleared until it is put for the
-// first time, and for ever if its writer died before.
+// Prints a page. Retries for a second, because a page reads as zeros until its
+// first put, and forever if its writer died before the put.
 absl::Status Print(mpool::MPoolFile& file, mpool::PageNo number) {
   std::string text;
   for (int looks = 0; text.empty() && looks < 100; ++looks) {
@@ -37,13 +37,13 @@ absl::Status Watch(const char* home, mpool::PageNo count) {
   auto file = (*env)->OpenFile("board.db", {.create = true});
   if (!file.ok()) return file.status();
   for (mpool::PageNo next = 0; next < count; ++next) {
-    // There is no call that waits for a page to be made.
+    // Polls, because no call waits for a new page.
     while ((*file)->page_count() <= next) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     if (absl::Status s = Print(**file, next); !s.ok()) return s;
   }
-  // None, as long as the cache lives: they were put into the same memory.
+  // 0 if the cache has lived since the puts, because both programs share it.
   std::cout << "read from disk: " << (*file)->Stats().pages_read << std::endl;
   return absl::OkStatus();
 }

@@ -1,15 +1,15 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// writer.cc - puts each line of its input on a page of HOME/board.db, where the
-// program `watch` reads it, from the same memory. What the two share is the
-// name of a directory.
+// writer.cc - puts each line of its input on a page of HOME/board.db. The
+// program `watch` reads the page from the same memory. The two programs share
+// only the name of a directory.
 //
 //   mkdir /tmp/board
 //   watch /tmp/board          # in one terminal
 //   writer /tmp/board         # in another, or in several; type lines
 //
-// Kill any of them as you like, in any way: the others go on.
-// `mpool remove /tmp/board` discards the cache, once nobody uses it.
+// Kill any of these programs in any way: the others continue.
+// `mpool remove /tmp/board` removes the cache when no process uses it.
 
 #include <algorithm>
 #include <cstring>
@@ -26,8 +26,8 @@ absl::Status Write(const char* home) {
   auto file = (*env)->OpenFile("board.db", {.create = true});
   if (!file.ok()) return file.status();
   for (std::string line; std::getline(std::cin, line);) {
-    // Two writers get two pages. Who gets it before it is held here finds it
-    // cleared; who gets it after that waits until it is put.
+    // Two writers get two pages. A Get just before this call holds the page
+    // returns zeros; a later Get waits for the put.
     auto page = (*file)->New();
     if (!page.ok()) return page.status();
     line.resize(std::min(line.size(), page->data().size() - 1));
@@ -36,7 +36,7 @@ absl::Status Write(const char* home) {
     page->Put();
     std::cout << "page " << number << std::endl;
   }
-  // Not needed for watch to see the pages: it is against power loss.
+  // Needed only against power loss: `watch` sees the pages without it.
   return (*file)->Sync();
 }
 

@@ -1,65 +1,71 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// env.h - an environment: a directory whose page cache every process that
-// opens it shares.
+// env.h - an environment: a directory with a page cache that all processes
+// share that open the directory.
 //
-// Caveats, in the order in which people meet them:
-// - The home must be a local directory that all its users see as the same
-//   one; /dev/shm must be shared too (or use Backing::kFile), for
-//   kSysV the IPC namespace.
-// - One environment caches a file at a time: a file that a process has open in
-//   another one is refused, unless all of them only read it. The lock for this
-//   is on the file's directory: two hard links in two directories are not
-//   recognised, nor is a directory that the process may not read.
-// - A program that changes a page file which no process has open is seen by the
-//   times of the file. Clean pages are dropped if the times prove nothing: the
-//   file was closed within 20 ms of a change (2 s where times are whole
-//   seconds), and the kernel is older than 6.13.
-// - A process that is stopped (SIGSTOP, a debugger) while it holds a page
-//   keeps holding it. A process that dies does not. One that is stopped inside
-//   a call may make others wait beyond their deadlines, inside Open or Close
-//   every Open: stop processes outside of calls.
-// - A process writes pages of files that others changed, and a limit on file
-//   sizes (RLIMIT_FSIZE) holds for them too. What is larger is an error, and
-//   never SIGXFSZ.
-// - After fork, the child may use the environment: it registers itself at its
-//   first call. Guards that it inherited do nothing. Backing::kHeap cannot be
-//   used in a child.
-// - Backing::kAnonymous, kDevZero and kSysVPrivate have no name: other
-//   processes are refused the home as long as one that could come in is there.
-//   They keep fds open: a program that closes every fd it does not know cannot
-//   use them. If all processes die, pages that no Sync had written are lost.
-//   They and kHeap are refused in a home that has a region with a name, whose
-//   pages they would not see: remove that first.
+// Caveats, the most common first:
+// - The home must be a local directory, and the same directory for all users
+//   of the environment. All of them must also share /dev/shm, or use
+//   Backing::kFile. kSysV needs a shared IPC namespace.
+// - One environment caches a file at a time. OpenFile refuses a file that a
+//   process has open in another environment, unless all processes only read
+//   the file. The lock for this is on the file's directory. OpenFile cannot
+//   detect two hard links in two directories, nor a file in a directory that
+//   the process cannot read.
+// - A page file may be changed by another program while no process has the
+//   file open. OpenFile detects the change by the times of the file. The pool
+//   drops clean pages if the times prove nothing: the file was closed within
+//   20 ms of a change (2 s where times are whole seconds), and the kernel is
+//   older than 6.13.
+// - A process that is stopped (SIGSTOP, a debugger) keeps the pages that it
+//   holds; a process that dies loses them. A process that is stopped inside a
+//   call may delay other processes beyond their deadlines; inside Open or
+//   Close it delays every Open. Stop processes outside of calls.
+// - A process also writes pages that other processes changed, so its limit on
+//   file sizes (RLIMIT_FSIZE) applies to those pages too. A write beyond the
+//   limit returns an error and never raises SIGXFSZ.
+// - A forked child may use the environment: its first call registers the child.
+//   Inherited guards do nothing in the child. Backing::kHeap cannot be used in
+//   a child.
+// - Backing::kAnonymous, kDevZero and kSysVPrivate have no name. Other
+//   processes cannot open the home while a process that could use such memory
+//   lives. These backings keep fds open, so a program that closes all fds it
+//   does not know cannot use them. If all processes die, pages that no Sync
+//   wrote are lost. These backings and kHeap are refused in a home that has a
+//   region with a name, because they would not see its pages: remove that
+//   region first.
 // - Backing::kFile is refused on a file system that may write a changed block
-//   to a new place (btrfs, XFS with reflink, ZFS): on a full disk the kernel
-//   would end the process. So is kPosixShm if /dev/shm is a directory there.
-// - A process that cannot open the lock file of its home any more (the home was
-//   removed, rights were given up, another root without /proc) cannot leave:
-//   Close returns the error and closes nothing. A destructor writes the dirty
-//   pages, reports Event::kLeaveFailed, and leaves the process attached until
-//   it ends or opens an environment when it can leave. One free fd is never
-//   needed to leave.
+//   to a new place (btrfs, XFS with reflink, ZFS), because the kernel would
+//   kill the process when the disk is full. kPosixShm is refused too if
+//   /dev/shm is a directory on such a file system.
+// - A process may become unable to open the lock file of its home: the home was
+//   removed, the process gave up rights, or it has another root without /proc.
+//   The process cannot leave then. Close returns the error and closes nothing.
+//   A destructor writes the dirty pages and reports Event::kLeaveFailed. The
+//   process stays attached until it ends, or until it opens an environment
+//   while it can leave. Leaving never needs a free fd.
 // - Handles may be globals. Every call works in an atexit handler, and in a
-//   destructor that runs after those of the thread's thread_local objects.
-// - A home whose file system is mounted again under another device number keeps
-//   its pages, and those of page files on the same file system, if the kernel
-//   tells that it is not a copy of one that is still mounted: it needs a UUID,
-//   a time of birth, and ustat(2), which x86 has, except on btrfs. Otherwise
-//   the region is made anew (Event::kMadeAnew).
-// - A process that writes wild bytes into the region is not defended against.
+//   destructor that runs after the thread's thread_local objects are destroyed.
+// - A file system may be mounted again under another device number. A home
+//   there keeps its pages, as do page files on the same file system, if the
+//   kernel shows that the file system is not a copy of one that is still
+//   mounted. This needs a UUID, a time of birth, and ustat(2), which x86 has;
+//   btrfs does not support it. Otherwise the region is created again
+//   (Event::kMadeAnew).
+// - There is no defence against a process that writes wild bytes into the
+//   region.
 // - No call throws. If operator new fails in a call, or a callback throws, the
-//   process ends (std::terminate), and other processes repair what it held.
+//   process ends (std::terminate), and other processes repair its state.
 //   std::set_terminate must not keep such a process alive.
 // - A thread may be cancelled (pthread_cancel) at any time, also in a call. A
-//   call that waits or makes system calls holds cancellation off, so the thread
-//   ends at its first cancellation point after the call; a get of a page that
-//   is in memory and free has no such point. Guards that the unwinding of the
-//   stack destroys give their pages back; see WritePage. A thread must not be
-//   in a call with PTHREAD_CANCEL_ASYNCHRONOUS.
+//   call that waits or makes system calls disables cancellation, so the thread
+//   ends at its first cancellation point after the call. A get of a page that
+//   is in memory and not latched has no such point. Guards that stack unwinding
+//   destroys release their pages; see WritePage. A thread must not use
+//   PTHREAD_CANCEL_ASYNCHRONOUS while it is in a call.
 //
-// Thread safety: every call may be made by any thread at any time, except
-// Close and the destructor, which must be the last.
+// Thread safety: any thread may make any call at any time, except Close and
+// the destructor, which must be the last calls.
 
 #ifndef MPOOL_ENV_H_
 #define MPOOL_ENV_H_
@@ -81,104 +87,118 @@ namespace mpool {
 
 class MPOOL_EXPORT DbEnv {
  public:
-  // Opens the environment in directory `home`, which must exist. Creates its
-  // region, joins the one that other processes use, or takes over, warm, the
-  // one that they left. Repairs what dead processes left behind.
-  // Opening a home twice in one process gives two handles on one attachment.
+  // Opens the environment in directory `home`, which must exist. Creates the
+  // region, joins a region that other processes use, or adopts an idle region
+  // with its pages. Repairs dead processes. A second Open of the same home in
+  // one process returns a second handle on the same attachment.
+  // Errors: InvalidArgument (an option, or `home` is no directory),
+  // Unimplemented (options.h), NotFound (no directory, or no region without
+  // EnvOptions::create), AlreadyExists (sysv_key), FailedPrecondition (another
+  // layout, home or memory not usable), ResourceExhausted (no free slot),
+  // DataLoss (damaged tables, or a panic), and errors of the operating system.
   static absl::StatusOr<std::unique_ptr<DbEnv>> Open(
       std::string_view home, const EnvOptions& options = {}) noexcept;
 
-  // Removes the region of `home`, after writing back its dirty pages. Fails
-  // if a process has it open, or if a page cannot be written; `force` discards
-  // such pages, but never removes a region that is in use. A home without a
-  // region is Ok.
+  // Writes back the dirty pages of the region of `home` and removes the region.
+  // Returns an error if a process has the region open, or if a page cannot be
+  // written. `force` discards such pages, but never removes a region in use.
+  // Returns Ok if the home has no region.
   static absl::Status Remove(std::string_view home,
                              bool force = false) noexcept;
 
-  // The statistics of `home` without joining it: takes no latch and no slot,
-  // works on a full or damaged environment, and changes nothing.
+  // Returns the statistics of `home` without a join. Acquires no latch and no
+  // slot, works on a full environment, and changes nothing. Errors: NotFound
+  // without a region, Unavailable while it is created or removed, DataLoss if
+  // its header or tables are damaged.
   static absl::StatusOr<EnvStats> Inspect(std::string_view home) noexcept;
 
-  // Who holds which pages, latches and slots of `home`, and which of them are
-  // dead. Without joining it, as Inspect.
+  // Returns the holders of pages, latches and slots of `home`, and marks the
+  // dead ones. Does not join; errors as Inspect.
   static absl::StatusOr<std::vector<Holding>> Holders(
       std::string_view home) noexcept;
 
   DbEnv(const DbEnv&) = delete;
   DbEnv& operator=(const DbEnv&) = delete;
-  // Closes the environment and drops the status. With guards still out, or if
-  // the process cannot leave, it reports through on_event and leaves the memory
+  // Closes the environment and drops the status. If guards or files are open,
+  // or the process cannot leave, reports through on_event and leaves the memory
   // mapped.
   ~DbEnv();
 
-  // Opens a page file; a relative path starts at the home. The file's size
-  // must be a multiple of the page size, unless FileOptions::odd_size is set or
-  // the region knows the file with this page size.
+  // Opens a page file. A relative path starts at the home. The file's size must
+  // be a multiple of the page size, unless FileOptions::odd_size is set or the
+  // region knows the file with this page size.
+  // Errors: InvalidArgument (options, size, a name of the environment, or other
+  // page_size or lsn_offset than open handles), NotFound, FailedPrecondition
+  // (the file is open in another environment, or changed while it has unwritten
+  // pages, or lsn_offset lacks log_flush), Unimplemented (options.h),
+  // ResourceExhausted (too many files), DataLoss (panic), and errors of the
+  // file system.
   absl::StatusOr<std::unique_ptr<MPoolFile>> OpenFile(
       std::string_view path, const FileOptions& options = {}) noexcept;
 
-  // Writes every dirty page of every file and makes the files durable, also
-  // those that are closed. Waits for pages that others hold exclusively, and
-  // for an fsync that another process makes, up to options.wait; then it names
-  // page or file, and holder. Errors are as of MPoolFile::Sync; a file that was
-  // written and cannot be fsynced any more is an error that names it.
+  // Writes every dirty page of every file, closed files included, and makes the
+  // files durable. Waits up to options.wait for pages that other threads hold
+  // exclusively and for an fsync of another process. DeadlineExceeded then
+  // names the page or file and its holder. Errors: as MPoolFile::Sync, and an
+  // error that names a file that was written and cannot be fsynced any more.
   absl::Status Sync(const SyncOptions& options = {}) noexcept;
 
-  // Files have no LSN yet: always "none".
+  // Returns "none" always, because files have no LSN yet.
   Lsn OldestDirtyLsn() const noexcept;
 
   // Not built yet.
   absl::StatusOr<int> Trickle(int percent) noexcept;
 
-  // Makes the cache larger or smaller, up to EnvOptions::max_cache_bytes, for
-  // all processes and while they work. `cache_bytes` is as in EnvOptions; room
-  // for 16 pages of the largest page size that is open must be left, and an
-  // extent for each size. No page moves: those that are in the way are written
-  // back if they are dirty, and read again when they are got.
-  // Memory goes back to the system, but for headers (1.6 % of the largest size
-  // so far). A larger cache whose memory cannot be had is an error, and the
-  // size is as before. Unavailable if pages in the way are held, or cannot be
-  // written, for half a second: the new size holds all the same, nothing new is
-  // put there, and the rest of the memory is given back by a later miss, open,
-  // FailCheck or Resize of any process, as it is after a resizer died. A grown
-  // part is locked (EnvOptions::lock_memory) by the process that resizes and by
-  // those that open later.
+  // Resizes the cache, up to EnvOptions::max_cache_bytes, for all processes and
+  // while they work. `cache_bytes` is as in EnvOptions. The new size must hold
+  // 16 pages of the largest open page size, and one extent for each page size.
+  // No page moves: pages in the way are evicted, after a write-back if they are
+  // dirty. Returns the memory to the system, except headers (1.6 % of the
+  // largest size so far). Returns an error and keeps the old size if memory for
+  // a larger cache is not available.
+  // Unavailable if pages in the way stay held, or cannot be written, for half a
+  // second. The new size is in effect nevertheless and no new page uses the
+  // rest. A later miss, open, FailCheck or Resize of any process returns the
+  // rest of the memory, also after the death of a resizer. The resizer and
+  // later openers lock the added memory (EnvOptions::lock_memory).
   absl::Status Resize(uint64_t cache_bytes) noexcept;
 
-  // Looks for dead processes and repairs what they left. Joins and waiters do
-  // so without being asked; this is for a program that wants to know.
+  // Finds and repairs dead processes. Joiners and waiters do so anyway; this
+  // call is for a program that needs the report.
   absl::StatusOr<RepairReport> FailCheck() noexcept;
 
-  // Ends a panic: gets are granted again, to every process. A panic begins
-  // when a process dies while it changes a page of a file with an lsn_offset
-  // that has changes which are not on disk: from then on each get of each
-  // process, and each open, answers DataLoss with kPanicPayload. To recover,
-  // the owner opens the environment with EnvOptions::recover, redoes from its
-  // log (a lost page by GetForUpdate with GetOptions::create) and calls this.
-  // FailedPrecondition, naming it, while such a page is still lost: more may
-  // have died. Without a panic it does nothing.
-  // Each page that is lost in this way, also during a panic, is the next panic.
-  // It stops the processes that came to recover from the one before too: their
-  // gets and ClearPanic answer DataLoss until they open the environment with
-  // EnvOptions::recover once more.
+  // Ends a panic, so that all processes can get pages again. A panic begins if
+  // a writer dies, or its stack is unwound (WritePage), and its page has
+  // changes that are not on disk, no before-image, and a file with an
+  // lsn_offset. During the panic each get and each open, in every process,
+  // returns DataLoss with kPanicPayload.
+  // To recover, the owner of the log opens the environment with
+  // EnvOptions::recover, redoes the changes from its log (a lost page by
+  // GetForUpdate with GetOptions::create) and calls ClearPanic.
+  // FailedPrecondition, with the page's name, while such a page is still lost,
+  // because more processes may have died. Does nothing without a panic.
+  // Each page lost in this way starts a new panic, also during a panic. The new
+  // panic stops the recovering processes too: their gets and ClearPanic return
+  // DataLoss until they open the environment with EnvOptions::recover again.
   absl::Status ClearPanic() noexcept;
 
-  // Costs a walk over the heap, under its latch, and over threads and frames.
+  // Returns the statistics. Walks over the heap, under the heap latch, and over
+  // threads and frames.
   EnvStats Stats() const noexcept;
 
-  // Bytes of the region that this process has in huge pages (huge_pages of
-  // EnvOptions); 0 if the kernel does not tell. For a look now and then: it
-  // reads /proc/self/smaps, which takes milliseconds and holds up threads that
-  // map memory.
+  // Returns the bytes of the region that this process has in huge pages
+  // (EnvOptions::huge_pages), or 0 if the kernel does not report them. Call it
+  // rarely: it reads /proc/self/smaps, which takes milliseconds and delays
+  // threads that map memory.
   uint64_t HugeBytes() const noexcept;
 
-  // Leaves the environment. The last process writes back every dirty page.
-  // Each process makes the files durable that it wrote and has closed since
+  // Leaves the environment. The last process writes back every dirty page. Each
+  // process makes durable the files that it wrote and has closed since
   // (EnvOptions::sync_on_last_close).
-  // FailedPrecondition, and nothing is closed, while guards or files of this
-  // process are open; it lists them. Nor is anything closed if a page cannot be
-  // written or the lock file cannot be opened: the environment is usable as
-  // before.
+  // FailedPrecondition, with a list, while guards or files of this process are
+  // open. Returns an error also if a page cannot be written or the lock file
+  // cannot be opened. After an error nothing is closed and the environment is
+  // usable.
   absl::Status Close() noexcept;
 
  private:

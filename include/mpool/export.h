@@ -3,7 +3,7 @@
 #ifndef MPOOL_EXPORT_H_
 #define MPOOL_EXPORT_H_
 
-// Marks what the shared library exports; everything else is hidden.
+// Marks the exports of the shared library; all other symbols are hidden.
 #define MPOOL_EXPORT __attribute__((visibility("default")))
 
 #endif  // MPOOL_EXPORT_H_

@@ -2,8 +2,8 @@
 //
 // file.h - one process's handle on a page file of an environment.
 //
-// Thread safety: every call may be made by any thread at any time, except
-// Close and the destructor, which must be the last.
+// Thread safety: any thread may make any call at any time, except Close and
+// the destructor, which must be the last calls.
 
 #ifndef MPOOL_FILE_H_
 #define MPOOL_FILE_H_
@@ -29,23 +29,23 @@ namespace internal {
 class Environment;
 class OpenedFile;
 MPOOL_EXPORT absl::Status Unbuilt(const char* what);
-// What a get does unless told otherwise; made once, not at each call.
+// The options of a get without options; built once and not at each call.
 inline constexpr GetOptions kDefaultGet{};
 }  // namespace internal
 
-// Descriptors: the first OpenFile of a file opens it, and its last Close closes
-// it; a handle for writing that follows one for reading, and a write-back
-// through the latter, open it once more. Between the first open and the last
-// Close no descriptor of the file is closed, so that the record locks (fcntl,
-// lockf) of the program on the file stay. A Sync, Close, OpenFile or a get that
-// evicts may open and close descriptors of files that this process has not
-// open. mpool takes no lock on a page file: all locks there are the program's.
+// Descriptors: the first OpenFile of a file opens a descriptor, and the last
+// Close closes it. A second descriptor is opened by a handle for writing that
+// follows a read-only handle, and by a write-back through a read-only handle.
+// No descriptor of the file is closed between the first open and the last
+// Close, so that the program keeps its record locks (fcntl, lockf) on the file.
+// A Sync, Close, OpenFile or evicting get may open and close descriptors of
+// files that this process does not have open. mpool never locks a page file:
+// all locks there belong to the program.
 //
-// While a file is open it must not be cut or replaced by others. One that is
-// renamed stays the same file to those who have it open; the others find it
-// again, for its pages may be theirs to write, once somebody opens it under its
-// new name. Dirty pages of a file that was removed stay until the region is
-// removed with force.
+// Other programs must not truncate or replace a file while it is open. Handles
+// of a renamed file stay valid. Other processes, which may have to write its
+// pages, find the file again after a process opens it under its new name. Dirty
+// pages of a removed file stay until the region is removed with force.
 class MPOOL_EXPORT MPoolFile {
  public:
   MPoolFile(const MPoolFile&) = delete;
@@ -53,28 +53,32 @@ class MPOOL_EXPORT MPoolFile {
   // Closes the file and drops the status.
   ~MPoolFile();
 
-  // The page, to read (memp_fget). A page past the end is NotFound unless
-  // options.create is set.
-  // A page that the calling thread already holds for reading is granted again;
-  // one that it holds for update is FailedPrecondition, never a deadlock.
+  // Returns the page for reading (memp_fget). A page past the end is NotFound
+  // unless options.create is set. A page that the calling thread holds for
+  // reading is granted again. A page that it holds for update is
+  // FailedPrecondition and never a deadlock.
   // Errors: NotFound, DeadlineExceeded (names the holder), DataLoss (the page
-  // died with its writer, or is not whole), ResourceExhausted (every frame is
-  // held), and what the file system says.
+  // was lost with its writer or is not whole, or a panic), ResourceExhausted
+  // (every frame is pinned), InvalidArgument (beyond the last page number),
+  // OutOfRange (a created page beyond the limit of the file system), and errors
+  // of the file system. FailedPrecondition on a closed handle.
   absl::StatusOr<ReadPage> Get(
       PageNo page, const GetOptions& options = internal::kDefaultGet) noexcept;
 
-  // The page, to change; nobody else holds it until it is put. Waits for those
-  // who do. A page that the calling thread already holds is
-  // FailedPrecondition: put it first.
+  // Returns the page for update: no other thread holds the page until its put.
+  // Waits for the present holders. FailedPrecondition if the calling thread
+  // holds the page: put it first. PermissionDenied on a read-only handle. Other
+  // errors: as Get.
   absl::StatusOr<WritePage> GetForUpdate(
       PageNo page, const GetOptions& options = {}) noexcept;
 
-  // A new zeroed page after the last one, to change; number() tells which. It
-  // counts in page_count() a moment before it is held here: who gets it then,
-  // by its number alone, finds it cleared.
+  // Returns a new zeroed page after the last page, for update; number() is its
+  // page number. page_count() includes the new page slightly before this call
+  // holds it. A Get of that number before then returns a zeroed page. Errors:
+  // as GetForUpdate.
   absl::StatusOr<WritePage> New() noexcept;
 
-  // The last page, to read. NotFound on an empty file.
+  // Returns the last page for reading, or NotFound if the file is empty.
   absl::StatusOr<ReadPage> Last() noexcept;
 
   // Not built yet.
@@ -87,29 +91,30 @@ class MPOOL_EXPORT MPoolFile {
   absl::Status Prefetch(PageNo first, uint32_t count) noexcept;
   absl::Status Truncate(PageNo page_count) noexcept;
 
-  // Writes every dirty page of the file and makes it durable (fsync). Every
-  // change that was put before the call is on disk when it returns Ok.
+  // Writes every dirty page of the file and makes the file durable (fsync). If
+  // Sync returns Ok, every change that was put before the call is on disk.
   // A failed fsync is DataLoss, and its pages are dirty again. If all pages
-  // that it may have lost were still in the pool, the next Sync writes them
-  // again, and its good fsync clears the error. Otherwise the error stays, in
-  // every process, until the region is removed with force.
-  // An fsync whose process died in it counts as failed: the next Sync of any
-  // process returns that error once, also if it clears it.
-  // Errors: DataLoss; NotFound or FailedPrecondition, naming the file, if the
-  // file was written and its name does not lead to it any more;
-  // DeadlineExceeded; Unavailable if signals ended the fsync: call it again.
+  // that the fsync may have lost were still in the pool, the next Sync writes
+  // them again, and its successful fsync clears the error. Otherwise the error
+  // stays, in every process, until the region is removed with force.
+  // An fsync counts as failed if its process died in it: the next Sync of any
+  // process returns that error once, even if it clears the error.
+  // Errors: DataLoss; NotFound or FailedPrecondition, with the file's name, if
+  // the file was written and its name no longer leads to it; DeadlineExceeded;
+  // Unavailable if signals interrupted the fsync: call Sync again;
+  // PermissionDenied on a read-only handle.
   absl::Status Sync() noexcept;
 
-  // Pages of the file, those that are not yet on disk included.
+  // Returns the number of pages, including pages that are not yet on disk.
   PageNo page_count() const noexcept;
 
   FileStats Stats() const noexcept;
 
-  // Gives the handle back. FailedPrecondition while this process holds guards
-  // of the file; it lists them. The last one that is open, in any process,
-  // writes its dirty pages first, also those of processes that died; if that
-  // fails the file stays open and the error says why, but for a read-only
-  // handle: its pages stay dirty in the region.
+  // Closes the handle. FailedPrecondition, with a list, while this process
+  // holds guards of the file. The last open handle of the file, in any process,
+  // first writes the file's dirty pages, also those of dead processes. If that
+  // fails, the file stays open and the error names the reason. A read-only
+  // handle closes nevertheless, and its pages stay dirty in the region.
   absl::Status Close() noexcept;
 
  private:

@@ -1,9 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// options.h - what can be chosen at each call, and what holds if nothing is.
+// options.h - the options of each call, and their defaults.
 //
-// A field that says "not built yet" makes the call that receives another value
-// than the default return Unimplemented with the field's name.
+// A field marked "not built yet" must keep its default. With another value the
+// call that receives the field returns Unimplemented with the field's name.
 
 #ifndef MPOOL_OPTIONS_H_
 #define MPOOL_OPTIONS_H_
@@ -19,15 +19,15 @@
 
 namespace mpool {
 
-// Something that the user of an environment may want to know at once.
+// An event that a program may want to know at once.
 struct Event {
   enum class Kind {
     kRepair,          // a dead process was repaired
-    kPoisoned,        // a page was lost with its writer; reads answer DataLoss
-    kPanic,           // the same of a page that has a log; every get is refused
+    kPoisoned,        // a page was lost with its writer; reads return DataLoss
+    kPanic,           // a page with a log was lost; every get is refused
     kWriteFailed,     // a page could not be written; it stays dirty
-    kGuardsAtClose,   // a handle was destroyed while guards were out
-    kMadeAnew,        // the region before was lost, with what was not on disk
+    kGuardsAtClose,   // a handle was destroyed while guards held pages
+    kMadeAnew,        // the previous region and its unwritten changes are lost
     kPartialPage,     // a page file ends with a part of a page
     kLeaveFailed,     // a handle was destroyed, and its process could not leave
   };
@@ -35,126 +35,130 @@ struct Event {
   std::string message;
 };
 
-// How an environment is opened. The first process to open a home decides
-// cache_bytes, backing, sysv_key, policy and mode; those who join take what is
-// there.
+// Options of DbEnv::Open. The first process to open a home decides cache_bytes,
+// backing, sysv_key, policy and mode. Joiners use the existing ones.
 struct EnvOptions {
-  // Page bytes of the cache, exact to the frame: a multiple of 512, and room
-  // for 16 pages of the largest size in use. Tables come on top (about 2.5 % at
-  // pages of 4 KiB). It is cut into extents of a 32nd of it, 64 KiB to 2 MiB,
-  // each for one page size, which go to the size that needs them; every size
-  // that has open files keeps one.
+  // Page bytes of the cache, exact to the frame: a multiple of 512 that holds
+  // 16 pages of the largest size in use. Tables come in addition (about 2.5 %
+  // with pages of 4 KiB). The cache is divided into extents of a 32nd of it,
+  // 64 KiB to 2 MiB. Each extent has one page size, and extents move to the
+  // page size that needs them. Every size that has open files keeps one.
   uint64_t cache_bytes = uint64_t{32} << 20;
-  // Size up to which DbEnv::Resize may grow; 0 = cache_bytes. Costs 0.5 % of it
-  // for the hash table, and address space. Only who makes the region chooses.
+  // Largest size that DbEnv::Resize may set, in bytes; 0 = cache_bytes. Costs
+  // 0.5 % of it for the hash table, and address space. Only the creator of the
+  // region chooses it.
   uint64_t max_cache_bytes = 0;
   Backing backing = Backing::kPosixShm;
   Policy policy = Policy::kClock;
-  // Create the region if the home has none. Without it such an open is
-  // NotFound.
+  // Creates the region if the home has none. Without this option, Open returns
+  // NotFound then.
   bool create = true;
-  // The key of the memory, for kSysV: one that was agreed on (ftok, or
-  // DbEnv::set_shm_key of Berkeley DB). The open is AlreadyExists, naming who
-  // has it, if another environment or program took the key. Unset: one that
-  // follows from the home.
+  // The key of the memory, for kSysV: an agreed key (ftok, or
+  // DbEnv::set_shm_key of Berkeley DB). Open returns AlreadyExists, with the
+  // owner's name, if another environment or program uses the key. Unset: a key
+  // that is derived from the home.
   std::optional<int> sysv_key = {};
-  // Permission bits of the region's files, applied whatever the umask. Memory
-  // that lets others in whom they do not is refused. Bits for a group (0660)
-  // are for that of the home, if the home lets its group write; bits that let
-  // everybody write are refused.
+  // Permission bits of the region's files, exact under any umask. Open refuses
+  // memory that admits users beyond these bits. Group bits (0660) are for the
+  // group of the home, if the home is writable by its group. Bits that make the
+  // files writable by all users are refused.
   int mode = 0600;
-  // Map every page of the region at open, and not when it is first touched.
+  // Maps every page of the region at open, instead of at first use.
   bool prefault = false;
-  // Keep the region out of swap: mlock, by each process that asks for it, or
-  // SHM_LOCK. The open fails, naming RLIMIT_MEMLOCK, where that is too low.
+  // Keeps the region out of swap: mlock, by each process that requests it, or
+  // SHM_LOCK. Open fails and names RLIMIT_MEMLOCK if that limit is too low.
   bool lock_memory = false;
-  // Ask for transparent huge pages: with them a hit in a cache of some size
-  // costs about a quarter less (hit.backing.huge of the benchmark). The kernel
-  // decides. To shared memory it gives none as long as
-  // /sys/kernel/mm/transparent_hugepage/shmem_enabled says "never", its usual
-  // value; "advise" lets it. What it gave is DbEnv::HugeBytes.
+  // Requests transparent huge pages. They make a hit in a cache of some size
+  // about a quarter cheaper (hit.backing.huge of the benchmark). The kernel
+  // decides. It gives none to shared memory while
+  // /sys/kernel/mm/transparent_hugepage/shmem_enabled is "never", the usual
+  // value; "advise" permits them. DbEnv::HugeBytes returns the result.
   bool huge_pages = true;
-  // The last process to close writes back every dirty page; with this it also
-  // makes the files durable (fsync).
+  // The last process to close writes back every dirty page. With this option it
+  // also makes the files durable (fsync).
   bool sync_on_last_close = true;
-  // Opens a panicked environment too, and lets this process, with all its
-  // handles, go on in it to recover from its log; see DbEnv::ClearPanic.
+  // Opens a panicked environment too. All handles of this process may then work
+  // during the panic, to recover from a log; see DbEnv::ClearPanic.
   bool recover = false;
-  // Whether this process may become the environment's cleaner. No cleaner
-  // runs yet: a thread that meets a dirty victim writes back a batch itself.
+  // True if this process may become the environment's cleaner. No cleaner runs
+  // yet: a thread that meets a dirty victim writes back a batch itself.
   bool cleaner = true;
-  // Makes the owner's log durable up to a position. Called before pages of a
-  // file with an lsn_offset are written, with the highest LSN among them, from
-  // any call that may write. It holds no latch, but maybe pages: it must not
-  // wait for what another thread holds while that one waits for a page, and
-  // calls into the environment from it are FailedPrecondition. It must not open
-  // or close another environment, nor fork, nor throw, nor end its thread; the
-  // thread has cancellation off while it runs. If it fails the pages stay
-  // dirty. A process without it does not write such pages.
+  // Makes the owner's log durable up to a position. Any call that may write
+  // calls it before pages of a file with an lsn_offset are written, with the
+  // highest LSN among them. The calling thread holds no latch, but may hold
+  // pages and has cancellation disabled.
+  // The callback must not wait for a resource of a thread that may wait for a
+  // page. It must not open or close another environment, fork, throw, or end
+  // its thread. Its calls into the environment return FailedPrecondition. If it
+  // fails, the pages stay dirty. A process without this callback does not write
+  // such pages.
   std::function<absl::Status(Lsn)> log_flush = {};
-  // Called with no latch held, before a call that opens, closes, syncs, resizes
-  // or checks returns; of the first 1,000 events since the last such call. It
-  // must not call into the environment, nor throw, nor end its thread; the
-  // thread has cancellation off while it runs.
+  // Delivers events at the end of a call that opens, closes, syncs, resizes or
+  // checks: the first 1,000 events since the last such call. The calling thread
+  // holds no latch and has cancellation disabled. The callback must not call
+  // into the environment, throw, or end its thread.
   std::function<void(const Event&)> on_event = {};
 };
 
-// How a page file is opened. Handles of one file, in all processes, must agree
+// Options of DbEnv::OpenFile. Handles of one file, in all processes, must agree
 // on page_size and lsn_offset.
 struct FileOptions {
   // Bytes of a page: a power of two from 512 to 65536.
   uint32_t page_size = 4096;
-  // Make the file if it is not there. It stays, empty, if the open then fails
-  // for another reason: somebody else may have found it already.
+  // Creates the file if it does not exist. The empty file stays if the open
+  // then fails for another reason, because another process may already use it.
   bool create = false;
   bool read_only = false;  // GetForUpdate, New and Sync are refused
   int mode = 0600;         // permission bits of a created file, umask applied
   int filter = 0;                      // not built yet
-  // Where each page has the log position of its last change: an Lsn, file then
-  // offset, in the machine's byte order; WritePage::set_lsn stores it. Needs
-  // EnvOptions::log_flush, unless the file is only read. Its owner has a log
-  // and recovers by it: a page that dies with its writer while it has changes
-  // that are not on disk panics the environment (DbEnv::ClearPanic); one that
-  // had none is read again, and those of an UpdateGroup are set back. -1: none.
+  // Offset in each page of the log position of its last change: an Lsn, file
+  // then offset, in the machine's byte order. WritePage::set_lsn stores it.
+  // Needs EnvOptions::log_flush, unless the file is read-only. -1: none.
+  // The owner of such a file recovers it from a log. A page with changes that
+  // are not on disk panics the environment (DbEnv::ClearPanic) if its writer
+  // dies. A page without such changes is read again. Pages of an UpdateGroup
+  // are restored to their last put.
   int lsn_offset = -1;
   int checksum_offset = -1;            // not built yet
-  // A page whose writer dies, or is cut short by an exception (WritePage), goes
-  // back to its last put; unset = yes, but for a file with an lsn_offset. Costs
-  // a copy when a page that is not yet on disk is got for update. Without it
-  // such a page is lost with its writer: gets answer DataLoss until it is
-  // written anew with GetOptions::create. For this process's handle alone.
+  // A page goes back to its last put if its writer dies, or if stack unwinding
+  // interrupts the writer (WritePage). Unset: on, except for a file with an
+  // lsn_offset. Costs a copy when a page that is not yet on disk is got for
+  // update. Without this option such a page is lost with its writer: gets
+  // return DataLoss until the page is written again with GetOptions::create.
+  // Applies to this process's handle only.
   std::optional<bool> atomic_update = {};
   bool retain_until_synced = false;    // not built yet
   uint32_t clear_bytes = 0;            // not built yet; 0 = the whole page
   Priority priority = Priority::kDefault;  // others are not built yet
   uint64_t max_bytes = 0;                  // not built yet; 0 = no limit
-  // Opens a file whose size is no multiple of the page size, because a write at
-  // its end was cut short (a full disk, a lost power supply). Its whole pages
-  // are as they were; the rest is reported by Event::Kind::kPartialPage, and
-  // the next new page takes its place. A file whose page size the region knows
-  // opens without it.
+  // Opens a file with a size that is not a multiple of the page size, because
+  // a write at its end was cut short (full disk, power loss). Whole pages are
+  // intact. Event::Kind::kPartialPage reports the rest, which the next new page
+  // overwrites. If the region knows the file's page size, the file opens
+  // without this option.
   bool odd_size = false;
 };
 
-// How a page is got.
+// Options of MPoolFile::Get and of the other gets.
 struct GetOptions {
   Latch latch = Latch::kShared;
-  // A page past the end is made: zeroed, and the file grows to hold it.
+  // Creates a page past the end: zeroed, and the file grows to contain it.
   bool create = false;
-  // This get is part of a scan and says nothing about the page's worth: a
-  // page that it brings in is the next victim of its age.
+  // This get is part of a scan and does not show that the page is useful. A
+  // page that it loads is the next victim among pages of the same age.
   bool scan = false;
-  // Bound of every wait inside the call: for a latch, a frame, another
-  // thread's read. Zero = try.
+  // Bound of every wait in the call: for a latch, for a frame, for another
+  // thread's read. Zero: no wait.
   absl::Duration wait = absl::InfiniteDuration();
 };
 
-// What a Sync covers.
+// Options of DbEnv::Sync.
 struct SyncOptions {
   SyncOptions() = default;
   SyncOptions(Lsn lsn) : up_to(lsn) {}  // NOLINT: Sync(lsn) is the old call
   Lsn up_to;  // not built yet; none = everything
-  // Bound of the wait for pages that others hold exclusively.
+  // Bound of the wait for pages that other threads hold exclusively, and for
+  // another process's fsync.
   absl::Duration wait = absl::InfiniteDuration();
 };
 

@@ -2,10 +2,10 @@
 //
 // page.h - the guards through which a program holds pages.
 //
-// A guard is move-only and belongs to one thread at a time; it may be moved to
-// another thread and put there. A guard that a forked child inherited does
-// nothing in the child. No guard may be put after the last handle of its
-// environment was closed; Close refuses while guards are out.
+// Thread safety: a guard is move-only and belongs to one thread at a time. It
+// may be moved to another thread and put there. A guard that a forked child
+// inherited does nothing in the child. Put every guard before the last handle
+// of its environment closes; Close refuses while guards hold pages.
 
 #ifndef MPOOL_PAGE_H_
 #define MPOOL_PAGE_H_
@@ -27,8 +27,8 @@ class Group;
 class Pool;
 struct BufferHeader;
 
-// What both guards are made of. `entry` is the ledger entry that holds the
-// page, `generation` tells a forked child that the entry is not its own.
+// The pin behind both guards. `entry` is the ledger entry that holds the page.
+// `generation` lets a forked child recognise an entry of its parent.
 struct Pin {
   Pool* pool = nullptr;
   std::atomic<uint64_t>* entry = nullptr;
@@ -40,8 +40,8 @@ struct Pin {
 
 MPOOL_EXPORT void PutShared(const Pin& pin) noexcept;
 MPOOL_EXPORT void PutExclusive(const Pin& pin, bool changed) noexcept;
-// What a guard's destructor does. `unwindings`: how many were under way when
-// the guard was made.
+// Releases the page for a guard's destructor. `unwindings`: how many stack
+// unwindings were in progress when the guard was made.
 MPOOL_EXPORT void PutAtEnd(const Pin& pin, int unwindings) noexcept;
 MPOOL_EXPORT PageNo PageNumber(const Pin& pin) noexcept;
 MPOOL_EXPORT void SetPageLsn(const Pin& pin, Lsn lsn) noexcept;
@@ -69,10 +69,10 @@ class ReadPage {
   // REQUIRES: the guard holds a page.
   PageNo number() const { return internal::PageNumber(pin_); }
 
-  // Whether the guard holds a page.
+  // True if the guard holds a page.
   explicit operator bool() const { return pin_.entry != nullptr; }
 
-  // Gives the page back. Does nothing on a guard that holds none.
+  // Releases the page. Does nothing if the guard holds none.
   void Put(Priority = Priority::kUnchanged) {
     if (pin_.entry == nullptr) return;
     internal::PutShared(pin_);
@@ -86,7 +86,7 @@ class ReadPage {
   internal::Pin pin_;
 };
 
-// A page that may be changed until it is put; nobody else holds it.
+// A page that may be changed until it is put; no other thread holds it.
 class WritePage {
  public:
   WritePage() = default;
@@ -101,17 +101,17 @@ class WritePage {
     }
     return *this;
   }
-  // Puts the page: what was written to it counts. If the guard is destroyed
-  // because the stack is unwound, by an exception, pthread_cancel or
-  // pthread_exit, the change may be half done: the page is given back as it
-  // was got. The page of an UpdateGroup is rolled back with its group.
-  // A page with changes that are not on disk goes back to them only by its
-  // before-image (FileOptions::atomic_update). Without one it is lost, as if
+  // Puts the page with its changes. But if stack unwinding (an exception,
+  // pthread_cancel or pthread_exit) destroys the guard, the change may be
+  // incomplete, and the page is released as it was before the get. A page of an
+  // UpdateGroup is rolled back with its group.
+  // A page that had changes which are not on disk needs its before-image
+  // (FileOptions::atomic_update) for this. Without one the page is lost, as if
   // the process had died, and panics the environment if its file has an
-  // lsn_offset: call Put or Discard ahead of code that may throw.
-  // The unwinding must have begun since the page was got. So a guard that a
-  // destructor gets and destroys while the stack is unwound puts its page, and
-  // one that was got outside and moved into the destructor does not.
+  // lsn_offset. Call Put or Discard ahead of code that may throw.
+  // Only an unwinding that began after the get counts. A destructor that gets
+  // and destroys a guard during an unwinding therefore puts the page. A guard
+  // from outside that was moved into the destructor does not put its page.
   ~WritePage() {
     if (pin_.entry != nullptr) internal::PutAtEnd(pin_, unwindings_);
   }
@@ -123,17 +123,17 @@ class WritePage {
 
   explicit operator bool() const { return pin_.entry != nullptr; }
 
-  // Marks the page dirty and gives it back: from here on every process sees
-  // the new bytes, and they survive the death of this process. Should it die
+  // Marks the page dirty and releases it. From then on every process sees the
+  // new bytes, and they survive the death of this process. If the process dies
   // before, the page is as at its last put (FileOptions::atomic_update).
   void Put(Priority = Priority::kUnchanged) { Release(true); }
 
-  // Gives the page back as it was got.
+  // Releases the page unchanged.
   // REQUIRES: no byte was changed.
   void Discard() { Release(false); }
 
-  // Stores the log position of the change at FileOptions::lsn_offset; does
-  // nothing on a file that has none.
+  // Stores the log position of the change at FileOptions::lsn_offset. Does
+  // nothing if the file has none.
   // REQUIRES: the guard holds a page, or it is one of an UpdateGroup.
   void set_lsn(Lsn lsn) { internal::SetPageLsn(pin_, lsn); }
 
@@ -150,7 +150,7 @@ class WritePage {
   }
 
   internal::Pin pin_;
-  int unwindings_ = 0;  // that were under way when the page was got
+  int unwindings_ = 0;  // unwindings in progress when the page was got
 };
 
 }  // namespace mpool

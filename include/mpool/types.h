@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// types.h - the small types that every call of mpool speaks.
+// types.h - the small types in the signatures of the API.
 
 #ifndef MPOOL_TYPES_H_
 #define MPOOL_TYPES_H_
@@ -23,11 +23,11 @@ struct Lsn {
   auto operator<=>(const Lsn&) const = default;
 };
 
-// Payload of the error of a call that was refused because the environment
-// panicked (DbEnv::ClearPanic).
+// Payload of the error of a call that is refused because of a panic
+// (DbEnv::ClearPanic).
 inline constexpr char kPanicPayload[] = "mpool/panic";
 
-// Where the shared memory of an environment comes from.
+// Source of the shared memory of an environment.
 enum class Backing {
   kPosixShm,   // shm_open; any process; the default
   // A regular file in the environment directory, on a file system that writes
@@ -37,32 +37,33 @@ enum class Backing {
   kAnonymous,  // mmap without a file; the process and its forked children
   kDevZero,    // mmap of /dev/zero; the process and its forked children
   kHeap,       // memory of one process
-  // System V memory with no key, marked for removal as soon as it is made; the
-  // process and its forked children. Only ipcs -m tells it from kAnonymous.
+  // System V memory with no key, marked for removal when it is created; the
+  // process and its forked children. Only ipcs -m shows the difference from
+  // kAnonymous.
   kSysVPrivate,
 };
 
-// Why a region was made.
+// Reason for the creation of a region.
 enum class Origin {
-  kNew,     // the home had none, or nobody could tell which
-  kReboot,  // the one before was of another boot of the machine
-  kLost,    // the memory of the one before was gone, cut or never finished
+  kNew,     // no earlier region, or none that could be identified
+  kReboot,  // the earlier region was of another boot of the machine
+  kLost,    // the earlier memory was gone, truncated or never finished
 };
 
-// Which page is evicted when a frame is needed.
+// Choice of the page to evict when a frame is needed.
 enum class Policy {
   kLru,      // exact least recently used for one thread, batched for many
-  kClock,    // second chance; a hit stores nothing once the page is warm
+  kClock,    // second chance; a hit on a warm page stores nothing
   kClock2Q,  // not built yet
 };
 
-// What a get holds until the page is put.
+// Hold of a get on its page until the put.
 enum class Latch {
   kShared,  // many readers, no writer
-  kNone,    // the page stays in memory; the caller has locks of its own
+  kNone,    // a pin only; the caller has locks of its own
 };
 
-// How long a page is worth keeping. Only kDefault and kUnchanged are built.
+// Value of a page to the cache. Only kDefault and kUnchanged are built.
 enum class Priority {
   kUnchanged,
   kVeryLow,

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// update_group.h - changes of several pages that count together or not at all.
+// update_group.h - atomic changes of several pages.
 
 #ifndef MPOOL_UPDATE_GROUP_H_
 #define MPOOL_UPDATE_GROUP_H_
@@ -23,11 +23,11 @@ namespace internal {
 class Group;
 }  // namespace internal
 
-// Pages that are got for update one after the other and put at once. If the
-// process dies, or the group is destroyed, before Commit, each page is as it
-// was at its last put; from the moment that Commit stores its one word on, each
-// has its new bytes, whoever finishes the put. (What is on disk after a power
-// loss is another matter: make the files durable by Sync, or keep a log.)
+// Pages that are got for update one after the other and put together. If the
+// process dies or the group is destroyed before Commit, each page is as at its
+// last put. Commit stores one word; after that store each page has its new
+// bytes, even if a repairer finishes the put. This does not cover a power loss:
+// make the files durable by Sync, or keep a log.
 //
 //   UpdateGroup group(*env);
 //   auto from = group.Add(*file, 3);   // a WritePage*
@@ -35,36 +35,39 @@ class Group;
 //   ...                                // change (*from)->data(), (*to)->data()
 //   group.Commit();
 //
-// Threads that add the same pages in different orders wait for each other for
-// ever: add in a common order, or bound the wait.
+// Threads that add the same pages in different orders may deadlock. Add in a
+// common order, or bound the wait.
 //
-// Thread safety: a group belongs to the thread that added its first page, for
-// all calls but the destructor. A thread has one open group at a time. It must
-// not outlive its environment's last handle.
+// Thread safety: a group belongs to the thread that added its first page. Only
+// that thread may make calls, except the destructor. A thread has one open
+// group at a time. A group must not outlive its environment's last handle.
 class MPOOL_EXPORT UpdateGroup {
  public:
   explicit UpdateGroup(DbEnv& env) noexcept;
   UpdateGroup(const UpdateGroup&) = delete;
   UpdateGroup& operator=(const UpdateGroup&) = delete;
-  // Rolls back what was not committed.
+  // Rolls back all uncommitted changes.
   ~UpdateGroup();
 
-  // The page, to change, as MPoolFile::GetForUpdate; the same page again gives
-  // the same guard. The group puts it: the guard's own Put and Discard do
-  // nothing. Valid until Commit, Rollback or the destructor.
-  // Errors: those of GetForUpdate; FailedPrecondition for a second open group
-  // of the thread, or another thread; InvalidArgument for a file of another
-  // environment; ResourceExhausted past 1024 pages. A page that was lost must
-  // be made anew outside of a group. The pages added before stay.
+  // Returns the page for update, as MPoolFile::GetForUpdate; a page of the
+  // group returns the same guard again. The group puts the page: Put and
+  // Discard of the guard do nothing. The guard is valid until Commit, Rollback
+  // or the destructor.
+  // Errors: as GetForUpdate; FailedPrecondition for a second open group of the
+  // thread, or for another thread; InvalidArgument for a file of another
+  // environment; ResourceExhausted beyond 1024 pages. A lost page must be
+  // written again outside of a group. After an error the pages added before
+  // stay in the group.
   absl::StatusOr<WritePage*> Add(MPoolFile& file, PageNo page,
                                  const GetOptions& options = {}) noexcept;
-  // A new page of the file. Its number stays in use after a rollback; the page
-  // reads as cleared then.
+  // Adds a new page of the file. After a rollback its number stays in use, and
+  // the page reads as zeros.
   absl::StatusOr<WritePage*> AddNew(MPoolFile& file) noexcept;
 
-  // Puts all pages, changed. The group is empty then and may be used again.
+  // Puts all pages with their changes. The group is then empty and may be used
+  // again. FailedPrecondition for a group that a forked child inherited.
   absl::Status Commit() noexcept;
-  // Sets all pages back and puts them, unchanged.
+  // Sets all pages back and releases them unchanged.
   void Rollback() noexcept;
 
  private:

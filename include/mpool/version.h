@@ -3,10 +3,9 @@
 #ifndef MPOOL_VERSION_H_
 #define MPOOL_VERSION_H_
 
-// Versions of the library as it was compiled. The major version is the
-// SOVERSION. The region's own layout version is separate: processes that were
-// built from different library versions may share a region as long as its
-// layout signature is the same.
+// Version of the compiled library. The major version is the SOVERSION. The
+// layout version of the region is separate: processes with different library
+// versions may share a region if its layout signatures are equal.
 #define MPOOL_VERSION_MAJOR 0
 #define MPOOL_VERSION_MINOR 1
 #define MPOOL_VERSION_PATCH 0
