@@ -28,18 +28,23 @@ absl::StatusOr<std::unique_ptr<DbEnv>> DbEnv::Open(
     std::string_view home, const EnvOptions& options) noexcept {
   const os::CancelOff no_cancel;
   MPOOL_ASSIGN_OR_RETURN(std::shared_ptr<internal::Environment> env,
-                         internal::Environment::Open(home, options));
+                         internal::WithDescriptors([&] {
+                           return internal::Environment::Open(home, options);
+                         }));
   return std::unique_ptr<DbEnv>(new DbEnv(std::move(env)));
 }
 
 absl::Status DbEnv::Remove(std::string_view home, bool force) noexcept {
   const os::CancelOff no_cancel;
-  return internal::RemoveHome(home, force);
+  return internal::WithDescriptors(
+      [&] { return internal::RemoveHome(home, force); });
 }
 
 absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) noexcept {
   const os::CancelOff no_cancel;
-  MPOOL_ASSIGN_OR_RETURN(const internal::Look look, internal::LookAt(home));
+  MPOOL_ASSIGN_OR_RETURN(
+      const internal::Look look,
+      internal::WithDescriptors([&] { return internal::LookAt(home); }));
   return internal::Pool::StatsOf(*look.region, *look.frames, *look.files,
                                  look.region->heap().Survey());
 }
@@ -47,10 +52,13 @@ absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) noexcept {
 absl::StatusOr<std::vector<Holding>> DbEnv::Holders(
     std::string_view home) noexcept {
   const os::CancelOff no_cancel;
-  MPOOL_ASSIGN_OR_RETURN(const internal::Look look, internal::LookAt(home));
   MPOOL_ASSIGN_OR_RETURN(
-      const os::LockFile locks,
-      os::LockFile::Open(look.dir, region::kRegisterName, false, 0600));
+      const internal::Look look,
+      internal::WithDescriptors([&] { return internal::LookAt(home); }));
+  MPOOL_ASSIGN_OR_RETURN(
+      const os::LockFile locks, internal::WithDescriptors([&] {
+        return os::LockFile::Open(look.dir, region::kRegisterName, false, 0600);
+      }));
   return internal::HoldingsOf(
       *look.region, *look.frames, *look.files, [&](uint32_t slot) {
         const auto held = locks.FindHeld(slot, 1);
@@ -63,7 +71,9 @@ absl::StatusOr<std::unique_ptr<MPoolFile>> DbEnv::OpenFile(
   const os::CancelOff no_cancel;
   if (env_ == nullptr) return Closed();
   MPOOL_ASSIGN_OR_RETURN(internal::OpenedFile * file,
-                         env_->OpenFile(path, options));
+                         internal::WithDescriptors([&] {
+                           return env_->OpenFile(path, options);
+                         }));
   return std::unique_ptr<MPoolFile>(new MPoolFile(env_, file));
 }
 
@@ -71,7 +81,8 @@ absl::Status DbEnv::Sync(const SyncOptions& options) noexcept {
   const os::CancelOff no_cancel;
   if (env_ == nullptr) return Closed();
   if (options.up_to != Lsn{}) return internal::Unbuilt("SyncOptions::up_to");
-  const absl::Status status = env_->pool().Sync(std::nullopt, options.wait);
+  const absl::Status status = internal::WithDescriptors(
+      [&] { return env_->pool().Sync(std::nullopt, options.wait); });
   env_->DeliverEvents();
   return status;
 }
@@ -118,7 +129,8 @@ uint64_t DbEnv::HugeBytes() const noexcept {
 absl::Status DbEnv::Close() noexcept {
   const os::CancelOff no_cancel;
   if (env_ == nullptr) return absl::OkStatus();
-  const absl::Status status = env_->Close();
+  const absl::Status status =
+      internal::WithDescriptors([&] { return env_->Close(); });
   env_->DeliverEvents();
   if (status.ok()) env_ = nullptr;
   return status;

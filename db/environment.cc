@@ -58,6 +58,8 @@ Registry& Homes() {
 
 // Number of events that are kept until a call delivers them.
 constexpr size_t kMostEvents = 1000;
+// How long Close waits for an fsync of another process.
+constexpr absl::Duration kLeaveWait = absl::Seconds(60);
 
 // Returns the first few items, and the number of the others.
 std::string Some(const std::vector<std::string>& all) {
@@ -125,6 +127,17 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
   }
   env->DeliverEvents();
   return env;
+}
+
+// Under the registry's mutex no environment closes.
+void Environment::ReleaseDescriptors() {
+  Registry& homes = Homes();
+  std::lock_guard<std::mutex> lock(homes.mutex);
+  for (const auto& [home, env] : homes.envs) {
+    if (env != nullptr && env->region_->generation() != 0) {
+      env->pool_->TrimKept(/*most=*/0).IgnoreError();
+    }
+  }
 }
 
 absl::Status Environment::Attach(os::File dir) {
@@ -252,7 +265,7 @@ absl::Status Environment::OpenPageFile(std::string_view path,
   if (absl::IsNotFound(node.status()) && options.create) {
     MPOOL_ASSIGN_OR_RETURN(os::File made,
                            MakePageFile(path, full, dir, options.mode));
-    request->file = std::make_shared<os::File>(std::move(made));
+    request->file = SharedPageFile(std::move(made));
     return absl::OkStatus();
   }
   MPOOL_RETURN_IF_ERROR(node.status());
@@ -266,13 +279,14 @@ absl::Status Environment::OpenPageFile(std::string_view path,
                                              ? os::File::Mode::kReadOnly
                                              : os::File::Mode::kReadWrite,
                                  .regular = true}));
-  MPOOL_ASSIGN_OR_RETURN(const std::string pseudo, file.PseudoFilesystem());
+  request->file = SharedPageFile(std::move(file));
+  MPOOL_ASSIGN_OR_RETURN(const std::string pseudo,
+                         request->file->PseudoFilesystem());
   if (!pseudo.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("open file ", full, ": it is on ", pseudo,
                      ", which stores no bytes; name a file on a disk"));
   }
-  request->file = std::make_shared<os::File>(std::move(file));
   return absl::OkStatus();
 }
 
@@ -313,7 +327,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   request.odd_size = options.odd_size;
   request.atomic_update =
       options.atomic_update.value_or(options.lsn_offset == -1);
-  absl::StatusOr<OpenedFile> opened = pool_->OpenFile(std::move(request));
+  absl::StatusOr<OpenedFile> opened = pool_->OpenFile(request);
   if (opened.ok() && opened->partial_bytes != 0) {
     Report(Event::Kind::kPartialPage,
            absl::StrCat(opened->path, " ends with ", opened->partial_bytes,
@@ -421,7 +435,9 @@ absl::Status Environment::Leave(bool force, bool* has_left) {
   // A process makes its own writes durable, even if other processes stay. This
   // also frees descriptors, which the leave may use.
   absl::Status written =
-      options_.sync_on_last_close ? pool_->TrimKept(0) : absl::OkStatus();
+      options_.sync_on_last_close
+          ? pool_->TrimKept(/*most=*/0, kLeaveWait)
+          : absl::OkStatus();
   bool is_last = false;
   absl::StatusOr<os::ByteLock> gate = region_->BeginLeave(&is_last);
   if (!gate.ok()) {

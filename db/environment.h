@@ -55,6 +55,9 @@ class Environment {
   // ends. If the process cannot leave, stays attached until a later Open finds
   // that it can. Reports all three cases through on_event.
   static void Abandon(std::shared_ptr<Environment> env);
+  // Releases the descriptors that the environments of this process keep of
+  // files that are not open.
+  static void ReleaseDescriptors();
   // Leaves the region if an earlier leave failed; true if that succeeds.
   bool HasLeftLate();
 
@@ -127,6 +130,26 @@ absl::Status Validate(std::string_view path, const FileOptions& options);
 
 // Returns the options of the region of a new environment.
 region::RegionOptions RegionOptionsFor(const EnvOptions& options);
+
+inline const absl::Status& StatusOf(const absl::Status& status) {
+  return status;
+}
+template <class T>
+const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
+  return result.status();
+}
+
+// Calls `call`, and once more if the process had no descriptor left, because
+// kept descriptors must not be the reason.
+template <class Call>
+auto WithDescriptors(Call call) {
+  auto result = call();
+  if (os::IsOutOfDescriptors(StatusOf(result))) {
+    Environment::ReleaseDescriptors();
+    result = call();
+  }
+  return result;
+}
 
 }  // namespace mpool::internal
 

@@ -258,5 +258,34 @@ TEST_F(OverlayTest, AReaderOfTheImagesFileSeesWritersPages) {
             "OK");
 }
 
+// Another program's chmod copies the file, too.
+TEST_F(OverlayTest, AFileThatAnotherProgramCopiedUpIsOneFile) {
+  const TempHome home;
+  const TempHome base;
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              MountOverlay(base.path());
+              const std::string path = base.Below("all/f.db");
+              auto env = *DbEnv::Open(home.path(), SmallEnv());
+              auto reader = *env->OpenFile(path, {.read_only = true});
+              EXPECT_EQ((*reader->Get(1)).data()[0], std::byte{'i'});
+              EXPECT_EQ(::chmod(path.c_str(), 0640), 0);
+              auto writer = *env->OpenFile(path);
+              EXPECT_THAT(PutText(*writer, 0, "put"), IsOk());
+              EXPECT_THAT(PutText(*writer, 1, "put"), IsOk());
+              EXPECT_EQ(GetText(*reader, 0), "put");
+              EXPECT_THAT(writer->Sync(), IsOk());
+              auto other = *env->OpenFile("other.db", {.create = true});
+              for (PageNo page = 0; page < 600; ++page) {
+                EXPECT_THAT(PutText(*other, page, "other"), IsOk());
+              }
+              EXPECT_EQ(GetText(*reader, 1), "put");
+              EXPECT_THAT(other->Close(), IsOk());
+              EXPECT_THAT(writer->Close(), IsOk());
+              EXPECT_THAT(reader->Close(), IsOk());
+              return env->Close().ToString();
+            }),
+            "OK");
+}
+
 }  // namespace
 }  // namespace mpool

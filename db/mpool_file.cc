@@ -83,8 +83,8 @@ absl::Status MPoolFile::Sync() noexcept {
         "sync ", file_->path,
         ": the file was opened with FileOptions::read_only"));
   }
-  const absl::Status status =
-      pool_->Sync(file_->index, absl::InfiniteDuration());
+  const absl::Status status = internal::WithDescriptors(
+      [&] { return pool_->Sync(file_->index, absl::InfiniteDuration()); });
   env_->DeliverEvents();
   return status;
 }
@@ -108,7 +108,8 @@ FileStats MPoolFile::Stats() const noexcept {
 absl::Status MPoolFile::Close() noexcept {
   const os::CancelOff no_cancel;
   if (file_ == nullptr) return absl::OkStatus();
-  MPOOL_RETURN_IF_ERROR(env_->CloseFile(file_));
+  MPOOL_RETURN_IF_ERROR(internal::WithDescriptors(
+      [&] { return env_->CloseFile(file_); }));
   file_ = nullptr;
   return absl::OkStatus();
 }

@@ -80,6 +80,7 @@ TEST_F(PanicTest, EveryGetOfEveryProcessIsRefusedUntilTheOwnerHasRecovered) {
   EXPECT_THAT(other->Get(5), IsPanic());
   EXPECT_THAT(other->GetForUpdate(6, kCreate), IsPanic());
   EXPECT_THAT(other->New(), IsPanic());
+  EXPECT_THAT(both.env->OpenFile("third.db", {.create = true}), IsPanic());
   EXPECT_THAT(both.file->Get(1), IsPanic());
   EXPECT_EQ(static_cast<char>(held.data()[kLetterAt]), 'o');
   held.Put();

@@ -23,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using absl::StatusCode;
+using test::TempHome;
 using test::Channel;
 using test::Child;
 using test::DiskText;
@@ -134,6 +135,90 @@ TEST_F(PartialPageTest, ADeathInTheWriteIsMendedByAnAdopter) {
   EXPECT_EQ(GetText(*both->file, 1), "half");
   EXPECT_THAT(both->Close(), IsOk());
   EXPECT_EQ(DiskText(path_, 1, kPage), "half");
+}
+
+// A write of another page sees the half of a page that is cut off after it.
+TEST_F(PartialPageTest, ACutAfterAnotherWriteIsNoChangeByOthers) {
+  {
+    auto both = *Open();
+    for (PageNo page = 0; page < 3; ++page) {
+      ASSERT_THAT(PutText(*both.file, page, "whole"), IsOk());
+    }
+    ASSERT_THAT(both.Close(), IsOk());
+  }
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              auto both = *Open();
+              EXPECT_THAT(PutText(*both.file, 3, "half"), IsOk());
+              dies = true;
+              FillDisk();
+              both.file->Sync().IgnoreError();
+              return "";
+            }),
+            test::kKilled);
+  EXPECT_EQ(fs::file_size(path_), 3 * kPage + 4096);
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              auto both = *Open();
+              EXPECT_THAT(PutText(*both.file, 0, "new"), IsOk());
+              os::Sys().pwritev = [](int fd, const iovec* parts, int count,
+                                     off_t offset) -> ssize_t {
+                if (offset == 0) {
+                  return os::RealSyscalls().pwritev(fd, parts, count, offset);
+                }
+                errno = ENOSPC;
+                return -1;
+              };
+              EXPECT_FALSE(both.file->Sync().ok());
+              ::raise(SIGKILL);
+              return "";
+            }),
+            test::kKilled);
+  EXPECT_EQ(fs::file_size(path_), 3 * kPage);
+  auto both = Open();
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(GetText(*both->file, 3), "half");
+  EXPECT_THAT(both->Close(), IsOk());
+  EXPECT_EQ(DiskText(path_, 0, kPage), "new");
+  EXPECT_EQ(DiskText(path_, 3, kPage), "half");
+}
+
+// The tail of a file is no page, also when a page takes its place that was
+// never written.
+TEST_F(PartialPageTest, ATailIsNeverShownAsAPage) {
+  const std::vector<std::function<void(MPoolFile&)>> makers = {
+      [](MPoolFile& file) { (*file.New()).Discard(); },
+      [](MPoolFile& file) {
+        (*file.GetForUpdate(5, {.create = true})).Discard();
+      },
+      [](MPoolFile& file) {
+        const WritePage page = *file.New();
+        ::raise(SIGKILL);
+      },
+  };
+  for (const auto& make : makers) {
+    const TempHome home;
+    test::MakeFile(home.Below("x.db"), std::string(4196, 'a'));
+    Child other([&](test::Channel& parent) -> std::string {
+      auto env = *DbEnv::Open(home.path(), SmallEnv());
+      auto file = *env->OpenFile("x.db", {.odd_size = true});
+      auto evictor = *env->OpenFile("other.db", {.create = true});
+      make(*file);
+      for (PageNo page = 0; page < 600; ++page) {
+        EXPECT_THAT(PutText(*evictor, page, "other"), IsOk());
+      }
+      parent.Say("made");
+      return parent.Hear();
+    });
+    other.Hear();
+    auto env = *DbEnv::Open(home.path(), SmallEnv());
+    auto file = *env->OpenFile("x.db", {.odd_size = true});
+    EXPECT_EQ(GetText(*file, 0), std::string(4096, 'a'));
+    EXPECT_EQ(GetText(*file, 1), "");
+    const PageNo made = (*file->New()).number();
+    EXPECT_EQ(file->page_count(), made + 1);
+    EXPECT_THAT(env->Sync(), IsOk());
+    EXPECT_EQ(GetText(*file, 1), "");
+    other.Kill();
+  }
 }
 
 TEST_F(PartialPageTest, ARegionThatKnowsThePageSizeOpensTheFile) {

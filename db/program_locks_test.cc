@@ -171,6 +171,27 @@ TEST_P(ProgramLocksTest, StayWhenAnotherFilesNameLeadsHere) {
   EXPECT_EQ(test::DiskText(path_, 0), "old");
 }
 
+TEST_P(ProgramLocksTest, StayWhenAnotherEnvironmentUsesTheFile) {
+  const TempHome elsewhere;
+  LeaveDirty(elsewhere.path(), path_);
+  auto env = *DbEnv::Open(home_.path(), SmallEnv());
+  auto file = *env->OpenFile(path_, {.read_only = true});
+  Take();
+  EXPECT_FALSE(DbEnv::Remove(elsewhere.path()).ok());
+  ExpectLocked("refused Remove of an environment with pages of the file");
+  EXPECT_THAT(DbEnv::Remove(elsewhere.path(), /*force=*/true), IsOk());
+  auto there = *DbEnv::Open(elsewhere.path(), SmallEnv());
+  EXPECT_FALSE(there->OpenFile(path_).ok());
+  ExpectLocked("refused handle of another environment");
+  {
+    auto reader = *there->OpenFile(path_, {.read_only = true});
+    EXPECT_EQ(GetText(*reader, 0), "old");
+  }
+  ExpectLocked("closed handle of another environment");
+  there = nullptr;
+  ExpectLocked("closed environment");
+}
+
 TEST_P(ProgramLocksTest, AreGrantedWhileAFileIsOpen) {
   auto both = *OpenBoth(home_.path(), SmallEnv(), "x.db");
   Take();
@@ -217,6 +238,76 @@ TEST(ClaimTest, AFileThatAllHaveClosedOpensInAnotherEnvironment) {
   EXPECT_EQ(writer.End(), "OK");
   auto there = *DbEnv::Open(elsewhere.path(), SmallEnv());
   EXPECT_THAT(there->OpenFile(home.Below("x.db")), IsOk());
+}
+
+// The claim stays with a process that loses the right to read the directory.
+TEST(ClaimTest, ADirectoryThatBecomesUnreadableKeepsItsClaims) {
+  if (::geteuid() != 0) return;  // needs a second user
+  const TempHome home;
+  const TempHome elsewhere;
+  const TempHome files;
+  test::MakeFile(files.Below("x.db"), std::string(4096, 'i'));
+  ASSERT_EQ(::chmod(files.path().c_str(), 0777), 0);
+  for (const std::string& path :
+       {home.path(), elsewhere.path(), files.Below("x.db")}) {
+    ASSERT_EQ(::chown(path.c_str(), 65534, 65534), 0);
+  }
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              EXPECT_EQ(::setresuid(65534, 65534, 0), 0);
+              auto env = *DbEnv::Open(home.path(), SmallEnv());
+              auto reader =
+                  *env->OpenFile(files.Below("x.db"), {.read_only = true});
+              EXPECT_EQ(::seteuid(0), 0);
+              EXPECT_EQ(::chmod(files.path().c_str(), 0733), 0);
+              EXPECT_EQ(::seteuid(65534), 0);
+              auto writer = *env->OpenFile(files.Below("x.db"));
+              EXPECT_EQ(::seteuid(0), 0);
+              EXPECT_EQ(::chmod(files.path().c_str(), 0777), 0);
+              EXPECT_EQ(::seteuid(65534), 0);
+              auto there = *DbEnv::Open(elsewhere.path(), SmallEnv());
+              return there->OpenFile(files.Below("x.db")).ok() ? "open"
+                                                               : "refused";
+            }),
+            "refused");
+  EXPECT_THAT(DbEnv::Remove(home.path(), true), IsOk());
+  EXPECT_THAT(DbEnv::Remove(elsewhere.path(), true), IsOk());
+}
+
+// A child claims a file by the name that the file has now.
+TEST(ClaimTest, AForkedChildUsesAFileThatWasRenamed) {
+  const TempHome home;
+  const TempHome elsewhere;
+  fs::create_directory(home.Below("one"));
+  fs::create_directory(home.Below("two"));
+  auto both = *OpenBoth(home.path(), SmallEnv(), "one/x.db");
+  ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
+  for (const char* fate : {"renamed", "removed"}) {
+    SCOPED_TRACE(fate);
+    if (*fate == 'r' && fs::exists(home.Below("one"))) {
+      fs::rename(home.Below("one/x.db"), home.Below("two/x.db"));
+      fs::remove(home.Below("one"));
+    } else {
+      fs::remove(home.Below("two/x.db"));
+    }
+    const bool has_name = fs::exists(home.Below("two/x.db"));
+    Child child([&](test::Channel& parent) -> std::string {
+      EXPECT_EQ(GetText(*both.file, 0), "put");
+      parent.Say("in");
+      return parent.Hear();
+    });
+    EXPECT_EQ(child.Hear(), "in");
+    if (has_name) {
+      EXPECT_EQ(test::InChild([&]() -> std::string {
+                  auto env = *DbEnv::Open(elsewhere.path(), SmallEnv());
+                  return env->OpenFile(home.Below("two/x.db")).ok()
+                             ? "open"
+                             : "refused";
+                }),
+                "refused");
+    }
+    child.Say("end");
+    EXPECT_EQ(child.End(), "end");
+  }
 }
 
 // The idle children of a dead process do not keep its claims.

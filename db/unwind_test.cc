@@ -60,6 +60,12 @@ void ThrowIn(MPoolFile& file, PageNo number, const GetOptions& options = {}) {
   }
 }
 
+// A destructor that assigns an empty guard to one that is half changed.
+struct Emptied {
+  WritePage page;
+  ~Emptied() { page = WritePage(); }
+};
+
 class UnwindTest : public ::testing::TestWithParam<Policy> {
  protected:
   EnvOptions Options() {
@@ -109,6 +115,17 @@ INSTANTIATE_TEST_SUITE_P(Policy, UnwindTest,
                          [](const auto& one) {
                            return one.param == Policy::kLru ? "Lru" : "Clock";
                          });
+
+TEST_P(UnwindTest, AnAssignedGuardRestoresItsPage) {
+  PutClean(0, "clean");
+  try {
+    Emptied emptied{*file().GetForUpdate(0)};
+    ChangeHalf(emptied.page);
+    throw Failure();
+  } catch (const Failure&) {
+  }
+  ExpectText(0, "clean");
+}
 
 TEST_P(UnwindTest, ADirtyPageIsAsAtItsLastPut) {
   ASSERT_THAT(PutText(file(), 0, "put"), IsOk());

@@ -110,23 +110,6 @@ std::shared_ptr<os::File> FileTable::FindOpen(const os::FileIdentity& identity,
   return nullptr;
 }
 
-// Keeps a descriptor that no handle needs open as long as the file is open
-// (E6).
-// REQUIRES: mutex_.
-void FileTable::ParkUnused(const std::shared_ptr<os::File>& file) {
-  const absl::StatusOr<os::FileInfo> info = file->Info();
-  if (!info.ok()) return;
-  for (auto& [index, local] : local_) {
-    if (local.handles == 0 || !HasSameInode(local.identity, info->identity)) {
-      continue;
-    }
-    if (std::find(local.files.begin(), local.files.end(), file) ==
-        local.files.end()) {
-      local.files.push_back(file);
-    }
-  }
-}
-
 // REQUIRES: mutex_.
 void FileTable::AddHandle(const Request& request, uint32_t index,
                           uint32_t generation,
@@ -134,6 +117,11 @@ void FileTable::AddHandle(const Request& request, uint32_t index,
   Local& local = LocalOf(index, generation);
   local.identity = identity;
   ++local.handles;
+  if (!local.open.held()) local.open = OpenInodes::Handle(identity);
+  local.is_new = false;  // the open of a file repairs
+  // The file's entry was renewed, and this process wrote through the descriptor
+  // before. Its outcome belongs to the entry again.
+  if (std::erase(retired_, request.file) != 0) ++local.written;
   if (local.writable == nullptr && !request.read_only) {
     local.writable = request.file;
   }
@@ -166,7 +154,6 @@ absl::StatusOr<OpenedFile> FileTable::Open(
               std::move(claimed));
   } else {
     claimed.claim.Drop();
-    ParkUnused(request.file);
   }
   return opened;
 }
@@ -231,6 +218,7 @@ uint64_t FileTable::Close(const region::Thread& self, const OpenedFile& file,
   // A change by another program from here on must be detected.
   if (is_last) LookAgain(entry, *file.file);
   local.handles = 0;
+  local.open = {};
   local.files.clear();
   local.last_use = ++uses_;
   if (local.writing == 0) local.claim.Drop();
@@ -271,6 +259,7 @@ absl::Status FileTable::ForgetLostLocked() {
   // A fork without fork handlers has left the descriptors of the claims here.
   claims_.ForgetLost();
   claims_.LeaveToParent();
+  OpenInodes::ForgetLost();
   for (auto& [index, local] : local_) {
     local.claim.Drop();
     local.claims_writing = false;
@@ -293,10 +282,19 @@ absl::Status FileTable::ForgetLostLocked() {
   return complete;
 }
 
+bool FileTable::HasUnsynced() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (const auto& [index, local] : local_) {
+    if (local.writable != nullptr && local.written != local.synced) return true;
+  }
+  return !retired_.empty();
+}
+
 void FileTable::CloseAll() {
   std::lock_guard<std::mutex> lock(mutex_);
   if (region_.generation() == 0) ForgetLostLocked().IgnoreError();
   for (auto& [index, local] : local_) {
+    local.open = {};
     local.files.clear();
     local.writable = nullptr;
     local.claim.Drop();
@@ -345,7 +343,8 @@ absl::StatusOr<os::Node> FileTable::FindNode(const FileEntry& entry,
 }
 
 // REQUIRES: mutex_.
-absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry) const {
+absl::StatusOr<std::shared_ptr<os::File>> FileTable::OpenAgain(
+    const FileEntry& entry) {
   constexpr char kWhat[] = "write back pages of";
   MPOOL_ASSIGN_OR_RETURN(const os::Node node, FindNode(entry, kWhat));
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo found, node.Info());
@@ -357,10 +356,11 @@ absl::StatusOr<os::File> FileTable::OpenAgain(const FileEntry& entry) const {
       return AnotherFile(kWhat, node.path());
     }
   }
-  MPOOL_ASSIGN_OR_RETURN(os::File file, node.Open({.regular = true}));
-  MPOOL_ASSIGN_OR_RETURN(const FileLook look, LookAtFile(entry, file));
+  MPOOL_ASSIGN_OR_RETURN(os::File opened, node.Open({.regular = true}));
+  const std::shared_ptr<os::File> file = SharedPageFile(std::move(opened));
+  MPOOL_ASSIGN_OR_RETURN(const FileLook look, LookAtFile(entry, *file));
   os::FileIdentity identity = look.info.identity;
-  identity.generation = file.Generation();
+  identity.generation = file->Generation();
   if (!IsFile(entry, identity)) return AnotherFile(kWhat, node.path());
   if (!IsOpenAnywhere(entry) && look.IsChangedByOthers()) {
     return ChangedByOthers(node.path());
@@ -377,7 +377,7 @@ absl::StatusOr<std::shared_ptr<os::File>> FileTable::BeginWriting(
   const uint64_t word = entry.word.load();
   Local& local = LocalOf(index, FileWord::Unpack(word).generation);
   if (local.writable == nullptr) {
-    absl::StatusOr<os::File> file = OpenAgain(entry);
+    absl::StatusOr<std::shared_ptr<os::File>> file = OpenAgain(entry);
     MPOOL_RETURN_IF_ERROR(file.status());
     if (FileWord::Unpack(word).state == FileState::kClaimed ||
         FileWord::Unpack(entry.word.load()).generation != local.generation) {
@@ -385,8 +385,14 @@ absl::StatusOr<std::shared_ptr<os::File>> FileTable::BeginWriting(
           "write back pages of ", PathOf(entry), ": its place in the "
           "environment was given to another file just now; try again"));
     }
-    local.writable = std::make_shared<os::File>(*std::move(file));
-    if (local.handles != 0) local.files.push_back(local.writable);
+    local.writable = *std::move(file);
+    local.is_new = true;
+    // The entry may have the device number that the file had once, and another
+    // file has now.
+    MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, local.writable->Info());
+    const uint64_t inode_generation = local.identity.generation;
+    local.identity = info.identity;
+    local.identity.generation = inode_generation;
     if (local.handles == 0) has_new_kept_ = true;
   } else if (!IsOpenAnywhere(entry)) {
     MPOOL_ASSIGN_OR_RETURN(const FileLook look,
@@ -423,20 +429,30 @@ absl::StatusOr<SyncHandle> FileTable::ForSync(uint32_t index) {
           FileWord::Unpack(entry.word.load()).generation) {
     const Local& local = found->second;
     if (local.writable != nullptr) {
-      return SyncHandle{local.writable, local.written};
+      return SyncHandle{.file = local.writable,
+                        .written = local.written,
+                        .is_new = local.is_new};
     }
-    if (!local.files.empty()) return SyncHandle{local.files.front(), 0};
+    if (!local.files.empty()) return SyncHandle{.file = local.files.front()};
   }
   MPOOL_ASSIGN_OR_RETURN(const os::Node node, FindNode(entry, "sync file"));
   MPOOL_ASSIGN_OR_RETURN(
-      os::File file,
+      os::File opened,
       node.Open({.mode = os::File::Mode::kReadOnly, .regular = true}));
-  os::FileIdentity identity;
-  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());
-  identity = info.identity;
-  identity.generation = file.Generation();
+  const std::shared_ptr<os::File> file = SharedPageFile(std::move(opened));
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file->Info());
+  os::FileIdentity identity = info.identity;
+  identity.generation = file->Generation();
   if (!IsFile(entry, identity)) return AnotherFile("sync file", node.path());
-  return SyncHandle{std::make_shared<os::File>(std::move(file)), 0};
+  return SyncHandle{.file = file, .is_new = true};
+}
+
+void FileTable::NoteRepaired(uint32_t index, const SyncHandle& handle) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = local_.find(index);
+  if (found != local_.end() && found->second.writable == handle.file) {
+    found->second.is_new = false;
+  }
 }
 
 void FileTable::NoteSynced(uint32_t index, const SyncHandle& handle) {
@@ -445,9 +461,7 @@ void FileTable::NoteSynced(uint32_t index, const SyncHandle& handle) {
   if (found != local_.end() && found->second.writable == handle.file) {
     Local& local = found->second;
     local.synced = std::max(local.synced, handle.written);
-    return;
   }
-  ParkUnused(handle.file);
 }
 
 // REQUIRES: mutex_.
@@ -470,7 +484,7 @@ std::optional<FileTable::Kept> FileTable::TakeKept(size_t most) {
   if (!retired_.empty()) {
     Kept kept{.index = kMaxFiles,
               .generation = 0,
-              .handle = {std::move(retired_.back()), 0},
+              .handle = {.file = std::move(retired_.back())},
               .needs_sync = true};
     retired_.pop_back();
     return kept;
@@ -489,7 +503,9 @@ std::optional<FileTable::Kept> FileTable::TakeKept(size_t most) {
   local.is_taken = true;
   return Kept{.index = *chosen,
               .generation = local.generation,
-              .handle = {local.writable, local.written},
+              .handle = {.file = local.writable,
+                         .written = local.written,
+                         .is_new = local.is_new},
               .needs_sync = local.written != local.synced};
 }
 
@@ -523,10 +539,17 @@ absl::Status FileTable::OpenInChild(uint32_t index, Local& local,
   request.file = local.files.front();
   const FileEntry& entry = *At(index);
   request.path = PathOf(entry);
+  const absl::StatusOr<os::FileInfo> info = request.file->Info();
+  // A file without a name cannot be opened in another environment.
+  const bool has_name = !info.ok() || info->links != 0;
+  // It may have been renamed since an open by path.
+  const std::string now = request.file->CurrentPath().value_or(request.path);
   request.page_bytes = entry.page_bytes.load();
   request.lsn_offset = static_cast<int>(entry.lsn_place.load()) - 1;
-  MPOOL_RETURN_IF_ERROR(Claim(local, local.identity, request.path,
-                              local.writable != nullptr));
+  if (has_name) {
+    MPOOL_RETURN_IF_ERROR(
+        Claim(local, local.identity, now, local.writable != nullptr));
+  }
   return Match(request, index, drop);
 }
 

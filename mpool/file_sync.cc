@@ -188,6 +188,18 @@ absl::Status FileSync::Tell(FileEntry& entry) const {
           : "its pages are dirty again: a Sync that writes them clears this"));
 }
 
+// S3. Keeps an error, or a mark of NoteSuspect, that is newer than `seen`.
+void FileSync::Clear(FileEntry& entry, uint64_t seen) {
+  const StickyError error = StickyError::Unpack(seen);
+  const uint64_t cleared = StickyError{.sequence = error.sequence}.Pack();
+  if (error.lost || seen == cleared) return;
+  uint64_t word = entry.sticky.load();
+  while (IsSameError(word, seen) &&
+         !entry.sticky.compare_exchange_weak(word, cleared)) {
+  }
+  MPOOL_STEP("mpool.fsync.cleared");
+}
+
 absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
                                    uint64_t before, bool is_rewritten,
                                    const os::Deadline& deadline) {
@@ -197,7 +209,7 @@ absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
   }
   if (StickyError::Unpack(entry.sticky.load()).lost) return Tell(entry);
   const uint32_t generation = GenerationOf(entry);
-  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle, files_.ForSync(index));
+  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle, ForSync(self, index));
   MPOOL_RETURN_IF_ERROR(Begin(self, entry, deadline));
   const uint64_t now = entry.sticky.load();
   // If another file has the entry now, the old file was synced before (E4).
@@ -206,21 +218,21 @@ absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
     End(entry);
     return absl::OkStatus();
   }
-  // A new failure made pages dirty that this Sync has not written.
-  if (HasError(now) && !IsSameError(now, before)) {
+  // A new failure or death made pages dirty that this Sync has not written.
+  if (!IsSameError(now, before)) {
     End(entry);
-    return Tell(entry);
+    if (HasError(now)) return Tell(entry);
+    return absl::UnavailableError(absl::StrCat(
+        "sync file ", files_.PathOf(entry), ": a process died that had written "
+        "pages of it, which have to be written again; call Sync again"));
   }
   absl::Status status = Fsync(index, entry, handle);
-  if (status.ok() && HasError(now)) {
+  if (status.ok()) {
     // S4: after this report the next Sync is Ok.
-    if (!StickyError::Unpack(now).told || !is_rewritten) status = Tell(entry);
-    if (is_rewritten && !StickyError::Unpack(now).lost) {
-      entry.sticky.store(
-          StickyError{.sequence = StickyError::Unpack(now).sequence}.Pack(),
-          std::memory_order_seq_cst);
-      MPOOL_STEP("mpool.fsync.cleared");
+    if (HasError(now) && (!StickyError::Unpack(now).told || !is_rewritten)) {
+      status = Tell(entry);
     }
+    if (is_rewritten) Clear(entry, now);
   } else if (absl::IsDataLoss(status)) {
     Tell(entry).IgnoreError();
   }
@@ -232,7 +244,7 @@ absl::Status FileSync::SyncUntold(const region::Thread& self,
                                   uint32_t index) {
   FileEntry& entry = *files_.At(index);
   const uint32_t generation = GenerationOf(entry);
-  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle, files_.ForSync(index));
+  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle, ForSync(self, index));
   MPOOL_RETURN_IF_ERROR(Begin(self, entry, os::Deadline(absl::ZeroDuration())));
   absl::Status status;
   if (GenerationOf(entry) == generation) status = Fsync(index, entry, handle);
@@ -240,13 +252,45 @@ absl::Status FileSync::SyncUntold(const region::Thread& self,
   return status;
 }
 
+// Kept descriptors of other files must not be the reason of a failure.
+// A new descriptor hears of no write that the kernel forgot before. From its
+// open on the kernel forgets nothing, so that a repair after it finds every
+// process whose writes may be forgotten (S6).
+absl::StatusOr<SyncHandle> FileSync::ForSync(const region::Thread& self,
+                                             uint32_t index) {
+  absl::StatusOr<SyncHandle> handle = files_.ForSync(index);
+  if (os::IsOutOfDescriptors(handle.status())) {
+    TrimKept(self, 0).IgnoreError();
+    handle = files_.ForSync(index);
+  }
+  if (handle.ok()) {
+    MPOOL_RETURN_IF_ERROR(RepairAfterOpen(self, index, *handle));
+  }
+  return handle;
+}
+
+absl::Status FileSync::RepairAfterOpen(const region::Thread& self,
+                                       uint32_t index,
+                                       const SyncHandle& handle) {
+  if (!handle.is_new) return absl::OkStatus();
+  if (!region_.RepairAndWait(self)) {
+    return absl::UnavailableError(absl::StrCat(
+        "sync file ", files_.PathOf(*files_.At(index)), ": another process has "
+        "not finished the repair of a dead one; call Sync again"));
+  }
+  files_.NoteRepaired(index, handle);
+  return absl::OkStatus();
+}
+
 absl::Status FileSync::SyncKept(const region::Thread& self,
-                                const FileTable::Kept& kept) {
+                                const FileTable::Kept& kept,
+                                absl::Duration wait) {
   if (!kept.needs_sync) return absl::OkStatus();
   // Another file has the entry since a good fsync by another process.
   if (kept.index == kMaxFiles) return kept.handle.file->Sync();
+  MPOOL_RETURN_IF_ERROR(RepairAfterOpen(self, kept.index, kept.handle));
   FileEntry& entry = *files_.At(kept.index);
-  MPOOL_RETURN_IF_ERROR(Begin(self, entry, os::Deadline(absl::ZeroDuration())));
+  MPOOL_RETURN_IF_ERROR(Begin(self, entry, os::Deadline(wait)));
   const absl::Status status = GenerationOf(entry) == kept.generation
                                   ? Fsync(kept.index, entry, kept.handle)
                                   : kept.handle.file->Sync();
@@ -254,14 +298,15 @@ absl::Status FileSync::SyncKept(const region::Thread& self,
   return status;
 }
 
-absl::Status FileSync::TrimKept(const region::Thread& self, size_t most) {
+absl::Status FileSync::TrimKept(const region::Thread& self, size_t most,
+                                absl::Duration wait) {
   absl::Status result;
   // The bound ends the loop after one round, so that kept descriptors are not
   // taken twice.
   for (size_t left = files_.kept_count(); left > 0; --left) {
     const std::optional<FileTable::Kept> kept = files_.TakeKept(most);
     if (!kept.has_value()) break;
-    const absl::Status status = SyncKept(self, *kept);
+    const absl::Status status = SyncKept(self, *kept, wait);
     // A failure that is in the entry has made the pages dirty again.
     const bool is_known = status.ok() || absl::IsDataLoss(status);
     if (is_known) {
@@ -269,7 +314,9 @@ absl::Status FileSync::TrimKept(const region::Thread& self, size_t most) {
     } else {
       files_.KeepOn(*kept);
     }
-    if (!absl::IsDeadlineExceeded(status)) result.Update(status);
+    if (wait != absl::ZeroDuration() || !absl::IsDeadlineExceeded(status)) {
+      result.Update(status);
+    }
   }
   return result;
 }
@@ -284,6 +331,46 @@ void FileSync::Repair(const std::function<bool(uint32_t)>& is_dead) {
     entry.fsync_mark.compare_exchange_strong(mark, 0,
                                              std::memory_order_seq_cst);
     MPOOL_STEP("mpool.repair.unmarked");
+  });
+  RedirtyUnsynced();
+}
+
+// S6. Before the pages are dirty, as in NoteFailure. The new sequence keeps a
+// Sync that wrote its pages before from clearing the mark.
+void FileSync::NoteSuspect(FileEntry& entry) {
+  uint64_t word = entry.sticky.load();
+  uint64_t suspect = 0;
+  do {
+    StickyError error = StickyError::Unpack(word);
+    ++error.sequence;
+    suspect = error.Pack() | StickyError::kSuspect;
+  } while (!entry.sticky.compare_exchange_weak(word, suspect));
+  MPOOL_STEP("mpool.repair.suspect");
+}
+
+void FileSync::RedirtyUnsynced() {
+  std::vector<bool> suspect(kMaxFiles);
+  bool any = false;
+  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    if (IsCovered(entry)) return;
+    NoteSuspect(entry);
+    suspect[index] = true;
+    any = true;
+  });
+  if (!any) return;
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    State seen = header.Load();
+    while (seen.has(State::kUnsynced) && seen.phase() == Phase::kValid &&
+           suspect[PageKey::FileIndex(header.key.load()) % kMaxFiles] &&
+           // quiet: a page that is dirty is only written once more.
+           !header.Change(&seen, seen.Without(State::kUnsynced)
+                                     .With(State::kDirty))) {
+    }
+  });
+  MPOOL_STEP("mpool.repair.redirtied");
+  // A Sync may have read the first number before the pages were dirty.
+  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    if (suspect[index]) NoteSuspect(entry);
   });
 }
 

@@ -13,7 +13,7 @@
 //              S2 a failed fsync first makes every UNSYNCED or WRITING page of
 //              the file DIRTY, then stores FileEntry::sticky, then clears the
 //              mark. Until the error is cleared, each write of the file first
-//              drops the kernel's cache of the file.
+//              drops the kernel's cache around the write.
 //              S3 the sticky error is cleared only by a Sync that read it
 //              before it wrote all dirty pages, and whose own fsync was good.
 //              An error with `lost` stays: a page that it may have affected had
@@ -22,6 +22,10 @@
 //              returned by the next Sync, even if that Sync clears it.
 //              S5 pages that leave the pool UNSYNCED are counted before their
 //              frame is free. A good fsync covers the pages counted before it.
+//              S6 when a process dies, or leaves without an fsync, every page
+//              that no fsync has covered becomes DIRTY. Its descriptor is
+//              closed, and the kernel may forget a lost write of a file that no
+//              process has open.
 // Crash:       a mark of a dead owner counts as a failed fsync (S2), because
 //              the kernel may have reported the error to that owner. Each step
 //              can be repeated.
@@ -52,7 +56,8 @@ class FileSync {
   // `is_rewritten`: all dirty pages were written. `deadline` bounds the wait
   // for another fsync.
   // Errors: DataLoss (a failed fsync), DeadlineExceeded, Unavailable (a signal
-  // ended the fsync; the pages are dirty again), and the errors of an open.
+  // ended the fsync, or a process died; pages are dirty again), and the errors
+  // of an open.
   absl::Status MakeDurable(const region::Thread& self, uint32_t index,
                            uint64_t before, bool is_rewritten,
                            const os::Deadline& deadline);
@@ -62,16 +67,23 @@ class FileSync {
   // another fsync is under way.
   absl::Status SyncUntold(const region::Thread& self, uint32_t index);
 
-  // Syncs and closes descriptors that this process keeps, down to `most`. Does
-  // not wait for other fsyncs: the descriptors of those files stay. Returns the
-  // first error. A DataLoss error is also in the file's entry, not marked as
+  // Syncs and closes descriptors that this process keeps, down to `most`. Waits
+  // up to `wait` for each fsync of another thread; after that the descriptor
+  // stays, which is DeadlineExceeded unless `wait` is zero. Returns the first
+  // error. A DataLoss error is also in the file's entry, not marked as
   // reported.
-  absl::Status TrimKept(const region::Thread& self, size_t most);
+  absl::Status TrimKept(const region::Thread& self, size_t most,
+                        absl::Duration wait = absl::ZeroDuration());
 
-  // Records the fsyncs of dead processes as failed.
+  // Records the fsyncs of dead processes as failed, and calls RedirtyUnsynced.
   void Repair(const std::function<bool(uint32_t)>& is_dead);
 
+  // Makes every page DIRTY whose write no fsync has covered (S6).
+  void RedirtyUnsynced();
+
  private:
+  static void NoteSuspect(FileEntry& entry);
+  static void Clear(FileEntry& entry, uint64_t seen);
   absl::Status Begin(const region::Thread& self, FileEntry& entry,
                      const os::Deadline& deadline);
   static void End(FileEntry& entry);
@@ -80,8 +92,12 @@ class FileSync {
   bool Redirty(uint32_t index);
   void NoteFailure(uint32_t index, FileEntry& entry, int error);
   absl::Status Tell(FileEntry& entry) const;
+  absl::Status RepairAfterOpen(const region::Thread& self, uint32_t index,
+                               const SyncHandle& handle);
+  absl::StatusOr<SyncHandle> ForSync(const region::Thread& self,
+                                     uint32_t index);
   absl::Status SyncKept(const region::Thread& self,
-                        const FileTable::Kept& kept);
+                        const FileTable::Kept& kept, absl::Duration wait);
 
   region::Region& region_;
   FrameTable& frames_;

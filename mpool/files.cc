@@ -276,6 +276,20 @@ absl::Status FileTable::SetPath(const region::Thread& self, FileEntry& entry,
       .status();
 }
 
+// Returns Unavailable if the request gives the entry a new generation, but a
+// write of the old one is not synced (E4).
+absl::Status FileTable::CheckRenewal(const Request& request,
+                                     const FileEntry& entry) const {
+  const uint32_t page_bytes = entry.page_bytes.load();
+  if (page_bytes == request.page_bytes || IsSynced(entry)) {
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError(absl::StrCat(
+      "open file ", request.path, " with pages of ", request.page_bytes,
+      " bytes: pages of ", page_bytes, " bytes were written to it and could "
+      "not be synced; call Sync, which reports why, and open the file again"));
+}
+
 // Returns OK if the request fits the entry that the file already has. The entry
 // then counts all pages of the file. Returns InvalidArgument or
 // FailedPrecondition if it does not fit.
@@ -299,6 +313,7 @@ absl::Status FileTable::Match(const Request& request, uint32_t index,
   }
   MPOOL_ASSIGN_OR_RETURN(const FileLook look, LookAtFile(entry, *request.file));
   const bool same = page_bytes == request.page_bytes && same_lsn;
+  if (!is_open) MPOOL_RETURN_IF_ERROR(CheckRenewal(request, entry));
   // Without proof of the file's identity, its inode number may belong to
   // another file.
   const bool unchanged = !look.seen.Differs(look.info) &&
@@ -337,7 +352,10 @@ absl::Status FileTable::MatchAnew(const Request& request, FileEntry& entry) {
   if (entry.page_bytes.load() != request.page_bytes) {
     MPOOL_RETURN_IF_ERROR(CheckSize(request, info));
   }
-  if (entry.page_bytes.load() != request.page_bytes) NewGeneration(entry);
+  if (entry.page_bytes.load() != request.page_bytes) {
+    MPOOL_RETURN_IF_ERROR(CheckRenewal(request, entry));
+    NewGeneration(entry);
+  }
   entry.page_count.store(0);
   MPOOL_STEP("mpool.file.uncounted");
   entry.page_bytes.store(request.page_bytes);
@@ -380,6 +398,14 @@ std::optional<uint32_t> FileTable::Find(
     });
   }
   find([&](const FileEntry& entry) { return IsFile(entry, identity); });
+  if (found.has_value() || !request.file->IsOnOverlay()) return found;
+  // Another program caused the copy-up. The number of a file that is open is
+  // not used again.
+  find([&](const FileEntry& entry) {
+    const os::FileIdentity known = IdentityOf(entry);
+    return known.device == identity.device && known.inode == identity.inode &&
+           IsOpenAnywhere(entry);
+  });
   return found;
 }
 
@@ -438,7 +464,9 @@ void FileTable::CutPartialPage(const region::Thread& self, FileEntry& entry,
   if (alone && info.ok() && info->size_bytes > begin &&
       info->size_bytes < end && info->size_bytes % page_bytes != 0) {
     // If this fails, the page is still dirty and will be written as a whole.
-    file.Resize(info->size_bytes / page_bytes * page_bytes).IgnoreError();
+    const uint64_t whole = info->size_bytes / page_bytes * page_bytes;
+    // An earlier write may have seen the partial page.
+    if (file.Resize(whole).ok()) entry.seen_size.store(whole);
     MPOOL_STEP("mpool.cut.done");
   }
   entry.cutter.store(0, std::memory_order_seq_cst);

@@ -39,6 +39,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "mpool/frames.h"
+#include "mpool/open_inodes.h"
 #include "os/claims.h"
 #include "os/file.h"
 #include "os/node.h"
@@ -233,6 +234,7 @@ class OpenedFile {
 struct SyncHandle {
   std::shared_ptr<os::File> file;
   uint64_t written = 0;
+  bool is_new = false;  // no repair has followed its open; see NoteRepaired
 };
 
 class FileTable {
@@ -302,6 +304,8 @@ class FileTable {
   // Leaves the claims to the parent. Called in a forked child, with mutex()
   // locked.
   void LeaveClaimsToParent() { claims_.LeaveToParent(); }
+  // True if this process has a descriptor with writes that no fsync covered.
+  bool HasUnsynced() const;
   // Closes all descriptors when the process leaves.
   void CloseAll();
   // Returns the number of handles that this process has open.
@@ -316,6 +320,8 @@ class FileTable {
   // Returns the file for an fsync: the descriptor through which this process
   // wrote, if there is one.
   absl::StatusOr<SyncHandle> ForSync(uint32_t index);
+  // Records that all dead processes were repaired after the handle's open.
+  void NoteRepaired(uint32_t index, const SyncHandle& handle);
   // Records that an fsync through the handle succeeded, or that its failure is
   // in the entry.
   void NoteSynced(uint32_t index, const SyncHandle& handle);
@@ -382,6 +388,8 @@ class FileTable {
                                        const Drop& drop);
   absl::Status Match(const Request& request, uint32_t index,
                      const Drop& drop);
+  absl::Status CheckRenewal(const Request& request,
+                            const FileEntry& entry) const;
   absl::Status MatchAnew(const Request& request, FileEntry& entry);
   bool IsFile(const FileEntry& entry, const os::FileIdentity& identity) const;
   std::optional<uint32_t> Find(const Request& request,
@@ -393,7 +401,7 @@ class FileTable {
                     const Request& request, const os::FileInfo& info);
   absl::StatusOr<os::Node> FindNode(const FileEntry& entry,
                                     std::string_view what) const;
-  absl::StatusOr<os::File> OpenAgain(const FileEntry& entry) const;
+  absl::StatusOr<std::shared_ptr<os::File>> OpenAgain(const FileEntry& entry);
   absl::Status SetPath(const region::Thread& self, FileEntry& entry,
                        const std::string& path);
   absl::Status EnsureBlock(const region::Thread& self, uint32_t block);
@@ -408,6 +416,7 @@ class FileTable {
     uint32_t generation = 0;
     uint32_t handles = 0;
     os::FileIdentity identity;
+    OpenInodes::Handle open;  // while `handles` is not 0
     // All descriptors that were opened since the first handle. They stay open
     // until the last handle is closed (E6).
     std::vector<std::shared_ptr<os::File>> files;
@@ -419,6 +428,7 @@ class FileTable {
     uint32_t writing = 0;   // writes under way
     uint64_t last_use = 0;  // of a kept descriptor
     bool is_taken = false;  // by TakeKept
+    bool is_new = false;    // `writable`, as in SyncHandle
     // The claim that this environment caches the file, for writing or for
     // reading.
     os::FileClaims::Claim claim;
@@ -438,7 +448,6 @@ class FileTable {
                      const std::string& path, bool for_writing);
   void AddHandle(const Request& request, uint32_t index, uint32_t generation,
                  const os::FileIdentity& identity, Local claimed);
-  void ParkUnused(const std::shared_ptr<os::File>& file);
 
   os::FileClaims claims_;                        // guarded by mutex_
   std::unordered_map<uint32_t, Local> local_;  // guarded by mutex_

@@ -231,6 +231,7 @@ absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
                                                    BufferHeader& header) {
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
   Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
+  Ledger::NoteTime(entry);
   State seen = header.Load();
   if (seen.phase() != Phase::kPoisoned || header.key.load() != request.key ||
       // quiet: if this thread dies from here on, the page is lost again.

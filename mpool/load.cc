@@ -151,12 +151,15 @@ absl::Status Pool::Fill(ThreadContext& self, const Request& request,
     MPOOL_STEP("mpool.load.read");
     MPOOL_ASSIGN_OR_RETURN(got,
                            request.file->file->ReadAt(offset, bytes));
-    if (got != bytes.size() && (got != 0 || offset < seen_size)) {
+    const bool was_whole = offset + bytes.size() <= seen_size;
+    if (got != bytes.size() && was_whole) {
       return absl::DataLossError(absl::StrCat(
           "get page ", request.page, " of ", request.file->path,
           ": the file ends ", got, " bytes into it; it was cut by others: "
           "restore it"));
     }
+    // The tail of a file of odd size is no page.
+    if (got != bytes.size()) got = 0;
     self.Count(Counter::pages_read);
     request.file->entry->pages_read.fetch_add(1, std::memory_order_relaxed);
   } else {

@@ -36,8 +36,10 @@ void BeforeFork() {
     pool->region().process_mutex().lock();
     pool->files().mutex().lock();
   }
+  OpenInodes::mutex().lock();
 }
 void AfterFork() {
+  OpenInodes::mutex().unlock();
   for (auto& [generation, pool] : LivePools().pools) {
     // A forked child has no generation.
     if (pool->region().generation() == 0) pool->files().LeaveClaimsToParent();
@@ -151,6 +153,10 @@ absl::Status Pool::Start() {
 }
 
 void Pool::Stop() {
+  // The descriptors that could learn of a lost write go.
+  if (region_.generation() != 0 && files_.HasUnsynced()) {
+    file_sync_.RedirtyUnsynced();
+  }
   files_.CloseAll();
   Unlist();
 }
@@ -299,8 +305,9 @@ bool Pool::IsNamed(const region::Thread& self, const BufferHeader& header) {
   return hash_.Names(hash, frames_.IndexOf(header));
 }
 
-absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
+absl::StatusOr<OpenedFile> Pool::OpenFile(const FileTable::Request& request) {
   MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
+  MPOOL_RETURN_IF_ERROR(CheckPanic());
   region::Latch& latch = frames_.pool().files_latch;
   auto make_room = [&] {
     MPOOL_RETURN_IF_ERROR(
@@ -324,7 +331,8 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
     file_sync_.TrimKept(self->thread, 0).IgnoreError();
     opened = try_open();
   }
-  if (absl::IsResourceExhausted(opened.status())) {
+  if (absl::IsResourceExhausted(opened.status()) ||
+      absl::IsUnavailable(opened.status())) {
     SyncClosed(*self);
     opened = try_open();
   }
@@ -341,9 +349,9 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(FileTable::Request request) {
   return opened;
 }
 
-absl::Status Pool::TrimKept(size_t most) {
+absl::Status Pool::TrimKept(size_t most, absl::Duration wait) {
   MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
-  return file_sync_.TrimKept(self->thread, most);
+  return file_sync_.TrimKept(self->thread, most, wait);
 }
 
 // Trims the kept descriptors at every 256th frame, because a removed file keeps
@@ -356,8 +364,8 @@ void Pool::TrimKeptNowAndThen(ThreadContext& self) {
 
 // Syncs the closed files, so that their entries can be used again.
 void Pool::SyncClosed(ThreadContext& self) {
-  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord word) {
-    if (word.state != FileState::kClosed || IsCovered(entry)) return;
+  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    if (FileTable::IsOpenAnywhere(entry) || IsCovered(entry)) return;
     file_sync_.SyncUntold(self.thread, index).IgnoreError();
   });
 }

@@ -91,7 +91,7 @@ class Pool final : public region::Tenant {
                     RepairReport* report) override;
   absl::Status ForgetLost() override { return files_.ForgetLost(); }
 
-  absl::StatusOr<OpenedFile> OpenFile(FileTable::Request request);
+  absl::StatusOr<OpenedFile> OpenFile(const FileTable::Request& request);
   // Closes one handle. Writes back the file's dirty pages first if it is the
   // last handle of all processes. On an error the file stays open.
   absl::Status CloseFile(const OpenedFile& file);
@@ -117,7 +117,8 @@ class Pool final : public region::Tenant {
   absl::Status Sync(std::optional<uint32_t> file, absl::Duration wait);
   // Syncs and closes kept descriptors of files that this process does not have
   // open, until at most `most` are left.
-  absl::Status TrimKept(size_t most);
+  absl::Status TrimKept(size_t most,
+                        absl::Duration wait = absl::ZeroDuration());
   // Writes back all pages, and fsyncs if `durable`. The last leaver calls this.
   absl::Status WriteBackAll(bool durable);
 

@@ -73,6 +73,7 @@ absl::StatusOr<RepairReport> Pool::FailCheck() {
   RepairReport report;
   region_.RepairAll(self->thread, &report);
   HelpResize(*self);
+  file_sync_.TrimKept(self->thread, FileTable::kMostKept).IgnoreError();
   return report;
 }
 

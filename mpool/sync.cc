@@ -37,10 +37,9 @@ absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait) {
     if (!absl::IsUnavailable(result)) break;
   }
   // The sync above has synced each file, so kept descriptors may be closed.
-  if (!file.has_value()) {
-    file_sync_.TrimKept(self->thread, result.ok() ? 0 : FileTable::kMostKept)
-        .IgnoreError();
-  }
+  const bool is_whole = !file.has_value() && result.ok();
+  file_sync_.TrimKept(self->thread, is_whole ? 0 : FileTable::kMostKept)
+      .IgnoreError();
   return result;
 }
 

@@ -95,11 +95,6 @@ absl::Status WriteBack::Write(ThreadContext& self,
     used += item.size;
   }
   flush();
-  if (files_.HasNewKept()) {
-    const absl::Status kept =
-        file_sync_.TrimKept(self.thread, FileTable::kMostKept);
-    if (!kept.ok() && on_failure_ != nullptr) on_failure_(kept);
-  }
   return result;
 }
 
@@ -136,9 +131,9 @@ absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
   MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
                          BeginWriting(self, index));
   files_.BeforeWrite(self.thread, entry);
-  if (MayHaveLostWrites(entry)) file->DropCache();
   const os::ConstBytes bytes(first->copy, count * first->size);
   const uint64_t begin = PageKey::Page(first->key) * first->size;
+  if (MayHaveLostWrites(entry)) file->DropCache(begin, bytes.size());
   uint64_t calls = 0;
   const absl::Status status =
       file->WriteAtGathered(begin, {&bytes, 1}, &calls);
@@ -148,9 +143,19 @@ absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
   }
   files_.AfterWrite(entry, *file, status.ok() ? count : 0);
   files_.EndWriting(index);
+  TrimNew(self);
   self.Count(Counter::writes, calls);
   if (status.ok()) self.Count(Counter::pages_written, count);
   return status;
+}
+
+// Bounds the kept descriptors after each file, so that a write of many files
+// does not need a descriptor for each of them.
+void WriteBack::TrimNew(ThreadContext& self) {
+  if (!files_.HasNewKept()) return;
+  const absl::Status kept =
+      file_sync_.TrimKept(self.thread, FileTable::kMostKept);
+  if (!kept.ok() && on_failure_ != nullptr) on_failure_(kept);
 }
 
 // Releases the kept descriptors and tries again if the process is out of

@@ -70,6 +70,7 @@ class WriteBack {
   absl::Status WriteBatch(ThreadContext& self, const std::vector<Item>& batch,
                           uint64_t* written);
   absl::Status WriteRun(ThreadContext& self, const Item* first, size_t count);
+  void TrimNew(ThreadContext& self);
   absl::StatusOr<std::shared_ptr<os::File>> BeginWriting(ThreadContext& self,
                                                          uint32_t index);
   absl::Status FlushLog(const ThreadContext& self, const FileEntry& entry,

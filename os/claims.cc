@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "os/lost.h"
+#include "os/node.h"
 #include "os/retry.h"
 #include "os/status.h"
 #include "os/syscalls.h"
@@ -83,13 +84,28 @@ void FileClaims::Claim::Drop() {
   Sys().fcntl_lock(directory->file.fd(), F_OFD_SETLK, &lock);
 }
 
+std::shared_ptr<FileClaims::Directory> FileClaims::FindKept(
+    const std::string& name) const {
+  const absl::StatusOr<Node> node = Node::Find(name);
+  if (!node.ok()) return nullptr;
+  const absl::StatusOr<FileInfo> info = node->Info();
+  if (!info.ok()) return nullptr;
+  const auto known =
+      open_.find({info->identity.device, info->identity.inode});
+  return known == open_.end() ? nullptr : known->second.lock();
+}
+
 absl::StatusOr<std::shared_ptr<FileClaims::Directory>> FileClaims::Open(
     const std::string& path) {
   const size_t slash = path.rfind('/');
-  MPOOL_ASSIGN_OR_RETURN(
-      File file,
-      File::OpenDirectory(slash == 0 ? "/" : path.substr(0, slash)));
-  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
+  const std::string name = slash == 0 ? "/" : path.substr(0, slash);
+  absl::StatusOr<File> file = File::OpenDirectory(name);
+  if (absl::IsPermissionDenied(file.status())) {
+    // The process may have lost the right since an earlier claim.
+    if (auto kept = FindKept(name); kept != nullptr) return kept;
+  }
+  MPOOL_RETURN_IF_ERROR(file.status());
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file->Info());
   std::weak_ptr<Directory>& known =
       open_[{info.identity.device, info.identity.inode}];
   std::shared_ptr<Directory> directory = known.lock();
@@ -100,7 +116,7 @@ absl::StatusOr<std::shared_ptr<FileClaims::Directory>> FileClaims::Open(
     return directory;
   }
   directory = std::make_shared<Directory>();
-  directory->file = std::move(file);
+  directory->file = *std::move(file);
   directory->identity = info.identity;
   std::erase_if(open_, [](const auto& entry) {
     return entry.second.expired();

@@ -74,6 +74,8 @@ class FileClaims {
 
  private:
   absl::StatusOr<std::shared_ptr<Directory>> Open(const std::string& path);
+  // Returns the directory if it is open already, or null.
+  std::shared_ptr<Directory> FindKept(const std::string& name) const;
 
   // By device and inode number of the directory.
   std::map<std::pair<uint64_t, uint64_t>, std::weak_ptr<Directory>> open_;

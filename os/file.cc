@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "os/low_fds.h"
 #include "os/retry.h"
 #include "os/status.h"
 #include "os/syscalls.h"
@@ -41,7 +42,6 @@ int OpenFlags(const File::OpenOptions& options) {
 
 // Descriptors 0 to 2 belong to the program's standard streams, even while these
 // are closed, because another part of the program may print to them.
-constexpr int kFirstOwnFd = 3;
 
 }  // namespace
 
@@ -261,6 +261,7 @@ absl::StatusOr<File> File::Open(std::string_view path,
                                 const OpenOptions& options,
                                 std::string_view shown) {
   const std::string name(path);
+  const LowFds taken;
   const int fd = RetryEintr([&] {
     return Sys().open(name.c_str(), OpenFlags(options),
                       static_cast<mode_t>(options.permissions));
@@ -275,6 +276,7 @@ absl::StatusOr<File> File::Open(std::string_view path,
 
 absl::StatusOr<File> File::OpenDirectory(std::string_view path) {
   std::string name(path);
+  const LowFds taken;
   const int fd = RetryEintr([&] {
     return Sys().open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   });
@@ -283,6 +285,7 @@ absl::StatusOr<File> File::OpenDirectory(std::string_view path) {
 }
 
 absl::StatusOr<File> File::OpenDirectory(const File& dir) {
+  const LowFds taken;
   const int fd = RetryEintr([&] {
     return Sys().openat(dir.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   });
@@ -292,6 +295,7 @@ absl::StatusOr<File> File::OpenDirectory(const File& dir) {
 
 absl::StatusOr<File> File::Unnamed() {
   constexpr unsigned kNoExecSeal = 8;  // MFD_NOEXEC_SEAL, Linux 6.3 or newer
+  const LowFds taken;
   int fd = Sys().memfd_create("mpool", MFD_CLOEXEC | kNoExecSeal);
   if (fd < 0 && errno == EINVAL) fd = Sys().memfd_create("mpool", MFD_CLOEXEC);
   constexpr char kWhat[] = "make a file without a name";
@@ -305,6 +309,7 @@ absl::StatusOr<File> File::OpenAt(const File& dir, std::string_view name,
                                   const OpenOptions& options) {
   const std::string below(name);
   std::string path = absl::StrCat(dir.path(), "/", below);
+  const LowFds taken;
   const int fd = RetryEintr([&] {
     return Sys().openat(dir.fd(), below.c_str(), OpenFlags(options),
                         static_cast<mode_t>(options.permissions));
@@ -321,6 +326,7 @@ absl::StatusOr<File> File::OpenShm(std::string_view name,
                                    const OpenOptions& options) {
   const std::string object(name);
   std::string path = absl::StrCat(kShmDirectory, object);
+  const LowFds taken;
   const int fd = RetryEintr([&] {
     return Sys().shm_open(object.c_str(), OpenFlags(options),
                           static_cast<mode_t>(options.permissions));
@@ -453,8 +459,18 @@ absl::Status File::Sync() const {
                        "what was written since the last fsync may be lost");
 }
 
-void File::DropCache() const {
-  Sys().fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
+absl::StatusOr<std::string> File::CurrentPath() const {
+  return AbsolutePath(absl::StrCat("/proc/self/fd/", fd_));
+}
+
+void File::DropCache(uint64_t offset, uint64_t size_bytes) const {
+  // The kernel drops a folio only if the whole of it is in the range.
+  constexpr uint64_t kLargestFolio = uint64_t{2} << 20;
+  const uint64_t begin = offset / kLargestFolio * kLargestFolio;
+  const uint64_t end =
+      (offset + size_bytes + kLargestFolio - 1) / kLargestFolio * kLargestFolio;
+  Sys().fadvise(fd_, static_cast<off_t>(begin), static_cast<off_t>(end - begin),
+                POSIX_FADV_DONTNEED);
 }
 
 absl::Status File::Resize(uint64_t size_bytes) const {
@@ -507,6 +523,11 @@ absl::StatusOr<std::string> File::RemoteFilesystem() const {
     default:
       return std::string();
   }
+}
+
+bool File::IsOnOverlay() const {
+  const absl::StatusOr<uint32_t> type = FilesystemType(*this);
+  return type.ok() && *type == OVERLAYFS_SUPER_MAGIC;
 }
 
 absl::StatusOr<std::string> File::PseudoFilesystem() const {

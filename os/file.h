@@ -134,8 +134,11 @@ class File {
   // error that the first returned. Returns Unavailable (errno EINTR) if a
   // signal interrupted it.
   absl::Status Sync() const;
-  // Drops the file's clean pages from the kernel's cache, as far as possible.
-  void DropCache() const;
+  // Returns the path by which the file can be opened now, after renames.
+  absl::StatusOr<std::string> CurrentPath() const;
+  // Drops clean pages of the range, and of up to 2 MiB around it, from the
+  // kernel's cache, as far as possible.
+  void DropCache(uint64_t offset, uint64_t size_bytes) const;
   absl::Status Resize(uint64_t size_bytes) const;
   // Reserves blocks, so that a full disk is an error now and not SIGBUS later.
   absl::Status Reserve(uint64_t offset, uint64_t size_bytes) const;
@@ -145,6 +148,9 @@ class File {
   // Returns the name of a file system that generates the content of its files
   // on each read ("proc", "sysfs", ...); empty for all others.
   absl::StatusOr<std::string> PseudoFilesystem() const;
+  // True on overlayfs, where a change of a file from a lower layer gives the
+  // file another time of birth (copy-up), but not another inode number.
+  bool IsOnOverlay() const;
   void Close();
   // Forgets the fd without closing it. For an fd that the program closed: its
   // number is free, or belongs to another file.

@@ -446,5 +446,37 @@ TEST_F(FileTest, MovingKeepsTheFdAndClosingIsDoneOnce) {
   EXPECT_EQ(calls, 2);
 }
 
+// The prints of a program that closed its standard streams go nowhere, even
+// while the library opens a file.
+TEST_F(FileTest, NoOpenUsesADescriptorBelowThree) {
+  static int lowest;
+  EXPECT_EQ(InChild([&]() -> std::string {
+              lowest = 100;
+              for (int fd = 0; fd < 3; ++fd) ::close(fd);
+              Sys().open = [](const char* path, int flags, mode_t mode) {
+                const int fd = RealSyscalls().open(path, flags, mode);
+                if ((flags & O_PATH) == 0) lowest = std::min(lowest, fd);
+                return fd;
+              };
+              Sys().openat = [](int dir, const char* path, int flags,
+                                mode_t mode) {
+                const int fd = RealSyscalls().openat(dir, path, flags, mode);
+                lowest = std::min(lowest, fd);
+                return fd;
+              };
+              {
+                const auto dir = File::OpenDirectory(temp_.dir().path());
+                const auto file = File::OpenAt(*dir, "x", {.create = true});
+                const auto again = File::Open(file->path(), {});
+                if (!again.ok()) return "not open";
+              }
+              for (int fd = 0; fd < 3; ++fd) {
+                if (::fcntl(fd, F_GETFD) >= 0) return "taken";
+              }
+              return lowest >= 3 ? "high" : "low";
+            }),
+            "high");
+}
+
 }  // namespace
 }  // namespace mpool::os

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "os/low_fds.h"
 #include "os/retry.h"
 #include "os/status.h"
 #include "os/syscalls.h"
@@ -30,6 +31,7 @@ absl::StatusOr<Node> Node::Own(int fd, std::string path) {
 
 absl::StatusOr<Node> Node::Find(std::string_view path) {
   std::string name(path);
+  const LowFds taken;
   const int fd =
       RetryEintr([&] { return Sys().open(name.c_str(), kNodeFlags, 0); });
   return Own(fd, std::move(name));
@@ -37,6 +39,7 @@ absl::StatusOr<Node> Node::Find(std::string_view path) {
 
 absl::StatusOr<Node> Node::FindAt(const File& dir, std::string_view name) {
   const std::string below(name);
+  const LowFds taken;
   const int fd = RetryEintr(
       [&] { return Sys().openat(dir.fd(), below.c_str(), kNodeFlags, 0); });
   return Own(fd, PathBelow(dir, name));

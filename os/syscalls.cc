@@ -31,6 +31,8 @@ int OpenAt(int dir, const char* path, int flags, mode_t mode) {
   return ::openat(dir, path, flags, mode);
 }
 
+int FcntlGet(int fd, int command) { return ::fcntl(fd, command); }
+
 int FcntlDup(int fd, int lowest) {
   return ::fcntl(fd, F_DUPFD_CLOEXEC, lowest);
 }
@@ -115,6 +117,7 @@ constexpr Syscalls kReal = {
     .shmctl = ::shmctl,
     .getrlimit = GetLimit,
     .fcntl_dup = FcntlDup,
+    .fcntl_get = FcntlGet,
     .fcntl_lock = FcntlLock,
     .futex = Futex,
     .membarrier = Membarrier,

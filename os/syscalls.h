@@ -70,6 +70,7 @@ struct Syscalls {
   int (*getrlimit)(int resource, struct rlimit* out);
   // F_DUPFD_CLOEXEC: the duplicate has the number `lowest` or a higher one.
   int (*fcntl_dup)(int fd, int lowest);
+  int (*fcntl_get)(int fd, int command);  // F_GETFD or F_GETFL
   int (*fcntl_lock)(int fd, int command, struct flock* lock);
   long (*futex)(uint32_t* word, int op, uint32_t value,
                 const timespec* timeout);

@@ -148,6 +148,10 @@ void Region::FreeAllSlots() {
 void Region::AdoptIdle(Reachable* reached) {
   const Thread self = process_thread();
   RepairReport report;
+  // A process that joined a half adopted region would find latches reset whose
+  // lists nobody rebuilds.
+  header_->adopting.store(1, std::memory_order_release);
+  MPOOL_STEP("region.adopt.begun");
   NoteTheDead(&report);
   for (Latch* latch : {&header_->heap_latch, &header_->block_latch}) {
     if (latch->Reset()) ++report.latches;
@@ -168,6 +172,7 @@ void Region::AdoptIdle(Reachable* reached) {
   inherited_.reset();
   header_->repairs.fetch_add(report.processes.size());
   header_->adoptions.fetch_add(1);
+  header_->adopting.store(0, std::memory_order_release);
   MPOOL_STEP("region.adopt.done");
   if (on_repair_ == nullptr) return;
   if (!report.processes.empty() || report.damaged != 0) on_repair_(report);

@@ -347,7 +347,12 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
                          WhyUnsound(header, home_, descriptor));
   // A creator holds the gate until the region is whole. This process holds the
   // gate, so that creator is dead, and the kernel will soon drop its life lock.
-  if (why == kUnfinished && !alone && AwaitNobody()) return AttachShared();
+  const bool is_adopted_in_part =
+      why.empty() && header.adopting.load(std::memory_order_acquire) != 0;
+  if (!alone && (why == kUnfinished || is_adopted_in_part)) {
+    if (AwaitNobody()) return AttachShared();
+    if (is_adopted_in_part) return refuse("its adoption was cut short");
+  }
   if (why == kDamaged && alone) return CannotAdopt(os::Abs(why));
   if (!why.empty()) return refuse(why);
   const FixedHeader fixed = *SoundCopy(header);

@@ -110,6 +110,21 @@ class DyingCreatorTest : public KilledCreatorTest {
  protected:
   ~DyingCreatorTest() override { os::Sys() = os::RealSyscalls(); }
   static inline int still_locked;
+
+  // The first probes find the lock of slot 1.
+  static void KeepLocked() {
+    still_locked = 5;
+    os::Sys().fcntl_lock = [](int fd, int command, struct flock* lock) {
+      const off_t first = lock->l_start;
+      const int result = os::RealSyscalls().fcntl_lock(fd, command, lock);
+      if (command == F_OFD_GETLK && first == 1 && still_locked-- > 0) {
+        lock->l_type = F_WRLCK;
+        lock->l_start = 1;
+        lock->l_len = 1;
+      }
+      return result;
+    };
+  }
 };
 INSTANTIATE_TEST_SUITE_P(Step, DyingCreatorTest,
                          ::testing::Values("region.create.format",
@@ -118,20 +133,28 @@ INSTANTIATE_TEST_SUITE_P(Step, DyingCreatorTest,
 
 TEST_P(DyingCreatorTest, IsWaitedForAndItsHomeMadeAnew) {
   ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
-  still_locked = 5;
-  os::Sys().fcntl_lock = [](int fd, int command, struct flock* lock) {
-    const off_t first = lock->l_start;
-    const int result = os::RealSyscalls().fcntl_lock(fd, command, lock);
-    if (command == F_OFD_GETLK && first == 1 && still_locked-- > 0) {
-      lock->l_type = F_WRLCK;
-      lock->l_start = 1;
-      lock->l_len = 1;
-    }
-    return result;
-  };
+  KeepLocked();
   auto here = Open();
   ASSERT_THAT(here, IsOk());
   EXPECT_EQ((*here)->region().attached(), Attached::kCreated);
+  EXPECT_LT(still_locked, 0);
+}
+
+// A joiner finds the slot of a dying adopter locked.
+class DyingAdopterTest : public DyingCreatorTest {};
+INSTANTIATE_TEST_SUITE_P(Step, DyingAdopterTest,
+                         ::testing::Values("region.adopt.ledgers",
+                                           "region.adopt.tenant",
+                                           "region.adopt.slots"),
+                         StepTestName);
+
+TEST_P(DyingAdopterTest, IsWaitedForAndAnotherAdopts) {
+  ASSERT_THAT(OpenAndLeave(), IsOk());
+  ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
+  KeepLocked();
+  auto here = Open();
+  ASSERT_THAT(here, IsOk());
+  EXPECT_EQ((*here)->region().attached(), Attached::kAdopted);
   EXPECT_LT(still_locked, 0);
 }
 

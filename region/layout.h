@@ -197,6 +197,7 @@ struct RegionHeader {
   std::atomic<uint64_t> panics;     // the last panic number used
   // The page of the last panic, encoded by the layer above.
   std::atomic<uint64_t> panic_page;
+  std::atomic<uint64_t> adopting;  // 1 while an adopter resets the region
   std::atomic<uint64_t> thread_blocks[kThreadBlocks];
   alignas(4096) ProcessSlot processes[kMaxProcesses];
   alignas(4096) ThreadSlot process_threads[kMaxProcesses];

@@ -39,6 +39,23 @@ absl::Status Describe(const os::File& home, FixedHeader fixed) {
   return WriteDescriptor(home, fixed);
 }
 
+// Step 2 of a move.
+absl::Status RenameMemory(const os::File& home, const FixedHeader& moved) {
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
+  // A copy of the file system may have the old device number now. The file
+  // system itself may have it again.
+  if (moved.moved_from != info.identity.device &&
+      !os::WasMountedAs(home, moved.moved_from, moved.home_filesystem)) {
+    return absl::OkStatus();
+  }
+  const absl::Status renamed = os::RenameMapping(
+      static_cast<Backing>(moved.backing), home,
+      NameUnder(moved, moved.moved_from), moved.segment);
+  MPOOL_STEP("region.move.renamed");
+  // If the memory is gone, Join reports it.
+  return absl::IsNotFound(renamed) ? absl::OkStatus() : renamed;
+}
+
 }  // namespace
 
 absl::StatusOr<bool> HasMoved(const os::File& home,
@@ -67,6 +84,12 @@ absl::StatusOr<bool> HasMoved(const os::File& home,
 
 absl::Status FollowHome(const os::File& home, FixedHeader* descriptor) {
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
+  if (descriptor->moved_from != 0 &&
+      descriptor->home_device != info.identity.device) {
+    // A death cut the last move short, and the file system was mounted again.
+    MPOOL_RETURN_IF_ERROR(RenameMemory(home, *descriptor));
+    descriptor->moved_from = 0;
+  }
   MPOOL_ASSIGN_OR_RETURN(const bool has_moved, HasMoved(home, *descriptor));
   if (has_moved) {
     FixedHeader moved = *descriptor;
@@ -81,18 +104,10 @@ absl::Status FollowHome(const os::File& home, FixedHeader* descriptor) {
     *descriptor = moved;
   }
   if (descriptor->moved_from == 0 ||
-      descriptor->home_device != info.identity.device ||
-      // A copy of the file system may have the old device number now.
-      !os::WasMountedAs(home, descriptor->moved_from,
-                        descriptor->home_filesystem)) {
+      descriptor->home_device != info.identity.device) {
     return absl::OkStatus();
   }
-  const absl::Status renamed = os::RenameMapping(
-      static_cast<Backing>(descriptor->backing), home,
-      NameUnder(*descriptor, descriptor->moved_from), descriptor->segment);
-  MPOOL_STEP("region.move.renamed");
-  // If the memory is gone, Join reports it.
-  return absl::IsNotFound(renamed) ? absl::OkStatus() : renamed;
+  return RenameMemory(home, *descriptor);
 }
 
 absl::Status EndMove(const os::File& home, const FixedHeader& descriptor) {

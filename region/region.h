@@ -261,8 +261,9 @@ class Region : public LifeWatch {
   // Probes every process and repairs the dead.
   void RepairAll(const Thread& self, RepairReport* report);
   // Repairs the dead and waits at most a second for repairs by other processes,
-  // so that everything that the dead held is released afterwards.
-  void RepairAndWait(const Thread& self);
+  // so that everything that the dead held is released afterwards. Returns false
+  // if such a repair is still under way.
+  bool RepairAndWait(const Thread& self);
   // Sets the callback for each repair that this process finished.
   void set_on_repair(std::function<void(const RepairReport&)> callback) {
     on_repair_ = std::move(callback);

@@ -219,7 +219,7 @@ void Region::RepairAll(const Thread& self, RepairReport* report) {
   if (!report->processes.empty() && on_repair_ != nullptr) on_repair_(*report);
 }
 
-void Region::RepairAndWait(const Thread& self) {
+bool Region::RepairAndWait(const Thread& self) {
   RepairReport report;
   RepairAll(self, &report);
   auto is_underway = [this] {
@@ -235,7 +235,11 @@ void Region::RepairAndWait(const Thread& self) {
     return false;
   };
   const os::Deadline patience(kAnothersRepair);
-  while (is_underway() && !patience.passed()) os::Sleep(absl::Milliseconds(1));
+  while (is_underway()) {
+    if (patience.passed()) return false;
+    os::Sleep(absl::Milliseconds(1));
+  }
+  return true;
 }
 
 }  // namespace mpool::region

@@ -50,13 +50,15 @@
  *  CLOSED      a descriptor is closed without an fsync through it
  *  REUSED      an entry is used again while its writes are not synced
  *  TRUST       repair leaves unsynced pages clean
- *  LATEOPEN    a Sync opens its descriptor after it wrote pages
+ *  NOSEQ       a Sync ignores that pages became dirty after it wrote its own
+ *  EARLYSEQ    repair counts before the pages are dirty
  *  LATEREPAIR  a Sync through a new descriptor does not repair first
- * TRUST, LATEOPEN and LATEREPAIR are harmless with FORGETS=0.
+ * TRUST, NOSEQ, EARLYSEQ and LATEREPAIR are harmless with FORGETS=0.
  *
  * Sizes: NP pages, PUTS puts in WOPS steps of the worker, SYNCS of a syncer and
  * SYNCSA of A's, ERRS failed writes, KILLS. HOLD: the worker takes X. CLOSES:
- * A and B close the file when they end. Run as pool.pml.
+ * A and B close the file when they end. FRESH: A and B open their descriptors
+ * during a Sync, at their first write or before the fsync. Run as pool.pml.
  */
 #ifndef NP
 #define NP 1
@@ -290,6 +292,9 @@ inline repair() {
     :: else
     fi }
 #ifndef TRUST
+#ifdef EARLYSEQ
+  sticky.seq++;
+#endif
   do
   :: atomic {
        if
@@ -303,6 +308,9 @@ inline repair() {
        :: else
        fi }
   od;
+#ifndef EARLYSEQ
+  sticky.seq++;
+#endif
 #endif
   if
   :: DEAD(mark) ->
@@ -354,9 +362,9 @@ inline writepage(p) {
        F[p].ph == FREE || F[p].ph == EVICTING || CANTAKE(p) -> p++; break }
   :: atomic {
        CANWRITE(p) -> begin(p);
-#ifdef LATEOPEN
+#ifdef FRESH
        if
-       :: !has[i] -> OPEN(i)
+       :: !has[i] -> OPEN(i); isnew = 1
        :: else
        fi
 #endif
@@ -483,11 +491,19 @@ inline sync() {
   :: p < NP -> writepage(p)
   :: atomic { p == NP -> p = 0; break }
   od;
-#ifdef LATEOPEN
+#ifdef FRESH
+  atomic {
+    if
+    :: !has[i] -> OPEN(i); isnew = 1
+    :: else
+    fi }
   if
-  :: !has[i] -> openfile(i)
+#ifndef LATEREPAIR
+  :: isnew -> ask()
+#endif
   :: else
   fi;
+  isnew = 0;
 #endif
   acquire();
   w0 = seen;
@@ -497,6 +513,10 @@ inline sync() {
 #endif
   if
   :: over && synced == w0 && !sticky.set -> release()
+#ifndef NOSEQ
+  :: (!over || synced != w0) && !sticky.set && sticky.seq != before_seq ->
+     bad = 1; again = 1; release()
+#endif
   :: else ->
      e0 = evicted;
      note();
@@ -509,7 +529,8 @@ inline sync() {
   fi;
   atomic {
     if
-    :: bad -> reported = (reported < before_told -> before_told : reported)
+    :: again -> again = 0
+    :: !again && bad -> reported = (reported < before_told -> before_told : reported)
     :: else ->
        do
        :: p == NP -> p = 0; break
@@ -549,14 +570,14 @@ inline closefile() {
 #define LOCALS \
   byte n, p, q, copy, before_seq, before_told, w0, e0, before[NP], \
        version[NP]; \
-  bit bad, over, good, lost, looked, noted[NP], dirty[NP], \
+  bit again, isnew, bad, over, good, lost, looked, noted[NP], dirty[NP], \
       writing[NP]
 
 proctype Syncer(byte i) {
   byte t = i + 1;
   LOCALS;
   {
-#ifndef LATEOPEN
+#ifndef FRESH
     openfile(i);
 #endif
     do
@@ -609,7 +630,7 @@ proctype Worker() {
 #else
     if
     :: has[A]
-#ifdef LATEOPEN
+#ifdef FRESH
     :: atomic { !has[A] -> OPEN(A) }
 #endif
     fi;

@@ -9,14 +9,15 @@
 //   Backing::kFile. kSysV needs a shared IPC namespace.
 // - One environment caches a file at a time. OpenFile refuses a file that a
 //   process has open in another environment, unless all processes only read
-//   the file. The lock for this is on the file's directory. OpenFile cannot
-//   detect two hard links in two directories, nor a file in a directory that
-//   the process cannot read.
+//   the file. The lock for this is on the directory by whose name the file was
+//   opened. OpenFile cannot detect a file that has another name in another
+//   directory (a hard link, a bind mount, a rename while it is open), nor a
+//   file in a directory that the process cannot read.
 // - A page file may be changed by another program while no process has the
-//   file open. OpenFile detects the change by the times of the file. The pool
-//   drops clean pages if the times prove nothing: the file was closed within
-//   20 ms of a change (2 s where times are whole seconds), and the kernel is
-//   older than 6.13.
+//   file open and the pool has no dirty page of it. OpenFile detects the change
+//   by the times of the file. The pool drops clean pages if the times prove
+//   nothing: the file was closed within 20 ms of a change (2 s where times are
+//   whole seconds), and the kernel is older than 6.13.
 // - A process that is stopped (SIGSTOP, a debugger) keeps the pages that it
 //   holds; a process that dies loses them. A process that is stopped inside a
 //   call may delay other processes beyond their deadlines; inside Open or

@@ -95,7 +95,8 @@ class WritePage {
         unwindings_(other.unwindings_) {}
   WritePage& operator=(WritePage&& other) noexcept {
     if (this != &other) {
-      Put();
+      // As by the destructor.
+      if (pin_.entry != nullptr) internal::PutAtEnd(pin_, unwindings_);
       pin_ = std::exchange(other.pin_, internal::Pin{});
       unwindings_ = other.unwindings_;
     }
