@@ -215,8 +215,14 @@ TEST_F(PartialPageTest, ATailIsNeverShownAsAPage) {
     EXPECT_EQ(GetText(*file, 1), "");
     const PageNo made = (*file->New()).number();
     EXPECT_EQ(file->page_count(), made + 1);
+    ASSERT_THAT(PutText(*file, made, "made"), IsOk());
     EXPECT_THAT(env->Sync(), IsOk());
+    auto evictor = *env->OpenFile("other.db", {.create = true});
+    for (PageNo page = 0; page < 600; ++page) {
+      EXPECT_THAT(PutText(*evictor, page, "other"), IsOk());
+    }
     EXPECT_EQ(GetText(*file, 1), "");
+    EXPECT_EQ(DiskText(home.Below("x.db"), 1), "");
     other.Kill();
   }
 }

@@ -473,6 +473,29 @@ void FileTable::CutPartialPage(const region::Thread& self, FileEntry& entry,
   MPOOL_STEP("mpool.cut.over");
 }
 
+absl::Status FileTable::CutTail(const region::Thread& self, FileEntry& entry,
+                                const os::File& file) {
+  const uint64_t page_bytes = entry.page_bytes.load(std::memory_order_relaxed);
+  if (entry.seen_size.load(std::memory_order_acquire) % page_bytes == 0) {
+    return absl::OkStatus();
+  }
+  const os::Deadline patience(absl::Seconds(10));
+  while (true) {
+    MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());
+    const uint64_t begin = info.size_bytes / page_bytes * page_bytes;
+    if (begin == info.size_bytes) return absl::OkStatus();
+    if (patience.passed()) {
+      return absl::UnavailableError(absl::StrCat(
+          "make a page of ", file.path(), ": the file ends with a part of a "
+          "page, which could not be cut off beside other writes; try again"));
+    }
+    BeforeWrite(self, entry);
+    CutPartialPage(self, entry, file, begin, begin + page_bytes);
+    AfterWrite(entry, file, 0);
+    os::Sleep(absl::Milliseconds(1));
+  }
+}
+
 // quiet below: a page counted in excess only keeps an error from being cleared.
 void FileTable::NoteDropped(uint64_t key, State bits) {
   if (!bits.has(State::kUnsynced) || bits.has(State::kDirty)) return;

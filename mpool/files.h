@@ -357,6 +357,10 @@ class FileTable {
   // REQUIRES: between BeforeWrite and AfterWrite.
   void CutPartialPage(const region::Thread& self, FileEntry& entry,
                       const os::File& file, uint64_t begin, uint64_t end);
+  // Cuts off the partial page at the end of the file, before a page takes its
+  // place. Returns Unavailable if other writes leave no moment for it.
+  absl::Status CutTail(const region::Thread& self, FileEntry& entry,
+                       const os::File& file);
   // Ends the writes of dead processes. Repair calls this once those processes
   // write no page any more.
   void EndWritesOfDead();

@@ -79,6 +79,8 @@ absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
         "make a page of ", file.path,
         ": the file was opened with FileOptions::read_only"));
   }
+  MPOOL_RETURN_IF_ERROR(
+      files_.CutTail(self->thread, *file.entry, *file.file));
   // The frame comes first, so that a call that finds no frame makes no page.
   MPOOL_ASSIGN_OR_RETURN(
       BufferHeader * header,

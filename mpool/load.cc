@@ -63,6 +63,8 @@ absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
           " pages; make it with New or GetOptions::create"));
     }
     MPOOL_RETURN_IF_ERROR(CheckCanHold(*request.file, request.page));
+    MPOOL_RETURN_IF_ERROR(
+        files_.CutTail(self.thread, entry, *request.file->file));
   }
   BufferHeader* header = std::exchange(request.frame, nullptr);
   if (header == nullptr) {
