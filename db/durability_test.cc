@@ -363,6 +363,21 @@ TEST_F(DurabilityTest, ASyncOfManyFilesNeedsFewDescriptors) {
   EXPECT_EQ(other.End(), "end");
 }
 
+// A refused open leaves no descriptor behind, though none may be closed.
+TEST_F(DurabilityTest, RefusedOpensKeepFewDescriptors) {
+  const TempHome elsewhere;
+  auto env = Open();
+  auto file = *env->OpenFile("a.db", {.create = true});
+  auto second = *DbEnv::Open(elsewhere.path(), SmallEnv());
+  const int before = OpenDescriptors();
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_FALSE(second->OpenFile(home_.Below("a.db")).ok());
+    EXPECT_FALSE(
+        second->OpenFile(home_.Below("a.db"), {.read_only = true}).ok());
+  }
+  EXPECT_LE(OpenDescriptors(), before + 3);
+}
+
 // The kept descriptors of one environment leave room for another's.
 TEST_F(DurabilityTest, KeptDescriptorsMakeRoomForAllCalls) {
   const TempHome elsewhere;

@@ -132,7 +132,9 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
 // Under the registry's mutex no environment closes.
 void Environment::ReleaseDescriptors() {
   Registry& homes = Homes();
-  std::lock_guard<std::mutex> lock(homes.mutex);
+  // A close may be under way that calls log_flush, and that this call.
+  const std::unique_lock<std::mutex> lock(homes.mutex, std::try_to_lock);
+  if (!lock.owns_lock()) return;
   for (const auto& [home, env] : homes.envs) {
     if (env != nullptr && env->region_->generation() != 0) {
       env->pool_->TrimKept(/*most=*/0).IgnoreError();
@@ -274,12 +276,8 @@ absl::Status Environment::OpenPageFile(std::string_view path,
   request->file =
       pool_->files().FindOpen(info.identity, !options.read_only);
   if (request->file != nullptr) return absl::OkStatus();
-  MPOOL_ASSIGN_OR_RETURN(
-      os::File file, node->Open({.mode = options.read_only
-                                             ? os::File::Mode::kReadOnly
-                                             : os::File::Mode::kReadWrite,
-                                 .regular = true}));
-  request->file = SharedPageFile(std::move(file));
+  MPOOL_ASSIGN_OR_RETURN(request->file,
+                         internal::OpenPageFile(*node, !options.read_only));
   MPOOL_ASSIGN_OR_RETURN(const std::string pseudo,
                          request->file->PseudoFilesystem());
   if (!pseudo.empty()) {

@@ -150,6 +150,41 @@ TEST_P(WriteFailureKillTest, HalfAPageKeepsNoOtherWriterWaiting) {
   DieAndExpectDurable(kPages);
 }
 
+// The tail of a file is cut off by a process that dies.
+class TailKillTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  TempHome home_;
+};
+INSTANTIATE_TEST_SUITE_P(Step, TailKillTest,
+                         ::testing::ValuesIn(test::StepNames("mpool.cut.")),
+                         test::StepTestName);
+
+TEST_P(TailKillTest, OthersMakeThePage) {
+  test::MakeFile(home_.Below("x.db"), std::string(4196, 'a'));
+  auto env = *DbEnv::Open(home_.path(), test::SmallEnv());
+  auto file = *env->OpenFile("x.db", {.odd_size = true});
+  EXPECT_EQ(test::InChild([&]() -> std::string {
+              auto mine = *DbEnv::Open(home_.path(), test::SmallEnv());
+              auto same = *mine->OpenFile("x.db", {.odd_size = true});
+              os::KillAtStep(GetParam(), 1);
+              return same->New().status().ToString();
+            }),
+            test::kKilled);
+  PageNo made = 0;
+  {
+    auto page = file->New();
+    ASSERT_THAT(page, IsOk());
+    made = page->number();
+    test::Fill(page->data(), "made");
+  }
+  EXPECT_THAT(file->Sync(), IsOk());
+  EXPECT_EQ(GetText(*file, 0), std::string(4096, 'a'));
+  EXPECT_THAT(file->Close(), IsOk());
+  file = *env->OpenFile("x.db");
+  EXPECT_EQ(GetText(*file, made), "made");
+  EXPECT_EQ(DiskText(home_.Below("x.db"), made), "made");
+}
+
 class EntryKillTest : public os::SyscallTest {
  protected:
   TempHome home_;

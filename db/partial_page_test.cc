@@ -197,11 +197,13 @@ TEST_F(PartialPageTest, ATailIsNeverShownAsAPage) {
   for (const auto& make : makers) {
     const TempHome home;
     test::MakeFile(home.Below("x.db"), std::string(4196, 'a'));
+    auto env = *DbEnv::Open(home.path(), SmallEnv());
+    auto file = *env->OpenFile("x.db", {.odd_size = true});
     Child other([&](test::Channel& parent) -> std::string {
-      auto env = *DbEnv::Open(home.path(), SmallEnv());
-      auto file = *env->OpenFile("x.db", {.odd_size = true});
-      auto evictor = *env->OpenFile("other.db", {.create = true});
-      make(*file);
+      auto mine = *DbEnv::Open(home.path(), SmallEnv());
+      auto same = *mine->OpenFile("x.db", {.odd_size = true});
+      auto evictor = *mine->OpenFile("other.db", {.create = true});
+      make(*same);
       for (PageNo page = 0; page < 600; ++page) {
         EXPECT_THAT(PutText(*evictor, page, "other"), IsOk());
       }
@@ -209,8 +211,7 @@ TEST_F(PartialPageTest, ATailIsNeverShownAsAPage) {
       return parent.Hear();
     });
     other.Hear();
-    auto env = *DbEnv::Open(home.path(), SmallEnv());
-    auto file = *env->OpenFile("x.db", {.odd_size = true});
+    EXPECT_THAT(env->FailCheck(), IsOk());
     EXPECT_EQ(GetText(*file, 0), std::string(4096, 'a'));
     EXPECT_EQ(GetText(*file, 1), "");
     const PageNo made = (*file->New()).number();

@@ -243,7 +243,7 @@ void FileTable::Adopt(region::Reachable* reached, RepairReport* report) {
         (word.state == FileState::kClaimed && word.owner != 0);
     SetState(*entry, unfilled ? FileState::kFree : FileState::kClosed);
     for (std::atomic<uint64_t>& bits : entry->open_bits) bits.store(0);
-    entry->cutter.store(0);
+    if (entry->cutter.exchange(0) != 0) entry->seen_mtime_ns.store(0);
     if (unfilled) entry->fsync_mark.store(0);
     if (entry->device.load() == region_.moved_from()) {
       entry->device.store(region_.home_device());

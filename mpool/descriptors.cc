@@ -117,7 +117,7 @@ void FileTable::AddHandle(const Request& request, uint32_t index,
   Local& local = LocalOf(index, generation);
   local.identity = identity;
   ++local.handles;
-  if (!local.open.held()) local.open = OpenInodes::Handle(identity);
+  if (!local.open.IsOf(identity)) local.open = OpenInodes::Handle(identity);
   local.is_new = false;  // the open of a file repairs
   // The file's entry was renewed, and this process wrote through the descriptor
   // before. Its outcome belongs to the entry again.
@@ -356,8 +356,8 @@ absl::StatusOr<std::shared_ptr<os::File>> FileTable::OpenAgain(
       return AnotherFile(kWhat, node.path());
     }
   }
-  MPOOL_ASSIGN_OR_RETURN(os::File opened, node.Open({.regular = true}));
-  const std::shared_ptr<os::File> file = SharedPageFile(std::move(opened));
+  MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
+                         OpenPageFile(node, /*for_writing=*/true));
   MPOOL_ASSIGN_OR_RETURN(const FileLook look, LookAtFile(entry, *file));
   os::FileIdentity identity = look.info.identity;
   identity.generation = file->Generation();
@@ -436,10 +436,8 @@ absl::StatusOr<SyncHandle> FileTable::ForSync(uint32_t index) {
     if (!local.files.empty()) return SyncHandle{.file = local.files.front()};
   }
   MPOOL_ASSIGN_OR_RETURN(const os::Node node, FindNode(entry, "sync file"));
-  MPOOL_ASSIGN_OR_RETURN(
-      os::File opened,
-      node.Open({.mode = os::File::Mode::kReadOnly, .regular = true}));
-  const std::shared_ptr<os::File> file = SharedPageFile(std::move(opened));
+  MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
+                         OpenPageFile(node, /*for_writing=*/false));
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file->Info());
   os::FileIdentity identity = info.identity;
   identity.generation = file->Generation();

@@ -16,6 +16,9 @@ namespace {
 
 // Number of reads of another thread's mark before its process is probed.
 constexpr int kLooks = 50;
+// How long an fsync waits for the repair of a dead process by another one. A
+// repair takes milliseconds, except if its process is stopped.
+constexpr absl::Duration kAnothersRepair = absl::Milliseconds(100);
 
 bool IsOf(const BufferHeader& header, uint32_t index) {
   return PageKey::FileIndex(header.key.load(std::memory_order_relaxed)) ==
@@ -209,7 +212,8 @@ absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
   }
   if (StickyError::Unpack(entry.sticky.load()).lost) return Tell(entry);
   const uint32_t generation = GenerationOf(entry);
-  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle, ForSync(self, index));
+  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle,
+                         ForSync(self, index, deadline));
   MPOOL_RETURN_IF_ERROR(Begin(self, entry, deadline));
   const uint64_t now = entry.sticky.load();
   // If another file has the entry now, the old file was synced before (E4).
@@ -244,8 +248,10 @@ absl::Status FileSync::SyncUntold(const region::Thread& self,
                                   uint32_t index) {
   FileEntry& entry = *files_.At(index);
   const uint32_t generation = GenerationOf(entry);
-  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle, ForSync(self, index));
-  MPOOL_RETURN_IF_ERROR(Begin(self, entry, os::Deadline(absl::ZeroDuration())));
+  const os::Deadline at_once(absl::ZeroDuration());
+  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle,
+                         ForSync(self, index, at_once));
+  MPOOL_RETURN_IF_ERROR(Begin(self, entry, at_once));
   absl::Status status;
   if (GenerationOf(entry) == generation) status = Fsync(index, entry, handle);
   End(entry);
@@ -257,24 +263,26 @@ absl::Status FileSync::SyncUntold(const region::Thread& self,
 // open on the kernel forgets nothing, so that a repair after it finds every
 // process whose writes may be forgotten (S6).
 absl::StatusOr<SyncHandle> FileSync::ForSync(const region::Thread& self,
-                                             uint32_t index) {
+                                             uint32_t index,
+                                             const os::Deadline& deadline) {
   absl::StatusOr<SyncHandle> handle = files_.ForSync(index);
   if (os::IsOutOfDescriptors(handle.status())) {
     TrimKept(self, 0).IgnoreError();
     handle = files_.ForSync(index);
   }
   if (handle.ok()) {
-    MPOOL_RETURN_IF_ERROR(RepairAfterOpen(self, index, *handle));
+    MPOOL_RETURN_IF_ERROR(RepairAfterOpen(self, index, *handle, deadline));
   }
   return handle;
 }
 
 absl::Status FileSync::RepairAfterOpen(const region::Thread& self,
                                        uint32_t index,
-                                       const SyncHandle& handle) {
+                                       const SyncHandle& handle,
+                                       const os::Deadline& deadline) {
   if (!handle.is_new) return absl::OkStatus();
-  if (!region_.RepairAndWait(self)) {
-    return absl::UnavailableError(absl::StrCat(
+  if (!region_.RepairAndWait(self, deadline.Left(kAnothersRepair))) {
+    return absl::DeadlineExceededError(absl::StrCat(
         "sync file ", files_.PathOf(*files_.At(index)), ": another process has "
         "not finished the repair of a dead one; call Sync again"));
   }
@@ -288,9 +296,11 @@ absl::Status FileSync::SyncKept(const region::Thread& self,
   if (!kept.needs_sync) return absl::OkStatus();
   // Another file has the entry since a good fsync by another process.
   if (kept.index == kMaxFiles) return kept.handle.file->Sync();
-  MPOOL_RETURN_IF_ERROR(RepairAfterOpen(self, kept.index, kept.handle));
+  const os::Deadline deadline(wait);
+  MPOOL_RETURN_IF_ERROR(
+      RepairAfterOpen(self, kept.index, kept.handle, deadline));
   FileEntry& entry = *files_.At(kept.index);
-  MPOOL_RETURN_IF_ERROR(Begin(self, entry, os::Deadline(wait)));
+  MPOOL_RETURN_IF_ERROR(Begin(self, entry, deadline));
   const absl::Status status = GenerationOf(entry) == kept.generation
                                   ? Fsync(kept.index, entry, kept.handle)
                                   : kept.handle.file->Sync();

@@ -93,9 +93,11 @@ class FileSync {
   void NoteFailure(uint32_t index, FileEntry& entry, int error);
   absl::Status Tell(FileEntry& entry) const;
   absl::Status RepairAfterOpen(const region::Thread& self, uint32_t index,
-                               const SyncHandle& handle);
+                               const SyncHandle& handle,
+                               const os::Deadline& deadline);
   absl::StatusOr<SyncHandle> ForSync(const region::Thread& self,
-                                     uint32_t index);
+                                     uint32_t index,
+                                     const os::Deadline& deadline);
   absl::Status SyncKept(const region::Thread& self,
                         const FileTable::Kept& kept, absl::Duration wait);
 

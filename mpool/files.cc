@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "os/clock.h"
 #include "os/stamp.h"
@@ -473,6 +474,37 @@ void FileTable::CutPartialPage(const region::Thread& self, FileEntry& entry,
   MPOOL_STEP("mpool.cut.over");
 }
 
+// It counts as no write, because no page is WRITING during it. The cutter and
+// the counts exclude writers, as in CutPartialPage.
+absl::StatusOr<bool> FileTable::TryCutTail(const region::Thread& self,
+                                           FileEntry& entry,
+                                           const os::File& file) {
+  uint32_t cutter = 0;
+  MPOOL_STEP("mpool.cut.claim");
+  if (!entry.cutter.compare_exchange_strong(cutter, self.id,
+                                            std::memory_order_seq_cst)) {
+    region_.Suspect(cutter, self.id);
+    return false;
+  }
+  MPOOL_STEP("mpool.cut.claimed");
+  const absl::Cleanup release = [&] {
+    entry.cutter.store(0, std::memory_order_seq_cst);
+    MPOOL_STEP("mpool.cut.over");
+  };
+  const uint64_t over = entry.seen_count.load(std::memory_order_seq_cst);
+  if (entry.write_count.load(std::memory_order_seq_cst) != over) return false;
+  MPOOL_ASSIGN_OR_RETURN(os::FileInfo info, file.Info());
+  const uint64_t page_bytes = entry.page_bytes.load();
+  const uint64_t whole = info.size_bytes / page_bytes * page_bytes;
+  if (whole != info.size_bytes) {
+    MPOOL_RETURN_IF_ERROR(file.Resize(whole));
+    MPOOL_STEP("mpool.cut.done");
+    MPOOL_ASSIGN_OR_RETURN(info, file.Info());
+    SetSeen(entry, info, /*settled=*/false);
+  }
+  return true;
+}
+
 absl::Status FileTable::CutTail(const region::Thread& self, FileEntry& entry,
                                 const os::File& file) {
   const uint64_t page_bytes = entry.page_bytes.load(std::memory_order_relaxed);
@@ -481,17 +513,21 @@ absl::Status FileTable::CutTail(const region::Thread& self, FileEntry& entry,
   }
   const os::Deadline patience(absl::Seconds(10));
   while (true) {
-    MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, file.Info());
-    const uint64_t begin = info.size_bytes / page_bytes * page_bytes;
-    if (begin == info.size_bytes) return absl::OkStatus();
+    const absl::StatusOr<bool> is_cut = TryCutTail(self, entry, file);
+    if (!is_cut.ok()) {
+      return absl::Status(is_cut.status().code(),
+                          absl::StrCat("make a page of ", file.path(), ": ",
+                                       is_cut.status().message()));
+    }
+    if (*is_cut) return absl::OkStatus();
     if (patience.passed()) {
       return absl::UnavailableError(absl::StrCat(
           "make a page of ", file.path(), ": the file ends with a part of a "
           "page, which could not be cut off beside other writes; try again"));
     }
-    BeforeWrite(self, entry);
-    CutPartialPage(self, entry, file, begin, begin + page_bytes);
-    AfterWrite(entry, file, 0);
+    // A dead writer does not end its write.
+    RepairReport report;
+    region_.RepairAll(self, &report);
     os::Sleep(absl::Milliseconds(1));
   }
 }
@@ -581,7 +617,11 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
     }
     uint32_t cutter = entry.cutter.load();
     // quiet: a page that was not cut off is dirty.
-    if (is_dead(cutter)) entry.cutter.compare_exchange_strong(cutter, 0);
+    if (is_dead(cutter)) {
+      // It may have cut the file without storing the new size and times.
+      entry.seen_mtime_ns.store(0);
+      entry.cutter.compare_exchange_strong(cutter, 0);
+    }
     const uint32_t bit = process - 1;
     entry.open_bits[bit / 64].fetch_and(~(uint64_t{1} << (bit % 64)));
     MPOOL_STEP("mpool.repair.file");

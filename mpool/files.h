@@ -395,6 +395,8 @@ class FileTable {
   absl::Status CheckRenewal(const Request& request,
                             const FileEntry& entry) const;
   absl::Status MatchAnew(const Request& request, FileEntry& entry);
+  absl::StatusOr<bool> TryCutTail(const region::Thread& self, FileEntry& entry,
+                                  const os::File& file);
   bool IsFile(const FileEntry& entry, const os::FileIdentity& identity) const;
   std::optional<uint32_t> Find(const Request& request,
                                const os::FileIdentity& identity) const;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "os/lost.h"
+#include "os/status.h"
 
 namespace mpool::internal {
 namespace {
@@ -60,6 +61,20 @@ std::shared_ptr<os::File> SharedPageFile(os::File file) {
   return std::shared_ptr<os::File>(new os::File(std::move(file)), CloseOrPark);
 }
 
+absl::StatusOr<std::shared_ptr<os::File>> OpenPageFile(const os::Node& node,
+                                                       bool for_writing) {
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, node.Info());
+  std::shared_ptr<os::File> parked =
+      OpenInodes::TakeParked(info.identity, for_writing);
+  if (parked != nullptr) return parked;
+  MPOOL_ASSIGN_OR_RETURN(
+      os::File file, node.Open({.mode = for_writing
+                                            ? os::File::Mode::kReadWrite
+                                            : os::File::Mode::kReadOnly,
+                                .regular = true}));
+  return SharedPageFile(std::move(file));
+}
+
 OpenInodes::Handle::Handle(const os::FileIdentity& identity)
     : inode_(InodeOf(identity)) {
   std::lock_guard<std::mutex> lock(Files().mutex);
@@ -72,6 +87,27 @@ void OpenInodes::Handle::Drop() {
   const auto found = Files().inodes.find(*inode_);
   inode_.reset();
   if (--found->second.handles == 0) Files().inodes.erase(found);
+}
+
+bool OpenInodes::Handle::IsOf(const os::FileIdentity& identity) const {
+  return inode_ == InodeOf(identity);
+}
+
+std::shared_ptr<os::File> OpenInodes::TakeParked(
+    const os::FileIdentity& identity, bool for_writing) {
+  std::lock_guard<std::mutex> lock(Files().mutex);
+  const auto found = Files().inodes.find(InodeOf(identity));
+  if (found == Files().inodes.end()) return nullptr;
+  std::vector<Parked>& parked = found->second.parked;
+  for (auto one = parked.begin(); one != parked.end(); ++one) {
+    if (!one->file->is_open() || (for_writing && !one->file->IsWritable())) {
+      continue;
+    }
+    std::unique_ptr<os::File> file = std::move(one->file);
+    parked.erase(one);
+    return std::shared_ptr<os::File>(file.release(), CloseOrPark);
+  }
+  return nullptr;
 }
 
 void OpenInodes::ForgetLost() {

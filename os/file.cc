@@ -525,6 +525,11 @@ absl::StatusOr<std::string> File::RemoteFilesystem() const {
   }
 }
 
+bool File::IsWritable() const {
+  const int flags = Sys().fcntl_get(fd_, F_GETFL);
+  return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
 bool File::IsOnOverlay() const {
   const absl::StatusOr<uint32_t> type = FilesystemType(*this);
   return type.ok() && *type == OVERLAYFS_SUPER_MAGIC;

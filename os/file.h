@@ -148,6 +148,8 @@ class File {
   // Returns the name of a file system that generates the content of its files
   // on each read ("proc", "sysfs", ...); empty for all others.
   absl::StatusOr<std::string> PseudoFilesystem() const;
+  // True if the descriptor was opened for writing.
+  bool IsWritable() const;
   // True on overlayfs, where a change of a file from a lower layer gives the
   // file another time of birth (copy-up), but not another inode number.
   bool IsOnOverlay() const;

@@ -260,10 +260,11 @@ class Region : public LifeWatch {
   void RepairPredecessor(RepairReport* report);
   // Probes every process and repairs the dead.
   void RepairAll(const Thread& self, RepairReport* report);
-  // Repairs the dead and waits at most a second for repairs by other processes,
+  // Repairs the dead and waits up to `patience` for repairs by other processes,
   // so that everything that the dead held is released afterwards. Returns false
   // if such a repair is still under way.
-  bool RepairAndWait(const Thread& self);
+  bool RepairAndWait(const Thread& self,
+                     absl::Duration patience = absl::Seconds(1));
   // Sets the callback for each repair that this process finished.
   void set_on_repair(std::function<void(const RepairReport&)> callback) {
     on_repair_ = std::move(callback);

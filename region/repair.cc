@@ -37,9 +37,6 @@ struct Underway {
 };
 thread_local const Underway* underway = nullptr;
 
-// Longest wait for a repair by another process.
-constexpr absl::Duration kAnothersRepair = absl::Seconds(1);
-
 bool IsOfRepairUnderway(uint32_t thread) {
   for (const Underway* one = underway; one != nullptr; one = one->outer) {
     if (thread <= kMaxThreads && one->dead[thread]) return true;
@@ -219,7 +216,7 @@ void Region::RepairAll(const Thread& self, RepairReport* report) {
   if (!report->processes.empty() && on_repair_ != nullptr) on_repair_(*report);
 }
 
-bool Region::RepairAndWait(const Thread& self) {
+bool Region::RepairAndWait(const Thread& self, absl::Duration patience) {
   RepairReport report;
   RepairAll(self, &report);
   auto is_underway = [this] {
@@ -234,9 +231,9 @@ bool Region::RepairAndWait(const Thread& self) {
     }
     return false;
   };
-  const os::Deadline patience(kAnothersRepair);
+  const os::Deadline deadline(patience);
   while (is_underway()) {
-    if (patience.passed()) return false;
+    if (deadline.passed()) return false;
     os::Sleep(absl::Milliseconds(1));
   }
   return true;
