@@ -156,7 +156,7 @@ class TailKillTest : public ::testing::TestWithParam<std::string> {
   TempHome home_;
 };
 INSTANTIATE_TEST_SUITE_P(Step, TailKillTest,
-                         ::testing::ValuesIn(test::StepNames("mpool.cut.")),
+                         ::testing::ValuesIn(test::StepNames("mpool.tail.")),
                          test::StepTestName);
 
 TEST_P(TailKillTest, OthersMakeThePage) {

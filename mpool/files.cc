@@ -480,16 +480,16 @@ absl::StatusOr<bool> FileTable::TryCutTail(const region::Thread& self,
                                            FileEntry& entry,
                                            const os::File& file) {
   uint32_t cutter = 0;
-  MPOOL_STEP("mpool.cut.claim");
+  MPOOL_STEP("mpool.tail.claim");
   if (!entry.cutter.compare_exchange_strong(cutter, self.id,
                                             std::memory_order_seq_cst)) {
     region_.Suspect(cutter, self.id);
     return false;
   }
-  MPOOL_STEP("mpool.cut.claimed");
+  MPOOL_STEP("mpool.tail.claimed");
   const absl::Cleanup release = [&] {
     entry.cutter.store(0, std::memory_order_seq_cst);
-    MPOOL_STEP("mpool.cut.over");
+    MPOOL_STEP("mpool.tail.over");
   };
   const uint64_t over = entry.seen_count.load(std::memory_order_seq_cst);
   if (entry.write_count.load(std::memory_order_seq_cst) != over) return false;
@@ -498,7 +498,7 @@ absl::StatusOr<bool> FileTable::TryCutTail(const region::Thread& self,
   const uint64_t whole = info.size_bytes / page_bytes * page_bytes;
   if (whole != info.size_bytes) {
     MPOOL_RETURN_IF_ERROR(file.Resize(whole));
-    MPOOL_STEP("mpool.cut.done");
+    MPOOL_STEP("mpool.tail.done");
     MPOOL_ASSIGN_OR_RETURN(info, file.Info());
     SetSeen(entry, info, /*settled=*/false);
   }

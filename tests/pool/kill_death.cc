@@ -238,6 +238,7 @@ bool HasScene(const std::string& step) {
          !step.starts_with("region.move.") &&
          !step.starts_with("region.thread.resume") &&
          !step.starts_with("mpool.cut.") &&
+         !step.starts_with("mpool.tail.") &&
          !step.starts_with("mpool.file.mark") &&
          step != "mpool.fsync.dirtied" && step != "mpool.fsync.suspect" &&
          step != "mpool.fsync.stick" && step != "mpool.fsync.stuck" &&

@@ -160,7 +160,6 @@ void ManyRows::Run(const Scene& scene, Kind kind) {
   stand("mpool.load.read", scan);
   if (evicting) {
     stand("mpool.evict.taken", scan);
-    stand("mpool.load.bucket", scan);
   } else {
     stand("mpool.extent.used", [&] { worker.Scan(kC); });
   }
@@ -172,6 +171,9 @@ void ManyRows::Run(const Scene& scene, Kind kind) {
         .OpenFile("claimed", {.page_size = 4096, .create = true})
         .IgnoreError();
   });
+  // Last, because it holds a latch, which an eviction of another thread here may
+  // need.
+  if (evicting) stand("mpool.load.bucket", scan);
   board_.Set(0);
   while (true) ::pause();
 }
