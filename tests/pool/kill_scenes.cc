@@ -171,8 +171,8 @@ void ManyRows::Run(const Scene& scene, Kind kind) {
         .OpenFile("claimed", {.page_size = 4096, .create = true})
         .IgnoreError();
   });
-  // Last, because it holds a latch, which an eviction of another thread here may
-  // need.
+  // Last, because it holds a latch, which an eviction of another thread here
+  // may need.
   if (evicting) stand("mpool.load.bucket", scan);
   board_.Set(0);
   while (true) ::pause();
