@@ -124,6 +124,18 @@ class DurabilityTest : public os::SyscallTest {
     ASSERT_THAT(PutText(*file, 0, "put"), IsOk());
     ASSERT_THAT(file->Close(), IsOk());
   }
+  // Puts a page of each of 100 files and keeps them open until told to end.
+  std::string PutManyFiles(Channel& parent) {
+    auto mine = Open();
+    std::vector<std::unique_ptr<MPoolFile>> files;
+    for (int i = 0; i < 100; ++i) {
+      files.push_back(
+          *mine->OpenFile(absl::StrCat("f", i), {.create = true}));
+      EXPECT_THAT(PutText(*files.back(), 0, "put"), IsOk());
+    }
+    parent.Say("put");
+    return parent.Hear();
+  }
   auto FsyncFailed() { return Fails(StatusCode::kDataLoss, "sync file"); }
 
   TempHome home_;
@@ -249,17 +261,7 @@ TEST_F(DurabilityTest, KeptDescriptorsAreFewAndGoWithASync) {
 TEST_F(DurabilityTest, DescriptorsOfOthersFilesAreFew) {
   auto env = Open();
   auto own = *env->OpenFile("own.db", {.create = true});
-  Child other([&](Channel& parent) -> std::string {
-    auto mine = Open();
-    std::vector<std::unique_ptr<MPoolFile>> files;
-    for (int i = 0; i < 100; ++i) {
-      files.push_back(
-          *mine->OpenFile(absl::StrCat("f", i), {.create = true}));
-      EXPECT_THAT(PutText(*files.back(), 0, "put"), IsOk());
-    }
-    parent.Say("put");
-    return parent.Hear();
-  });
+  Child other([&](Channel& parent) { return PutManyFiles(parent); });
   ASSERT_EQ(other.Hear(), "put");
   const int before = OpenDescriptors();
   for (PageNo page = 0; page < 600; ++page) {
@@ -338,17 +340,7 @@ TEST_F(DurabilityTest, EntriesOfADeadWriterAreUsedAgain) {
 
 TEST_F(DurabilityTest, ASyncOfManyFilesNeedsFewDescriptors) {
   auto env = Open();
-  Child other([&](Channel& parent) -> std::string {
-    auto mine = Open();
-    std::vector<std::unique_ptr<MPoolFile>> files;
-    for (int i = 0; i < 100; ++i) {
-      files.push_back(
-          *mine->OpenFile(absl::StrCat("f", i), {.create = true}));
-      EXPECT_THAT(PutText(*files.back(), 0, "put"), IsOk());
-    }
-    parent.Say("put");
-    return parent.Hear();
-  });
+  Child other([&](Channel& parent) { return PutManyFiles(parent); });
   ASSERT_EQ(other.Hear(), "put");
   static int most;
   most = 0;
