@@ -10,7 +10,7 @@
 #include "os/file.h"
 #include "os/filesystem.h"
 #include "os/fork.h"
-#include "os/lost.h"
+#include "os/lost_fd.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -176,7 +176,7 @@ absl::Status Environment::Attach(os::File dir) {
     Report(Event::Kind::kWriteFailed, status.ToString());
   });
   MPOOL_RETURN_IF_ERROR(region_->Attach(*pool_));
-  if (region_->attached() == region::Attached::kCreated) TellOrigin();
+  if (region_->attached() == region::Attached::kCreated) ReportOrigin();
   absl::Status ready = pool_->Start();
   if (ready.ok()) ready = RepairAtAttach(*region_, *pool_);
   if (ready.ok()) ready = CheckPanic(options_);
@@ -201,7 +201,7 @@ absl::Status Environment::CheckPanic(const EnvOptions& options) {
   return absl::OkStatus();
 }
 
-void Environment::TellOrigin() {
+void Environment::ReportOrigin() {
   const auto origin = static_cast<Origin>(region_->header()->origin.load());
   if (origin == Origin::kNew) return;
   Report(Event::Kind::kMadeAnew,

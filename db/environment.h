@@ -19,7 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "mpool/options.h"
-#include "mpool/pool.h"
+#include "mpool/pool/pool.h"
 #include "os/file.h"
 #include "os/node.h"
 #include "region/region.h"
@@ -74,7 +74,7 @@ class Environment {
 
   absl::Status Attach(os::File dir);
   absl::Status CheckPanic(const EnvOptions& options);
-  void TellOrigin();
+  void ReportOrigin();
   absl::Status CheckPath(const std::string& path) const;
   absl::StatusOr<os::Node> FindPageFile(
       std::string_view path, const std::string& full,

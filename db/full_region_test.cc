@@ -16,7 +16,7 @@
 #include "db/test_moments.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "mpool/pool.h"
+#include "mpool/pool/pool.h"
 #include "os/test_backings.h"
 #include "region/region.h"
 #include "tests/support/child.h"

@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "db/environment.h"
 #include "mpool/file.h"
-#include "mpool/hit.h"
+#include "mpool/get/hit.h"
 #include "os/cancel.h"
 #include "os/status.h"
 

@@ -14,7 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
-#include "mpool/pool.h"
+#include "mpool/pool/pool.h"
 #include "os/test_support.h"
 #include "tests/support/campaign.h"
 #include "tests/support/child.h"

@@ -6,7 +6,7 @@
 #include "db/environment.h"
 #include "mpool/env.h"
 #include "mpool/file.h"
-#include "mpool/group.h"
+#include "mpool/get/group.h"
 #include "os/cancel.h"
 
 namespace mpool {

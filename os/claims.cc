@@ -6,7 +6,7 @@
 
 #include <cerrno>
 
-#include "os/lost.h"
+#include "os/lost_fd.h"
 #include "os/node.h"
 #include "os/retry.h"
 #include "os/status.h"

@@ -15,7 +15,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "os/lost.h"
+#include "os/lost_fd.h"
 #include "os/retry.h"
 #include "os/status.h"
 #include "os/syscalls.h"

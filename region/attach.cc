@@ -38,7 +38,7 @@ absl::StatusOr<bool> RemoveMemory(
     const os::File& home, const std::optional<FixedHeader>& descriptor) {
   if (descriptor.has_value()) {
     MPOOL_ASSIGN_OR_RETURN(const std::string_view why,
-                           WhyNotOf(home, *descriptor));
+                           CheckDescriptor(home, *descriptor));
     if (why.empty()) {
       MPOOL_RETURN_IF_ERROR(
           os::RemoveMapping(static_cast<Backing>(descriptor->backing), home,
@@ -73,7 +73,7 @@ absl::Status NoRegion(const os::File& home) {
 // be growing: growth first backs memory, then stores size_bytes, then heap_end.
 // This function reads them in the reverse order, so that each value is at least
 // the value read before it.
-absl::StatusOr<std::string_view> WhyUnsound(const RegionHeader& header,
+absl::StatusOr<std::string_view> CheckHeader(const RegionHeader& header,
                                             const os::File& home,
                                             const FixedHeader& descriptor) {
   const uint64_t magic = header.magic.load(std::memory_order_acquire);
@@ -168,7 +168,7 @@ absl::Status CheckLayout(const FixedHeader& fixed, uint32_t signature,
       signature));
 }
 
-absl::Status Region::Attach(Tenant& tenant, const os::ByteLock* gate) {
+absl::Status Region::Attach(RegionClient& tenant, const os::ByteLock* gate) {
   tenant_ = &tenant;
   if (!options_.shared || !options_.named) return AttachUnnamed();
   MPOOL_RETURN_IF_ERROR(os::CheckDirectory(home_));
@@ -295,7 +295,7 @@ absl::Status Region::Create(const std::optional<FixedHeader>& old,
   MPOOL_STEP("region.create.sized");
   Use(std::move(mapping), fixed);
   attached_ = Attached::kCreated;
-  // quiet: no other process can see the region yet.
+  // no step: no other process can see the region yet.
   header_->origin.store(static_cast<uint32_t>(origin));
   MPOOL_RETURN_IF_ERROR(FormatRegion(fixed));
   std::move(undo).Cancel();
@@ -331,7 +331,7 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
     return NotTheSame(home_, *lock_file_, why);
   };
   MPOOL_ASSIGN_OR_RETURN(const std::string_view why_not,
-                         WhyNotOf(home_, descriptor));
+                         CheckDescriptor(home_, descriptor));
   if (!why_not.empty()) return refuse(why_not);
   const absl::StatusOr<uint64_t> size =
       os::MappingSize(backing, home_, descriptor.segment);
@@ -344,7 +344,7 @@ absl::Status Region::Join(const FixedHeader& descriptor, bool* unsound) {
                       {.reserved_bytes = descriptor.reserved_bytes}));
   const auto& header = *reinterpret_cast<RegionHeader*>(mapping->base());
   MPOOL_ASSIGN_OR_RETURN(const std::string_view why,
-                         WhyUnsound(header, home_, descriptor));
+                         CheckHeader(header, home_, descriptor));
   // A creator holds the gate until the region is whole. This process holds the
   // gate, so that creator is dead, and the kernel will soon drop its life lock.
   const bool is_adopted_in_part =
@@ -480,7 +480,7 @@ absl::StatusOr<Inspection> InspectRegion(const os::File& dir,
         "; DbEnv::Open makes a new one once nobody uses it"));
   };
   MPOOL_ASSIGN_OR_RETURN(const std::string_view why_not,
-                         WhyNotOf(dir, *descriptor));
+                         CheckDescriptor(dir, *descriptor));
   if (!why_not.empty() && !HasMoved(dir, *descriptor).value_or(false)) {
     return damaged(why_not);
   }
@@ -499,7 +499,7 @@ absl::StatusOr<Inspection> InspectRegion(const os::File& dir,
   const auto& header =
       *reinterpret_cast<RegionHeader*>(inspection.mapping->base());
   MPOOL_ASSIGN_OR_RETURN(const std::string_view why,
-                         WhyUnsound(header, dir, *descriptor));
+                         CheckHeader(header, dir, *descriptor));
   if (!why.empty()) return damaged(why);
   return inspection;
 }

@@ -22,11 +22,12 @@ class BasicLatch {
  public:
   using Word = typename Platform::Word;
 
-  // Waits for the latch. Calls watch.Suspect if the owner keeps it for long.
+  // Waits for the latch. Calls watch.RepairIfDead if the owner keeps it for
+  // long.
   template <class Watch>
   void Lock(uint32_t self, Watch& watch) {
     uint32_t expected = 0;
-    // quiet: Latch::Lock passes the step afterwards.
+    // no step: Latch::Lock passes the step afterwards.
     if (!word_.compare_exchange_strong(expected, self,
                                        std::memory_order_acquire,
                                        std::memory_order_relaxed)) {
@@ -73,7 +74,7 @@ class BasicLatch {
     }
     return false;
   }
-  // quiet: the callers pass the steps.
+  // no step: the callers pass the steps.
   bool Reset() { return word_.exchange(0, std::memory_order_acq_rel) != 0; }
 
  private:
@@ -93,7 +94,7 @@ void BasicLatch<Platform>::LockSlow(uint32_t self, Watch& watch) {
   while (true) {
     uint32_t word = word_.load(std::memory_order_relaxed);
     if (word == 0) {
-      // quiet: Latch::Lock passes the step afterwards.
+      // no step: Latch::Lock passes the step afterwards.
       if (word_.compare_exchange_weak(word, self, std::memory_order_acquire,
                                       std::memory_order_relaxed)) {
         return;
@@ -102,14 +103,14 @@ void BasicLatch<Platform>::LockSlow(uint32_t self, Watch& watch) {
     }
     if (++spins < Platform::kSpins) continue;
     if ((word & kWaiters) == 0 &&
-        // quiet: if the waiter dies, the flag only causes a useless wake.
+        // no step: if the waiter dies, the flag only causes a useless wake.
         !word_.compare_exchange_weak(word, word | kWaiters,
                                      std::memory_order_relaxed)) {
       continue;
     }
     Platform::Sleep(&word_, word | kWaiters);
     if (word_.load(std::memory_order_relaxed) == (word | kWaiters)) {
-      watch.Suspect(word & kOwnerMask, self);
+      watch.RepairIfDead(word & kOwnerMask, self);
     }
   }
 }

@@ -418,7 +418,7 @@ TEST_P(ReusedSlotTest, DoesNotKeepTheClaimOfItsFormerProcess) {
             }),
             test::kKilled);
   ASSERT_THAT(here->ProcessSlots(), ElementsAre(1, 2, 3));
-  here->region().Suspect(3, here->self().id);
+  here->region().RepairIfDead(3, here->self().id);
   ASSERT_THAT(here->ProcessSlots(), ElementsAre(1, 2));
   auto newcomer = *Open();
   ASSERT_EQ(newcomer->region().process(), 3u);

@@ -34,7 +34,7 @@ class LifeWatch {
   // Probes the process of thread `suspect`. If it is dead and its repair can be
   // claimed, repairs it in the name of thread `self`. True if the call repaired
   // it.
-  virtual bool Suspect(uint32_t suspect, uint32_t self) = 0;
+  virtual bool RepairIfDead(uint32_t suspect, uint32_t self) = 0;
 };
 
 class Latch {
@@ -53,7 +53,7 @@ class Latch {
   bool TakeOver(uint32_t dead, uint32_t self, LockRank rank);
   // Frees the latch, whatever its word says. True if the word was not 0.
   // REQUIRES: no thread holds it or waits for it.
-  // quiet: the callers pass the steps.
+  // no step: the callers pass the steps.
   bool Reset() { return steps_.Reset(); }
 
  private:

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "os/clock.h"
 #include "os/futex.h"
-#include "os/lost.h"
+#include "os/lost_fd.h"
 #include "os/process.h"
 #include "os/step.h"
 
@@ -42,7 +42,7 @@ bool ClaimWord(std::atomic<uint64_t>* word, uint32_t process) {
   if (now.state != ThreadState::kFree) return false;
   now.state = ThreadState::kLive;
   now.process = process;
-  // quiet: the callers pass the steps.
+  // no step: the callers pass the steps.
   return word->compare_exchange_strong(old, now.Pack(),
                                        std::memory_order_seq_cst);
 }
@@ -57,7 +57,7 @@ void SetThreadState(ThreadSlot* slot, ThreadState state) {
     word.process = 0;
     ++word.generation;
   }
-  // quiet: the callers pass the steps.
+  // no step: the callers pass the steps.
   slot->word.store(word.Pack(), std::memory_order_release);
 }
 
@@ -116,7 +116,7 @@ absl::Status Region::PrepareMemory(uint64_t offset, uint64_t bytes) const {
   return mapping_->LockMemory(offset, bytes);
 }
 
-// quiet below: only this process reads these words.
+// no step below: only this process reads these words.
 absl::Status Region::PrepareMore(bool prefault, bool lock_memory,
                                  const std::function<absl::Status()>& rest) {
   const bool prefaulted = prefault_.exchange(prefault_.load() || prefault);
@@ -139,7 +139,7 @@ void Region::FillSizes(FixedHeader* fixed) const {
 }
 
 void Region::BeginGeneration() {
-  // quiet: only this process reads the word.
+  // no step: only this process reads the word.
   std::atomic_ref<uint32_t>(*marker_.word()).store(NextGeneration());
 }
 
@@ -269,7 +269,7 @@ absl::Status Region::ClaimProcessSlot(bool may_succeed) {
   if (!options_.shared) {
     ProcessWord word{.generation = 1, .state = SlotState::kLive};
     RaiseTo(&header_->process_high_water, 1);
-    // quiet: only this process maps the region.
+    // no step: only this process maps the region.
     header_->processes[0].word.store(word.Pack(), std::memory_order_release);
     MarkLive(1);
     return absl::OkStatus();
@@ -301,13 +301,13 @@ absl::Status Region::EnterChild(
     const std::function<absl::Status(uint32_t)>& ready) {
   std::atomic_ref<uint32_t> marker(*marker_.word());
   uint32_t expected = 0;
-  // quiet: only this process reads the word.
+  // no step: only this process reads the word.
   if (!marker.compare_exchange_strong(expected, kEntering)) {
     if (HasEntered()) return absl::OkStatus();
     return absl::UnavailableError("another thread could not enter; try again");
   }
   const absl::StatusOr<uint32_t> generation = JoinAsChild(ready);
-  marker.store(generation.value_or(0));  // quiet: as above
+  marker.store(generation.value_or(0));  // no step: as above
   return generation.status();
 }
 
@@ -477,7 +477,7 @@ void Region::FreeImages(const Thread& self, ThreadSlot& slot, uint32_t kept) {
     heap_.FreeLinked(self, &slot.images, At<Image>(first)->next.load());
   }
   if (kept != 0) return;
-  // quiet: repair does not read the state of a group without pages.
+  // no step: repair does not read the state of a group without pages.
   slot.images.store(0, std::memory_order_relaxed);
   slot.group.store(0, std::memory_order_relaxed);
 }
@@ -558,7 +558,7 @@ void Region::Leave(os::ByteLock gate, bool closes) {
   if (closes && unnamed && IsAlone().value_or(false)) {
     // A child that enters later must not find the cached pages, because other
     // processes may change the page files from now on.
-    header_->magic.store(0);  // quiet: no process enters after this
+    header_->magic.store(0);  // no step: no process enters after this
     os::UnclaimDirectory(home_);
   }
   life_.Drop();

@@ -77,9 +77,9 @@ struct RegionOptions {
 };
 
 // The layer above the region: formats, checks, adopts and repairs its tables.
-class Tenant {
+class RegionClient {
  public:
-  virtual ~Tenant() = default;
+  virtual ~RegionClient() = default;
   // Builds the tables of a new region. No other process can see it yet.
   virtual absl::Status Format(const Thread& self) = 0;
   // Returns an error if a table that the root leads to has a wrong place or
@@ -96,7 +96,7 @@ class Tenant {
   virtual absl::Status ForgetLost() { return absl::OkStatus(); }
   // Repairs what `dead_process` left in this layer's tables; see repair.cc.
   // `is_dead` is true for each thread of a process that the caller repairs.
-  virtual void RepairTenant(const Thread& self, uint32_t dead_process,
+  virtual void RepairClient(const Thread& self, uint32_t dead_process,
                             const std::function<bool(uint32_t)>& is_dead,
                             RepairReport* report) = 0;
 };
@@ -117,7 +117,7 @@ class Region : public LifeWatch {
   // FailedPrecondition if the region is in use or made in a way that this
   // process cannot share; DataLoss if it is damaged; ResourceExhausted if all
   // process slots are taken.
-  absl::Status Attach(Tenant& tenant, const os::ByteLock* gate = nullptr);
+  absl::Status Attach(RegionClient& tenant, const os::ByteLock* gate = nullptr);
 
   ~Region() override;
   Region(const Region&) = delete;
@@ -254,7 +254,7 @@ class Region : public LifeWatch {
   void ForEachImage(const ThreadSlot& slot, F&& visit) const;
 
   // LifeWatch.
-  bool Suspect(uint32_t suspect, uint32_t self) override;
+  bool RepairIfDead(uint32_t suspect, uint32_t self) override;
   // Repairs the dead predecessor in this process's slot, if there is one.
   // REQUIRES: the tenant can repair, and no thread has registered.
   void RepairPredecessor(RepairReport* report);
@@ -270,7 +270,7 @@ class Region : public LifeWatch {
     on_repair_ = std::move(callback);
   }
   // Passes pages that were lost without a death to that callback.
-  void TellRepair(const RepairReport& report) const {
+  void ReportRepair(const RepairReport& report) const {
     if (on_repair_ != nullptr) on_repair_(report);
   }
 
@@ -369,7 +369,7 @@ class Region : public LifeWatch {
   FixedHeader fixed_;  // a sound copy
   Shalloc heap_{*this};
   Attached attached_ = Attached::kCreated;
-  Tenant* tenant_ = nullptr;
+  RegionClient* tenant_ = nullptr;
   os::ByteLock life_;
   uint32_t process_ = 0;
   uint64_t creation_ = 0;
@@ -503,7 +503,7 @@ inline constexpr std::string_view kOfAnotherCreation =
     "its memory belongs to another creation";
 // Returns why the descriptor does not belong to this directory; empty if it
 // does.
-absl::StatusOr<std::string_view> WhyNotOf(const os::File& home,
+absl::StatusOr<std::string_view> CheckDescriptor(const os::File& home,
                                           const FixedHeader& descriptor);
 // True if the descriptor was made in this directory while its file system was
 // mounted under another device number. FailedPrecondition if its memory is in

@@ -124,7 +124,7 @@ void Region::RepairRows(const Thread& self, uint32_t process,
   // repeated.
   const auto is_dead = [](uint32_t id) { return IsOfRepairUnderway(id); };
   ClearLedgers(dead, report);
-  tenant_->RepairTenant(self, process, is_dead, report);
+  tenant_->RepairClient(self, process, is_dead, report);
   MPOOL_STEP("region.repair.tenant");
   const uint32_t block_owner = header_->block_latch.owner();
   if (is_dead(block_owner) && header_->block_latch.ReleaseDead(block_owner)) {
@@ -193,7 +193,7 @@ void Region::RepairPredecessor(RepairReport* report) {
   if (on_repair_ != nullptr) on_repair_(*report);
 }
 
-bool Region::Suspect(uint32_t suspect, uint32_t self) {
+bool Region::RepairIfDead(uint32_t suspect, uint32_t self) {
   const ThreadSlot* slot = SlotOf(suspect);
   if (slot == nullptr) return false;
   const uint32_t process =

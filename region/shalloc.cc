@@ -47,7 +47,7 @@ void Shalloc::Format(uint64_t begin, uint64_t end) {
                     std::memory_order_relaxed);
   header->heap_free.store(begin, std::memory_order_relaxed);
   header->heap_begin.store(begin, std::memory_order_relaxed);
-  // quiet: no other process can see the region yet.
+  // no step: no other process can see the region yet.
   header->heap_end.store(end, std::memory_order_release);
 }
 

@@ -43,7 +43,7 @@ struct TestRoot {
   uint64_t sums[4];
 };
 
-class TestTenant : public Tenant {
+class TestTenant : public RegionClient {
  public:
   explicit TestTenant(Region& region) : region_(region) {}
 
@@ -73,7 +73,7 @@ class TestTenant : public Tenant {
     }
     for (const auto& place : root().places) reached->Add(place.load(), 1);
   }
-  void RepairTenant(const Thread&, uint32_t,
+  void RepairClient(const Thread&, uint32_t,
                     const std::function<bool(uint32_t)>& is_dead,
                     RepairReport* report) override {
     for (Latch& latch : root().latches) {

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "mpool/replacement/clock.h"
+#include "mpool/evict/clock.h"
 
 namespace mpool::tools {
 namespace {

@@ -3,7 +3,7 @@
 // simulator.h - the hits of a replacement policy on a trace, without a pool.
 //
 // LRU and OPT are oracles and share no code with the pool. CLOCK instantiates
-// the pool's own rule (mpool/replacement/clock.h) over a plain array.
+// the pool's own rule (mpool/evict/clock.h) over a plain array.
 // The cache starts empty. A miss always loads the page.
 
 #ifndef MPOOL_TOOLS_SIMULATOR_H_

@@ -12,7 +12,7 @@
 #include <memory>
 #include <string>
 
-#include "mpool/hit.h"
+#include "mpool/get/hit.h"
 
 namespace mpool::internal {
 

@@ -208,7 +208,7 @@ Death::Death(std::string at, uint64_t seed_of_all, uint64_t round)
   after = random();
 }
 
-std::string TellDeath(const Death& death) {
+std::string DescribeDeath(const Death& death) {
   Victim last;
   if (death.passage == Death::Passage::kLast) {
     const std::string wrong = DieLast(death, last);

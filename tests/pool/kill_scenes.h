@@ -77,11 +77,11 @@ struct Death {
   uint64_t after;  // the seed of the later joiner
 };
 // Runs the death to the last close. Returns the text of the errors.
-std::string TellDeath(const Death& death);
+std::string DescribeDeath(const Death& death);
 
-// True if TellDeath can kill at the step.
+// True if DescribeDeath can kill at the step.
 bool HasScene(const std::string& step);
-// Returns the steps at which TellDeath can kill in less than a second.
+// Returns the steps at which DescribeDeath can kill in less than a second.
 std::vector<std::string> StepsOfScenes();
 
 // Makes fsync free, because no test here cuts the power.

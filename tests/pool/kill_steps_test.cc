@@ -23,7 +23,7 @@ TEST_P(KillStepsTest, OthersGoOnAndNothingIsLost) {
   for (uint64_t round = 0; round < rounds; ++round) {
     const Death death(GetParam(), Seed(), round);
     SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", Seed(), " round ", round));
-    ASSERT_EQ(TellDeath(death), "");
+    ASSERT_EQ(DescribeDeath(death), "");
   }
 }
 

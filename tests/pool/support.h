@@ -20,7 +20,7 @@
 #include "absl/status/status.h"
 #include "db/environment.h"
 #include "mpool/mpool.h"
-#include "mpool/pool.h"
+#include "mpool/pool/pool.h"
 #include "os/test_support.h"
 #include "tests/support/campaign.h"
 

@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "mpool/basic_page_latch.h"
+#include "mpool/page/basic_page_latch.h"
 #include "region/basic_latch.h"
 #include "tests/relacy/relacy.h"
 
@@ -231,7 +231,7 @@ struct PagePlatform {
   void WakeAll(W* word) const {
     word->WakeAll();
   }
-  bool Suspect(uint32_t, uint32_t) const { return false; }
+  bool RepairIfDead(uint32_t, uint32_t) const { return false; }
 
   Word* entries;
   bool fence_at_put;

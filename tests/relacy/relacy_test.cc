@@ -64,7 +64,7 @@ struct Frame {
   // Does Pool::TryHit and Pool::EnterShared.
   void Get(int entry, Mode mode) {
     Publish(entry, mode);
-    if (bug == Bug::kHitUnseen || !internal::IsHindered(header, kPage)) {
+    if (bug == Bug::kHitUnseen || !internal::NeedsSlowPath(header, kPage)) {
       Look(mode);
       Put(entry);
       return;
@@ -213,7 +213,7 @@ struct Lockers : rl::test_suite<Lockers<bug>, 3> {
     guarded(RL_INFO) = static_cast<int>(self);
     RL_ASSERT(latch.Unlock() == self);
   }
-  bool Suspect(uint32_t, uint32_t) { return false; }
+  bool RepairIfDead(uint32_t, uint32_t) { return false; }
 
   region::BasicLatch<LatchPlatform<bug>> latch;
   rl::var<int> guarded;
@@ -232,7 +232,7 @@ struct Heirs : rl::test_suite<Heirs<bug>, 2> {
     guarded(RL_INFO) = static_cast<int>(self);
     RL_ASSERT(latch.Unlock() == self);
   }
-  bool Suspect(uint32_t, uint32_t) { return false; }
+  bool RepairIfDead(uint32_t, uint32_t) { return false; }
 
   region::BasicLatch<LatchPlatform<bug>> latch;
   rl::var<int> guarded;

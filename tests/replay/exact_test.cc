@@ -11,7 +11,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "mpool/hit.h"
+#include "mpool/get/hit.h"
 #include "tools/simulator.h"
 #include "tools/sizes.h"
 #include "tools/trace.h"

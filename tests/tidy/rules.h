@@ -61,8 +61,8 @@ Findings NoUnsafeGetenv(const Tree& tree);
 Findings StepNames(const Tree& tree);
 Findings StepsInTestsExist(const Tree& tree);
 // Checks the layers with stores that other processes act on. A store that is
-// not relaxed must have a step, or a remark "quiet:" with the reason. A process
-// can be killed right after the store.
+// not relaxed must have a step, or a remark "no step:" with the reason. A
+// process can be killed right after the store.
 Findings StoresHaveSteps(const Tree& tree);
 
 // Text.

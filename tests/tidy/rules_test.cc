@@ -136,7 +136,7 @@ TEST(FormRulesTest, TestsThatCannotFailAreReported) {
 TEST(LayerRulesTest, UpwardIncludesAreReported) {
   const std::string text =
       "#include \"os/a.h\"\n#include \"region/b.h\"\n"
-      "#include \"mpool/pool.h\"\n#include \"absl/x.h\"\n";
+      "#include \"mpool/pool/pool.h\"\n#include \"absl/x.h\"\n";
   EXPECT_THAT(LinesOf(IncludeDirection(One("os/a.cc", text))),
               ElementsAre(2, 3));
   EXPECT_THAT(LinesOf(IncludeDirection(One("region/a.cc", text))),
@@ -162,7 +162,7 @@ TEST(LayerRulesTest, InnerHeadersInPublicOnesAreReported) {
 
 TEST(LayerRulesTest, HeadersOfOneNameAreReported) {
   Tree tree = One("mpool/file.h", "");
-  tree.push_back(MakeSource("mpool/pool.h", ""));
+  tree.push_back(MakeSource("mpool/pool/pool.h", ""));
   tree.push_back(MakeSource("include/mpool/file.h", ""));
   EXPECT_EQ(NoAmbiguousHeaders(tree).size(), 1);
 }
@@ -229,7 +229,7 @@ TEST(StepRulesTest, StoresWithoutAStepAreReported) {
       "  MPOOL_STEP(\"region.a.b\");\n"
       "  word.store(1, std::memory_order_relaxed);\n"
       "}\n"
-      "  // quiet: of this process alone.\n"
+      "  // no step: of this process alone.\n"
       "  word.store(1);\n"
       "}\n"
       "  if (!word->compare_exchange_strong(old, 1,\n"

@@ -97,21 +97,21 @@ Findings StepsInTestsExist(const Tree& tree) {
 
 namespace {
 
-// "quiet: why" at the store, "quiet below: why" above its function, "quiet
-// file: why" in the head of the file.
+// "no step: why" at the store, "no step below: why" above its function, "no
+// step file: why" in the head of the file.
 bool IsQuiet(const Source& source, size_t first, size_t last) {
   auto says = [&](size_t line, const char* what) {
     return source.lines[line].find(what) != std::string::npos;
   };
   for (size_t i = first == 0 ? 0 : first - 1; i <= last; ++i) {
-    if (says(i, "// quiet: ")) return true;
+    if (says(i, "// no step: ")) return true;
   }
   for (size_t i = first; i-- > 0 && source.code[i] != "}";) {
-    if (says(i, "// quiet below: ")) return true;
+    if (says(i, "// no step below: ")) return true;
   }
   for (size_t i = 0; i < source.lines.size(); ++i) {
     if (!source.lines[i].starts_with("//")) break;
-    if (says(i, "// quiet file: ")) return true;
+    if (says(i, "// no step file: ")) return true;
   }
   return false;
 }

@@ -26,14 +26,14 @@ void NoteStep(const char* name) {
 
 }  // namespace
 
-void Findings::Tell(std::string_view what) {
+void Findings::Report(std::string_view what) {
   if (has_text.exchange(1) != 0) return;
   text[what.copy(text, sizeof(text) - 1)] = '\0';
 }
 
-void TellAndEnd(Board& board, const absl::Status& status,
+void ReportAndEnd(Board& board, const absl::Status& status,
                 std::string_view doing) {
-  board->findings.Tell(absl::StrCat("process ", ::getpid(), ", ",
+  board->findings.Report(absl::StrCat("process ", ::getpid(), ", ",
                                     std::string(doing), ": ", status.ToString(),
                                     "\n"));
   ::_exit(kFoundWrong);

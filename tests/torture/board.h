@@ -52,7 +52,7 @@ struct Findings {
   std::atomic<uint32_t> has_text;
   char text[4096];  // of the first finding
 
-  void Tell(std::string_view what);
+  void Report(std::string_view what);
 };
 
 struct BoardMemory {
@@ -65,11 +65,11 @@ using Board = os::SharedMemory<BoardMemory>;
 
 // The exit code of a process that found an error and reported it.
 inline constexpr int kFoundWrong = 9;
-[[noreturn]] void TellAndEnd(Board& board, const absl::Status& status,
+[[noreturn]] void ReportAndEnd(Board& board, const absl::Status& status,
                              std::string_view doing);
 inline void MustTell(Board& board, const absl::Status& status,
                      std::string_view doing) {
-  if (!status.ok()) TellAndEnd(board, status, doing);
+  if (!status.ok()) ReportAndEnd(board, status, doing);
 }
 
 // Makes `note` the report of the calling thread.

@@ -62,7 +62,7 @@ void RunApart(Board& board, const std::function<void()>& body) {
   os::Child child(body);
   const int status = child.Wait();
   if (status == 0) return;
-  board->findings.Tell(
+  board->findings.Report(
       absl::StrCat("who looked ended with wait status ", status, "\n"));
 }
 
@@ -188,7 +188,7 @@ void Driver::Reap(size_t index) {
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
     NoteKill(index);
   } else if (status != 0) {
-    world_.board()->findings.Tell(absl::StrCat(
+    world_.board()->findings.Report(absl::StrCat(
         "the worker of seat ", index, " ended with wait status ", status,
         ", role ", static_cast<int>(post.life.role), "\n"));
   }
@@ -250,7 +250,7 @@ void Driver::WatchThread(size_t index, size_t thread) {
   tally_.Stood(stood, stolen);
   if (stood < kLongestStandUs + stolen) return;
   const char* step = note.step.load();
-  world_.board()->findings.Tell(absl::StrCat(
+  world_.board()->findings.Report(absl::StrCat(
       "thread ", thread, " of seat ", index, ", process ", posts_[index].pid,
       ", role ", static_cast<int>(posts_[index].life.role), ", stands for ",
       stood / 1000, " ms, ", note.is_inside.load() != 0 ? "inside" : "outside",
@@ -263,7 +263,7 @@ bool Driver::Await(const std::function<bool()>& done, std::string_view what) {
   while (!done()) {
     if (!Tick()) return false;
     if (NowUs() < end) continue;
-    world_.board()->findings.Tell(
+    world_.board()->findings.Report(
         absl::StrCat("did not come: ", std::string(what), "\n"));
     return false;
   }
@@ -315,7 +315,7 @@ void Driver::CountFds() {
       const uint64_t before = std::max<uint64_t>(1, post.fds[path]);
       if (count <= before) continue;
       world_.board()->findings.fds.fetch_add(count - before);
-      world_.board()->findings.Tell(
+      world_.board()->findings.Report(
           absl::StrCat("process ", post.pid, " has ", count, " descriptors of ",
                        path, ", before it had ", before, "\n"));
     }

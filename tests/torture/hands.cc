@@ -52,7 +52,7 @@ bool Hands::Passes(const absl::Status& status, uint32_t file, PageNo page) {
       world_.scene().MayBeLost(file, page)) {
     return false;
   }
-  TellAndEnd(world_.board(), status,
+  ReportAndEnd(world_.board(), status,
              absl::StrCat("page ", page, " of file ", file));
 }
 

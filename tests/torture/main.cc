@@ -90,8 +90,8 @@ bool Run::Scene(const std::string& step, uint64_t round) {
   replay_ = "--scene " + step + " --round " + std::to_string(round);
   const pooltest::Death death(step, options_.seed, round);
   RunApart(board_, [&] {
-    const std::string wrong = pooltest::TellDeath(death);
-    if (!wrong.empty()) board_->findings.Tell(wrong);
+    const std::string wrong = pooltest::DescribeDeath(death);
+    if (!wrong.empty()) board_->findings.Report(wrong);
   });
   if (board_->findings.has_text.load() != 0) return false;
   tally_.Add({step, 0, true, Kill::By::kScene});
@@ -150,7 +150,7 @@ bool Run::Slice() {
 }
 
 bool Run::Require(bool holds, const std::string& what) {
-  if (!holds) board_->findings.Tell(what + "\n");
+  if (!holds) board_->findings.Report(what + "\n");
   return holds;
 }
 

@@ -41,7 +41,7 @@ void LookAtGroups(const World& world) {
     const uint64_t version = world.table().at(kGrouped, page).put.load();
     if (version == world.table().at(kGrouped, first).put.load()) continue;
     world.board()->findings.wrong_pages.fetch_add(1);
-    world.board()->findings.Tell(
+    world.board()->findings.Report(
         absl::StrCat("the group of page ", first, " is not whole\n"));
   }
 }
@@ -80,7 +80,7 @@ void LookAtFrames(const World& world, internal::Pool& pool) {
     return;
   }
   world.board()->findings.frames.fetch_add(twice + 1);
-  world.board()->findings.Tell(absl::StrCat(
+  world.board()->findings.Report(absl::StrCat(
       stats.frames, " frames: ", stats.frames_free, " free, ", held,
       " hold pages, ", twice, " of them a page that another one holds\n"));
 }
@@ -100,7 +100,7 @@ void LookAtRegion(const World& world, uint32_t live) {
   findings.frames.fetch_add(leaks.frames);
   findings.slots.fetch_add(leaks.slots);
   findings.bytes.fetch_add(leaks.bytes);
-  if (!wrong.empty()) findings.Tell(wrong);
+  if (!wrong.empty()) findings.Report(wrong);
 }
 
 }  // namespace
@@ -143,7 +143,7 @@ bool CheckPage(const World& world, std::span<const std::byte> data,
   Findings& findings = world.board()->findings;
   const bool is_old = read.ok() && *read < put;
   (is_old ? findings.lost_puts : findings.wrong_pages).fetch_add(1);
-  findings.Tell(absl::StrCat(
+  findings.Report(absl::StrCat(
       "page ", page, " of file ", file, ": ",
       read.ok() ? absl::StrCat("version ", *read) : read.status().ToString(),
       ", put ", put, ", started ", started, "\n"));
@@ -160,7 +160,7 @@ void LookAtRest(const World& world, uint64_t seed, uint32_t live) {
   looker.Open();
   std::string wrong = looker.VerifyAll();
   if (wrong.empty()) wrong = looker.HoldEveryFrame();
-  if (!wrong.empty()) world.board()->findings.Tell(wrong);
+  if (!wrong.empty()) world.board()->findings.Report(wrong);
   TakeEachPage(world, handles);
   looker.Close();
   LookAtRegion(world, live);
@@ -186,7 +186,7 @@ void LookAtTheEnd(const World& world) {
       absl::StrAppend(&wrong, name, " is left\n");
     }
   }
-  if (!wrong.empty()) world.board()->findings.Tell(wrong);
+  if (!wrong.empty()) world.board()->findings.Report(wrong);
 }
 
 }  // namespace mpool::torture

@@ -1,0 +1,109 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// lru.cc - least recently used, like Berkeley DB's bhq. The head of the order
+// queue is the next victim. Each thread collects its hits and applies them
+// before it chooses a victim, so that a single thread gets the exact order.
+
+#include "mpool/evict/policy.h"
+
+namespace mpool::internal {
+namespace {
+
+using region::LatchGuard;
+using region::LockRank;
+
+bool IsIn(const BufferHeader& header, Queue queue) {
+  return header.queue.load(std::memory_order_acquire) ==
+         static_cast<uint32_t>(queue);
+}
+
+class Lru final : public Replacement {
+ public:
+  Lru(region::Region& region, FrameTable& frames)
+      : region_(region), frames_(frames) {}
+
+  bool wants_hits() const override { return true; }
+  bool is_ordered() const override { return true; }
+
+  void ApplyHits(ThreadContext& self) override {
+    for (uint32_t i = 0; i < self.hit_count;) {
+      const uint32_t page_class = frames_.header(self.hits[i]).page_class();
+      LatchGuard guard(frames_.page_class(page_class).queue_latch,
+                       self.thread.id, region_.watch(), LockRank::kQueue);
+      for (; i < self.hit_count; ++i) {
+        BufferHeader& header = frames_.header(self.hits[i]);
+        if (header.page_class() != page_class) break;
+        // A frame that left the queue since the hit no longer holds the page.
+        // In this order: see IsOfClass.
+        if (!IsIn(header, Queue::kReplacement) ||
+            !header.IsOfClass(page_class)) {
+          continue;
+        }
+        frames_.Unlink(header);
+        frames_.Link(header, Queue::kReplacement, /*at_front=*/false);
+      }
+    }
+    self.hit_count = 0;
+  }
+
+  void Inserted(ThreadContext& self, BufferHeader& header,
+                bool scan) override {
+    ApplyHits(self);
+    LatchGuard guard(Latch(header), self.thread.id, region_.watch(),
+                     LockRank::kQueue);
+    if (!IsIn(header, Queue::kNone)) frames_.Unlink(header);
+    frames_.Link(header, Queue::kReplacement, /*at_front=*/scan);
+  }
+
+  void Removed(ThreadContext& self, BufferHeader& header) override {
+    LatchGuard guard(Latch(header), self.thread.id, region_.watch(),
+                     LockRank::kQueue);
+    if (IsIn(header, Queue::kReplacement)) frames_.Unlink(header);
+  }
+
+  BufferHeader* NextVictim(ThreadContext& self, Search& search) override {
+    ApplyHits(self);
+    ClassHeader& c = frames_.page_class(search.page_class);
+    LatchGuard guard(c.queue_latch, self.thread.id, region_.watch(),
+                     LockRank::kQueue);
+    FrameIndex at = c.order.head.load(std::memory_order_relaxed);
+    for (uint64_t i = 0; i < search.passed && at != 0; ++i) {
+      at = frames_.header(at).next.load(std::memory_order_relaxed);
+    }
+    ++search.passed;
+    return at == 0 ? nullptr : &frames_.header(at);
+  }
+
+  void LookAhead(ThreadContext& self, const BufferHeader& victim, size_t most,
+                 std::vector<BufferHeader*>* out) override {
+    const uint32_t page_class = victim.page_class();
+    LatchGuard guard(frames_.page_class(page_class).queue_latch,
+                     self.thread.id, region_.watch(), LockRank::kQueue);
+    if (!IsIn(victim, Queue::kReplacement) ||
+        !victim.IsOfClass(page_class)) {
+      return;
+    }
+    FrameIndex at = victim.next.load(std::memory_order_relaxed);
+    for (size_t i = 0; i < most && at != 0; ++i) {
+      out->push_back(&frames_.header(at));
+      at = frames_.header(at).next.load(std::memory_order_relaxed);
+    }
+  }
+
+ private:
+  region::Latch& Latch(const BufferHeader& header) {
+    return frames_.page_class(header.page_class()).queue_latch;
+  }
+
+  region::Region& region_;
+  FrameTable& frames_;
+};
+
+}  // namespace
+
+std::unique_ptr<Replacement> MakeLru(region::Region& region,
+                                     FrameTable& frames) {
+  return std::make_unique<Lru>(region, frames);
+}
+
+}  // namespace mpool::internal

@@ -1,0 +1,72 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// policy.h - the replacement policy: the choice of victims.
+//
+// Role:        a policy keeps its state in the region: in the links and the
+//              reference word of the headers and in the class header. It names
+//              victims and never changes a state word.
+// Concurrency: any thread may make any call at any time. Calls that change
+//              queues take the queue latch of the page class.
+// Crash:       the policy's state is derived: FrameTable::Rebuild makes it
+//              again.
+
+#ifndef MPOOL_MPOOL_EVICT_POLICY_H_
+#define MPOOL_MPOOL_EVICT_POLICY_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "mpool/memory/frames.h"
+#include "mpool/page/thread_context.h"
+#include "mpool/types.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+class Replacement {
+ public:
+  // One search for a victim.
+  struct Search {
+    uint32_t page_class = 0;
+    uint64_t passed = 0;  // candidates returned so far
+  };
+
+  virtual ~Replacement() = default;
+
+  // True if hits are reported through ThreadContext::hits. Otherwise a hit
+  // stores only the reference word.
+  virtual bool wants_hits() const = 0;
+  // True if VALID frames are linked in the class's order queue.
+  virtual bool is_ordered() const = 0;
+
+  // Applies the thread's batch of hits. Called if the batch is full or a victim
+  // is needed.
+  virtual void ApplyHits(ThreadContext& self) = 0;
+  // Notes that a frame became VALID. `scan`: the access says nothing about the
+  // page's worth.
+  virtual void Inserted(ThreadContext& self, BufferHeader& header,
+                        bool scan) = 0;
+  // Notes that a frame left the hash.
+  virtual void Removed(ThreadContext& self, BufferHeader& header) = 0;
+
+  // Returns the next candidate in the policy's order; nullptr after the last.
+  virtual BufferHeader* NextVictim(ThreadContext& self, Search& search) = 0;
+  // Appends frames that will be victims soon after `victim` to `out`, at most
+  // `most`.
+  virtual void LookAhead(ThreadContext& self, const BufferHeader& victim,
+                         size_t most, std::vector<BufferHeader*>* out) = 0;
+};
+
+std::unique_ptr<Replacement> MakeLru(region::Region& region,
+                                     FrameTable& frames);
+std::unique_ptr<Replacement> MakeClock(region::Region& region,
+                                       FrameTable& frames);
+// Returns nullptr for a policy that is not built.
+std::unique_ptr<Replacement> MakeReplacement(Policy policy,
+                                             region::Region& region,
+                                             FrameTable& frames);
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_EVICT_POLICY_H_

@@ -1,0 +1,124 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/files/open_inodes.h"
+
+#include <map>
+#include <vector>
+
+#include "os/lost_fd.h"
+#include "os/status.h"
+
+namespace mpool::internal {
+namespace {
+
+using Inode = std::pair<uint64_t, uint64_t>;
+
+Inode InodeOf(const os::FileIdentity& identity) {
+  return {identity.device, identity.inode};
+}
+
+struct Parked {
+  std::unique_ptr<os::File> file;
+  os::FileIdentity identity;
+};
+
+struct OpenInode {
+  uint32_t handles = 0;
+  std::vector<Parked> parked;
+};
+
+struct OpenFiles {
+  std::mutex mutex;
+  std::map<Inode, OpenInode> inodes;
+};
+
+// Never destroyed: descriptors go until the very end of the process.
+OpenFiles& Files() {
+  static OpenFiles* const files = new OpenFiles;
+  return *files;
+}
+
+// A handle that is opened later finds the descriptor closed or parked, because
+// both happen under the mutex.
+void CloseOrPark(os::File* last) {
+  std::unique_ptr<os::File> file(last);
+  if (!file->is_open()) return;
+  std::lock_guard<std::mutex> lock(Files().mutex);
+  const absl::StatusOr<os::FileInfo> info = file->Info();
+  if (info.ok()) {
+    const auto found = Files().inodes.find(InodeOf(info->identity));
+    if (found != Files().inodes.end()) {
+      found->second.parked.push_back({std::move(file), info->identity});
+      return;
+    }
+  }
+  file.reset();
+}
+
+}  // namespace
+
+std::shared_ptr<os::File> SharedPageFile(os::File file) {
+  return std::shared_ptr<os::File>(new os::File(std::move(file)), CloseOrPark);
+}
+
+absl::StatusOr<std::shared_ptr<os::File>> OpenPageFile(const os::Node& node,
+                                                       bool for_writing) {
+  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, node.Info());
+  std::shared_ptr<os::File> parked =
+      OpenInodes::TakeParked(info.identity, for_writing);
+  if (parked != nullptr) return parked;
+  MPOOL_ASSIGN_OR_RETURN(
+      os::File file, node.Open({.mode = for_writing
+                                            ? os::File::Mode::kReadWrite
+                                            : os::File::Mode::kReadOnly,
+                                .regular = true}));
+  return SharedPageFile(std::move(file));
+}
+
+OpenInodes::Handle::Handle(const os::FileIdentity& identity)
+    : inode_(InodeOf(identity)) {
+  std::lock_guard<std::mutex> lock(Files().mutex);
+  ++Files().inodes[*inode_].handles;
+}
+
+void OpenInodes::Handle::Drop() {
+  if (!inode_.has_value()) return;
+  std::lock_guard<std::mutex> lock(Files().mutex);
+  const auto found = Files().inodes.find(*inode_);
+  inode_.reset();
+  if (--found->second.handles == 0) Files().inodes.erase(found);
+}
+
+bool OpenInodes::Handle::IsOf(const os::FileIdentity& identity) const {
+  return inode_ == InodeOf(identity);
+}
+
+std::shared_ptr<os::File> OpenInodes::TakeParked(
+    const os::FileIdentity& identity, bool for_writing) {
+  std::lock_guard<std::mutex> lock(Files().mutex);
+  const auto found = Files().inodes.find(InodeOf(identity));
+  if (found == Files().inodes.end()) return nullptr;
+  std::vector<Parked>& parked = found->second.parked;
+  for (auto one = parked.begin(); one != parked.end(); ++one) {
+    if (!one->file->is_open() || (for_writing && !one->file->IsWritable())) {
+      continue;
+    }
+    std::unique_ptr<os::File> file = std::move(one->file);
+    parked.erase(one);
+    return std::shared_ptr<os::File>(file.release(), CloseOrPark);
+  }
+  return nullptr;
+}
+
+void OpenInodes::ForgetLost() {
+  std::lock_guard<std::mutex> lock(Files().mutex);
+  for (auto& [inode, open] : Files().inodes) {
+    for (Parked& parked : open.parked) {
+      os::ForgetIfLost(*parked.file, parked.identity);
+    }
+  }
+}
+
+std::mutex& OpenInodes::mutex() { return Files().mutex; }
+
+}  // namespace mpool::internal

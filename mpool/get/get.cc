@@ -1,0 +1,279 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// get.cc - gets a page when the hit path fails.
+
+#include "absl/strings/str_cat.h"
+#include "mpool/get/hit.h"
+#include "os/cancel.h"
+#include "os/status.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+
+Pool::Request Pool::MakeRequest(const OpenedFile& file, PageNo page,
+                                Mode mode, const GetOptions& options) const {
+  Request request;
+  request.file = &file;
+  request.page = page;
+  request.key = PageKey::Make(file.file_key, page);
+  request.hash = HashTable::Hash(request.key);
+  request.mode = mode;
+  request.create = options.create;
+  request.scan = options.scan;
+  request.deadline = os::Deadline(options.wait);
+  return request;
+}
+
+absl::StatusOr<ReadPage> Pool::GetFromBucket(
+    const OpenedFile& file, PageNo page, const GetOptions& options) noexcept {
+  const uint64_t key = PageKey::Make(file.file_key, page);
+  const FrameIndex frame = hash_.Find(HashTable::Hash(key), key);
+  if (frame == 0) return GetSlow(file, page, options, nullptr);
+  return TryHit(*last_context.context, file, key, options, frame);
+}
+
+absl::StatusOr<ReadPage> Pool::GetSlow(const OpenedFile& file, PageNo page,
+                                        const GetOptions& options,
+                                        EntryWord* published) noexcept {
+  const os::CancelOff no_cancel;
+  if (published != nullptr) {
+    const Entry entry{published->load(std::memory_order_relaxed)};
+    latch_.Withdraw(frames_.header(entry.frame()), published);
+  }
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
+  MPOOL_ASSIGN_OR_RETURN(
+      const Pin pin,
+      GetUntilGranted(*self,
+                      MakeRequest(file, page, ModeOf(options), options)));
+  return ReadPage(pin);
+}
+
+ReadPage Pool::FlushHits(ThreadContext& self, BufferHeader& header,
+                         EntryWord* entry) noexcept {
+  const os::CancelOff no_cancel;
+  policy_->ApplyHits(self);
+  return ReadPage(MakePin(self, header, entry));
+}
+
+absl::StatusOr<WritePage> Pool::GetForUpdate(const OpenedFile& file,
+                                             PageNo page,
+                                             const GetOptions& options,
+                                             bool in_group) {
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
+  if (file.read_only) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "get page ", page, " of ", file.path,
+        " for update: the file was opened with FileOptions::read_only"));
+  }
+  Request request = MakeRequest(file, page, Mode::kExclusive, options);
+  request.keep_image = in_group || file.atomic_update;
+  request.in_group = in_group;
+  MPOOL_ASSIGN_OR_RETURN(const Pin pin, GetUntilGranted(*self, request));
+  return WritePage(pin, os::Unwindings());
+}
+
+absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
+  MPOOL_RETURN_IF_ERROR(CheckPanic());
+  if (file.read_only) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "make a page of ", file.path,
+        ": the file was opened with FileOptions::read_only"));
+  }
+  MPOOL_RETURN_IF_ERROR(
+      files_.CutTail(self->thread, *file.entry, *file.file));
+  // The frame comes first, so that a call that finds no frame makes no page.
+  MPOOL_ASSIGN_OR_RETURN(
+      BufferHeader * header,
+      TakeFrame(*self, file.page_class,
+                os::Deadline(absl::InfiniteDuration())));
+  // From here on only this caller uses the number. If the caller dies, the page
+  // reads as cleared.
+  MPOOL_STEP("mpool.new.number");
+  const PageNo page = file.entry->page_count.fetch_add(1);
+  MPOOL_STEP("mpool.new.numbered");
+  Request request = MakeRequest(file, page, Mode::kExclusive, {});
+  request.create = true;
+  request.fresh = true;
+  request.keep_image = file.atomic_update;  // another thread may have loaded it
+  request.frame = header;
+  const absl::StatusOr<Pin> pin = GetUntilGranted(*self, request);
+  // Another thread that knew the number has loaded the page already.
+  if (request.frame != nullptr) frames_.GiveBack(self->thread, *request.frame);
+  MPOOL_RETURN_IF_ERROR(pin.status());
+  return WritePage(*pin, os::Unwindings());
+}
+
+absl::StatusOr<Pin> Pool::GetUntilGranted(ThreadContext& self,
+                                  const Request& request) {
+  const uint64_t largest =
+      (uint64_t{1} << 63) / request.file->page_bytes - 1;
+  if (request.page > std::min(kMaxPageNo, largest)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("get page ", request.page, " of ", request.file->path,
+                     ": page numbers end at ", std::min(kMaxPageNo, largest)));
+  }
+  while (true) {
+    MPOOL_RETURN_IF_ERROR(CheckPanic());
+    const FrameIndex frame = hash_.Find(request.hash, request.key);
+    std::optional<Pin> pin;
+    if (frame == 0) {
+      MPOOL_ASSIGN_OR_RETURN(pin, Load(self, request));
+    } else {
+      MPOOL_ASSIGN_OR_RETURN(
+          pin, TryResident(self, request, frames_.header(frame)));
+    }
+    if (pin.has_value()) return *pin;
+  }
+}
+
+// Pins a page that is in memory. Returns nullopt if the caller must search for
+// the page again. Returns FailedPrecondition if this thread holds it in a
+// conflicting mode, DataLoss if the page is poisoned, and the errors of waits.
+absl::StatusOr<std::optional<Pin>> Pool::TryResident(ThreadContext& self,
+                                                     const Request& request,
+                                                     BufferHeader& header) {
+  const std::optional<Holder> own =
+      ledger_.FindOwn(self.thread, frames_.IndexOf(header));
+  if (own.has_value() && header.key.load() == request.key) {
+    const bool for_update = request.mode == Mode::kExclusive;
+    if (own->seen.mode() == Mode::kExclusive ||
+        (for_update && own->seen.mode() == Mode::kShared)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "get page ", request.page, " of ", request.file->path,
+          for_update ? " for update" : "", ": this thread holds it ",
+          own->seen.mode() == Mode::kExclusive ? "for update" : "to read",
+          " already; put it first"));
+    }
+  }
+  if (request.mode == Mode::kExclusive) {
+    return EnterExclusive(self, request, header);
+  }
+  return EnterShared(self, request, header, own.has_value());
+}
+
+absl::StatusOr<std::optional<Pin>> Pool::EnterShared(ThreadContext& self,
+                                                     const Request& request,
+                                                     BufferHeader& header,
+                                                     bool reentrant) {
+  MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
+  Ledger::Publish(entry, frames_.IndexOf(header), request.mode);
+  MPOOL_STEP("mpool.get.entered");
+  const Enter entered = latch_.TryShared(header, request.key, reentrant);
+  if (entered == Enter::kGranted) {
+    if (!request.scan && NoteHit(self, header)) policy_->ApplyHits(self);
+    self.Count(Counter::hits);
+    return MakePin(self, header, entry);
+  }
+  latch_.Withdraw(header, entry);
+  if (entered == Enter::kPoisoned) return Poisoned(request, header);
+  if (entered == Enter::kBusy) {
+    MPOOL_RETURN_IF_ERROR(WaitForOwner(self, request, header));
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
+    ThreadContext& self, const Request& request, BufferHeader& header) {
+  const FrameIndex frame = frames_.IndexOf(header);
+  MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
+  region::Image* image = nullptr;
+  if (request.keep_image) {
+    MPOOL_ASSIGN_OR_RETURN(
+        image, images_.Announce(self.thread, frame, request.file->page_bytes));
+  }
+  Ledger::Publish(entry, frame, Mode::kExclusive);
+  MPOOL_STEP("mpool.get.entered_exclusive");
+  bool had_hint = false;
+  const Enter entered =
+      latch_.TryPending(self.thread, header, request.key, &had_hint);
+  absl::Status drained;
+  if (entered == Enter::kGranted) {
+    drained = latch_.DrainReaders(self.thread, header, entry, had_hint,
+                                  request.deadline);
+  }
+  if (entered == Enter::kGranted && drained.ok()) {
+    if (image != nullptr) KeepImage(*image, header);
+    Ledger::NoteTime(entry);
+    if (!request.scan && NoteHit(self, header)) policy_->ApplyHits(self);
+    self.Count(Counter::hits);
+    return MakePin(self, header, entry);
+  }
+  latch_.Withdraw(header, entry);
+  if (image != nullptr) Images::Drop(*image);
+  MPOOL_RETURN_IF_ERROR(drained);
+  if (entered == Enter::kPoisoned) {
+    if (!request.create || request.in_group) return Poisoned(request, header);
+    return Overwrite(self, request, header);
+  }
+  if (entered == Enter::kBusy) {
+    MPOOL_RETURN_IF_ERROR(WaitForOwner(self, request, header));
+  }
+  return std::nullopt;
+}
+
+// Keeps an image of the page. A page that equals its file needs none, because
+// repair reads the file again. An UNSYNCED page needs one, because a failed
+// fsync may make it dirty under X.
+// REQUIRES: the caller has X.
+void Pool::KeepImage(region::Image& image, const BufferHeader& header) {
+  if (header.Load().has(State::kDirty | State::kWriting |
+                        State::kUnsynced)) {
+    Images::Keep(image, header, frames_.IndexOf(header), frames_.bytes(header),
+                 /*in_group=*/false);
+  } else {
+    Images::Drop(image);
+  }
+}
+
+// Makes a poisoned page valid and cleared (T18). The page starts dirty, because
+// the file's copy is older than the lost one. So that copy is not read again if
+// this thread dies or discards the page.
+absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
+                                                   const Request& request,
+                                                   BufferHeader& header) {
+  MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
+  Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
+  Ledger::NoteTime(entry);
+  State seen = header.Load();
+  if (seen.phase() != Phase::kPoisoned || header.key.load() != request.key ||
+      // no step: if this thread dies from here on, the page is lost again.
+      !header.Change(&seen,
+                     seen.WithPhase(Phase::kValid)
+                         .With(State::kX | State::kHint | State::kDirty)
+                         .WithOwner(self.thread.id))) {
+    latch_.Withdraw(header, entry);
+    return std::nullopt;
+  }
+  const std::span<std::byte> bytes = frames_.bytes(header);
+  std::fill(bytes.begin(), bytes.end(), std::byte{0});
+  self.Count(Counter::pages_created);
+  self.Count(Counter::misses);
+  return MakePin(self, header, entry);
+}
+
+absl::Status Pool::WaitForOwner(ThreadContext& self, const Request& request,
+                                BufferHeader& header) {
+  const State seen = header.Load();
+  if (!seen.is_owned() || header.key.load() != request.key) {
+    return absl::OkStatus();
+  }
+  if (seen.owner() == self.thread.id) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "get page ", request.page, " of ", request.file->path,
+        ": this thread got it for update already; put it first"));
+  }
+  self.Count(Counter::latch_waits);
+  return latch_.WaitForChange(self.thread, header, seen, 0, request.deadline);
+}
+
+absl::Status Pool::Poisoned(const Request& request,
+                            const BufferHeader& header) const {
+  return absl::DataLossError(absl::StrCat(
+      "get page ", request.page, " of ", request.file->path, ": process ",
+      header.poisoned_by.load(), " died while it changed it (or an exception "
+      "unwound the change), and the page had changes that were not on disk; "
+      "write it anew with GetForUpdate and GetOptions::create"));
+}
+
+}  // namespace mpool::internal

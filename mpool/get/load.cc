@@ -1,0 +1,192 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// load.cc - loads a page that is not in memory.
+//
+// A loader acquires a frame first (this CAS is the allocation), so that no
+// thread waits for a frame under a bucket latch. After a second search it
+// publishes the slot, then reads the page with no latch held. Other threads
+// wait on the frame. Two threads that miss one page read it once.
+// Crash: LOADING names the loader. Repair frees slot and frame.
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "mpool/pool/pool.h"
+#include "os/status.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+// A file size in bytes that any file system supports: 2 GiB.
+constexpr uint64_t kEveryFileHolds = uint64_t{1} << 31;
+
+// Returns OutOfRange if the file system cannot hold the page, because such a
+// page could never be written.
+absl::Status CheckCanHold(const OpenedFile& file, PageNo page) {
+  const uint64_t end = (page + 1) * file.page_bytes;
+  if (end <= kEveryFileHolds || file.file->CanHold(end)) {
+    return absl::OkStatus();
+  }
+  return absl::OutOfRangeError(absl::StrCat(
+      "make page ", page, " of ", file.path, ": its file system has no files "
+      "of ", end, " bytes; use smaller page numbers, or another file system"));
+}
+
+// Raises the page count so that it covers `page`. False if it did already.
+// no step below: a page below the count that is not on disk reads as cleared.
+bool Extend(FileEntry& entry, PageNo page) {
+  uint64_t count = entry.page_count.load(std::memory_order_acquire);
+  while (count <= page) {
+    if (entry.page_count.compare_exchange_weak(count, page + 1,
+                                               std::memory_order_acq_rel)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
+                                              const Request& request) {
+  FileEntry& entry = *request.file->entry;
+  bool exists = !request.fresh;
+  const bool grows =
+      request.page >= entry.page_count.load(std::memory_order_acquire);
+  if (grows) {
+    if (!request.create || request.file->read_only) {
+      return absl::NotFoundError(absl::StrCat(
+          "get page ", request.page, " of ", request.file->path,
+          ": the file has ", entry.page_count.load(),
+          " pages; make it with New or GetOptions::create"));
+    }
+    MPOOL_RETURN_IF_ERROR(CheckCanHold(*request.file, request.page));
+    MPOOL_RETURN_IF_ERROR(
+        files_.CutTail(self.thread, entry, *request.file->file));
+  }
+  BufferHeader* header = std::exchange(request.frame, nullptr);
+  if (header == nullptr) {
+    MPOOL_ASSIGN_OR_RETURN(
+        header, TakeFrame(self, request.file->page_class, request.deadline));
+  }
+  // The count is raised once there is a frame for the page, so that a failed
+  // get makes no page.
+  if (grows) exists = !Extend(entry, request.page);
+  header->key.store(request.key, std::memory_order_release);
+  MPOOL_STEP("mpool.load.keyed");
+  absl::StatusOr<bool> published = PublishSlot(self, request, *header);
+  if (!published.ok() || !*published) {
+    frames_.GiveBack(self.thread, *header);
+    MPOOL_RETURN_IF_ERROR(published.status());
+    return std::nullopt;
+  }
+  absl::Status status = Fill(self, request, *header, exists);
+  absl::StatusOr<EntryWord*> ledger_entry = ledger_.FreeEntry(self.thread);
+  if (status.ok()) status = ledger_entry.status();
+  if (!status.ok()) {
+    Unload(self, request, *header);
+    return status;
+  }
+  Ledger::Publish(*ledger_entry, frames_.IndexOf(*header), request.mode);
+  MPOOL_STEP("mpool.load.entered");
+  header->reference.store(0, std::memory_order_relaxed);
+  const bool exclusive = request.mode == Mode::kExclusive;
+  if (exclusive) Ledger::NoteTime(*ledger_entry);
+  const bool dirty = !exists && !exclusive;
+  latch_.ChangeAndWake(*header, [&](State s) {
+    const State valid = s.WithPhase(Phase::kValid);
+    if (exclusive) return valid.With(State::kX);
+    return valid.WithOwner(0).With(State::kHint |
+                                   (dirty ? State::kDirty : uint64_t{0}));
+  });
+  MPOOL_STEP("mpool.load.valid");
+  policy_->Inserted(self, *header, request.scan);
+  self.Count(Counter::misses);
+  return MakePin(self, *header, *ledger_entry);
+}
+
+// Publishes the slot of the loading page. False if another thread has published
+// the page in between. Returns the errors of the heap.
+absl::StatusOr<bool> Pool::PublishSlot(ThreadContext& self,
+                                       const Request& request,
+                                       BufferHeader& header) {
+  const FrameIndex frame = frames_.IndexOf(header);
+  region::Latch& latch = hash_.bucket(request.hash).latch;
+  // The frame has the key already, but no slot names it yet.
+  auto present = [&] { return hash_.Find(request.hash, request.key) != 0; };
+  {
+    region::LatchGuard guard(latch, self.thread.id, region_.watch(),
+                             region::LockRank::kBucket);
+    MPOOL_STEP("mpool.load.bucket");
+    if (present()) return false;
+    if (hash_.Insert(request.hash, frame)) return true;
+  }
+  MPOOL_ASSIGN_OR_RETURN(
+      const uint64_t line,
+      region_.heap().Allocate(self.thread, sizeof(Bucket), kLineBytes));
+  bool linked = false;
+  bool inserted = false;
+  {
+    region::LatchGuard guard(latch, self.thread.id, region_.watch(),
+                             region::LockRank::kBucket);
+    if (!present()) {
+      inserted = hash_.Insert(request.hash, frame);
+      linked = !inserted;
+      if (linked) hash_.InsertWithLine(request.hash, frame, line);
+    }
+  }
+  if (!linked) MPOOL_RETURN_IF_ERROR(region_.heap().Free(self.thread, line));
+  return linked || inserted;
+}
+
+absl::Status Pool::Fill(ThreadContext& self, const Request& request,
+                        BufferHeader& header, bool exists) {
+  const std::span<std::byte> bytes = frames_.bytes(header);
+  size_t got = 0;
+  if (exists) {
+    const uint64_t offset = request.page * request.file->page_bytes;
+    // seen_size is loaded before the read, because the file may grow.
+    const uint64_t seen_size =
+        request.file->entry->seen_size.load(std::memory_order_acquire);
+    MPOOL_STEP("mpool.load.read");
+    MPOOL_ASSIGN_OR_RETURN(got,
+                           request.file->file->ReadAt(offset, bytes));
+    const bool was_whole = offset + bytes.size() <= seen_size;
+    if (got != bytes.size() && was_whole) {
+      return absl::DataLossError(absl::StrCat(
+          "get page ", request.page, " of ", request.file->path,
+          ": the file ends ", got, " bytes into it; it was cut by others: "
+          "restore it"));
+    }
+    // The tail of a file of odd size is no page.
+    if (got != bytes.size()) got = 0;
+    self.Count(Counter::pages_read);
+    request.file->entry->pages_read.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    self.Count(Counter::pages_created);
+  }
+  // A page below the page count that is not on disk reads as cleared.
+  std::fill(bytes.begin() + static_cast<ptrdiff_t>(got), bytes.end(),
+            std::byte{0});
+  return absl::OkStatus();
+}
+
+// Frees slot and frame after a failed read. The waiters search for the page
+// again.
+// no step below: repair does the same for a frame that is LOADING.
+void Pool::Unload(ThreadContext& self, const Request& request,
+                  BufferHeader& header) {
+  {
+    region::LatchGuard guard(hash_.bucket(request.hash).latch, self.thread.id,
+                             region_.watch(), region::LockRank::kBucket);
+    hash_.Remove(request.hash, frames_.IndexOf(header));
+  }
+  latch_.ChangeAndWake(header, [](State s) {
+    return s.Bare();
+  });
+  frames_.PushFree(self.thread, header);
+}
+
+}  // namespace mpool::internal

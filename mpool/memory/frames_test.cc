@@ -1,0 +1,194 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/memory/frames.h"
+
+#include <linux/futex.h>
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "mpool/pool/test_pool.h"
+#include "os/futex.h"
+#include "os/test_support.h"
+
+namespace mpool::internal {
+namespace {
+
+class FramesTest : public ::testing::TestWithParam<uint32_t> {
+ protected:
+  uint32_t page_bytes() const { return GetParam(); }
+  uint32_t page_class() const { return ClassOf(GetParam()); }
+};
+
+// Expects `frames` frames that do not overlap and lie inside the cache.
+void ExpectApart(TestPool& pool, uint64_t frames) {
+  std::map<uint64_t, uint64_t> ends;
+  std::set<BufferHeader*> headers;
+  const FrameTable& table = pool.pool().frames();
+  const uint64_t begin = table.memory();
+  table.ForEachHeader([&](BufferHeader& frame) {
+    headers.insert(&frame);
+    const uint64_t at = frame.data_offset();
+    const uint64_t size = ClassBytes(frame.page_class());
+    EXPECT_GE(at, begin);
+    EXPECT_LE(at + size, begin + table.cache_bytes());
+    EXPECT_EQ((at - begin) % std::min<uint64_t>(size, 4096), 0u);
+    ends[at] = at + size;
+  });
+  EXPECT_EQ(ends.size(), frames);
+  EXPECT_EQ(headers.size(), frames);
+  uint64_t last = 0;
+  for (const auto& [at, end] : ends) {
+    EXPECT_LE(last, at);
+    last = end;
+  }
+}
+
+TEST_P(FramesTest, TheCacheIsCutToTheFrame) {
+  // Five extents of 64 KiB, and a short one of half an extent or one page.
+  const uint64_t cache =
+      (5 * 64 << 10) + std::max<uint64_t>(page_bytes(), 32 << 10);
+  TestPool pool(cache);
+  FrameTable& frames = pool.pool().frames();
+  int cuts = 0;
+  while (*frames.Cut(pool.self(), page_class())) ++cuts;
+  EXPECT_EQ(cuts, 6);
+  ExpectApart(pool, cache / page_bytes());
+  // Each frame has its own position in the ring, and the ring has no other
+  // frame.
+  uint64_t in_ring = 0;
+  for (uint64_t i = 0; i < frames.RingSize(page_class()); ++i) {
+    BufferHeader* header = frames.AtPosition(page_class(), i);
+    if (header == nullptr) continue;
+    EXPECT_EQ(header->position.load(), i);
+    ++in_ring;
+  }
+  EXPECT_EQ(in_ring, cache / page_bytes());
+}
+
+TEST_P(FramesTest, EveryFrameIsTakenOnce) {
+  const uint64_t cache = std::max<uint64_t>(128 << 10, 16 * page_bytes());
+  TestPool pool(cache);
+  FrameTable& frames = pool.pool().frames();
+  std::set<BufferHeader*> taken;
+  do {
+    while (BufferHeader* header = frames.TakeFree(pool.self(), page_class())) {
+      EXPECT_TRUE(taken.insert(header).second);
+      EXPECT_EQ(header->Load().phase(), Phase::kLoading);
+      EXPECT_EQ(header->Load().owner(), pool.self().id);
+    }
+  } while (*frames.Cut(pool.self(), page_class()));
+  EXPECT_EQ(taken.size(), cache / page_bytes());
+  BufferHeader* back = *taken.begin();
+  frames.GiveBack(pool.self(), *back);
+  EXPECT_EQ(back->Load().phase(), Phase::kFree);
+  EXPECT_EQ(frames.TakeFree(pool.self(), page_class()), back);
+  EXPECT_EQ(frames.TakeFree(pool.self(), page_class()), nullptr);
+}
+
+INSTANTIATE_TEST_SUITE_P(PageSizes, FramesTest,
+                         ::testing::Values(512u, 1024u, 2048u, 4096u, 8192u,
+                                           16384u, 32768u, 65536u));
+
+TEST(FrameTableTest, PageSizesTakeExtentsAsTheyCome) {
+  TestPool pool(6 * 64 << 10);
+  FrameTable& frames = pool.pool().frames();
+  const std::vector<uint32_t> order = {0, 3, 7, 0, 5, 3};
+  uint64_t count = 0;
+  for (const uint32_t c : order) {
+    EXPECT_TRUE(*frames.Cut(pool.self(), c));
+    count += (64 << 10) / ClassBytes(c);
+  }
+  for (uint32_t c = 0; c < kPageClasses; ++c) {
+    EXPECT_FALSE(*frames.Cut(pool.self(), c)) << "class " << c;
+  }
+  ExpectApart(pool, count);
+  EXPECT_EQ(frames.RingSize(0), 256u);
+  EXPECT_EQ(frames.RingSize(3), 32u);
+  EXPECT_EQ(frames.RingSize(4), 0u);
+}
+
+TEST(FrameTableTest, AQueueGivesBackInItsOrder) {
+  TestPool pool(64 << 10);
+  FrameTable& frames = pool.pool().frames();
+  ASSERT_TRUE(*frames.Cut(pool.self(), 3));
+  std::vector<BufferHeader*> taken;
+  for (int i = 0; i < 6; ++i) taken.push_back(frames.TakeFree(pool.self(), 3));
+  ClassHeader& c = frames.page_class(3);
+  region::LatchGuard guard(c.queue_latch, pool.self().id,
+                           pool.region().watch(), region::LockRank::kQueue);
+  for (const size_t i : {2u, 0u, 4u}) {
+    frames.Link(*taken[i], Queue::kReplacement, /*at_front=*/false);
+  }
+  frames.Link(*taken[5], Queue::kReplacement, /*at_front=*/true);
+  frames.Unlink(*taken[0]);
+  std::vector<FrameIndex> seen;
+  for (FrameIndex at = c.order.head.load(); at != 0;
+       at = frames.header(at).next.load()) {
+    seen.push_back(at);
+  }
+  EXPECT_EQ(seen, (std::vector<FrameIndex>{frames.IndexOf(*taken[5]),
+                                           frames.IndexOf(*taken[2]),
+                                           frames.IndexOf(*taken[4])}));
+  EXPECT_EQ(c.order.tail.load(), frames.IndexOf(*taken[4]));
+  EXPECT_EQ(taken[0]->queue.load(), static_cast<uint32_t>(Queue::kNone));
+}
+
+TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
+  TestPool pool(64 << 10);
+  FrameTable& frames = pool.pool().frames();
+  ASSERT_TRUE(*frames.Cut(pool.self(), 3));
+  BufferHeader* kept = frames.TakeFree(pool.self(), 3);
+  // Two deaths: one thread popped a frame and did not acquire it. The other
+  // left the queue latch locked and a list half linked.
+  ClassHeader& c = frames.page_class(3);
+  c.queue_latch.Lock(99, pool.region().watch(), region::LockRank::kQueue);
+  region::RankReleased(region::LockRank::kQueue);
+  c.free.head.store(frames.IndexOf(*kept));
+  uint64_t latches = 0;
+  frames.Rebuild(pool.self(), [](uint32_t id) { return id == 99; },
+                 /*ordered=*/false, &latches);
+  EXPECT_EQ(latches, 1u);
+  std::set<BufferHeader*> found;
+  while (BufferHeader* header = frames.TakeFree(pool.self(), 3)) {
+    EXPECT_TRUE(found.insert(header).second);
+  }
+  EXPECT_EQ(found.size(), 15u);
+  EXPECT_FALSE(found.contains(kept));
+}
+
+class FrameWaitersTest : public os::SyscallTest {};
+
+TEST_F(FrameWaitersTest, WhoSleepsOnAFrameIsWokenWhenItGoesBack) {
+  TestPool pool(128 << 10);
+  FrameTable& frames = pool.pool().frames();
+  const uint32_t page_class = ClassOf(4096);
+  ASSERT_TRUE(*frames.Cut(pool.self(), page_class));
+  static const void* woken = nullptr;
+  os::Sys().futex = [](uint32_t* word, int op, uint32_t value,
+                       const timespec* limit) {
+    if (op == FUTEX_WAKE) woken = word;
+    return os::RealSyscalls().futex(word, op, value, limit);
+  };
+  auto take = [&] {
+    woken = nullptr;
+    BufferHeader* header = frames.TakeFree(pool.self(), page_class);
+    State seen = header->Load();
+    EXPECT_TRUE(header->Change(&seen, seen.With(State::kWaiters)));
+    return header;
+  };
+  BufferHeader* header = take();
+  frames.GiveBack(pool.self(), *header);
+  EXPECT_EQ(woken, os::LowHalf(&header->state));
+  const uint64_t keep = frames.cut(0).frames - 1;
+  do {
+    header = take();
+  } while (header != frames.HeadersOf(0, page_class) + keep);
+  EXPECT_TRUE(frames.Retire(pool.self(), 0, frames.cut(0), keep));
+  EXPECT_EQ(woken, os::LowHalf(&header->state));
+}
+
+}  // namespace
+}  // namespace mpool::internal

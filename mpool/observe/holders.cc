@@ -1,0 +1,158 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// holders.cc - describes holders of pages, latches and slots for users.
+// Acquires no latch: each line was true at some instant of the call.
+
+#include "absl/strings/str_cat.h"
+#include "mpool/pool/pool.h"
+
+namespace mpool::internal {
+namespace {
+
+using region::ProcessSlot;
+using region::ProcessWord;
+using region::Region;
+using region::SlotState;
+
+absl::Duration Since(uint64_t then, std::optional<uint64_t> now) {
+  return !now.has_value() || then == 0 || then > *now
+             ? absl::ZeroDuration()
+             : absl::Nanoseconds(static_cast<int64_t>(*now - then));
+}
+
+class Collector {
+ public:
+  Collector(const Region& region, const FrameTable& frames,
+            const FileTable& files, const HolderProbe& is_alive)
+      : region_(region),
+        frames_(frames),
+        files_(files),
+        is_alive_(is_alive),
+        clock_(Region::OwnClock()) {}
+
+  std::vector<Holding> Collect() {
+    Processes();
+    region_.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
+                              region::ThreadWord) { Ledger(id, slot); });
+    Latches();
+    frames_.ForEachHeader([&](const BufferHeader& header) { Frame(header); });
+    return std::move(holdings_);
+  }
+
+ private:
+  void Add(uint32_t thread, uint32_t process, std::string what,
+           absl::Duration held) {
+    if (process == 0 || process > kMaxProcesses) return;
+    const ProcessSlot& slot = region_.header()->processes[process - 1];
+    Holding holding;
+    holding.pid = static_cast<int>(slot.pid.load());
+    holding.command = Region::CommandOf(slot);
+    holding.process_slot = process;
+    holding.thread = thread;
+    holding.what = std::move(what);
+    holding.held = held;
+    holding.dead = !is_alive_(process);
+    holdings_.push_back(std::move(holding));
+  }
+  void AddOf(uint32_t thread, std::string what,
+             absl::Duration held = absl::ZeroDuration()) {
+    Add(thread, region_.ProcessSlotOf(thread), std::move(what), held);
+  }
+
+  void Processes() {
+    for (uint32_t i = 1; i <= kMaxProcesses; ++i) {
+      const ProcessSlot& slot = region_.header()->processes[i - 1];
+      const ProcessWord word = ProcessWord::Unpack(slot.word.load());
+      if (word.state == SlotState::kFree) continue;
+      Add(0, i,
+          word.state == SlotState::kRepairing
+              ? absl::StrCat("process slot ", i, ", which is being repaired")
+              : absl::StrCat("process slot ", i),
+          Since(slot.attached_ns.load(), Region::NowOf(slot, clock_)));
+    }
+  }
+
+  std::string Page(FrameIndex frame) const {
+    if (!frames_.IsHeader(frame)) return "a page that cannot be told";
+    return files_.DescribePage(frames_.header(frame).key.load());
+  }
+
+  // Returns the time by the clock of the thread's process, or nullopt if the
+  // thread has no process.
+  std::optional<uint64_t> NowOf(uint32_t thread) const {
+    const uint32_t process = region_.ProcessSlotOf(thread);
+    if (process == 0) return std::nullopt;
+    return Region::NowOf(region_.header()->processes[process - 1], clock_);
+  }
+
+  void Ledger(uint32_t id, const region::ThreadSlot& slot) {
+    region_.ForEachEntry(slot, [&](const EntryWord& word) {
+      const Entry entry{word.load()};
+      if (entry.word == 0) return;
+      const bool exclusive = entry.mode() == Mode::kExclusive;
+      AddOf(id,
+            absl::StrCat(Page(entry.frame()),
+                         exclusive                      ? " for update"
+                         : entry.mode() == Mode::kPin ? " pinned"
+                                                        : " to read"),
+            entry.Age(NowOf(id)));
+    });
+  }
+
+  void Latch(const region::Latch& latch, std::string_view name) {
+    if (latch.owner() != 0) {
+      AddOf(latch.owner(), absl::StrCat("the ", std::string(name), " latch"));
+    }
+  }
+
+  void Latches() {
+    Latch(region_.header()->heap_latch, "heap");
+    Latch(region_.header()->block_latch, "block");
+    const PoolHeader& pool = frames_.pool();
+    Latch(pool.extents_latch, "extents");
+    Latch(pool.files_latch, "files");
+    for (uint32_t c = 0; c < kPageClasses; ++c) {
+      Latch(pool.classes[c].queue_latch,
+            absl::StrCat("queue of ", ClassBytes(c), " bytes"));
+    }
+    const uint64_t count = pool.bucket_count.load();
+    const uint64_t buckets = pool.buckets.load();
+    if (!region_.Contains(buckets, count * sizeof(Bucket))) return;
+    for (uint64_t i = 0; i < count; ++i) {
+      Latch(region_.At<Bucket>(buckets)[i].latch, absl::StrCat("bucket ", i));
+    }
+  }
+
+  // Adds the owners that no ledger shows, of frames that are being loaded,
+  // evicted or written.
+  void Frame(const BufferHeader& header) {
+    const State s = header.Load();
+    const FrameIndex frame = frames_.IndexOf(header);
+    if (s.phase() == Phase::kLoading || s.phase() == Phase::kEvicting) {
+      AddOf(s.owner(), absl::StrCat(Page(frame), s.phase() == Phase::kLoading
+                                                     ? ", bringing it in"
+                                                     : ", taking it out"));
+    }
+    if (const uint32_t writer = header.io_owner.load(); writer != 0) {
+      AddOf(writer, absl::StrCat(Page(frame), ", writing it"));
+    }
+  }
+
+  const Region& region_;
+  const FrameTable& frames_;
+  const FileTable& files_;
+  const HolderProbe& is_alive_;
+  const uint64_t clock_;  // the caller's
+  std::vector<Holding> holdings_;
+};
+
+}  // namespace
+
+std::vector<Holding> HoldingsOf(const region::Region& region,
+                                const FrameTable& frames,
+                                const FileTable& files,
+                                const HolderProbe& is_alive) {
+  return Collector(region, frames, files, is_alive).Collect();
+}
+
+}  // namespace mpool::internal

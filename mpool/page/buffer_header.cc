@@ -1,0 +1,67 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/page/buffer_header.h"
+
+#include <bit>
+#include <cstdio>
+#include <cstdlib>
+
+namespace mpool::internal {
+namespace {
+
+bool PhaseMayFollow(Phase from, Phase to) {
+  if (from == to) return true;
+  switch (from) {
+    case Phase::kFree:
+      return to == Phase::kLoading;
+    case Phase::kLoading:
+      return to == Phase::kValid || to == Phase::kFree ||
+             to == Phase::kOrphan || to == Phase::kRetired;
+    case Phase::kRetired:
+      return to == Phase::kFree;
+    case Phase::kValid:
+      return to == Phase::kEvicting || to == Phase::kPoisoned ||
+             to == Phase::kLoading;
+    case Phase::kEvicting:
+      return to == Phase::kValid || to == Phase::kFree;
+    case Phase::kOrphan:
+      return to == Phase::kFree || to == Phase::kLoading;
+    case Phase::kPoisoned:
+      return to == Phase::kValid || to == Phase::kLoading;
+  }
+  return false;
+}
+
+// True if the value keeps its invariants. X and XP occur only on a valid page
+// and name an owner. Only a VALID or POISONED page is DIRTY or WRITING.
+bool IsLegal(State s) {
+  const bool exclusive = s.has(State::kX | State::kXPending);
+  if (s.has(State::kX) && s.has(State::kXPending)) return false;
+  if (exclusive && s.phase() != Phase::kValid) return false;
+  if (s.is_owned() != (s.owner() != 0)) return false;
+  if (s.has(State::kDirty | State::kWriting)) {
+    return s.phase() == Phase::kValid || s.phase() == Phase::kPoisoned;
+  }
+  return s.phase() <= Phase::kRetired;
+}
+
+}  // namespace
+
+uint32_t ClassOf(uint32_t page_bytes) {
+  return static_cast<uint32_t>(std::countr_zero(page_bytes) -
+                               std::countr_zero(kMinPageBytes));
+}
+
+void CheckTransition(State from, State to) {
+  const bool version_ok =
+      to.version() == from.version() || to.version() == from.version() + 1;
+  if (PhaseMayFollow(from.phase(), to.phase()) && IsLegal(to) && version_ok) {
+    return;
+  }
+  std::fprintf(stderr, "mpool: illegal change of state %016lx -> %016lx\n",
+               static_cast<unsigned long>(from.bits),
+               static_cast<unsigned long>(to.bits));
+  std::abort();
+}
+
+}  // namespace mpool::internal

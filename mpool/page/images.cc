@@ -1,0 +1,130 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/page/images.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "os/status.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+using region::Image;
+
+constexpr uint64_t kAnnounced = uint64_t{1} << 32;
+constexpr uint64_t kWhole = uint64_t{2} << 32;
+constexpr uint64_t kInGroup = uint64_t{4} << 32;
+
+// The images that a thread keeps for its next pages.
+constexpr uint32_t kKeptImages = 8;
+
+bool Names(uint64_t word, FrameIndex frame, uint64_t step) {
+  return static_cast<FrameIndex>(word) == frame && (word & step) != 0;
+}
+
+}  // namespace
+
+void Images::Trim(const region::Thread& self) {
+  // A guard that moved to another thread reads the images during its put, and
+  // only then clears its ledger entry.
+  if (!region_.IsLedgerEmpty(self)) return;
+  region_.FreeImages(self, *self.slot, kKeptImages);
+}
+
+absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
+                                        FrameIndex frame, uint32_t bytes) {
+  Image* image = nullptr;
+  std::atomic<uint64_t>* link = &self.slot->images;
+  uint32_t count = 0;
+  region_.ForEachImage(*self.slot, [&](Image&) { ++count; });
+  if (count > kKeptImages) Trim(self);
+  count = 0;
+  region_.ForEachImage(*self.slot, [&](Image& kept) {
+    link = &kept.next;
+    ++count;
+    if (image == nullptr && kept.room.load() >= bytes &&
+        kept.word.load(std::memory_order_relaxed) == 0) {
+      image = &kept;
+    }
+  });
+  if (image == nullptr) {
+    if (count == kMaxImagesPerThread) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "get a page for update: this thread changes ", count,
+          " pages already; put some"));
+    }
+    MPOOL_ASSIGN_OR_RETURN(
+        const uint64_t offset,
+        region_.heap().AllocateLinked(
+            self, sizeof(Image) + bytes, kLineBytes, link,
+            [&](uint64_t at) { region_.At<Image>(at)->room.store(bytes); }));
+    image = region_.At<Image>(offset);
+  }
+  image->word.store(frame | kAnnounced, std::memory_order_release);
+  MPOOL_STEP("mpool.image.announced");
+  return image;
+}
+
+void Images::Keep(Image& image, const BufferHeader& header, FrameIndex frame,
+                  std::span<const std::byte> page, bool in_group) {
+  image.version.store(header.Load().version(), std::memory_order_relaxed);
+  std::memcpy(reinterpret_cast<std::byte*>(&image + 1), page.data(),
+              page.size());
+  MPOOL_STEP("mpool.image.copied");
+  image.word.store(frame | kWhole | (in_group ? kInGroup : 0),
+                   std::memory_order_release);
+  // A death leaves a prefix of the thread's stores. So only the compiler could
+  // move a store to the page before the image is whole.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  MPOOL_STEP("mpool.image.whole");
+}
+
+void Images::Drop(Image& image) {
+  image.word.store(0, std::memory_order_release);
+  MPOOL_STEP("mpool.image.dropped");
+}
+
+Image* Images::Find(const region::ThreadSlot& slot, FrameIndex frame,
+                    uint32_t version) const {
+  Image* found = nullptr;
+  region_.ForEachImage(slot, [&](Image& image) {
+    if (Names(image.word.load(std::memory_order_acquire), frame, kWhole) &&
+        image.version.load(std::memory_order_relaxed) == version) {
+      found = &image;
+    }
+  });
+  return found;
+}
+
+void Images::DropOf(region::ThreadSlot& slot, FrameIndex frame,
+                    uint32_t version) {
+  if (slot.images.load(std::memory_order_relaxed) == 0) return;
+  if (Image* image = Find(slot, frame, version)) Drop(*image);
+}
+
+Fate Images::Decide(const region::ThreadSlot& dead, const BufferHeader& header,
+                    FrameIndex frame, std::span<std::byte> page) const {
+  Image* image = Find(dead, frame, header.Load().version());
+  if (image == nullptr) {
+    bool announced = false;
+    region_.ForEachImage(dead, [&](Image& other) {
+      announced = announced || Names(other.word.load(), frame, kAnnounced);
+    });
+    return announced ? Fate::kUntouched : Fate::kNoImage;
+  }
+  const bool in_group =
+      (image->word.load(std::memory_order_relaxed) & kInGroup) != 0;
+  if (in_group && dead.group.load(std::memory_order_acquire) ==
+                      static_cast<uint64_t>(GroupState::kCommitted)) {
+    return Fate::kCommitted;
+  }
+  const std::span<std::byte> bytes = Bytes(*image);
+  std::memcpy(page.data(), bytes.data(), std::min(page.size(), bytes.size()));
+  MPOOL_STEP("mpool.repair.restored");
+  return Fate::kRestored;
+}
+
+}  // namespace mpool::internal

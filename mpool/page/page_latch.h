@@ -1,0 +1,119 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// page_latch.h - the latch of a page: shared by ledger entries, exclusive by
+// the state word.
+//
+// A reader is a ledger entry plus the HINT bit. HINT tells writers and evictors
+// that the ledgers may name the frame. A writer clears HINT with the CAS that
+// sets XP. It waits until no ledger entry names the page in shared mode, then
+// turns XP into X only if HINT is still clear. The steps are in
+// basic_page_latch.h, so that a checker of memory orders can run them too. The
+// checked models are docs/models/latch.pml and docs/models/pool.pml.
+//
+// Waiting: a waiter sleeps on the state word; ChangeAndWake wakes the sleepers
+// if WAITERS is set. A writer may instead sleep on the
+// ledger entry that blocks it; the put of the entry wakes the writer if WAITERS
+// is set in the state. The put has no fence between its store of the entry and
+// its load of the state. So the writer sets WAITERS, makes the kernel run a
+// barrier on every processor, and loads the entry again before it sleeps
+// (pool.pml WAKE). Each sleep is bounded. After it the waiter checks whether
+// the thread that blocks it is alive. A timeout never grants the page.
+
+#ifndef MPOOL_MPOOL_PAGE_PAGE_LATCH_H_
+#define MPOOL_MPOOL_PAGE_PAGE_LATCH_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "mpool/page/basic_page_latch.h"
+#include "mpool/page/buffer_header.h"
+#include "mpool/page/ledger.h"
+#include "os/clock.h"
+#include "os/futex.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+class PageLatch {
+ public:
+  // The real machine; see basic_page_latch.h.
+  struct Machine {
+    using Word = EntryWord;
+    using Header = BufferHeader;
+    using Deadline = os::Deadline;
+
+    FrameIndex IndexOf(const BufferHeader& header) const {
+      return static_cast<FrameIndex>(region.OffsetOf(&header) / kLineBytes);
+    }
+    std::optional<Holder> FindOther(FrameIndex frame, const EntryWord* own,
+                                    std::optional<Mode> only) const {
+      return ledger.FindOther(frame, own, only);
+    }
+    bool PutNeedsFence() const {
+      return region.header()->put_needs_fence.load(
+                 std::memory_order_relaxed) != 0;
+    }
+    void Barrier() const { os::GlobalBarrier(); }
+    void Sleep(EntryWord* word, uint64_t expected,
+               const os::Deadline& deadline) const;
+    void WakeAll(EntryWord* word) const { os::FutexWakeAll(os::LowHalf(word)); }
+    bool RepairIfDead(uint32_t thread, uint32_t self) const {
+      return region.RepairIfDead(thread, self);
+    }
+
+    region::Region& region;
+    Ledger& ledger;
+  };
+
+  PageLatch(region::Region& region, Ledger& ledger)
+      : steps_(Machine{region, ledger}) {}
+
+  // Tries to enter shared or pin-only. REQUIRES: `entry` names the frame.
+  // `reentrant`: the thread already holds the page, so XP does not stop it.
+  Enter TryShared(BufferHeader& header, uint64_t key, bool reentrant);
+
+  // Tries to set XP. REQUIRES: `entry` names the frame exclusively. `had_hint`:
+  // readers may exist, so DrainReaders must follow; it may always follow.
+  Enter TryPending(const region::Thread& self, BufferHeader& header,
+                   uint64_t key, bool* had_hint);
+  // Turns XP into X after the readers are gone. At the deadline it gives XP up
+  // and returns DeadlineExceeded with the holder's name.
+  absl::Status DrainReaders(const region::Thread& self, BufferHeader& header,
+                            EntryWord* entry, bool had_hint,
+                            const os::Deadline& deadline);
+  // Clears X and wakes the sleepers. `changed`: version + 1 and DIRTY.
+  void ReleaseExclusive(BufferHeader& header, bool changed);
+
+  // Releases a ledger entry and wakes the writer that sleeps on it.
+  void Withdraw(BufferHeader& header, EntryWord* entry) {
+    steps_.Withdraw(header, entry);
+  }
+
+  // Sleeps until the state word differs from `seen`, or for a bounded time.
+  // Then checks whether `suspect` (0 = the owner in `seen`) is alive. Returns
+  // DeadlineExceeded with the holder's name.
+  absl::Status WaitForChange(const region::Thread& self, BufferHeader& header,
+                             State seen, uint32_t suspect,
+                             const os::Deadline& deadline);
+
+  // Changes the state word in its owner's name and wakes all sleepers. `make`
+  // turns the current value into the new one. Returns the value before.
+  template <class F>
+  State ChangeAndWake(BufferHeader& header, F&& make) {
+    // no step: its callers pass steps.
+    return steps_.ChangeAndWake(header, make);
+  }
+
+ private:
+  // Returns DeadlineExceeded with a description of `holder`, or Ok without one.
+  absl::Status TimedOut(const BufferHeader& header,
+                        std::optional<uint32_t> holder) const;
+
+  BasicPageLatch<Machine> steps_;
+};
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_PAGE_PAGE_LATCH_H_

@@ -1,0 +1,389 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/write/file_sync.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "os/status.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+// Number of reads of another thread's mark before its process is probed.
+constexpr int kLooks = 50;
+// How long an fsync waits for the repair of a dead process by another one. A
+// repair takes milliseconds, except if its process is stopped.
+constexpr absl::Duration kAnothersRepair = absl::Milliseconds(100);
+
+bool IsOf(const BufferHeader& header, uint32_t index) {
+  return PageKey::FileIndex(header.key.load(std::memory_order_relaxed)) ==
+         index;
+}
+
+bool HasError(uint64_t sticky) {
+  return StickyError::Unpack(sticky).error != 0;
+}
+
+// True if both words hold the same failure. Ignores `told`.
+bool IsSameError(uint64_t a, uint64_t b) {
+  return StickyError::Unpack(a).sequence == StickyError::Unpack(b).sequence &&
+         HasError(a) == HasError(b);
+}
+
+uint32_t GenerationOf(const FileEntry& entry) {
+  return FileWord::Unpack(entry.word.load()).generation;
+}
+
+// no step below: its callers pass steps.
+void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
+  uint64_t now = mark->load();
+  while (now < value && !mark->compare_exchange_weak(now, value)) {
+  }
+}
+
+}  // namespace
+
+absl::Status FileSync::Begin(const region::Thread& self, FileEntry& entry,
+                             const os::Deadline& deadline) {
+  const FsyncMark mine = files_.MarkOf(self);
+  for (int looks = 1;; ++looks) {
+    uint64_t other = 0;
+    MPOOL_STEP("mpool.fsync.mark");
+    if (entry.fsync_mark.compare_exchange_strong(other, mine.Pack(),
+                                                 std::memory_order_seq_cst)) {
+      MPOOL_STEP("mpool.fsync.marked");
+      return absl::OkStatus();
+    }
+    const uint32_t owner = FsyncMark::Unpack(other).thread;
+    if (looks % kLooks == 0) region_.RepairIfDead(owner, self.id);
+    if (deadline.passed()) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "sync file ", files_.PathOf(entry), ": an fsync of it is under way (",
+          region_.Describe(owner), "); wait longer"));
+    }
+    os::Sleep(absl::Milliseconds(1));
+  }
+}
+
+void FileSync::End(FileEntry& entry) {
+  MPOOL_STEP("mpool.fsync.end");
+  entry.fsync_mark.store(0, std::memory_order_seq_cst);
+  MPOOL_STEP("mpool.fsync.ended");
+}
+
+// Makes every page dirty that the kernel may have lost. True if such a page is
+// leaving the pool.
+// no step below: a page that is dirty is only written once more.
+bool FileSync::Redirty(uint32_t index) {
+  bool leaves = false;
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    State seen = header.Load();
+    // A write under way may be lost already. WriteBack::End keeps DIRTY.
+    while (seen.has(State::kUnsynced | State::kWriting) &&
+           IsOf(header, index) && seen.phase() == Phase::kValid &&
+           !header.Change(&seen, seen.Without(State::kUnsynced)
+                                     .With(State::kDirty))) {
+    }
+    // An evictor counts its page before the frame is free (S5).
+    leaves = leaves || (seen.has(State::kUnsynced) && IsOf(header, index) &&
+                        (seen.phase() == Phase::kEvicting ||
+                         seen.phase() == Phase::kLoading));
+  });
+  MPOOL_STEP("mpool.fsync.dirtied");
+  return leaves;
+}
+
+// Records a failed fsync (S2).
+// REQUIRES: the caller owns the mark, or repairs its dead owner.
+void FileSync::NoteFailure(uint32_t index, FileEntry& entry, int error) {
+  // The flag is set before the pages are dirty, so that each writer of a page
+  // first drops the kernel's copy.
+  const uint64_t old = entry.sticky.fetch_or(StickyError::kSuspect);
+  MPOOL_STEP("mpool.fsync.suspect");
+  const bool leaves = Redirty(index);
+  const StickyError before = StickyError::Unpack(old);
+  const bool lost =
+      before.lost || leaves ||
+      entry.unsynced_evicted.load() > entry.evicted_covered.load();
+  MPOOL_STEP("mpool.fsync.stick");
+  entry.sticky.store(
+      StickyError{.sequence = before.sequence + 1,
+                  .told = false,
+                  .lost = lost,
+                  .error = static_cast<uint32_t>(error == 0 ? EIO : error)}
+          .Pack(),
+      std::memory_order_seq_cst);
+  MPOOL_STEP("mpool.fsync.stuck");
+}
+
+// REQUIRES: the caller owns the mark.
+absl::Status FileSync::Fsync(uint32_t index, FileEntry& entry,
+                             const SyncHandle& handle) {
+  const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
+  const uint64_t writes = entry.write_count.load(std::memory_order_acquire);
+  const uint64_t evicted = entry.unsynced_evicted.load();
+  // Only pages that are unchanged after the fsync were covered by it.
+  std::vector<std::pair<BufferHeader*, uint64_t>> covered;
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    const State s = header.Load();
+    if (s.has(State::kUnsynced) && IsOf(header, index)) {
+      covered.emplace_back(&header, s.bits);
+    }
+  });
+  MPOOL_STEP("mpool.sync.fsync");
+  const absl::Status status = handle.file->Sync();
+  MPOOL_STEP("mpool.sync.fsynced");
+  if (!status.ok()) {
+    const int error = os::StatusErrno(status);
+    if (error == EINTR) {
+      // The interrupted fsync may have consumed an error, so the pages are
+      // written again.
+      Redirty(index);
+      return absl::Status(absl::StatusCode::kUnavailable,
+                          absl::StrCat("sync file ", files_.PathOf(entry),
+                                       ": ", status.message(),
+                                       "; call Sync again"));
+    }
+    NoteFailure(index, entry, error);
+    files_.NoteSynced(index, handle);
+    return absl::DataLossError(absl::StrCat(
+        "sync file ", files_.PathOf(entry), ": ", status.ToString()));
+  }
+  for (const auto& [header, bits] : covered) {
+    State seen{bits};
+    // no step: a page that is UNSYNCED for too long is only synced once more.
+    header->Change(&seen, seen.Without(State::kUnsynced));
+  }
+  RaiseTo(&entry.evicted_covered, evicted);
+  // Equal counts, read in this order, mean that every write has ended.
+  if (over == writes) RaiseTo(&entry.synced_count, writes);
+  MPOOL_STEP("mpool.fsync.covered");
+  FileTable::LookAgain(entry, *handle.file);
+  files_.NoteSynced(index, handle);
+  return status;
+}
+
+// Returns the sticky error and marks it as reported.
+// no step below: an error may be reported twice.
+absl::Status FileSync::DescribeError(FileEntry& entry) const {
+  uint64_t word = entry.sticky.load();
+  StickyError error = StickyError::Unpack(word);
+  while (error.error != 0 && !error.told) {
+    error.told = true;
+    if (entry.sticky.compare_exchange_weak(word, error.Pack())) break;
+    error = StickyError::Unpack(word);
+  }
+  const uint64_t gone =
+      entry.unsynced_evicted.load() - entry.evicted_covered.load();
+  return absl::DataLossError(absl::StrCat(
+      "sync file ", files_.PathOf(entry), ": an earlier fsync failed (",
+      strerror(static_cast<int>(error.error)), "), or its process died in it; ",
+      error.lost
+          ? absl::StrCat(gone, " pages had left the pool by then, and the "
+                         "disk may have older bytes of them: check the file, "
+                         "restore it if need be, and discard the error with "
+                         "'mpool remove --force'")
+          : "its pages are dirty again: a Sync that writes them clears this"));
+}
+
+// S3. Keeps an error, or a mark of NoteSuspect, that is newer than `seen`.
+void FileSync::Clear(FileEntry& entry, uint64_t seen) {
+  const StickyError error = StickyError::Unpack(seen);
+  const uint64_t cleared = StickyError{.sequence = error.sequence}.Pack();
+  if (error.lost || seen == cleared) return;
+  uint64_t word = entry.sticky.load();
+  while (IsSameError(word, seen) &&
+         !entry.sticky.compare_exchange_weak(word, cleared)) {
+  }
+  MPOOL_STEP("mpool.fsync.cleared");
+}
+
+absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
+                                   uint64_t before, bool is_rewritten,
+                                   const os::Deadline& deadline) {
+  FileEntry& entry = *files_.At(index);
+  if (IsCovered(entry) && !HasError(entry.sticky.load())) {
+    return absl::OkStatus();
+  }
+  if (StickyError::Unpack(entry.sticky.load()).lost) {
+    return DescribeError(entry);
+  }
+  const uint32_t generation = GenerationOf(entry);
+  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle,
+                         ForSync(self, index, deadline));
+  MPOOL_RETURN_IF_ERROR(Begin(self, entry, deadline));
+  const uint64_t now = entry.sticky.load();
+  // If another file has the entry now, the old file was synced before (E4).
+  if (GenerationOf(entry) != generation ||
+      (!HasError(now) && IsCovered(entry))) {
+    End(entry);
+    return absl::OkStatus();
+  }
+  // A new failure or death made pages dirty that this Sync has not written.
+  if (!IsSameError(now, before)) {
+    End(entry);
+    if (HasError(now)) return DescribeError(entry);
+    return absl::UnavailableError(absl::StrCat(
+        "sync file ", files_.PathOf(entry), ": a process died that had written "
+        "pages of it, which have to be written again; call Sync again"));
+  }
+  absl::Status status = Fsync(index, entry, handle);
+  if (status.ok()) {
+    // S4: after this report the next Sync is Ok.
+    if (HasError(now) && (!StickyError::Unpack(now).told || !is_rewritten)) {
+      status = DescribeError(entry);
+    }
+    if (is_rewritten) Clear(entry, now);
+  } else if (absl::IsDataLoss(status)) {
+    DescribeError(entry).IgnoreError();
+  }
+  End(entry);
+  return status;
+}
+
+absl::Status FileSync::SyncUntold(const region::Thread& self,
+                                  uint32_t index) {
+  FileEntry& entry = *files_.At(index);
+  const uint32_t generation = GenerationOf(entry);
+  const os::Deadline at_once(absl::ZeroDuration());
+  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle,
+                         ForSync(self, index, at_once));
+  MPOOL_RETURN_IF_ERROR(Begin(self, entry, at_once));
+  absl::Status status;
+  if (GenerationOf(entry) == generation) status = Fsync(index, entry, handle);
+  End(entry);
+  return status;
+}
+
+// Kept descriptors of other files must not be the reason of a failure.
+// A new descriptor hears of no write that the kernel forgot before. From its
+// open on the kernel forgets nothing, so that a repair after it finds every
+// process whose writes may be forgotten (S6).
+absl::StatusOr<SyncHandle> FileSync::ForSync(const region::Thread& self,
+                                             uint32_t index,
+                                             const os::Deadline& deadline) {
+  absl::StatusOr<SyncHandle> handle = files_.ForSync(index);
+  if (os::IsOutOfDescriptors(handle.status())) {
+    TrimKept(self, 0).IgnoreError();
+    handle = files_.ForSync(index);
+  }
+  if (handle.ok()) {
+    MPOOL_RETURN_IF_ERROR(RepairAfterOpen(self, index, *handle, deadline));
+  }
+  return handle;
+}
+
+absl::Status FileSync::RepairAfterOpen(const region::Thread& self,
+                                       uint32_t index,
+                                       const SyncHandle& handle,
+                                       const os::Deadline& deadline) {
+  if (!handle.is_new) return absl::OkStatus();
+  if (!region_.RepairAndWait(self, deadline.Left(kAnothersRepair))) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        "sync file ", files_.PathOf(*files_.At(index)), ": another process has "
+        "not finished the repair of a dead one; call Sync again"));
+  }
+  files_.NoteRepaired(index, handle);
+  return absl::OkStatus();
+}
+
+absl::Status FileSync::SyncKept(const region::Thread& self,
+                                const FileTable::Kept& kept,
+                                absl::Duration wait) {
+  if (!kept.needs_sync) return absl::OkStatus();
+  // Another file has the entry since a good fsync by another process.
+  if (kept.index == kMaxFiles) return kept.handle.file->Sync();
+  const os::Deadline deadline(wait);
+  MPOOL_RETURN_IF_ERROR(
+      RepairAfterOpen(self, kept.index, kept.handle, deadline));
+  FileEntry& entry = *files_.At(kept.index);
+  MPOOL_RETURN_IF_ERROR(Begin(self, entry, deadline));
+  const absl::Status status = GenerationOf(entry) == kept.generation
+                                  ? Fsync(kept.index, entry, kept.handle)
+                                  : kept.handle.file->Sync();
+  End(entry);
+  return status;
+}
+
+absl::Status FileSync::TrimKept(const region::Thread& self, size_t most,
+                                absl::Duration wait) {
+  absl::Status result;
+  // The bound ends the loop after one round, so that kept descriptors are not
+  // taken twice.
+  for (size_t left = files_.kept_count(); left > 0; --left) {
+    const std::optional<FileTable::Kept> kept = files_.TakeKept(most);
+    if (!kept.has_value()) break;
+    const absl::Status status = SyncKept(self, *kept, wait);
+    // A failure that is in the entry has made the pages dirty again.
+    const bool is_known = status.ok() || absl::IsDataLoss(status);
+    if (is_known) {
+      files_.ReleaseKept(*kept);
+    } else {
+      files_.KeepOn(*kept);
+    }
+    if (wait != absl::ZeroDuration() || !absl::IsDeadlineExceeded(status)) {
+      result.Update(status);
+    }
+  }
+  return result;
+}
+
+void FileSync::Repair(const std::function<bool(uint32_t)>& is_dead) {
+  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    uint64_t mark = entry.fsync_mark.load(std::memory_order_seq_cst);
+    const FsyncMark dead = FsyncMark::Unpack(mark);
+    if (mark == 0 || !is_dead(dead.thread)) return;
+    if (!dead.frees) NoteFailure(index, entry, EIO);
+    MPOOL_STEP("mpool.repair.fsync");
+    entry.fsync_mark.compare_exchange_strong(mark, 0,
+                                             std::memory_order_seq_cst);
+    MPOOL_STEP("mpool.repair.unmarked");
+  });
+  RedirtyUnsynced();
+}
+
+// S6. Before the pages are dirty, as in NoteFailure. The new sequence keeps a
+// Sync that wrote its pages before from clearing the mark.
+void FileSync::NoteSuspect(FileEntry& entry) {
+  uint64_t word = entry.sticky.load();
+  uint64_t suspect = 0;
+  do {
+    StickyError error = StickyError::Unpack(word);
+    ++error.sequence;
+    suspect = error.Pack() | StickyError::kSuspect;
+  } while (!entry.sticky.compare_exchange_weak(word, suspect));
+  MPOOL_STEP("mpool.repair.suspect");
+}
+
+void FileSync::RedirtyUnsynced() {
+  std::vector<bool> suspect(kMaxFiles);
+  bool any = false;
+  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    if (IsCovered(entry)) return;
+    NoteSuspect(entry);
+    suspect[index] = true;
+    any = true;
+  });
+  if (!any) return;
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    State seen = header.Load();
+    while (seen.has(State::kUnsynced) && seen.phase() == Phase::kValid &&
+           suspect[PageKey::FileIndex(header.key.load()) % kMaxFiles] &&
+           // no step: a page that is dirty is only written once more.
+           !header.Change(&seen, seen.Without(State::kUnsynced)
+                                     .With(State::kDirty))) {
+    }
+  });
+  MPOOL_STEP("mpool.repair.redirtied");
+  // A Sync may have read the first number before the pages were dirty.
+  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    if (suspect[index]) NoteSuspect(entry);
+  });
+}
+
+}  // namespace mpool::internal

@@ -1,0 +1,111 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// file_sync.h - fsync of page files, and how its errors are kept.
+//
+// Linux reports a lost write once to each descriptor that was open before the
+// loss, and hardly ever to a later descriptor. A page whose write was lost is
+// clean in the kernel's cache, so that a second fsync does not write it again.
+// Therefore:
+//
+// Invariants:  S1 an environment has at most one fsync of a file under way.
+//              FileEntry::fsync_mark names its owner from before the call until
+//              its outcome is in the entry.
+//              S2 a failed fsync first makes every UNSYNCED or WRITING page of
+//              the file DIRTY, then stores FileEntry::sticky, then clears the
+//              mark. Until the error is cleared, each write of the file first
+//              drops the kernel's cache around the write.
+//              S3 the sticky error is cleared only by a Sync that read it
+//              before it wrote all dirty pages, and whose own fsync was good.
+//              An error with `lost` stays: a page that it may have affected had
+//              left the pool.
+//              S4 an error that no call has returned yet (`told` is false) is
+//              returned by the next Sync, even if that Sync clears it.
+//              S5 pages that leave the pool UNSYNCED are counted before their
+//              frame is free. A good fsync covers the pages counted before it.
+//              S6 when a process dies, or leaves without an fsync, every page
+//              that no fsync has covered becomes DIRTY. Its descriptor is
+//              closed, and the kernel may forget a lost write of a file that no
+//              process has open.
+// Crash:       a mark of a dead owner counts as a failed fsync (S2), because
+//              the kernel may have reported the error to that owner. Each step
+//              can be repeated.
+// Model:       docs/models/fsync.pml.
+
+#ifndef MPOOL_MPOOL_WRITE_FILE_SYNC_H_
+#define MPOOL_MPOOL_WRITE_FILE_SYNC_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "mpool/files/files.h"
+#include "mpool/memory/frames.h"
+#include "os/clock.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+class FileSync {
+ public:
+  FileSync(region::Region& region, FrameTable& frames, FileTable& files)
+      : region_(region), frames_(frames), files_(files) {}
+
+  // Makes all writes of the file durable that ended before the call. `before`
+  // is the entry's sticky word, read before the dirty pages were written.
+  // `is_rewritten`: all dirty pages were written. `deadline` bounds the wait
+  // for another fsync.
+  // Errors: DataLoss (a failed fsync), DeadlineExceeded, Unavailable (a signal
+  // ended the fsync, or a process died; pages are dirty again), and the errors
+  // of an open.
+  absl::Status MakeDurable(const region::Thread& self, uint32_t index,
+                           uint64_t before, bool is_rewritten,
+                           const os::Deadline& deadline);
+
+  // Syncs the file once and returns the fsync's error. A DataLoss error is also
+  // in the file's entry, not marked as reported. Returns DeadlineExceeded if
+  // another fsync is under way.
+  absl::Status SyncUntold(const region::Thread& self, uint32_t index);
+
+  // Syncs and closes descriptors that this process keeps, down to `most`. Waits
+  // up to `wait` for each fsync of another thread; after that the descriptor
+  // stays, which is DeadlineExceeded unless `wait` is zero. Returns the first
+  // error. A DataLoss error is also in the file's entry, not marked as
+  // reported.
+  absl::Status TrimKept(const region::Thread& self, size_t most,
+                        absl::Duration wait = absl::ZeroDuration());
+
+  // Records the fsyncs of dead processes as failed, and calls RedirtyUnsynced.
+  void Repair(const std::function<bool(uint32_t)>& is_dead);
+
+  // Makes every page DIRTY whose write no fsync has covered (S6).
+  void RedirtyUnsynced();
+
+ private:
+  static void NoteSuspect(FileEntry& entry);
+  static void Clear(FileEntry& entry, uint64_t seen);
+  absl::Status Begin(const region::Thread& self, FileEntry& entry,
+                     const os::Deadline& deadline);
+  static void End(FileEntry& entry);
+  absl::Status Fsync(uint32_t index, FileEntry& entry,
+                     const SyncHandle& handle);
+  bool Redirty(uint32_t index);
+  void NoteFailure(uint32_t index, FileEntry& entry, int error);
+  absl::Status DescribeError(FileEntry& entry) const;
+  absl::Status RepairAfterOpen(const region::Thread& self, uint32_t index,
+                               const SyncHandle& handle,
+                               const os::Deadline& deadline);
+  absl::StatusOr<SyncHandle> ForSync(const region::Thread& self,
+                                     uint32_t index,
+                                     const os::Deadline& deadline);
+  absl::Status SyncKept(const region::Thread& self,
+                        const FileTable::Kept& kept, absl::Duration wait);
+
+  region::Region& region_;
+  FrameTable& frames_;
+  FileTable& files_;
+};
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_WRITE_FILE_SYNC_H_

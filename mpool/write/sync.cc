@@ -1,0 +1,160 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// sync.cc - makes files durable.
+//
+// When a Sync returns Ok, all pages that were put before the call are on disk.
+// DIRTY, WRITING and X pages count as not yet written. The syncer writes each
+// such page once after the call began, or waits until another flusher has
+// written it. Then it makes each file durable (file_sync.h).
+
+#include <map>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "mpool/pool/pool.h"
+#include "os/status.h"
+
+namespace mpool::internal {
+namespace {
+
+bool IsOf(const BufferHeader& header, std::optional<uint32_t> file) {
+  return !file.has_value() ||
+         PageKey::FileIndex(header.key.load(std::memory_order_relaxed)) ==
+             *file;
+}
+
+}  // namespace
+
+// Repeats a sync if a signal ended an fsync, with all pages that the kernel may
+// have lost, up to kMostTries times.
+absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait) {
+  constexpr int kMostTries = 10;
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
+  const os::Deadline deadline(wait);
+  absl::Status result;
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    result = SyncOnce(*self, file, deadline);
+    if (!absl::IsUnavailable(result)) break;
+  }
+  // The sync above has synced each file, so kept descriptors may be closed.
+  const bool is_whole = !file.has_value() && result.ok();
+  file_sync_.TrimKept(self->thread, is_whole ? 0 : FileTable::kMostKept)
+      .IgnoreError();
+  return result;
+}
+
+absl::Status Pool::SyncOnce(ThreadContext& self, std::optional<uint32_t> file,
+                            const os::Deadline& deadline) {
+  std::map<uint32_t, uint64_t> sticky;
+  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    if (!file.has_value() || *file == index) {
+      sticky[index] = entry.sticky.load(std::memory_order_seq_cst);
+    }
+  });
+  std::set<uint64_t> unwritten;
+  absl::Status result = WriteOut(self, file, deadline, &unwritten);
+  files_.ForEach([&](uint32_t index, FileEntry&, FileWord word) {
+    if (file.has_value() && *file != index) return;
+    const uint64_t part = PageKey::FileKey(index, word.generation);
+    result.Update(file_sync_.MakeDurable(self.thread, index, sticky[index],
+                                         !unwritten.contains(part), deadline));
+  });
+  return result;
+}
+
+absl::Status Pool::WriteBackAll(bool durable) {
+  if (durable) return Sync(std::nullopt, absl::InfiniteDuration());
+  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
+  std::set<uint64_t> unwritten;
+  return WriteOut(*self, std::nullopt,
+                  os::Deadline(absl::InfiniteDuration()), &unwritten);
+}
+
+// Returns the DataLoss error of a lost page.
+// REQUIRES: the header's page was POISONED with `key`.
+absl::Status Pool::LostPage(const BufferHeader& header, uint64_t key) const {
+  return absl::DataLossError(absl::StrCat(
+      "sync ", files_.DescribePage(key), ": process ",
+      header.poisoned_by.load(), " died while it changed it (or an exception "
+      "unwound the change); write it anew with GetForUpdate and "
+      "GetOptions::create"));
+}
+
+// Writes the dirty pages of a file, or of all files. Adds to `unwritten` the
+// files with a page that could not be written. Returns DataLoss if a page is
+// poisoned, and the errors of writes and waits.
+absl::Status Pool::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
+                            const os::Deadline& deadline,
+                            std::set<uint64_t>* unwritten) {
+  absl::Status result;
+  std::vector<BufferHeader*> dirty;
+  std::vector<std::pair<BufferHeader*, uint64_t>> pending;
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    const State s = header.Load();
+    if (!s.has(State::kDirty | State::kWriting | State::kX) &&
+        s.phase() != Phase::kPoisoned) {
+      return;
+    }
+    if (!IsOf(header, file)) return;
+    if (s.phase() == Phase::kPoisoned) {
+      result = LostPage(header, header.key.load());
+      return;
+    }
+    pending.emplace_back(&header, header.key.load());
+    if (s.has(State::kDirty)) dirty.push_back(&header);
+  });
+  result.Update(write_back_.Write(self, std::move(dirty), nullptr));
+  // A file that cannot be written must not keep other files from being written.
+  for (const auto& [header, key] : pending) {
+    if (unwritten->contains(PageKey::FilePart(key))) continue;
+    const absl::Status status = WriteOutOne(self, *header, key, deadline);
+    if (!status.ok()) unwritten->insert(PageKey::FilePart(key));
+    result.Update(status);
+  }
+  return result;
+}
+
+// Waits until the page of `key` was written after the call began, or writes it.
+// Returns FailedPrecondition if this thread holds the page for update, DataLoss
+// if the page is poisoned, and the errors of writes and waits.
+absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
+                               uint64_t key, const os::Deadline& deadline) {
+  while (true) {
+    const State seen = header.Load();
+    // A different key means that an evictor wrote the page before it evicted
+    // it.
+    if (header.key.load() != key) break;
+    if (seen.phase() == Phase::kPoisoned) return LostPage(header, key);
+    if (seen.phase() != Phase::kValid) break;
+    if (!seen.has(State::kDirty | State::kWriting | State::kX)) break;
+    // A writer that only waits for readers (XP) is not waited for, because one
+    // of the readers may wait for this call.
+    if (seen.has(State::kX)) {
+      if (seen.owner() == self.thread.id) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "sync ", files_.DescribePage(key),
+            ": this thread holds it for update; put it first"));
+      }
+      MPOOL_RETURN_IF_ERROR(
+          latch_.WaitForChange(self.thread, header, seen, 0, deadline));
+      continue;
+    }
+    if (seen.has(State::kWriting)) {
+      MPOOL_RETURN_IF_ERROR(latch_.WaitForChange(
+          self.thread, header, seen, header.io_owner.load(), deadline));
+      continue;
+    }
+    uint64_t written = 0;
+    MPOOL_RETURN_IF_ERROR(write_back_.Write(self, {&header}, &written));
+    if (written != 0) break;
+    // Another thread acquired the page in between. A flusher between the
+    // acquisition of io_owner and WRITING shows only in io_owner.
+    if (header.io_owner.load() != 0 && header.Load().bits == seen.bits) {
+      MPOOL_RETURN_IF_ERROR(latch_.WaitForChange(
+          self.thread, header, seen, header.io_owner.load(), deadline));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mpool::internal
