@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "mpool/version.h"
-#include "tools/verbs.h"
+#include "tools/verbs/verbs.h"
 
 namespace mpool::tools {
 namespace {

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-#include "tools/outcome.h"
+#include "tools/verbs/outcome.h"
 
 namespace mpool::tools {
 

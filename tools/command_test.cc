@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "mpool/env.h"
 #include "nlohmann/json.hpp"
-#include "tools/test_dir.h"
+#include "tools/trace/test_dir.h"
 
 namespace mpool::tools {
 namespace {

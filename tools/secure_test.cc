@@ -13,7 +13,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tools/test_dir.h"
+#include "tools/trace/test_dir.h"
 
 namespace mpool::tools {
 namespace {

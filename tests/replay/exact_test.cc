@@ -12,9 +12,9 @@
 
 #include "gtest/gtest.h"
 #include "mpool/get/hit.h"
-#include "tools/simulator.h"
-#include "tools/sizes.h"
-#include "tools/trace.h"
+#include "tools/trace/cache_sizes.h"
+#include "tools/trace/simulator.h"
+#include "tools/trace/trace.h"
 
 namespace mpool::internal {
 

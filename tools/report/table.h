@@ -1,0 +1,41 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// table.h - the rows that every verb returns, and their printer.
+
+#ifndef MPOOL_TOOLS_REPORT_TABLE_H_
+#define MPOOL_TOOLS_REPORT_TABLE_H_
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace mpool::tools {
+
+using Value = std::variant<std::string, uint64_t, double, bool>;
+
+struct Column {
+  std::string key;         // the JSON key and the heading
+  bool json_only = false;  // not printed as text
+  int text_decimals = 2;   // decimals of a double in text; JSON has all
+};
+
+struct Table {
+  std::vector<Column> columns;
+  std::vector<std::vector<Value>> rows;  // one value per column
+};
+
+enum class Format { kText, kJson };
+
+// Text: a heading and a line per row, numbers aligned right. JSON: an array of
+// objects in the order of the columns.
+void Print(const Table& table, Format format, bool bold_heading,
+           std::ostream& out);
+
+// Returns a value as the text table shows it.
+std::string ToText(const Value& value, int decimals);
+
+}  // namespace mpool::tools
+
+#endif  // MPOOL_TOOLS_REPORT_TABLE_H_

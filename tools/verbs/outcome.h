@@ -1,0 +1,46 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// outcome.h - the result of a verb for the command line.
+
+#ifndef MPOOL_TOOLS_VERBS_OUTCOME_H_
+#define MPOOL_TOOLS_VERBS_OUTCOME_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "tools/report/table.h"
+
+namespace mpool::tools {
+
+enum class ExitCode {
+  kOk = 0,
+  kFinding = 1,     // a run that found an error
+  kUsage = 2,       // a wrong command line
+  kCannotOpen = 3,  // a trace, home or environment that cannot be opened
+};
+
+struct Outcome {
+  ExitCode exit_code = ExitCode::kOk;
+  Table table;
+  Format format = Format::kText;
+  std::vector<std::string> messages;  // for standard error
+
+  static Outcome Fail(ExitCode code, const absl::Status& status) {
+    Outcome outcome;
+    outcome.exit_code = code;
+    outcome.messages.push_back(std::string(status.message()));
+    return outcome;
+  }
+};
+
+// The terminal that a verb may write to while it runs.
+struct Terminal {
+  bool show_progress = false;  // standard error is a terminal
+  bool color = false;
+};
+
+}  // namespace mpool::tools
+
+#endif  // MPOOL_TOOLS_VERBS_OUTCOME_H_
