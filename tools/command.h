@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-#include "tools/verbs/outcome.h"
+#include "tools/replay/progress.h"
 
 namespace mpool::tools {
 

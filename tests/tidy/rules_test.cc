@@ -257,7 +257,8 @@ TEST(TextRulesTest, UnknownCommandsAndDeadLinksAreReported) {
                   "`mpool stat` and `mpool dance`\n"
                   "[a](docs/a.md) [b](docs/b.md) [c](https://c.org)\n");
   tree.push_back(MakeSource("dev", "case $1 in\n  test) run ;;\nesac\n"));
-  tree.push_back(MakeSource("tools/command.cc", "{\"stat\", \"stat HOME\"}"));
+  tree.push_back(
+      MakeSource("tools/verbs/stat.cc", "VerbSpec k = {.name = \"stat\"};"));
   tree.push_back(MakeSource("docs/a.md", ""));
   const Findings findings = ReadmeCommandsExist(tree);
   EXPECT_THAT(LinesOf(findings), ElementsAre(1, 2, 3)) << Print(findings);

@@ -180,10 +180,13 @@ Findings ReadmeCommandsExist(const Tree& tree) {
     if (std::regex_search(script, label)) return;
     out.push_back({"README.md", line, "no such command: ./dev " + verb});
   });
-  const Source* verbs = Find(tree, "tools/command.cc");
-  const std::string known = verbs == nullptr ? "" : Join(verbs->statements);
   each(kVerb, [&](size_t line, const std::string& verb) {
-    if (known.find("{\"" + verb + "\",") != std::string::npos) return;
+    const Source* file = Find(tree, "tools/verbs/" + verb + ".cc");
+    const std::string name = ".name = \"" + verb + "\"";
+    if (file != nullptr &&
+        Join(file->statements).find(name) != std::string::npos) {
+      return;
+    }
     out.push_back({"README.md", line, "no such command: mpool " + verb});
   });
   each(kLink, [&](size_t line, const std::string& path) {

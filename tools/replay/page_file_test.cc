@@ -2,7 +2,6 @@
 
 #include "tools/replay/page_file.h"
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -20,47 +19,7 @@ namespace mpool::tools {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
-
-TEST(PageContentTest, PageIsItselfAndNoOther) {
-  std::vector<std::byte> page(512);
-  FillPage({11, 22, 33}, page);
-  EXPECT_EQ(CheckPage({11, 22, 33}, page), "");
-  EXPECT_THAT(CheckPage({12, 22, 33}, page), HasSubstr("another file"));
-  EXPECT_THAT(CheckPage({11, 23, 33}, page), HasSubstr("it is page 22"));
-  EXPECT_THAT(CheckPage({11, 22, 34}, page),
-              HasSubstr("version 33 instead of 34"));
-}
-
-TEST(PageContentTest, EveryChangedByteIsSeen) {
-  std::vector<std::byte> page(512);
-  FillPage({1, 2, 3}, page);
-  for (std::byte& byte : page) {
-    byte ^= std::byte{0x10};
-    ASSERT_NE(CheckPage({1, 2, 3}, page), "");
-    byte ^= std::byte{0x10};
-  }
-  EXPECT_EQ(CheckPage({1, 2, 3}, page), "");
-}
-
-TEST(PageContentTest, TornPageIsSeen) {
-  std::vector<std::byte> before(4096);
-  std::vector<std::byte> after(4096);
-  FillPage({1, 2, 3}, before);
-  FillPage({1, 2, 4}, after);
-  for (size_t cut = 64; cut < after.size(); cut += 512) {
-    std::vector<std::byte> torn = after;
-    std::copy(before.begin() + static_cast<int64_t>(cut), before.end(),
-              torn.begin() + static_cast<int64_t>(cut));
-    EXPECT_THAT(CheckPage({1, 2, 4}, torn), HasSubstr("CRC"));
-  }
-}
-
-TEST(PageContentTest, ZeroPageIsWrong) {
-  EXPECT_THAT(CheckPage({1, 2, 0}, std::vector<std::byte>(512)),
-              HasSubstr("no magic"));
-}
 
 class PageFileTest : public testing::Test {
  protected:
@@ -101,7 +60,7 @@ class PageFileTest : public testing::Test {
   TestDir dir_;
 };
 
-TEST_F(PageFileTest, FreshFileIsWholeAtVersionZero) {
+TEST_F(PageFileTest, NewFileIsWholeAtVersionZero) {
   const std::unique_ptr<PageFile> file = Make(true);
   EXPECT_EQ(std::filesystem::file_size(dir_.File("t.db")), 300u * 8192);
   EXPECT_THAT(WrongPages(*file, [](uint64_t) { return 0u; }), IsEmpty());
@@ -121,7 +80,7 @@ TEST_F(PageFileTest, LostAndMisdirectedWritesAreFound) {
               ElementsAre(5, 7, 100));
 }
 
-TEST_F(PageFileTest, RewriteBringsEveryPageBackToVersionZero) {
+TEST_F(PageFileTest, RewriteResetsEveryPage) {
   const std::unique_ptr<PageFile> file = Make(true);
   WritePageAt(*file, 12, {file->file_hash(), 12, 9});
   ASSERT_TRUE(file->Rewrite().ok());
@@ -140,7 +99,7 @@ TEST_F(PageFileTest, UndescribedFileIsOneHole) {
   EXPECT_EQ(std::filesystem::file_size(dir_.File("t.db")), 300u * 8192);
 }
 
-TEST_F(PageFileTest, FileThatIsThereIsLeftAlone) {
+TEST_F(PageFileTest, ExistingFileIsNotChanged) {
   dir_.Write("t.db", "precious");
   const absl::StatusOr<std::unique_ptr<PageFile>> file = PageFile::Make(
       dir_.path(), {.name = "t.db", .page_count = 1, .page_size = 512});
@@ -148,7 +107,7 @@ TEST_F(PageFileTest, FileThatIsThereIsLeftAlone) {
   EXPECT_EQ(dir_.Read("t.db"), "precious");
 }
 
-TEST_F(PageFileTest, FileGoesWithItsOwner) {
+TEST_F(PageFileTest, FileIsRemovedByTheDestructor) {
   Make(true).reset();
   EXPECT_TRUE(dir_.IsEmpty());
 }

@@ -9,15 +9,20 @@
 #include <ostream>
 #include <string>
 
-#include "tools/verbs/outcome.h"
-
 namespace mpool::tools {
 
-// The line, without the carriage return: "label  [####----]  52 %".
+// The terminal that a verb may write to while it runs.
+struct Terminal {
+  bool show_progress = false;  // standard error is a terminal
+  bool color = false;
+};
+
+// Returns the line, without the carriage return: "label  [####----]  52 %".
 std::string ProgressLine(const std::string& label, uint64_t done,
                          uint64_t total, bool color);
 
-// Writes nothing unless the terminal shows progress.
+// Shows the progress of a run in one line. Writes nothing unless the terminal
+// shows progress.
 class Progress {
  public:
   Progress(const Terminal& terminal, std::ostream& out)

@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// replay.cc - the process that starts the workers, watches them, and closes
-// the environment last.
+// replay.cc - starts the workers, watches them, and closes the environment
+// last.
 //
 // With one process, the workers are threads of this process. With more, this
 // process forks children before it opens any file. It then opens the
@@ -112,8 +112,9 @@ class ReplayRun {
   void Watch() {
     const uint64_t total = plan_.trace->pages.size();
     const std::string label =
-        absl::StrCat(plan_.trace->name, "  ", os::Abs(NameOf(plan_.policy)),
-                     "  ", plan_.frames, " frames");
+        absl::StrCat(plan_.trace->name, "  ",
+                     os::Abs(FindName(kPolicies, plan_.policy).value()), "  ",
+                     plan_.frames, " frames");
     const uint32_t processes = forks() ? plan_.options.processes : 1;
     while (true) {
       const uint32_t seen = control_.changes.load();

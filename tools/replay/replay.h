@@ -24,12 +24,13 @@ namespace mpool::tools {
 struct ReplayResult {
   uint64_t gets = 0;    // counted by the workers
   uint64_t writes = 0;  // of the gets
-  uint64_t hits = 0;    // this and the next three: counted by the pool
+  // Counted by the pool.
+  uint64_t hits = 0;
   uint64_t misses = 0;
   uint64_t pages_read = 0;
   uint64_t pages_written = 0;  // includes the write-back at the last close
-  uint64_t wrong_pages = 0;
-  double seconds = 0;                 // from the start to the last reference
+  uint64_t wrong_pages = 0;    // found by verification
+  double seconds = 0;          // from the start to the last reference
   std::vector<std::string> findings;  // empty if there is no error
 };
 
@@ -37,13 +38,14 @@ struct ReplayResult {
 // page versions between runs.
 class TraceReplay {
  public:
-  // `trace` and `home` must outlive it.
+  // Creates the page file. `trace` and `home` must outlive the result.
   static absl::StatusOr<std::unique_ptr<TraceReplay>> Make(
       const Trace& trace, const ReplayHome& home, const ReplayOptions& options);
 
   // Runs one replay in a new environment, and removes the environment. Returns
   // an error if the run could not start; a later failure is a finding.
-  // REQUIRES: no other thread runs in this process, because it forks.
+  // REQUIRES: no other thread runs in this process, because it forks (not
+  // checkable: no portable count of threads).
   absl::StatusOr<ReplayResult> Run(Policy policy, uint64_t frames,
                                    Progress& progress);
 

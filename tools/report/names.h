@@ -1,12 +1,16 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// names.h - the names of policies and backings on the command line, in tables
-// and in JSON.
+// names.h - the names of policies, backings and origins on the command line, in
+// tables and in JSON.
+//
+// Each table serves both directions. A name is valid if it is in its table.
 
 #ifndef MPOOL_TOOLS_REPORT_NAMES_H_
 #define MPOOL_TOOLS_REPORT_NAMES_H_
 
 #include <array>
+#include <cstddef>
+#include <optional>
 #include <string_view>
 
 #include "mpool/types.h"
@@ -14,24 +18,68 @@
 
 namespace mpool::tools {
 
-// The valid names.
-inline constexpr std::array<std::string_view, 2> kPolicyNames = {"lru",
-                                                                 "clock"};
-inline constexpr std::array<std::string_view, 3> kSimulatedPolicyNames = {
-    "lru", "clock", "opt"};
-// In the order of Backing.
-inline constexpr std::array<std::string_view, 7> kBackingNames = {
-    "posix-shm", "file", "sysv", "anonymous", "dev-zero", "heap",
-    "sysv-private"};
+template <class T>
+struct Named {
+  T value;
+  std::string_view name;
+};
 
-// REQUIRES: `name` is one of the names above.
-Policy PolicyOf(std::string_view name);
-SimulatedPolicy SimulatedPolicyOf(std::string_view name);
-Backing BackingOf(std::string_view name);
+// The policies that are built.
+inline constexpr std::array<Named<Policy>, 2> kPolicies = {{
+    {Policy::kLru, "lru"},
+    {Policy::kClock, "clock"},
+}};
 
-std::string_view NameOf(Policy policy);
-std::string_view NameOf(Backing backing);
-std::string_view NameOf(Origin origin);
+inline constexpr std::array<Named<SimulatedPolicy>, 3> kSimulatedPolicies = {{
+    {SimulatedPolicy::kLru, "lru"},
+    {SimulatedPolicy::kClock, "clock"},
+    {SimulatedPolicy::kOpt, "opt"},
+}};
+
+inline constexpr std::array<Named<Backing>, 7> kBackings = {{
+    {Backing::kPosixShm, "posix-shm"},
+    {Backing::kFile, "file"},
+    {Backing::kSysV, "sysv"},
+    {Backing::kAnonymous, "anonymous"},
+    {Backing::kDevZero, "dev-zero"},
+    {Backing::kHeap, "heap"},
+    {Backing::kSysVPrivate, "sysv-private"},
+}};
+
+inline constexpr std::array<Named<Origin>, 3> kOrigins = {{
+    {Origin::kNew, "new"},
+    {Origin::kReboot, "reboot"},
+    {Origin::kLost, "lost"},
+}};
+
+// Returns the value that has `name`; nothing if the name is not valid.
+template <class T, size_t kSize>
+constexpr std::optional<T> FindValue(const std::array<Named<T>, kSize>& table,
+                                     std::string_view name) {
+  for (const Named<T>& row : table) {
+    if (row.name == name) return row.value;
+  }
+  return std::nullopt;
+}
+
+// Returns the name of `value`; nothing if the table has no such value.
+template <class T, size_t kSize>
+constexpr std::optional<std::string_view> FindName(
+    const std::array<Named<T>, kSize>& table, T value) {
+  for (const Named<T>& row : table) {
+    if (row.value == value) return row.name;
+  }
+  return std::nullopt;
+}
+
+// Returns all names in the order of the table.
+template <class T, size_t kSize>
+constexpr std::array<std::string_view, kSize> NamesIn(
+    const std::array<Named<T>, kSize>& table) {
+  std::array<std::string_view, kSize> names;
+  for (size_t i = 0; i < kSize; ++i) names[i] = table[i].name;
+  return names;
+}
 
 }  // namespace mpool::tools
 

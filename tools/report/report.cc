@@ -20,7 +20,7 @@
 namespace mpool::tools {
 namespace {
 
-// Pairs of text and ground have a contrast of at least 4.5, shapes of 3.
+// Text has a contrast of at least 4.5 to its ground, and shapes have one of 3.
 constexpr const char* kStyle = R"css(
 :root { color-scheme: light dark;
   --ground: #fbfbf9; --panel: #ffffff; --ink: #1b1f24; --soft: #57606a;
@@ -140,8 +140,8 @@ std::string Verdict(const Report& report, const Totals& totals) {
     return html + "</ul>\n";
   }
   if (!totals.verified) {
-    return "<p class=\"result\">Contents were not checked (run it with "
-           "--verify)</p>\n";
+    return "<p class=\"result\">Contents were not checked (run the replay "
+           "with --verify)</p>\n";
   }
   return absl::StrCat(
       "<p class=\"result good\">Verified: 0 wrong pages</p>\n"
@@ -158,7 +158,7 @@ std::string Headline(const Report& report, const Totals& totals) {
       absl::StrCat(Counted(report.traces.size(), "trace"), " in ",
                    Counted(totals.runs, "run"), ": ");
   if (totals.wrong_pages > 0 || !report.findings.empty()) {
-    return absl::StrCat(what, "something is wrong");
+    return absl::StrCat(what, "errors were found");
   }
   return absl::StrCat(what, Grouped(totals.gets), " gets",
                       totals.verified ? ", no wrong page" : "");
@@ -263,7 +263,7 @@ absl::StatusOr<std::vector<HitCost>> ReadHitCosts(const std::string& path) {
   std::ifstream file(path);
   if (!file) {
     return absl::NotFoundError(
-        absl::StrCat("read benchmark: ", path, ": cannot open it"));
+        absl::StrCat("read benchmark: ", path, ": the file cannot be opened"));
   }
   const auto json =
       nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
@@ -286,8 +286,8 @@ absl::StatusOr<std::vector<HitCost>> ReadHitCosts(const std::string& path) {
   if (costs.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("read benchmark: ", path,
-                     ": it is no JSON object with \"hit.40mb.1t.mpool_ns\" "
-                     "and \"hit.40mb.1t.floor_ns\""));
+                     ": the file is not a JSON object with "
+                     "\"hit.40mb.1t.mpool_ns\" and \"hit.40mb.1t.floor_ns\""));
   }
   return costs;
 }

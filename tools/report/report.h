@@ -29,10 +29,10 @@ struct ReportTrace {
   MissRatioCurve curve;
 };
 
-// Simulates LRU, OPT and the curve for the replayed sizes.
+// Returns the results with LRU, OPT and the curve simulated.
 ReportTrace MakeReportTrace(const Trace& trace, std::vector<Row> replayed);
 
-// Cost of getting and putting a resident page.
+// The cost of one get and put of a resident page.
 struct HitCost {
   std::string cache;  // "40 MB"
   double floor_ns = 0;
@@ -40,8 +40,10 @@ struct HitCost {
   std::optional<double> libdb_ns;
 };
 
-// Reads the benchmark's JSON: one object of numbers by name. The names are
-// "hit.40mb.1t.mpool_ns", "...floor_ns", "...libdb_ns", and with 400mb.
+// Reads the benchmark's JSON, one object of numbers by name. The names are
+// "hit.40mb.1t.mpool_ns", "...floor_ns", "...libdb_ns", and with 400mb. Returns
+// NotFound if the file cannot be opened, and InvalidArgument if it lacks
+// mpool_ns or floor_ns.
 absl::StatusOr<std::vector<HitCost>> ReadHitCosts(const std::string& path);
 
 struct Report {
@@ -50,6 +52,7 @@ struct Report {
   std::vector<std::string> findings;  // errors of the replays
 };
 
+// Returns the report as HTML.
 std::string RenderReport(const Report& report);
 
 }  // namespace mpool::tools

@@ -8,7 +8,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "tools/replay/progress.h"
 
 namespace mpool::tools {
 namespace {
@@ -28,14 +27,14 @@ std::string Printed(const Table& table, Format format, bool bold) {
   return out.str();
 }
 
-TEST(TableTest, TextAlignsNumbersRightAndLeavesOutJsonOnlyColumns) {
+TEST(TableTest, TextOmitsJsonColumnsAndAlignsNumbers) {
   EXPECT_EQ(Printed(SampleTable(), Format::kText, false),
             "name                       hits  percent   ok\n"
             "a                             5    12.35  yes\n"
             "long name  12345678901234567890     0.50   no\n");
 }
 
-TEST(TableTest, HeadingIsBoldOnlyWhenAsked) {
+TEST(TableTest, HeadingIsBoldOnlyOnRequest) {
   EXPECT_THAT(Printed(SampleTable(), Format::kText, true),
               testing::StartsWith("\033[1mname"));
 }
@@ -57,50 +56,18 @@ TEST(TableTest, JsonKeepsTheOrderOfColumns) {
   EXPECT_LT(text.find("\"hits\""), text.find("\"detail\""));
 }
 
-TEST(TableTest, JsonOfATableWithoutRowsIsAnEmptyArray) {
+TEST(TableTest, TableWithoutRowsIsAnEmptyArray) {
   Table table;
   table.columns = {{"name"}};
   EXPECT_EQ(Printed(table, Format::kJson, false), "[]\n");
   EXPECT_EQ(Printed(table, Format::kText, false), "name\n");
 }
 
-TEST(TableTest, JsonStaysValidWithBytesThatAreNotUtf8) {
+TEST(TableTest, InvalidUtf8StaysValidJson) {
   Table table;
   table.columns = {{"name"}};
   table.rows = {{std::string("a\xff\"b")}};
   EXPECT_TRUE(nlohmann::json::accept(Printed(table, Format::kJson, false)));
-}
-
-TEST(ProgressTest, LineShowsHowFarItIs) {
-  EXPECT_EQ(ProgressLine("t", 50, 100, false),
-            "t  [###############---------------] 50 %");
-  EXPECT_EQ(ProgressLine("t", 200, 100, false),
-            "t  [##############################] 100 %");
-  EXPECT_EQ(ProgressLine("t", 0, 0, false),
-            "t  [------------------------------] 0 %");
-}
-
-TEST(ProgressTest, ColorIsUsedOnlyWhenAsked) {
-  EXPECT_EQ(ProgressLine("t", 1, 2, false).find('\033'), std::string::npos);
-  EXPECT_NE(ProgressLine("t", 1, 2, true).find('\033'), std::string::npos);
-}
-
-TEST(ProgressTest, NothingIsWrittenWithoutATerminal) {
-  std::ostringstream out;
-  {
-    Progress progress(Terminal{}, out);
-    progress.Show("t", 1, 2);
-  }
-  EXPECT_EQ(out.str(), "");
-}
-
-TEST(ProgressTest, LineIsTakenBackAtTheEnd) {
-  std::ostringstream out;
-  {
-    Progress progress(Terminal{.show_progress = true}, out);
-    progress.Show("t", 1, 2);
-  }
-  EXPECT_THAT(out.str(), testing::EndsWith("\r\033[K"));
 }
 
 }  // namespace

@@ -1,15 +1,12 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// cache_sizes.h - the cache sizes that a command line requests.
+// cache_sizes.h - the cache sizes of the runs on a trace.
 
 #ifndef MPOOL_TOOLS_TRACE_CACHE_SIZES_H_
 #define MPOOL_TOOLS_TRACE_CACHE_SIZES_H_
 
 #include <cstdint>
 #include <vector>
-
-#include "absl/status/statusor.h"
-#include "tools/verbs/args.h"
 
 namespace mpool::tools {
 
@@ -24,11 +21,6 @@ struct CacheSizes {
 
 // Returns max(64, round(percent / 100 x page_count)).
 uint64_t FramesForPercent(double percent, uint64_t page_count);
-
-// Returns the sizes of --cache-frames or --cache-percent; 1, 5, 10 and 25
-// percent if both are absent.
-absl::StatusOr<CacheSizes> ParseCacheSizes(const Args& args,
-                                           uint64_t least_frames);
 
 }  // namespace mpool::tools
 

@@ -3,6 +3,8 @@
 #include "tools/trace/simulator.h"
 
 #include <algorithm>
+#include <cassert>
+#include <cstdlib>
 #include <limits>
 #include <list>
 #include <optional>
@@ -137,15 +139,16 @@ uint64_t OptHits(std::span<const uint32_t> pages, uint64_t frames) {
 
 uint64_t SimulateHits(SimulatedPolicy policy, std::span<const uint32_t> pages,
                       uint64_t frames) {
+  assert(frames >= 1);
   switch (policy) {
     case SimulatedPolicy::kLru:
       return LruHits(pages, frames);
     case SimulatedPolicy::kClock:
       return ClockHits(pages, frames);
     case SimulatedPolicy::kOpt:
-      break;
+      return OptHits(pages, frames);
   }
-  return OptHits(pages, frames);
+  std::abort();
 }
 
 }  // namespace mpool::tools

@@ -16,18 +16,21 @@ namespace mpool::tools {
 
 enum class SimulatedPolicy { kLru, kClock, kOpt };
 
-// Least recently used: a list and a hash map.
+// Returns the hits of least recently used, by a list and a hash map.
 uint64_t LruHits(std::span<const uint32_t> pages, uint64_t frames);
 
-// One-bit CLOCK: frames fill in order, a page enters with its bit clear.
+// Returns the hits of one-bit CLOCK. Frames fill in order, and the bit of a new
+// page is clear.
 uint64_t ClockHits(std::span<const uint32_t> pages, uint64_t frames);
 
-// Belady's MIN: the victim is the page whose next use is farthest away.
+// Returns the hits of Belady's MIN. The victim is the page whose next use is
+// farthest away.
 // L. A. Belady, "A study of replacement algorithms for a virtual-storage
 // computer", IBM Systems Journal 5 (2), 1966.
 uint64_t OptHits(std::span<const uint32_t> pages, uint64_t frames);
 
-// REQUIRES: frames >= 1, and pages are ranks.
+// Returns the hits of `policy`. Its memory grows with the largest page number.
+// REQUIRES: frames >= 1.
 uint64_t SimulateHits(SimulatedPolicy policy, std::span<const uint32_t> pages,
                       uint64_t frames);
 

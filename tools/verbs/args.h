@@ -1,9 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// args.h - the words after a verb: options and their arguments.
+// args.h - the words after a verb: checked options and operands.
 //
-// "--name value" and "--name=value" are the same; "--" ends the options. Every
-// error is InvalidArgument and names the verb, the option and its valid values.
+// "--name value" and "--name=value" are the same; "--" ends the options.
 
 #ifndef MPOOL_TOOLS_VERBS_ARGS_H_
 #define MPOOL_TOOLS_VERBS_ARGS_H_
@@ -13,68 +12,55 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "tools/verbs/option.h"
+#include "tools/verbs/verb.h"
 
 namespace mpool::tools {
 
-struct OptionSpec {
-  std::string_view name;  // with its dashes
-  bool takes_value = false;
-};
-
 class Args {
  public:
-  static absl::StatusOr<Args> Parse(std::string_view verb,
-                                    std::span<const std::string> words,
-                                    std::span<const OptionSpec> options);
+  // Checks every word against the specification of `verb`. Every error is
+  // InvalidArgument. It names the verb, the option and the valid values.
+  static absl::StatusOr<Args> Parse(const VerbSpec& verb,
+                                    std::span<const std::string> words);
 
-  const std::vector<std::string>& positional() const { return positional_; }
+  const std::vector<std::string>& operands() const { return operands_; }
 
+  // True if the command line has the option.
   bool Has(std::string_view option) const;
-  std::string Text(std::string_view option, std::string fallback = "") const;
-  // Returns a decimal number in [low, high].
-  absl::StatusOr<uint64_t> Number(std::string_view option, uint64_t fallback,
-                                  uint64_t low, uint64_t high) const;
-  // Returns a decimal fraction in [low, 100].
-  absl::StatusOr<double> Percent(std::string_view option, double fallback,
-                                 double low) const;
 
-  // Return comma-separated lists, with at least one entry; empty if the option
-  // is absent.
-  absl::StatusOr<std::vector<uint64_t>> Numbers(std::string_view option,
-                                                uint64_t low,
-                                                uint64_t high) const;
-  absl::StatusOr<std::vector<double>> Percents(std::string_view option,
-                                               double low) const;
-  // Returns entries of `known`. The error for an unknown entry lists all known
-  // ones. `what` names the kind of entry: "policy".
-  absl::StatusOr<std::vector<std::string>> Words(
-      std::string_view option, std::string_view what,
-      std::span<const std::string_view> known) const;
-  // As Words, with exactly one word.
-  absl::StatusOr<std::string> Word(
-      std::string_view option, std::string_view what, std::string fallback,
-      std::span<const std::string_view> known) const;
+  // Each of these returns the value of an option, or its default. Without
+  // default, a list is empty and a text is "".
+  // REQUIRES: the specification has the option, of the type that the function
+  // names. A single number, percentage or name has a default.
+  const std::string& Text(std::string_view option) const;
+  uint64_t Number(std::string_view option) const;
+  double Percent(std::string_view option) const;
+  const std::string& Name(std::string_view option) const;
+  const std::vector<uint64_t>& Numbers(std::string_view option) const;
+  const std::vector<double>& Percents(std::string_view option) const;
+  const std::vector<std::string>& Names(std::string_view option) const;
 
  private:
-  explicit Args(std::string_view verb) : verb_(verb) {}
+  // Texts and names are strings.
+  using Value = std::variant<std::vector<std::string>, std::vector<uint64_t>,
+                             std::vector<double>>;
+  struct Option {
+    bool is_given = false;
+    Value value;
+  };
+  class Parser;
 
-  absl::Status Add(std::string_view name, std::string value);
-  absl::Status Bad(std::string_view option, std::string_view problem) const;
-  absl::StatusOr<uint64_t> ParseNumber(std::string_view option,
-                                       const std::string& text, uint64_t low,
-                                       uint64_t high) const;
-  absl::StatusOr<double> ParsePercent(std::string_view option,
-                                      const std::string& text,
-                                      double low) const;
-  std::vector<std::string> Entries(std::string_view option) const;
+  const Option& Find(std::string_view option) const;
+  template <class T>
+  const std::vector<T>& ValuesOf(std::string_view option) const;
 
-  std::string verb_;
-  std::vector<std::string> positional_;
-  std::map<std::string, std::string, std::less<>> values_;
+  std::vector<std::string> operands_;
+  std::map<std::string, Option, std::less<>> options_;
 };
 
 }  // namespace mpool::tools

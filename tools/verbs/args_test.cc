@@ -4,11 +4,12 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tools/trace/cache_sizes.h"
 
 namespace mpool::tools {
 namespace {
@@ -17,136 +18,149 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr std::array<OptionSpec, 5> kOptions = {{{"--size", true},
-                                                 {"--policy", true},
-                                                 {"--cache-frames", true},
-                                                 {"--cache-percent", true},
-                                                 {"--json"}}};
 constexpr std::array<std::string_view, 2> kPolicies = {"lru", "clock"};
 
+constexpr OptionSpec MakeOption(std::string_view name, OptionType type,
+                                std::string_view fallback) {
+  return {.name = name,
+          .type = type,
+          .value_name = "V",
+          .fallback = fallback,
+          .help = "help"};
+}
+
+constexpr std::array<OptionSpec, 9> kOptions = {{
+    MakeOption("--size", NumberType{1, 100}, "7"),
+    MakeOption("--sizes", NumberType{1, 1000, Arity::kList}, ""),
+    MakeOption("--power", PowerOfTwoType{8, 64}, "16"),
+    MakeOption("--share", PercentType{0.1}, "7"),
+    MakeOption("--shares", PercentType{0.1, Arity::kList}, "1,2.5"),
+    MakeOption("--policy", NameType{"policy", kPolicies}, "clock"),
+    MakeOption("--policies", NameType{"policy", kPolicies, Arity::kList}, ""),
+    MakeOption("--text", TextType{}, ""),
+    MakeOption("--json", FlagType{}, ""),
+}};
+constexpr VerbSpec kVerb = {.name = "verb",
+                            .operands = {"A...", 0, 3, "give three"},
+                            .summary = "",
+                            .help = "",
+                            .options = kOptions,
+                            .run = nullptr};
+
 absl::StatusOr<Args> Parse(const std::vector<std::string>& words) {
-  return Args::Parse("verb", words, kOptions);
+  return Args::Parse(kVerb, words);
 }
 
-template <class T>
-std::string MessageOf(const absl::StatusOr<T>& result) {
-  EXPECT_TRUE(absl::IsInvalidArgument(result.status())) << result.status();
-  return std::string(result.status().message());
+std::string ErrorOf(const std::vector<std::string>& words) {
+  const absl::Status status = Parse(words).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  return std::string(status.message());
 }
 
-TEST(ArgsTest, OptionsAndPositionalsMayMix) {
+TEST(ArgsTest, OptionsAndOperandsMayMix) {
   const absl::StatusOr<Args> args =
       Parse({"a", "--size", "5", "b", "--json", "--policy=lru", "c"});
   ASSERT_TRUE(args.ok()) << args.status();
-  EXPECT_THAT(args->positional(), ElementsAre("a", "b", "c"));
-  EXPECT_EQ(args->Text("--size"), "5");
-  EXPECT_EQ(args->Text("--policy"), "lru");
+  EXPECT_THAT(args->operands(), ElementsAre("a", "b", "c"));
+  EXPECT_EQ(args->Number("--size"), 5u);
+  EXPECT_EQ(args->Name("--policy"), "lru");
   EXPECT_TRUE(args->Has("--json"));
-  EXPECT_FALSE(args->Has("--cache-frames"));
+  EXPECT_FALSE(args->Has("--text"));
+}
+
+TEST(ArgsTest, AbsentOptionsHaveTheirDefaults) {
+  const absl::StatusOr<Args> args = Parse({});
+  ASSERT_TRUE(args.ok()) << args.status();
+  EXPECT_EQ(args->Number("--size"), 7u);
+  EXPECT_EQ(args->Number("--power"), 16u);
+  EXPECT_DOUBLE_EQ(args->Percent("--share"), 7);
+  EXPECT_THAT(args->Percents("--shares"), ElementsAre(1, 2.5));
+  EXPECT_EQ(args->Name("--policy"), "clock");
+  EXPECT_THAT(args->Numbers("--sizes"), IsEmpty());
+  EXPECT_THAT(args->Names("--policies"), IsEmpty());
+  EXPECT_EQ(args->Text("--text"), "");
+  EXPECT_FALSE(args->Has("--size"));
 }
 
 TEST(ArgsTest, TwoDashesEndTheOptions) {
   const absl::StatusOr<Args> args = Parse({"--", "--json", "--"});
   ASSERT_TRUE(args.ok()) << args.status();
-  EXPECT_THAT(args->positional(), ElementsAre("--json", "--"));
+  EXPECT_THAT(args->operands(), ElementsAre("--json", "--"));
 }
 
-TEST(ArgsTest, UnknownOptionIsNamedBesideTheKnownOnes) {
-  const std::string message = MessageOf(Parse({"--sise", "5"}));
+TEST(ArgsTest, UnknownOptionListsTheKnownOnes) {
+  const std::string message = ErrorOf({"--sise", "5"});
   EXPECT_THAT(message, HasSubstr("verb: --sise: unknown option"));
-  EXPECT_THAT(message, HasSubstr("--size, --policy"));
+  EXPECT_THAT(message, HasSubstr("--size, --sizes"));
 }
 
 TEST(ArgsTest, OptionWithoutItsValueIsAnError) {
-  EXPECT_THAT(MessageOf(Parse({"--size"})), HasSubstr("--size: needs a value"));
+  EXPECT_THAT(ErrorOf({"--size"}), HasSubstr("--size: needs a value"));
 }
 
 TEST(ArgsTest, FlagWithAValueIsAnError) {
-  EXPECT_THAT(MessageOf(Parse({"--json=1"})), HasSubstr("takes no value"));
+  EXPECT_THAT(ErrorOf({"--json=1"}), HasSubstr("takes no value"));
 }
 
 TEST(ArgsTest, OptionGivenTwiceIsAnError) {
-  EXPECT_THAT(MessageOf(Parse({"--size", "1", "--size=2"})),
-              HasSubstr("given twice"));
+  EXPECT_THAT(ErrorOf({"--size", "1", "--size=2"}), HasSubstr("given twice"));
 }
 
-TEST(ArgsTest, NumbersAreCheckedAgainstTheirRange) {
+TEST(ArgsTest, WrongNumberOfOperandsIsAnError) {
+  EXPECT_EQ(ErrorOf({"a", "b", "c", "d"}), "verb: give three");
+}
+
+TEST(ArgsTest, NumberOutsideItsRangeIsAnError) {
   for (const char* bad :
        {"", "x", "5x", "-1", "0", "101", "1.5", " 5", "99999999999999999999"}) {
-    const absl::StatusOr<Args> args = Parse({"--size", bad});
-    ASSERT_TRUE(args.ok());
-    EXPECT_THAT(MessageOf(args->Number("--size", 7, 1, 100)),
+    EXPECT_THAT(ErrorOf({"--size", bad}),
                 HasSubstr("is not a number from 1 to 100"))
         << bad;
   }
-  EXPECT_EQ(*Parse({"--size", "100"})->Number("--size", 7, 1, 100), 100u);
-  EXPECT_EQ(*Parse({})->Number("--size", 7, 1, 100), 7u);
+  EXPECT_EQ(Parse({"--size", "100"})->Number("--size"), 100u);
 }
 
-TEST(ArgsTest, PercentsAreFractionsUpToAHundred) {
+TEST(ArgsTest, NumberThatIsNoPowerIsAnError) {
+  for (const char* bad : {"", "4", "12", "128", "x"}) {
+    EXPECT_THAT(ErrorOf({"--power", bad}),
+                HasSubstr("is not a power of two from 8 to 64"))
+        << bad;
+  }
+  EXPECT_EQ(Parse({"--power", "64"})->Number("--power"), 64u);
+}
+
+TEST(ArgsTest, PercentOutsideItsRangeIsAnError) {
   for (const char* bad : {"", "x", "nan", "101", "0", "1e1", "-5", "5%"}) {
-    EXPECT_THAT(MessageOf(Parse({"--size", bad})->Percent("--size", 7, 0.1)),
-                HasSubstr("is not a percentage"))
+    EXPECT_THAT(ErrorOf({"--share", bad}), HasSubstr("is not a percentage"))
         << bad;
   }
-  EXPECT_DOUBLE_EQ(*Parse({"--size", "2.5"})->Percent("--size", 7, 0.1), 2.5);
-  EXPECT_DOUBLE_EQ(*Parse({})->Percent("--size", 7, 0.1), 7);
+  EXPECT_DOUBLE_EQ(Parse({"--share", "2.5"})->Percent("--share"), 2.5);
 }
 
-TEST(ArgsTest, ListsAreSeparatedByCommas) {
-  EXPECT_THAT(*Parse({"--size", "64,16,1000"})->Numbers("--size", 1, 1000),
+TEST(ArgsTest, CommasSeparateTheEntriesOfLists) {
+  EXPECT_THAT(Parse({"--sizes", "64,16,1000"})->Numbers("--sizes"),
               ElementsAre(64, 16, 1000));
-  EXPECT_THAT(*Parse({})->Numbers("--size", 1, 1000), IsEmpty());
   for (const char* bad : {"", "1,", ",1", "1,,2", "1;2"}) {
-    EXPECT_FALSE(Parse({"--size", bad})->Numbers("--size", 1, 1000).ok())
-        << bad;
+    EXPECT_FALSE(Parse({"--sizes", bad}).ok()) << bad;
   }
 }
 
-TEST(ArgsTest, UnknownWordIsNamedBesideTheKnownOnes) {
-  EXPECT_THAT(
-      *Parse({"--policy", "clock,lru"})->Words("--policy", "policy", kPolicies),
-      ElementsAre("clock", "lru"));
-  EXPECT_THAT(MessageOf(Parse({"--policy", "clock,mru"})
-                            ->Words("--policy", "policy", kPolicies)),
+TEST(ArgsTest, UnknownNameListsTheKnownOnes) {
+  EXPECT_THAT(Parse({"--policies", "clock,lru"})->Names("--policies"),
+              ElementsAre("clock", "lru"));
+  EXPECT_THAT(ErrorOf({"--policies", "clock,mru"}),
               HasSubstr("unknown policy \"mru\"; known are lru, clock"));
-  EXPECT_THAT(MessageOf(Parse({"--policy", "clock,lru"})
-                            ->Word("--policy", "policy", "lru", kPolicies)),
-              HasSubstr("takes one policy"));
 }
 
-TEST(CacheSizesTest, PercentIsRoundedAndAtLeast64) {
-  EXPECT_EQ(FramesForPercent(10, 21168), 2117u);
-  EXPECT_EQ(FramesForPercent(5, 9939), 497u);
-  EXPECT_EQ(FramesForPercent(25, 2529), 632u);
-  EXPECT_EQ(FramesForPercent(1, 2529), 64u);
-  EXPECT_EQ(FramesForPercent(1, 6400), 64u);
-  EXPECT_EQ(FramesForPercent(1, 6450), 65u);
-  EXPECT_EQ(FramesForPercent(100, 5), 64u);
+TEST(ArgsTest, ListForASingleNameIsAnError) {
+  EXPECT_THAT(ErrorOf({"--policy", "clock,lru"}),
+              HasSubstr("unknown policy \"clock,lru\""));
 }
 
-TEST(CacheSizesTest, DefaultIsFourPercentages) {
-  const absl::StatusOr<CacheSizes> sizes = ParseCacheSizes(*Parse({}), 1);
-  ASSERT_TRUE(sizes.ok());
-  EXPECT_THAT(sizes->FramesFor(10000), ElementsAre(100, 500, 1000, 2500));
-}
-
-TEST(CacheSizesTest, FramesAreTakenAsTheyAre) {
-  const absl::StatusOr<CacheSizes> sizes =
-      ParseCacheSizes(*Parse({"--cache-frames", "16,99"}), 16);
-  ASSERT_TRUE(sizes.ok());
-  EXPECT_THAT(sizes->FramesFor(10000), ElementsAre(16, 99));
-}
-
-TEST(CacheSizesTest, FramesBelowTheLeastAreRefused) {
-  EXPECT_FALSE(ParseCacheSizes(*Parse({"--cache-frames", "15"}), 16).ok());
-}
-
-TEST(CacheSizesTest, FramesAndPercentsExcludeEachOther) {
-  EXPECT_THAT(
-      MessageOf(ParseCacheSizes(
-          *Parse({"--cache-frames", "64", "--cache-percent", "5"}), 16)),
-      HasSubstr("exclude each other"));
+TEST(ArgsDeathTest, OptionOutsideTheSpecificationAborts) {
+  const absl::StatusOr<Args> args = Parse({});
+  EXPECT_DEATH(args->Has("--none"), "");
+  EXPECT_DEATH(args->Names("--size"), "");
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 #define MPOOL_TOOLS_VERBS_OUTCOME_H_
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -21,6 +20,7 @@ enum class ExitCode {
   kCannotOpen = 3,  // a trace, home or environment that cannot be opened
 };
 
+// The rows, messages and exit code of one run.
 struct Outcome {
   ExitCode exit_code = ExitCode::kOk;
   Table table;
@@ -33,12 +33,6 @@ struct Outcome {
     outcome.messages.push_back(std::string(status.message()));
     return outcome;
   }
-};
-
-// The terminal that a verb may write to while it runs.
-struct Terminal {
-  bool show_progress = false;  // standard error is a terminal
-  bool color = false;
 };
 
 }  // namespace mpool::tools

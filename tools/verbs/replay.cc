@@ -1,18 +1,24 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// replay.cc - the verb that replays traces through a real pool.
+
+#include "tools/replay/replay.h"
 
 #include <array>
-#include <bit>
 #include <fstream>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "os/mapping.h"
 #include "os/status.h"
+#include "tools/replay/page_file.h"
 #include "tools/replay/progress.h"
-#include "tools/replay/replay.h"
 #include "tools/report/names.h"
 #include "tools/report/report.h"
 #include "tools/report/rows.h"
@@ -20,35 +26,11 @@
 #include "tools/trace/simulator.h"
 #include "tools/trace/trace.h"
 #include "tools/verbs/args.h"
+#include "tools/verbs/common_options.h"
 #include "tools/verbs/verbs.h"
 
 namespace mpool::tools {
 namespace {
-
-constexpr std::array<OptionSpec, 15> kOptions = {{
-    {"--cache-frames", true},
-    {"--cache-percent", true},
-    {"--policy", true},
-    {"--processes", true},
-    {"--threads", true},
-    {"--page-size", true},
-    {"--write-percent", true},
-    {"--seed", true},
-    {"--verify"},
-    {"--backing", true},
-    {"--home", true},
-    {"--html", true},
-    {"--bench-json", true},
-    {"--json"},
-    {"--no-progress"},
-}};
-
-constexpr uint64_t kLeastFrames = 16;
-// 255, because the process that watches the workers needs a slot too.
-constexpr uint64_t kMostProcesses = 255;
-constexpr uint64_t kMostThreads = 4094;
-constexpr uint64_t kLeastPageSize = 512;
-constexpr uint64_t kMostPageSize = 65536;
 
 struct Request {
   std::vector<std::string> traces;
@@ -58,59 +40,35 @@ struct Request {
   std::string home;
   std::string html_path;
   std::string bench_path;
-  Format format = Format::kText;
-  bool show_progress = true;
 };
 
-absl::StatusOr<ReplayOptions> ParseReplayOptions(const Args& args) {
+absl::StatusOr<ReplayOptions> MakeReplayOptions(const Args& args) {
   ReplayOptions options;
-  MPOOL_ASSIGN_OR_RETURN(const uint64_t processes,
-                         args.Number("--processes", 1, 1, kMostProcesses));
-  MPOOL_ASSIGN_OR_RETURN(const uint64_t threads,
-                         args.Number("--threads", 1, 1, kMostThreads));
-  MPOOL_ASSIGN_OR_RETURN(
-      const uint64_t page_size,
-      args.Number("--page-size", 4096, kLeastPageSize, kMostPageSize));
-  if (!std::has_single_bit(page_size)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "replay: --page-size: ", page_size, " is not a power of two"));
-  }
-  MPOOL_ASSIGN_OR_RETURN(options.write_percent,
-                         args.Percent("--write-percent", 0, 0));
-  MPOOL_ASSIGN_OR_RETURN(options.seed,
-                         args.Number("--seed", 1, 0, ~uint64_t{0}));
-  MPOOL_ASSIGN_OR_RETURN(
-      const std::string backing,
-      args.Word("--backing", "backing", "posix-shm", kBackingNames));
-  options.processes = static_cast<uint32_t>(processes);
-  options.threads = static_cast<uint32_t>(threads);
-  options.page_size = static_cast<uint32_t>(page_size);
+  options.processes = static_cast<uint32_t>(args.Number("--processes"));
+  options.threads = static_cast<uint32_t>(args.Number("--threads"));
+  options.page_size = static_cast<uint32_t>(args.Number("--page-size"));
+  options.write_percent = args.Percent("--write-percent");
+  options.seed = args.Number("--seed");
   options.verify = args.Has("--verify");
-  options.backing = BackingOf(backing);
+  const std::string& backing = args.Name("--backing");
+  options.backing = FindValue(kBackings, backing).value();
   // The processes find the memory only by the home.
-  if (processes > 1 &&
+  if (options.processes > 1 &&
       os::ReachOf(options.backing) != os::Reach::kAnyProcess) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "replay: --backing ", backing, " has no name by which other processes "
+        "replay: --backing ", backing,
+        " has no name by which other processes "
         "could find it; give --processes 1, or posix-shm, file or sysv"));
   }
   return options;
 }
 
-absl::StatusOr<Request> ParseRequest(std::span<const std::string> words) {
-  MPOOL_ASSIGN_OR_RETURN(const Args args,
-                         Args::Parse("replay", words, kOptions));
+absl::StatusOr<Request> MakeRequest(const Args& args) {
   Request request;
-  request.traces = args.positional();
-  if (request.traces.empty()) {
-    return absl::InvalidArgumentError(
-        "replay: no trace; give one or more .pt.gz files");
-  }
-  MPOOL_ASSIGN_OR_RETURN(request.sizes, ParseCacheSizes(args, kLeastFrames));
-  MPOOL_ASSIGN_OR_RETURN(request.policies,
-                         args.Words("--policy", "policy", kPolicyNames));
-  if (request.policies.empty()) request.policies = {"clock"};
-  MPOOL_ASSIGN_OR_RETURN(request.options, ParseReplayOptions(args));
+  request.traces = args.operands();
+  MPOOL_ASSIGN_OR_RETURN(request.sizes, ParseCacheSizes(args));
+  request.policies = args.Names("--policy");
+  MPOOL_ASSIGN_OR_RETURN(request.options, MakeReplayOptions(args));
   request.home = args.Text("--home");
   request.html_path = args.Text("--html");
   request.bench_path = args.Text("--bench-json");
@@ -118,8 +76,6 @@ absl::StatusOr<Request> ParseRequest(std::span<const std::string> words) {
     return absl::InvalidArgumentError(
         "replay: --bench-json adds to a report; give --html too");
   }
-  if (args.Has("--json")) request.format = Format::kJson;
-  request.show_progress = !args.Has("--no-progress");
   return request;
 }
 
@@ -140,24 +96,27 @@ Row MakeRow(const Trace& trace, const std::string& policy, uint64_t frames,
   row.page_size = options.page_size;
   row.writes = result.writes;
   row.seconds = result.seconds;
-  row.backing = NameOf(options.backing);
+  row.backing = FindName(kBackings, options.backing).value();
   row.verified = options.verify;
   return row;
 }
 
-// Reports a finding if the pool and a simulator of the same policy have
-// different hits with one thread. The LRU simulator shares no code with the
-// pool.
+// Returns the simulator of the same policy. Every policy of the pool has one.
+constexpr SimulatedPolicy SimulatorOf(std::string_view policy) {
+  return FindValue(kSimulatedPolicies, policy).value();
+}
+
+// Adds a finding if the pool and a simulator of the same policy have different
+// hits with one thread. The LRU simulator shares no code with the pool.
 void CompareWithSimulator(const Trace& trace, const Row& row,
                           std::vector<std::string>* findings) {
   if (!row.verified || row.processes != 1 || row.threads != 1) return;
-  const SimulatedPolicy policy = row.policy == "lru" ? SimulatedPolicy::kLru
-                                                     : SimulatedPolicy::kClock;
-  const uint64_t expected = SimulateHits(policy, trace.pages, row.frames);
+  const uint64_t expected =
+      SimulateHits(SimulatorOf(row.policy), trace.pages, row.frames);
   if (row.hits == expected) return;
   findings->push_back(absl::StrCat("the pool had ", row.hits,
-                                   " hits, a simulated ", row.policy, " has ",
-                                   expected));
+                                   " hits, but the simulator of ", row.policy,
+                                   " had ", expected));
 }
 
 // Runs the replays and keeps their results for the table and the report.
@@ -190,9 +149,9 @@ class Replays {
     for (const std::string& policy : request_.policies) {
       for (const uint64_t frames : request_.sizes.FramesFor(trace.page_count)) {
         if (!report_.findings.empty()) break;
-        MPOOL_ASSIGN_OR_RETURN(
-            const ReplayResult result,
-            replay->Run(PolicyOf(policy), frames, progress_));
+        MPOOL_ASSIGN_OR_RETURN(const ReplayResult result,
+                               replay->Run(FindValue(kPolicies, policy).value(),
+                                           frames, progress_));
         rows.push_back(
             MakeRow(trace, policy, frames, request_.options, result));
         std::vector<std::string> findings = result.findings;
@@ -224,51 +183,146 @@ absl::Status WriteReport(const std::string& path, const Report& report) {
   file.close();
   if (!file) {
     return absl::UnknownError(absl::StrCat("write report: ", path,
-                                           ": cannot write it; choose another "
-                                           "file with --html"));
+                                           ": the file cannot be written; "
+                                           "choose another with --html"));
   }
   return absl::OkStatus();
 }
 
-}  // namespace
+// Writes the report that the request names. Adds each error to the outcome.
+void AddReport(const Request& request, Report& report, Outcome& outcome) {
+  if (!request.bench_path.empty()) {
+    absl::StatusOr<std::vector<HitCost>> costs =
+        ReadHitCosts(request.bench_path);
+    if (costs.ok()) {
+      report.hit_costs = *std::move(costs);
+    } else {
+      outcome.messages.push_back(std::string(costs.status().message()));
+    }
+  }
+  if (!request.html_path.empty()) {
+    const absl::Status written = WriteReport(request.html_path, report);
+    if (!written.ok()) {
+      outcome.exit_code = ExitCode::kCannotOpen;
+      outcome.messages.push_back(std::string(written.message()));
+    }
+  }
+}
 
-Outcome ReplayVerb(std::span<const std::string> words,
-                   const VerbContext& context) {
-  const absl::StatusOr<Request> request = ParseRequest(words);
+Outcome RunReplay(const Args& args, const VerbContext& context) {
+  const absl::StatusOr<Request> request = MakeRequest(args);
   if (!request.ok()) {
     return Outcome::Fail(ExitCode::kUsage, request.status());
   }
-  Terminal terminal = context.terminal;
-  terminal.show_progress = terminal.show_progress && request->show_progress;
-  Progress progress(terminal, context.err);
+  Progress progress(ProgressTerminal(args, context), context.err);
   StopReplaysOnInterrupt();
   Replays replays(*request, progress);
   const absl::Status status = replays.Run();
   if (!status.ok()) return Outcome::Fail(ExitCode::kCannotOpen, status);
 
   Outcome outcome;
-  outcome.format = request->format;
+  outcome.format = FormatOf(args);
   outcome.table = ReplayTable(replays.rows());
   outcome.messages = replays.report().findings;
   if (!outcome.messages.empty()) outcome.exit_code = ExitCode::kFinding;
-  if (!request->bench_path.empty()) {
-    absl::StatusOr<std::vector<HitCost>> costs =
-        ReadHitCosts(request->bench_path);
-    if (costs.ok()) {
-      replays.report().hit_costs = *std::move(costs);
-    } else {
-      outcome.messages.push_back(std::string(costs.status().message()));
-    }
-  }
-  if (!request->html_path.empty()) {
-    const absl::Status written =
-        WriteReport(request->html_path, replays.report());
-    if (!written.ok()) {
-      outcome.exit_code = ExitCode::kCannotOpen;
-      outcome.messages.push_back(std::string(written.message()));
-    }
-  }
+  AddReport(*request, replays.report(), outcome);
   return outcome;
 }
+
+constexpr std::array<std::string_view, kPolicies.size()> kPolicyNames =
+    NamesIn(kPolicies);
+constexpr std::array<std::string_view, kBackings.size()> kBackingNames =
+    NamesIn(kBackings);
+
+// A policy without a simulator is no constant expression.
+static_assert([] {
+  for (const std::string_view policy : kPolicyNames) SimulatorOf(policy);
+  return true;
+}());
+
+constexpr uint64_t kLeastFrames = 16;
+// 255, because the process that watches the workers needs a slot too.
+constexpr uint64_t kMostProcesses = 255;
+constexpr uint64_t kMostThreads = 4094;
+constexpr uint64_t kMostSeed = ~uint64_t{0};
+
+constexpr std::array<OptionSpec, 15> kOptions = {{
+    CacheFramesOption(kLeastFrames, "cache sizes in frames, from 16"),
+    kCachePercentOption,
+    {.name = "--policy",
+     .type = NameType{"policy", kPolicyNames, Arity::kList},
+     .value_name = "P,P,...",
+     .fallback = "clock",
+     .help = "policies"},
+    {.name = "--processes",
+     .type = NumberType{1, kMostProcesses},
+     .value_name = "N",
+     .fallback = "1",
+     .help = "processes that share the pool"},
+    {.name = "--threads",
+     .type = NumberType{1, kMostThreads},
+     .value_name = "N",
+     .fallback = "1",
+     .help = "threads of each process"},
+    {.name = "--page-size",
+     .type = PowerOfTwoType{512, 65536},
+     .value_name = "B",
+     .fallback = "4096",
+     .help = "page size in bytes, a power of two from 512 to 65536"},
+    {.name = "--write-percent",
+     .type = PercentType{0},
+     .value_name = "P",
+     .fallback = "0",
+     .help = "share of the references that write, besides those that the trace "
+             "marks"},
+    {.name = "--seed",
+     .type = NumberType{0, kMostSeed},
+     .value_name = "S",
+     .fallback = "1",
+     .help = "seed that selects the references of --write-percent"},
+    {.name = "--verify",
+     .type = FlagType{},
+     .value_name = "",
+     .fallback = "",
+     .help = "check the content of each page at every get, and on disk after "
+             "the last close"},
+    {.name = "--backing",
+     .type = NameType{"backing", kBackingNames},
+     .value_name = "B",
+     .fallback = "posix-shm",
+     .help = "source of the shared memory, for several processes one of the "
+             "first three"},
+    {.name = "--home",
+     .type = TextType{},
+     .value_name = "DIR",
+     .fallback = "",
+     .help = "directory of the environment and of the page file during the "
+             "run; without it, a new directory below $TMPDIR or /tmp"},
+    {.name = "--html",
+     .type = TextType{},
+     .value_name = "FILE",
+     .fallback = "",
+     .help = "write a report with charts that compares with LRU and OPT"},
+    {.name = "--bench-json",
+     .type = TextType{},
+     .value_name = "FILE",
+     .fallback = "",
+     .help = "add a chart of this result of the benchmark to the report"},
+    kJsonOption,
+    kNoProgressOption,
+}};
+
+}  // namespace
+
+constexpr VerbSpec kReplayVerb = {
+    .name = "replay",
+    .operands = kTraceOperands,
+    .summary = "Replays traces through a real pool and counts its hits.",
+    .help =
+        "  The workers get the pages in the order of the trace. With --verify, "
+        "one\n  process and one thread, the hits must equal those of a "
+        "simulation.\n",
+    .options = kOptions,
+    .run = RunReplay};
 
 }  // namespace mpool::tools

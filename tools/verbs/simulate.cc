@@ -1,11 +1,14 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// simulate.cc - the verb that simulates policies on traces, without a pool.
 
 #include <array>
-#include <utility>
+#include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "os/status.h"
+#include "absl/status/statusor.h"
 #include "tools/replay/progress.h"
 #include "tools/report/names.h"
 #include "tools/report/rows.h"
@@ -13,44 +16,11 @@
 #include "tools/trace/simulator.h"
 #include "tools/trace/trace.h"
 #include "tools/verbs/args.h"
+#include "tools/verbs/common_options.h"
 #include "tools/verbs/verbs.h"
 
 namespace mpool::tools {
 namespace {
-
-constexpr std::array<OptionSpec, 5> kOptions = {{
-    {"--cache-frames", true},
-    {"--cache-percent", true},
-    {"--policy", true},
-    {"--json"},
-    {"--no-progress"},
-}};
-
-struct Request {
-  std::vector<std::string> traces;
-  CacheSizes sizes;
-  std::vector<std::string> policies;
-  Format format = Format::kText;
-  bool show_progress = true;
-};
-
-absl::StatusOr<Request> ParseRequest(std::span<const std::string> words) {
-  MPOOL_ASSIGN_OR_RETURN(const Args args,
-                         Args::Parse("simulate", words, kOptions));
-  Request request;
-  request.traces = args.positional();
-  if (request.traces.empty()) {
-    return absl::InvalidArgumentError(
-        "simulate: no trace; give one or more .pt.gz files");
-  }
-  MPOOL_ASSIGN_OR_RETURN(request.sizes, ParseCacheSizes(args, 1));
-  MPOOL_ASSIGN_OR_RETURN(request.policies, args.Words("--policy", "policy",
-                                                      kSimulatedPolicyNames));
-  if (request.policies.empty()) request.policies = {"lru", "clock", "opt"};
-  if (args.Has("--json")) request.format = Format::kJson;
-  request.show_progress = !args.Has("--no-progress");
-  return request;
-}
 
 Row SimulateRow(const Trace& trace, const std::string& policy,
                 uint64_t frames) {
@@ -59,34 +29,31 @@ Row SimulateRow(const Trace& trace, const std::string& policy,
   row.policy = policy;
   row.frames = frames;
   row.references = trace.pages.size();
-  row.hits = SimulateHits(SimulatedPolicyOf(policy), trace.pages, frames);
+  row.hits = SimulateHits(FindValue(kSimulatedPolicies, policy).value(),
+                          trace.pages, frames);
   row.misses = row.references - row.hits;
   row.pages_read = row.misses;
   return row;
 }
 
-}  // namespace
-
-Outcome SimulateVerb(std::span<const std::string> words,
-                     const VerbContext& context) {
-  absl::StatusOr<Request> request = ParseRequest(words);
-  if (!request.ok()) {
-    return Outcome::Fail(ExitCode::kUsage, request.status());
+Outcome RunSimulate(const Args& args, const VerbContext& context) {
+  const absl::StatusOr<CacheSizes> cache_sizes = ParseCacheSizes(args);
+  if (!cache_sizes.ok()) {
+    return Outcome::Fail(ExitCode::kUsage, cache_sizes.status());
   }
-  Terminal terminal = context.terminal;
-  terminal.show_progress = terminal.show_progress && request->show_progress;
-  Progress progress(terminal, context.err);
-  const absl::StatusOr<std::vector<Trace>> traces = ReadTraces(request->traces);
+  Progress progress(ProgressTerminal(args, context), context.err);
+  const absl::StatusOr<std::vector<Trace>> traces = ReadTraces(args.operands());
   if (!traces.ok()) {
     return Outcome::Fail(ExitCode::kCannotOpen, traces.status());
   }
+  const std::vector<std::string>& policies = args.Names("--policy");
   std::vector<Row> rows;
   for (const Trace& trace : *traces) {
     const std::vector<uint64_t> sizes =
-        request->sizes.FramesFor(trace.page_count);
-    const uint64_t total = sizes.size() * request->policies.size();
+        cache_sizes->FramesFor(trace.page_count);
+    const uint64_t total = sizes.size() * policies.size();
     uint64_t done = 0;
-    for (const std::string& policy : request->policies) {
+    for (const std::string& policy : policies) {
       for (const uint64_t frames : sizes) {
         progress.Show(trace.name, done++, total);
         rows.push_back(SimulateRow(trace, policy, frames));
@@ -94,9 +61,36 @@ Outcome SimulateVerb(std::span<const std::string> words,
     }
   }
   Outcome outcome;
-  outcome.format = request->format;
+  outcome.format = FormatOf(args);
   outcome.table = SimulateTable(rows);
   return outcome;
 }
+
+constexpr std::array<std::string_view, 3> kPolicyNames =
+    NamesIn(kSimulatedPolicies);
+
+constexpr std::array<OptionSpec, 5> kOptions = {{
+    CacheFramesOption(1, "cache sizes in frames"),
+    kCachePercentOption,
+    {.name = "--policy",
+     .type = NameType{"policy", kPolicyNames, Arity::kList},
+     .value_name = "P,P,...",
+     .fallback = "lru,clock,opt",
+     .help = "policies"},
+    kJsonOption,
+    kNoProgressOption,
+}};
+
+}  // namespace
+
+constexpr VerbSpec kSimulateVerb = {
+    .name = "simulate",
+    .operands = kTraceOperands,
+    .summary = "Simulates the hits of policies on traces, without a pool.",
+    .help =
+        "  The policy opt is Belady's optimum, which knows all later "
+        "references.\n",
+    .options = kOptions,
+    .run = RunSimulate};
 
 }  // namespace mpool::tools

@@ -1,39 +1,26 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// verbs.h - the verbs of the command. Each verb gets the words after its name
-// and returns rows.
+// verbs.h - all verbs of the command.
 
 #ifndef MPOOL_TOOLS_VERBS_VERBS_H_
 #define MPOOL_TOOLS_VERBS_VERBS_H_
 
-#include <ostream>
 #include <span>
-#include <string>
+#include <string_view>
 
-#include "tools/verbs/outcome.h"
+#include "tools/verbs/verb.h"
 
 namespace mpool::tools {
 
-struct VerbContext {
-  Terminal terminal;
-  std::ostream& err;  // only for progress
-};
+#define MPOOL_VERB(spec) extern const VerbSpec spec;
+#include "tools/verbs/verbs.def"
+#undef MPOOL_VERB
 
-using Verb = Outcome (*)(std::span<const std::string> words,
-                         const VerbContext& context);
+// Returns all verbs, in the order of the help.
+std::span<const VerbSpec* const> AllVerbs();
 
-Outcome ReplayVerb(std::span<const std::string> words,
-                   const VerbContext& context);
-Outcome SimulateVerb(std::span<const std::string> words,
-                     const VerbContext& context);
-Outcome StatVerb(std::span<const std::string> words,
-                 const VerbContext& context);
-Outcome HoldersVerb(std::span<const std::string> words,
-                    const VerbContext& context);
-Outcome ResizeVerb(std::span<const std::string> words,
-                   const VerbContext& context);
-Outcome RemoveVerb(std::span<const std::string> words,
-                   const VerbContext& context);
+// Returns the verb that has `name`; null if there is none.
+const VerbSpec* FindVerb(std::string_view name);
 
 }  // namespace mpool::tools
 
