@@ -63,7 +63,7 @@ Ran ReplayAsAnother(const std::string& tool, const std::string& trace) {
   return ran;
 }
 
-TEST(SecureTest, ASetUidToolDoesNotGoWhereTheCallersVariablesLead) {
+TEST(SecureTest, SetUidToolIgnoresTheCallersVariables) {
   const TestDir dir;
   ASSERT_EQ(chmod(dir.path().c_str(), 0755), 0);
   const std::string trace = dir.Write("t.pt", "1\n2\n3\n1\n");

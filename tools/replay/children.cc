@@ -43,7 +43,8 @@ absl::Status Children::Fork(uint32_t count, const std::function<void()>& body) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       // The parent may have died before the prctl.
       if (getppid() == parent) body();
-      // No destructors, because only the parent removes its objects.
+      // _exit runs no destructors, because only the parent removes its
+      // objects.
       _exit(0);
     }
     running_.push_back(pid);

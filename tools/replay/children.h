@@ -26,7 +26,8 @@ class Children {
 
   // Forks `count` processes that call `body` and exit with 0. They die with
   // their parent. After an error the children forked before it still run.
-  // REQUIRES: no other thread runs in this process.
+  // REQUIRES: no other thread runs in this process (not checkable: no portable
+  // count of threads).
   absl::Status Fork(uint32_t count, const std::function<void()>& body);
 
   // Collects ended children, without waiting.

@@ -4,6 +4,7 @@
 
 #include <zlib.h>
 
+#include <cassert>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -22,8 +23,8 @@ struct PageHead {
 };
 static_assert(sizeof(PageHead) == 32);
 
-// zlib's CRC-32 instead of os::Crc32, so that the check shares no code with the
-// pool.
+// Returns the CRC-32. It uses zlib instead of os::Crc32, so that the check
+// shares no code with the pool.
 uint32_t Crc(PageHead head, std::span<const std::byte> filler) {
   head.crc = 0;
   uLong crc = crc32(0, reinterpret_cast<const Bytef*>(&head), sizeof(head));
@@ -48,6 +49,7 @@ uint64_t HashName(std::string_view name) {
 }
 
 void FillPage(const PageIdentity& identity, std::span<std::byte> bytes) {
+  assert(bytes.size() % sizeof(uint64_t) == 0 && bytes.size() >= 64);
   PageHead head = {kMagic, identity.file_hash, identity.page, identity.version,
                    0};
   const std::span<std::byte> filler = bytes.subspan(sizeof(head));

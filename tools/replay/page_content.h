@@ -3,9 +3,9 @@
 // page_content.h - self-describing pages, so that each page can be verified
 // alone.
 //
-// Layout, in the byte order of the machine: magic (8 bytes), file
-// hash (8), page number (8), version (4), CRC-32 over the whole page with this
-// field zero (4), then filler that follows from page number and version.
+// Layout, in the byte order of the machine: magic (8 bytes), file hash (8),
+// page number (8), version (4), CRC-32 over the whole page with this field zero
+// (4), filler that is derived from page number and version.
 
 #ifndef MPOOL_TOOLS_REPLAY_PAGE_CONTENT_H_
 #define MPOOL_TOOLS_REPLAY_PAGE_CONTENT_H_
@@ -27,6 +27,7 @@ struct PageIdentity {
 // Returns 64 pseudo-random bits that are derived from `value` (SplitMix64).
 uint64_t Mix(uint64_t value);
 
+// Returns the file hash of a file name.
 uint64_t HashName(std::string_view name);
 
 // Writes the content of page `identity` to `bytes`.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -74,7 +75,7 @@ absl::StatusOr<std::unique_ptr<ReplayHome>> ReplayHome::Make(
   if (!given.empty()) {
     struct stat info;
     if (stat(given.c_str(), &info) != 0) {
-      return os::ErrnoToStatus(errno, "open home", given, "make it first");
+      return os::ErrnoToStatus(errno, "open home", given, "create it first");
     }
     if (!S_ISDIR(info.st_mode)) {
       return os::ErrnoToStatus(ENOTDIR, "open home", given);
@@ -86,7 +87,7 @@ absl::StatusOr<std::unique_ptr<ReplayHome>> ReplayHome::Make(
   std::string path = absl::StrCat(
       base != nullptr && *base != '\0' ? base : "/tmp", "/mpool-replay.XXXXXX");
   if (mkdtemp(path.data()) == nullptr) {
-    return os::ErrnoToStatus(errno, "make a directory for the replay", path,
+    return os::ErrnoToStatus(errno, "create a directory for the replay", path,
                              "set TMPDIR or give --home");
   }
   return std::unique_ptr<ReplayHome>(new ReplayHome(path, true));
@@ -117,13 +118,13 @@ absl::StatusOr<std::unique_ptr<PageFile>> PageFile::Make(
   const int fd =
       open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) {
-    return os::ErrnoToStatus(errno, "make page file", path,
+    return os::ErrnoToStatus(errno, "create page file", path,
                              "give an empty directory with --home");
   }
   std::unique_ptr<PageFile> file(new PageFile(path, fd, shape));
   const uint64_t size = shape.page_count * shape.page_size;
   if (ftruncate(fd, static_cast<off_t>(size)) != 0) {
-    return os::ErrnoToStatus(errno, "size page file", path,
+    return os::ErrnoToStatus(errno, "set the size of page file", path,
                              "choose another directory with --home");
   }
   if (shape.self_describing) MPOOL_RETURN_IF_ERROR(file->Rewrite());
@@ -152,6 +153,7 @@ absl::Status PageFile::CheckAll(
     const std::function<uint32_t(uint64_t page)>& version_of,
     const std::function<void(uint64_t page, const std::string& why)>& on_wrong)
     const {
+  assert(shape_.self_describing);
   const uint64_t batch_pages =
       std::max<uint64_t>(1, kBatchBytes / shape_.page_size);
   std::vector<std::byte> batch(batch_pages * shape_.page_size);

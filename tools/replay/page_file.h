@@ -52,7 +52,7 @@ class PageFile {
     bool self_describing = false;
   };
 
-  // Creates the file. Returns an error if the file exists.
+  // Creates the file. Returns AlreadyExists if the file exists.
   static absl::StatusOr<std::unique_ptr<PageFile>> Make(
       const std::string& directory, const Shape& shape);
 

@@ -29,7 +29,7 @@
 
 namespace mpool::tools {
 
-// `count` zeroed objects in memory that forked children share. Move-only.
+// An array of zeroed objects in memory that forked children share. Move-only.
 template <class T>
 class SharedArray {
  public:

@@ -89,6 +89,7 @@ class Worker {
   uint64_t writes_ = 0;
 };
 
+// Stores `value` if it is above the maximum.
 void RaiseTo(std::atomic<uint64_t>& maximum, uint64_t value) {
   uint64_t seen = maximum.load();
   while (seen < value && !maximum.compare_exchange_weak(seen, value)) {

@@ -6,6 +6,7 @@
 #define MPOOL_TOOLS_REPLAY_REPLAY_WORKER_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -38,6 +39,7 @@ struct ReplayPlan {
   ReplayOptions options;
 };
 
+// Open the environment and the page file of a run.
 absl::StatusOr<std::unique_ptr<DbEnv>> OpenReplayEnv(const ReplayPlan& plan);
 absl::StatusOr<std::unique_ptr<MPoolFile>> OpenReplayFile(
     const ReplayPlan& plan, DbEnv& env);

@@ -33,6 +33,7 @@ std::string Figure(std::string_view title, const Svg& svg,
                       "</figcaption>\n</figure>\n");
 }
 
+// Compares two percentages: "1.20 points above".
 std::string Points(double difference) {
   const std::string size = Fixed(std::fabs(difference), 2);
   if (size == "0.00") return "level with";
@@ -236,11 +237,11 @@ std::string MissRatioTitle(const ReportTrace& trace) {
       absl::StrCat("Twice the cache (", PercentOfPages(trace, frames), " to ",
                    PercentOfPages(trace, 2 * frames), " of the pages) would ");
   if (now == then) {
-    return absl::StrCat(sizes, "not help LRU: it misses ", now,
-                        " % with either");
+    return absl::StrCat(sizes, "not help LRU, which misses ", now,
+                        " % with both sizes");
   }
-  return absl::StrCat(sizes, "take LRU from ", now, " % misses to ", then,
-                      " %");
+  return absl::StrCat(sizes, "lower the misses of LRU from ", now, " % to ",
+                      then, " %");
 }
 
 std::string HitCostTitle(const HitCost& cost) {
@@ -334,8 +335,8 @@ std::string MissRatioFigure(const ReportTrace& trace) {
   DrawReplayed(svg, trace, plot);
   return Figure(MissRatioTitle(trace), svg,
                 "Grey: the misses of an LRU cache of every size, from the "
-                "exact stack distances of the trace. Dots: what mpool "
-                "measured, and OPT at the same sizes.");
+                "exact stack distances of the trace. Dots: the measured misses "
+                "of mpool, and those of OPT at the same sizes.");
 }
 
 std::string HitCostFigure(const std::vector<HitCost>& costs) {

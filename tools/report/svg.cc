@@ -2,6 +2,7 @@
 
 #include "tools/report/svg.h"
 
+#include <cassert>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -75,6 +76,7 @@ double Scale::operator()(double value) const {
 }
 
 std::vector<double> NiceTicks(double high, int count) {
+  assert(high > 0 && count >= 2);
   const double rough = high / (count - 1);
   const double power = std::pow(10, std::floor(std::log10(rough)));
   double step = 10 * power;
@@ -124,8 +126,9 @@ void Svg::Line(double x1, double y1, double x2, double y2,
 void Svg::Path(const std::vector<std::pair<double, double>>& points,
                std::string_view css_class) {
   absl::StrAppend(&body_, "<polyline", ClassOf(css_class), " points=\"");
-  for (const auto& [x, y] : points)
+  for (const auto& [x, y] : points) {
     absl::StrAppend(&body_, C(x), ",", C(y), " ");
+  }
   absl::StrAppend(&body_, "\"/>\n");
 }
 
@@ -144,13 +147,6 @@ void Svg::Text(double x, double y, Anchor anchor, std::string_view css_class,
   absl::StrAppend(&body_, "<text x=\"", C(x), "\" y=\"", C(y),
                   "\" text-anchor=\"", name, "\"", ClassOf(css_class), ">");
   absl::StrAppend(&body_, EscapeHtml(text), "</text>\n");
-}
-
-void Svg::TextUp(double x, double y, std::string_view css_class,
-                 std::string_view text) {
-  absl::StrAppend(&body_, "<text transform=\"translate(", C(x), " ", C(y),
-                  ") rotate(-90)\" text-anchor=\"middle\"", ClassOf(css_class),
-                  ">", EscapeHtml(text), "</text>\n");
 }
 
 }  // namespace mpool::tools

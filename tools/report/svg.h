@@ -14,9 +14,11 @@
 
 namespace mpool::tools {
 
+// Returns the text with the special characters of HTML escaped.
 std::string EscapeHtml(std::string_view text);
 // Returns a number with thousands separators: "1,234,567".
 std::string Grouped(uint64_t number);
+// Returns a number with exactly `decimals` decimals.
 std::string Fixed(double number, int decimals);
 // Returns a number without trailing zeros: "10", "0.5".
 std::string Short(double number);
@@ -39,6 +41,7 @@ std::vector<double> NiceTicks(double high, int count);
 
 enum class Anchor { kStart, kMiddle, kEnd };
 
+// Builds one SVG element.
 class Svg {
  public:
   // `title` is the text for screen readers.
@@ -55,9 +58,6 @@ class Svg {
               std::string_view tip = "");
   void Text(double x, double y, Anchor anchor, std::string_view css_class,
             std::string_view text);
-  // Adds text that reads upwards, for a vertical axis.
-  void TextUp(double x, double y, std::string_view css_class,
-              std::string_view text);
 
   std::string Finish() const { return body_ + "</svg>\n"; }
 

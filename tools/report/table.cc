@@ -66,8 +66,9 @@ void PrintText(const Table& table, bool bold_heading, std::ostream& out) {
   }
   for (size_t line = 0; line < lines.size(); ++line) {
     TrimRight(lines[line]);
-    if (line == 0 && bold_heading)
+    if (line == 0 && bold_heading) {
       lines[line] = "\033[1m" + lines[line] + "\033[0m";
+    }
     out << lines[line] << "\n";
   }
 }

@@ -28,8 +28,8 @@ struct Table {
 
 enum class Format { kText, kJson };
 
-// Text: a heading and a line per row, numbers aligned right. JSON: an array of
-// objects in the order of the columns.
+// Prints the table. Text has a heading and a line per row, with numbers aligned
+// right. JSON is an array of objects in the order of the columns.
 void Print(const Table& table, Format format, bool bold_heading,
            std::ostream& out);
 

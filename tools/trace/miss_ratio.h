@@ -17,8 +17,8 @@ namespace mpool::tools {
 
 class MissRatioCurve {
  public:
-  // Exact stack distances; n log n in the number of references.
-  // REQUIRES: pages are ranks.
+  // Computes exact stack distances in n log n time for n references. The memory
+  // grows with the largest page number, so pages are to be ranks.
   explicit MissRatioCurve(std::span<const uint32_t> pages);
 
   uint64_t references() const { return references_; }

@@ -27,7 +27,7 @@ TEST(MissRatioTest, EveryPointEqualsTheLruSimulation) {
   }
 }
 
-TEST(MissRatioTest, BundledTraceEqualsTheLruSimulationAtSeveralSizes) {
+TEST(MissRatioTest, BundledTraceEqualsTheLruSimulation) {
   const absl::StatusOr<Trace> trace =
       ReadTrace(MPOOL_SOURCE_DIR "/traces/sqlite-htap.pt.gz");
   ASSERT_TRUE(trace.ok()) << trace.status();
@@ -37,7 +37,7 @@ TEST(MissRatioTest, BundledTraceEqualsTheLruSimulationAtSeveralSizes) {
   }
 }
 
-TEST(MissRatioTest, CurveEndsWhereMoreFramesHitNoMore) {
+TEST(MissRatioTest, CurveEndsAtTheLargestUsefulSize) {
   const MissRatioCurve curve(std::vector<uint32_t>{0, 1, 2, 1, 0});
   EXPECT_EQ(curve.HitsAt(0), 0u);
   EXPECT_EQ(curve.HitsAt(1), 0u);

@@ -23,19 +23,19 @@ const Pages kBelady = {1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5};
 const Pages kTextbook = {7, 0, 1, 2, 0, 3, 0, 4, 2, 3,
                          0, 3, 2, 1, 2, 0, 1, 7, 0, 1};
 
-TEST(SimulatorTest, LruHitsOnTextbookSequencesAreKnown) {
+TEST(SimulatorTest, LruHitsMatchTheTextbook) {
   EXPECT_EQ(LruHits(kBelady, 3), 2u);
   EXPECT_EQ(LruHits(kBelady, 4), 4u);
   EXPECT_EQ(LruHits(kTextbook, 3), 8u);
 }
 
-TEST(SimulatorTest, OptHitsOnTextbookSequencesAreKnown) {
+TEST(SimulatorTest, OptHitsMatchTheTextbook) {
   EXPECT_EQ(OptHits(kBelady, 3), 5u);
   EXPECT_EQ(OptHits(kBelady, 4), 6u);
   EXPECT_EQ(OptHits(kTextbook, 3), 11u);
 }
 
-TEST(SimulatorTest, ClockGivesAPageThatWasHitOneMoreTurn) {
+TEST(SimulatorTest, HitPageSurvivesOneClockRound) {
   // 1 is hit, so 3 takes the frame of 2; FIFO would have taken that of 1.
   EXPECT_EQ(ClockHits(Pages{1, 2, 1, 3, 1}, 2), 2u);
   // The first victim search cleared the bit of 1. The hand meets 1 next, so
@@ -87,7 +87,7 @@ uint64_t BestHits(const Pages& pages, size_t at, Pages resident,
   return best;
 }
 
-TEST(SimulatorTest, OptIsWhatTryingEverythingFinds) {
+TEST(SimulatorTest, OptEqualsTheBestOfAllChoices) {
   std::mt19937 random(1);
   for (int round = 0; round < 200; ++round) {
     Pages pages(10);
@@ -120,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
-TEST_P(CheckValuesTest, HitsAreExactlyThePublishedOnes) {
+TEST_P(CheckValuesTest, HitsEqualThePublishedValues) {
   const CheckValue& expected = GetParam();
   const absl::StatusOr<Trace> trace = ReadTrace(
       std::string(MPOOL_SOURCE_DIR "/traces/") + expected.trace + ".pt.gz");

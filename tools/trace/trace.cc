@@ -28,6 +28,7 @@ struct GzClose {
 };
 using GzHandle = std::unique_ptr<gzFile_s, GzClose>;
 
+// Returns the start of a line with printable characters only.
 std::string Shown(std::string_view line) {
   std::string text;
   for (char c : line.substr(0, kShownBytes)) {
@@ -64,8 +65,9 @@ class Parser {
     return absl::OkStatus();
   }
 
-  // Ends the trace. The stream ended without an error, so a last line without a
-  // newline is whole.
+  // Ends the trace.
+  // REQUIRES: the stream ended without an error, so that a last line without a
+  // newline is whole (not checkable: only the caller knows the stream).
   absl::Status Finish() {
     if (!partial_.empty()) MPOOL_RETURN_IF_ERROR(Line(partial_));
     if (ids_.empty()) {
@@ -138,6 +140,7 @@ class Parser {
   std::vector<bool> dirties_;
 };
 
+// Describes the error of a gzip stream; empty if there is none.
 std::string GzProblem(gzFile_s* file) {
   int code = Z_OK;
   const char* text = gzerror(file, &code);
@@ -145,8 +148,9 @@ std::string GzProblem(gzFile_s* file) {
   const std::string_view message(text);
   const size_t colon = message.rfind(": ");
   if (code == Z_OK) return "";
-  if (code == Z_BUF_ERROR)
+  if (code == Z_BUF_ERROR) {
     return "file is cut short: its gzip stream ends too early";
+  }
   return absl::StrCat(
       "file is damaged: ",
       os::Abs(colon == std::string_view::npos ? message

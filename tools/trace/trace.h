@@ -27,8 +27,8 @@ struct Trace {
   uint64_t dirty_count = 0;     // references that dirty their page
 };
 
-// Reads a trace. NotFound if the file does not exist; DataLoss, with file and
-// line, if it is truncated, damaged, not in the format, or has no reference.
+// Reads a trace. Returns NotFound if the file does not exist. Returns DataLoss,
+// with file and line, if the file is truncated, damaged, malformed or empty.
 absl::StatusOr<Trace> ReadTrace(const std::string& path);
 
 // Reads all traces. Returns the first error.

@@ -29,7 +29,7 @@ class TraceTest : public testing::Test {
   TestDir dir_;
 };
 
-TEST_F(TraceTest, PagesAreRenumberedByRankOfTheirSortedIds) {
+TEST_F(TraceTest, PagesAreNumberedByRank) {
   const absl::StatusOr<Trace> trace = ReadTrace(
       dir_.WriteGz("a.pt.gz", "1000\n7\n18446744073709551615\n7\n0\n1000\n"));
   ASSERT_TRUE(trace.ok()) << trace.status();
@@ -38,14 +38,14 @@ TEST_F(TraceTest, PagesAreRenumberedByRankOfTheirSortedIds) {
   EXPECT_EQ(trace->dirty_count, 0u);
 }
 
-TEST_F(TraceTest, CommentsAreSkippedWhereverTheyStand) {
+TEST_F(TraceTest, CommentLinesAreSkipped) {
   const absl::StatusOr<Trace> trace =
       ReadTrace(dir_.WriteGz("a.pt.gz", "# head\n5\n# 6\n#\n7\n# tail\n"));
   ASSERT_TRUE(trace.ok()) << trace.status();
   EXPECT_THAT(trace->pages, ElementsAre(0, 1));
 }
 
-TEST_F(TraceTest, WMarksReferencesThatDirtyTheirPage) {
+TEST_F(TraceTest, LetterWMarksWrites) {
   const absl::StatusOr<Trace> trace =
       ReadTrace(dir_.WriteGz("a.pt.gz", "1 w\n1\n2\n2 w\n"));
   ASSERT_TRUE(trace.ok()) << trace.status();
@@ -59,7 +59,7 @@ TEST_F(TraceTest, PlainTextIsReadLikeGzip) {
   EXPECT_THAT(trace->pages, ElementsAre(0, 1));
 }
 
-TEST_F(TraceTest, LastLineOfASoundStreamNeedsNoNewline) {
+TEST_F(TraceTest, LastLineNeedsNoNewline) {
   const absl::StatusOr<Trace> trace = ReadTrace(dir_.WriteGz("a.gz", "3\n4 w"));
   ASSERT_TRUE(trace.ok()) << trace.status();
   EXPECT_THAT(trace->dirties, ElementsAre(false, true));
@@ -76,14 +76,14 @@ TEST_F(TraceTest, LinesMayCrossReadBuffers) {
   for (uint32_t i = 0; i < 200000; ++i) ASSERT_EQ(trace->pages[i], i % 1000);
 }
 
-TEST_F(TraceTest, NameIsTheFileNameWithoutItsEndings) {
+TEST_F(TraceTest, NameIsTheFileNameWithoutExtensions) {
   EXPECT_EQ(TraceName("/a.b/sqlite-tpcc.pt.gz"), "sqlite-tpcc");
   EXPECT_EQ(TraceName("oltp.pt.gz"), "oltp");
   EXPECT_EQ(TraceName("x/plain.pt"), "plain");
   EXPECT_EQ(TraceName("v1.2"), "v1.2");
 }
 
-TEST_F(TraceTest, MalformedLinesAreNamedByFileAndLine) {
+TEST_F(TraceTest, MalformedLineIsNamedInTheError) {
   EXPECT_THAT(ErrorOf("1\n# c\nseven\n"), HasSubstr("bad.pt:3: "));
   EXPECT_THAT(ErrorOf("1\n\n2\n"), HasSubstr("bad.pt:2: empty line"));
   EXPECT_THAT(ErrorOf("1\n2\n3 x\n"), HasSubstr("bad.pt:3: unexpected text"));
@@ -95,7 +95,7 @@ TEST_F(TraceTest, MalformedLinesAreNamedByFileAndLine) {
   EXPECT_THAT(ErrorOf("1\nx"), HasSubstr("bad.pt:2: "));
 }
 
-TEST_F(TraceTest, PageNumbersOf2To64AndMoreAreRefused) {
+TEST_F(TraceTest, PageNumberPast64BitsIsAnError) {
   EXPECT_THAT(ErrorOf("18446744073709551615\n18446744073709551616\n"),
               HasSubstr("bad.pt:2: page number is 2^64 or more"));
 }
@@ -105,7 +105,7 @@ TEST_F(TraceTest, TraceWithoutReferencesIsAnError) {
   EXPECT_THAT(ErrorOf("# only this\n"), EndsWith("holds no references"));
 }
 
-TEST_F(TraceTest, TruncationAtAnyByteIsSeen) {
+TEST_F(TraceTest, TruncationAtAnyByteIsFound) {
   std::string text;
   for (int i = 0; i < 300; ++i) text += std::to_string(i * 7919) + "\n";
   dir_.WriteGz("whole.pt.gz", text);
@@ -119,7 +119,7 @@ TEST_F(TraceTest, TruncationAtAnyByteIsSeen) {
   }
 }
 
-TEST_F(TraceTest, TruncatedStreamIsNamedByFileAndLine) {
+TEST_F(TraceTest, TruncationErrorNamesFileAndLine) {
   dir_.WriteGz("whole.pt.gz", "1\n2\n3\n");
   const std::string whole = dir_.Read("whole.pt.gz");
   const absl::StatusOr<Trace> trace =
@@ -128,7 +128,7 @@ TEST_F(TraceTest, TruncatedStreamIsNamedByFileAndLine) {
               HasSubstr("cut.pt.gz:4: file is cut short"));
 }
 
-TEST_F(TraceTest, DamagedStreamIsSeen) {
+TEST_F(TraceTest, DamagedStreamIsFound) {
   dir_.WriteGz("whole.pt.gz", "1\n2\n3\n4\n5\n");
   std::string bytes = dir_.Read("whole.pt.gz");
   bytes[bytes.size() - 7] = static_cast<char>(~bytes[bytes.size() - 7]);
