@@ -3,6 +3,8 @@
 #include "absl/strings/str_cat.h"
 #include "db/environment.h"
 #include "mpool/env.h"
+#include "mpool/observe/holders.h"
+#include "mpool/observe/stats.h"
 #include "os/cancel.h"
 #include "os/status.h"
 
@@ -45,7 +47,7 @@ absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) noexcept {
   MPOOL_ASSIGN_OR_RETURN(
       const internal::Look look,
       internal::WithDescriptors([&] { return internal::LookAt(home); }));
-  return internal::Pool::StatsOf(*look.region, *look.frames, *look.files,
+  return internal::StatsOf(*look.region, *look.frames, *look.files,
                                  look.region->heap().Survey());
 }
 

@@ -1,6 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
 #include "db/environment.h"
+#include "mpool/observe/holders.h"
+#include "mpool/pool/forks.h"
+#include "mpool/pool/signature.h"
 
 #include <map>
 #include <tuple>
@@ -48,7 +51,7 @@ Registry& Homes() {
     os::LockFile::WatchForks();
     os::AtFork([] { ForEachEvents(&std::mutex::lock); },
                [] { ForEachEvents(&std::mutex::unlock); });
-    Pool::WatchForks();
+    WatchForks();
     os::AtFork([] { Unwatched().mutex.lock(); },
                [] { Unwatched().mutex.unlock(); });
     return Unwatched();
@@ -163,7 +166,8 @@ absl::Status Environment::Attach(os::File dir) {
                           " were damaged, and were mended"));
     }
     if (report.panicked) {
-      Report(Event::Kind::kPanic, std::string(pool_->PanicOfAll().message()));
+      Report(Event::Kind::kPanic,
+             std::string(pool_->panic().CheckAsOther().message()));
     }
     if (report.poisoned != 0) {
       Report(Event::Kind::kPoisoned,
@@ -175,7 +179,7 @@ absl::Status Environment::Attach(os::File dir) {
   pool_->write_back().set_on_failure([this](const absl::Status& status) {
     Report(Event::Kind::kWriteFailed, status.ToString());
   });
-  MPOOL_RETURN_IF_ERROR(region_->Attach(*pool_));
+  MPOOL_RETURN_IF_ERROR(region_->Attach(pool_->client()));
   if (region_->attached() == region::Attached::kCreated) ReportOrigin();
   absl::Status ready = pool_->Start();
   if (ready.ok()) ready = RepairAtAttach(*region_, *pool_);
@@ -193,11 +197,11 @@ absl::Status Environment::Attach(os::File dir) {
 // Handles the panic for one handle's open. With `recover` this process keeps
 // working during the panic.
 absl::Status Environment::CheckPanic(const EnvOptions& options) {
-  if (!options.recover) return pool_->CheckPanic();
+  if (!options.recover) return pool_->panic().Check();
   // FailCheck runs first, because a page that is found lost later is the next
   // panic.
   MPOOL_RETURN_IF_ERROR(pool_->FailCheck().status());
-  pool_->AllowPanicked();
+  pool_->panic().Allow();
   return absl::OkStatus();
 }
 
@@ -351,7 +355,8 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
 std::vector<std::string> Environment::Guards(
     std::optional<uint32_t> file) const {
   return region_->generation() == 0 ? std::vector<std::string>()
-                                    : pool_->Guards(file);
+                                    : GuardsOf(*region_, pool_->frames(),
+                                               pool_->files(), file);
 }
 
 absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
@@ -444,7 +449,9 @@ absl::Status Environment::Leave(bool force, bool* has_left) {
                                      gate.status().message()));
   }
   if (is_last) {
-    written.Update(pool_->WriteBackAll(options_.sync_on_last_close));
+    written.Update(pool_->WriteBackAll(options_.sync_on_last_close
+                                           ? Pool::Durability::kSynced
+                                           : Pool::Durability::kWritten));
   }
   if (!written.ok() && !force) return written;
   pool_->Stop();
@@ -536,7 +543,7 @@ absl::StatusOr<Look> LookAt(std::string_view home) {
   MPOOL_ASSIGN_OR_RETURN(look.dir, OpenHome("inspect", home));
   MPOOL_ASSIGN_OR_RETURN(
       region::Inspection inspection,
-      region::InspectRegion(look.dir, Pool::Signature()));
+      region::InspectRegion(look.dir, LayoutSignature()));
   look.region = std::make_unique<region::Region>(
       std::move(inspection.mapping), inspection.fixed);
   look.frames = std::make_unique<FrameTable>(*look.region);
@@ -564,13 +571,14 @@ absl::Status RemoveHome(std::string_view home, bool force) {
     MPOOL_ASSIGN_OR_RETURN(std::unique_ptr<region::Region> region,
                            region::Region::Prepare(std::move(dir), options));
     Pool pool(*region);
-    const absl::Status attached = region->Attach(pool, &remover.gate());
+    const absl::Status attached =
+        region->Attach(pool.client(), &remover.gate());
     // A region that is not whole has no pages to write back.
     if (!absl::IsNotFound(attached)) {
       MPOOL_RETURN_IF_ERROR(attached);
       absl::Status status = pool.Start();
       if (status.ok()) status = RepairAtAttach(*region, pool);
-      if (status.ok()) status = pool.WriteBackAll(/*durable=*/true);
+      if (status.ok()) status = pool.WriteBackAll(Pool::Durability::kSynced);
       const uint64_t dirty = pool.Stats().frames_dirty;
       pool.Stop();
       region->Leave(os::ByteLock());

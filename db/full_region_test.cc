@@ -50,7 +50,7 @@ class Member {
         region::Region::Prepare(std::move(dir),
                                 internal::RegionOptionsFor(options)));
     made->pool_ = std::make_unique<internal::Pool>(*made->region_);
-    MPOOL_RETURN_IF_ERROR(made->region_->Attach(*made->pool_));
+    MPOOL_RETURN_IF_ERROR(made->region_->Attach(made->pool_->client()));
     MPOOL_RETURN_IF_ERROR(made->pool_->Start());
     RepairReport report;
     made->region_->RepairPredecessor(&report);

@@ -24,7 +24,7 @@ absl::Status Closed() {
 
 MPoolFile::MPoolFile(std::shared_ptr<internal::Environment> env,
                      internal::OpenedFile* file)
-    : env_(std::move(env)), pool_(&env_->pool()), file_(file) {}
+    : env_(std::move(env)), getter_(&env_->pool().getter()), file_(file) {}
 
 MPoolFile::~MPoolFile() {
   const os::CancelOff no_cancel;
@@ -35,20 +35,20 @@ MPoolFile::~MPoolFile() {
 absl::StatusOr<ReadPage> MPoolFile::Get(PageNo page,
                                         const GetOptions& options) noexcept {
   if (file_ == nullptr) [[unlikely]] return ClosedPage();
-  return pool_->Get(*file_, page, options);
+  return getter_->Get(*file_, page, options);
 }
 
 absl::StatusOr<WritePage> MPoolFile::GetForUpdate(
     PageNo page, const GetOptions& options) noexcept {
   const os::CancelOff no_cancel;
   if (file_ == nullptr) [[unlikely]] return Closed();
-  return pool_->GetForUpdate(*file_, page, options);
+  return getter_->GetForUpdate(*file_, page, options);
 }
 
 absl::StatusOr<WritePage> MPoolFile::New() noexcept {
   const os::CancelOff no_cancel;
   if (file_ == nullptr) return Closed();
-  return pool_->New(*file_);
+  return getter_->New(*file_);
 }
 
 absl::StatusOr<ReadPage> MPoolFile::Last() noexcept {
@@ -83,8 +83,9 @@ absl::Status MPoolFile::Sync() noexcept {
         "sync ", file_->path,
         ": the file was opened with FileOptions::read_only"));
   }
-  const absl::Status status = internal::WithDescriptors(
-      [&] { return pool_->Sync(file_->index, absl::InfiniteDuration()); });
+  const absl::Status status = internal::WithDescriptors([&] {
+    return env_->pool().Sync(file_->index, absl::InfiniteDuration());
+  });
   env_->DeliverEvents();
   return status;
 }

@@ -26,9 +26,9 @@ absl::Status OfAnother(const std::string& path) {
 }  // namespace
 
 UpdateGroup::UpdateGroup(DbEnv& env) noexcept
-    : group_(env.env_ == nullptr
-                 ? nullptr
-                 : std::make_unique<internal::Group>(env.env_->pool())) {}
+    : group_(env.env_ == nullptr ? nullptr
+                                 : std::make_unique<internal::Group>(
+                                       env.env_->pool().getter())) {}
 
 UpdateGroup::~UpdateGroup() {
   const os::CancelOff no_cancel;
@@ -39,14 +39,16 @@ absl::StatusOr<WritePage*> UpdateGroup::Add(
     MPoolFile& file, PageNo page, const GetOptions& options) noexcept {
   const os::CancelOff no_cancel;
   if (group_ == nullptr || file.file_ == nullptr) return Closed();
-  if (!group_->IsOf(file.env_->pool())) return OfAnother(file.file_->path);
+  if (!group_->IsOf(file.env_->pool().getter()))
+    return OfAnother(file.file_->path);
   return group_->Add(*file.file_, page, options);
 }
 
 absl::StatusOr<WritePage*> UpdateGroup::AddNew(MPoolFile& file) noexcept {
   const os::CancelOff no_cancel;
   if (group_ == nullptr || file.file_ == nullptr) return Closed();
-  if (!group_->IsOf(file.env_->pool())) return OfAnother(file.file_->path);
+  if (!group_->IsOf(file.env_->pool().getter()))
+    return OfAnother(file.file_->path);
   return group_->AddNew(*file.file_);
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "db/environment.h"
+#include "mpool/pool/signature.h"
 #include "os/process.h"
 #include "os/status.h"
 
@@ -198,7 +199,7 @@ region::RegionOptions RegionOptionsFor(const EnvOptions& options) {
   out.huge_pages = options.huge_pages;
   out.prefault = options.prefault;
   out.lock_memory = options.lock_memory;
-  out.signature = Pool::Signature();
+  out.signature = LayoutSignature();
   return out;
 }
 

@@ -1,6 +1,6 @@
 /*
  * extents.pml: page memory changes its page size and its amount while other
- * threads use it (mpool/memory/extents.cc, resize.cc, balance.cc, TryTake, TryEvict).
+ * threads use it (mpool/memory/extents.cc, resizer.cc, balancer.cc, TryTake, TryEvict).
  *
  * One extent of two frames and two page sizes, A and B, of one page each. Both
  * sizes use the same headers. Users take a frame (any frame, because a queue

@@ -1,6 +1,6 @@
 /*
  * fsync.pml: failed writes of one file, fsync by two processes, and death
- * (mpool/write/file_sync.cc, sync.cc, victim.cc, repair.cc).
+ * (mpool/write/file_sync.cc, syncer.cc, evictor.cc, frame_repair.cc).
  *
  * Processes A and B have one descriptor and one syncer each. A worker puts the
  * page, writes it out, evicts it and takes X. The worker belongs to A, or with

@@ -1,6 +1,6 @@
 /*
  * images.pml: before-images and update groups: the content of a page after its
- * writer died (mpool/page/images.cc, group.cc, put.cc, repair.cc).
+ * writer died (mpool/page/images.cc, group.cc, putter.cc, frame_repair.cc).
  *
  * Process 1 has three threads and is killed at any instant: an owner, which
  * updates a page or a group of both; a mate, which puts a guard that moved to

@@ -124,7 +124,7 @@ class MPOOL_EXPORT MPoolFile {
             internal::OpenedFile* file);
 
   std::shared_ptr<internal::Environment> env_;
-  internal::Pool* pool_;
+  internal::Getter* getter_;
   internal::OpenedFile* file_;
 };
 

@@ -23,14 +23,15 @@ namespace mpool {
 
 namespace internal {
 
+class Getter;
 class Group;
-class Pool;
+class Putter;
 struct BufferHeader;
 
 // The pin behind both guards. `entry` is the ledger entry that holds the page.
 // `generation` lets a forked child recognise an entry of its parent.
 struct Pin {
-  Pool* pool = nullptr;
+  Putter* putter = nullptr;
   std::atomic<uint64_t>* entry = nullptr;
   BufferHeader* header = nullptr;
   std::byte* data = nullptr;
@@ -80,7 +81,7 @@ class ReadPage {
   }
 
  private:
-  friend class internal::Pool;
+  friend class internal::Getter;
   explicit ReadPage(const internal::Pin& pin) : pin_(pin) {}
 
   internal::Pin pin_;
@@ -140,7 +141,7 @@ class WritePage {
 
  private:
   friend class internal::Group;
-  friend class internal::Pool;
+  friend class internal::Getter;
   WritePage(const internal::Pin& pin, int unwindings)
       : pin_(pin), unwindings_(unwindings) {}
 

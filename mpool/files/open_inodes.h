@@ -11,7 +11,7 @@
 //              the process has a handle on the file, the last reference to such
 //              a descriptor parks it instead of closing it. O3 the last handle
 //              closes the parked descriptors.
-// Concurrency: a mutex of its own, the last of a process. Pool::WatchForks has
+// Concurrency: a mutex of its own, the last of a process. WatchForks has
 //              it held around each fork.
 
 #ifndef MPOOL_MPOOL_FILES_OPEN_INODES_H_

@@ -20,7 +20,8 @@ void Group::SetState(GroupState state) {
 // Makes the group the calling thread's. Returns FailedPrecondition if it
 // belongs to another thread, or if this thread has another open group.
 absl::Status Group::Begin() {
-  MPOOL_ASSIGN_OR_RETURN(const Pool::Caller self, pool_.Self());
+  MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self,
+                         getter_.threads_.Self());
   if (IsOpen() && !IsInherited()) {
     if (thread_.id == self->thread.id) return absl::OkStatus();
     return absl::FailedPreconditionError(
@@ -41,32 +42,33 @@ absl::Status Group::Begin() {
 
 void Group::End() {
   members_.clear();
-  const absl::StatusOr<Pool::Caller> self = pool_.Self();
+  const absl::StatusOr<ThreadRegistry::Caller> self = getter_.threads_.Self();
   if (!IsInherited() && self.ok() && (*self)->thread.id == thread_.id) {
-    pool_.images_.Trim(thread_);
+    getter_.images_.Trim(thread_);
   }
   thread_ = {};
 }
 
-// Below, `same` keeps the slot of a late thread (late.cc) for the whole call.
+// Below, `same` keeps the slot of a late thread (thread_registry.h) for the
+// whole call.
 absl::StatusOr<WritePage*> Group::Add(const OpenedFile& file, PageNo page,
                                       const GetOptions& options) {
-  const absl::StatusOr<Pool::Caller> same = pool_.Self();
+  const absl::StatusOr<ThreadRegistry::Caller> same = getter_.threads_.Self();
   MPOOL_RETURN_IF_ERROR(Begin());
   if (page > kMaxPageNo) {  // GetForUpdate returns the error
-    return Take(pool_.GetForUpdate(file, page, options, /*in_group=*/true));
+    return Take(getter_.GetInGroup(file, page, options));
   }
   for (Member& member : members_) {
     const uint64_t key = member.pin.header->key.load();
     if (key == PageKey::Make(file.file_key, page)) return &member.view;
   }
-  return Take(pool_.GetForUpdate(file, page, options, /*in_group=*/true));
+  return Take(getter_.GetInGroup(file, page, options));
 }
 
 absl::StatusOr<WritePage*> Group::AddNew(const OpenedFile& file) {
-  const absl::StatusOr<Pool::Caller> same = pool_.Self();
+  const absl::StatusOr<ThreadRegistry::Caller> same = getter_.threads_.Self();
   MPOOL_RETURN_IF_ERROR(Begin());
-  return Take(pool_.New(file));
+  return Take(getter_.New(file));
 }
 
 absl::StatusOr<WritePage*> Group::Take(absl::StatusOr<WritePage> got) {
@@ -74,7 +76,7 @@ absl::StatusOr<WritePage*> Group::Take(absl::StatusOr<WritePage> got) {
   const Pin pin = std::exchange(got->pin_, Pin{});
   const absl::StatusOr<region::Image*> image = ImageOf(pin);
   if (!image.ok()) {
-    pool_.PutExclusive(pin, /*changed=*/false);
+    getter_.putter_.PutExclusive(pin, /*changed=*/false);
     return image.status();
   }
   if (members_.empty()) {
@@ -90,12 +92,12 @@ absl::StatusOr<WritePage*> Group::Take(absl::StatusOr<WritePage> got) {
 // Returns the page's image, and makes one for a page without: a clean page, or
 // a page just read from its file.
 absl::StatusOr<region::Image*> Group::ImageOf(const Pin& pin) {
-  const FrameIndex frame = pool_.frames_.IndexOf(*pin.header);
-  region::Image* image = pool_.images_.Find(*thread_.slot, frame,
-                                            pin.header->Load().version());
+  const FrameIndex frame = getter_.frames_.IndexOf(*pin.header);
+  region::Image* image =
+      getter_.images_.Find(*thread_.slot, frame, pin.header->Load().version());
   if (image == nullptr) {
     MPOOL_ASSIGN_OR_RETURN(image,
-                           pool_.images_.Announce(thread_, frame, pin.size));
+                           getter_.images_.Announce(thread_, frame, pin.size));
   }
   Images::Keep(*image, *pin.header, frame, {pin.data, pin.size},
                /*in_group=*/true);
@@ -109,12 +111,12 @@ absl::Status Group::Commit() {
         "commit an UpdateGroup in a forked child: its pages are the parent's; "
         "make a group of the child's own");
   }
-  const absl::StatusOr<Pool::Caller> same = pool_.Self();
+  const absl::StatusOr<ThreadRegistry::Caller> same = getter_.threads_.Self();
   MPOOL_STEP("mpool.group.commit");
   SetState(GroupState::kCommitted);
   MPOOL_STEP("mpool.group.committed");
   for (const Member& member : members_) {
-    pool_.PutExclusive(member.pin, /*changed=*/true);
+    getter_.putter_.PutExclusive(member.pin, /*changed=*/true);
     MPOOL_STEP("mpool.group.put");
   }
   SetState(GroupState::kNone);
@@ -126,12 +128,12 @@ absl::Status Group::Commit() {
 void Group::Rollback() {
   if (!IsOpen()) return;
   if (!IsInherited()) {
-    const absl::StatusOr<Pool::Caller> same = pool_.Self();
+    const absl::StatusOr<ThreadRegistry::Caller> same = getter_.threads_.Self();
     for (const Member& member : members_) {
-      std::memcpy(member.pin.data, pool_.images_.Bytes(*member.image).data(),
+      std::memcpy(member.pin.data, getter_.images_.Bytes(*member.image).data(),
                   member.pin.size);
       MPOOL_STEP("mpool.group.restored");
-      pool_.PutExclusive(member.pin, /*changed=*/false);
+      getter_.putter_.PutExclusive(member.pin, /*changed=*/false);
     }
     SetState(GroupState::kNone);
     MPOOL_STEP("mpool.group.rolled_back");

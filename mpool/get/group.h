@@ -16,18 +16,18 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "mpool/pool/pool.h"
+#include "mpool/get/getter.h"
 
 namespace mpool::internal {
 
 class Group {
  public:
-  explicit Group(Pool& pool) : pool_(pool) {}
+  explicit Group(Getter& getter) : getter_(getter) {}
   ~Group() { Rollback(); }
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
 
-  bool IsOf(const Pool& pool) const { return &pool_ == &pool; }
+  bool IsOf(const Getter& getter) const { return &getter_ == &getter; }
   absl::StatusOr<WritePage*> Add(const OpenedFile& file, PageNo page,
                                  const GetOptions& options);
   absl::StatusOr<WritePage*> AddNew(const OpenedFile& file);
@@ -43,13 +43,15 @@ class Group {
 
   absl::Status Begin();
   bool IsOpen() const { return !members_.empty(); }
-  bool IsInherited() const { return generation_ != pool_.generation(); }
+  bool IsInherited() const {
+    return generation_ != getter_.putter_.generation();
+  }
   absl::StatusOr<WritePage*> Take(absl::StatusOr<WritePage> got);
   absl::StatusOr<region::Image*> ImageOf(const Pin& pin);
   void SetState(GroupState state);
   void End();
 
-  Pool& pool_;
+  Getter& getter_;
   region::Thread thread_;  // owner of the group, once it has a page
   uint32_t generation_ = 0;
   std::deque<Member> members_;

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// hit.h - the hit path: gets and puts a page that is in memory and that no
+// hit.h - the hit path: gets a page that is in memory and that no
 // thread changes.
 //
 // Stores:      to the thread's own ledger line and counters, and to nothing
@@ -13,13 +13,38 @@
 #ifndef MPOOL_MPOOL_GET_HIT_H_
 #define MPOOL_MPOOL_GET_HIT_H_
 
-#include "mpool/pool/pool.h"
+#include "mpool/get/getter.h"
 #include "os/step.h"
 
 namespace mpool::internal {
 
+// Notes a hit for the policy: the one place that sees every hit. Sampling and
+// recording hook in here, by a batch that is flushed. Returns true if the
+// thread's batch of hits is full and must be applied now.
+inline bool Getter::NoteHit(ThreadContext& self, BufferHeader& header) {
+  if (header.reference.load(std::memory_order_relaxed) == 0) {
+    header.reference.store(1, std::memory_order_relaxed);
+  }
+  if (!wants_hits_) return false;
+  self.hits[self.hit_count++] = frames_.IndexOf(header);
+  return self.hit_count == self.hits.size();
+}
+
+inline Pin Getter::MakePin(const ThreadContext& self, BufferHeader& header,
+                           EntryWord* entry) {
+  const uint64_t place = header.place.load(std::memory_order_relaxed);
+  Pin pin;
+  pin.putter = &putter_;
+  pin.entry = entry;
+  pin.header = &header;
+  pin.data = hash_.base() + (place >> 8);
+  pin.size = ClassBytes(static_cast<uint32_t>(place & 0x7));
+  pin.generation = self.generation;
+  return pin;
+}
+
 // Gets the page if the frame holds it and no other thread blocks it.
-[[gnu::always_inline]] inline absl::StatusOr<ReadPage> Pool::TryHit(
+[[gnu::always_inline]] inline absl::StatusOr<ReadPage> Getter::TryHit(
     ThreadContext& self, const OpenedFile& file, uint64_t key,
     const GetOptions& options, FrameIndex frame) {
   region::ThreadSlot& slot = *self.thread.slot;
@@ -33,7 +58,7 @@ namespace mpool::internal {
   Ledger::Publish(entry, frame, ModeOf(options));
   MPOOL_STEP("mpool.get.published");
   if (NeedsSlowPath(header, key) ||
-      panic_->load(std::memory_order_relaxed) != 0) [[unlikely]] {
+      panic_word_->load(std::memory_order_relaxed) != 0) [[unlikely]] {
     return GetSlow(file, PageKey::Page(key), options, entry);
   }
   ThreadContext::Count(slot, Counter::hits);
@@ -43,23 +68,16 @@ namespace mpool::internal {
   return ReadPage(MakePin(self, header, entry));
 }
 
-[[gnu::always_inline]] inline absl::StatusOr<ReadPage> Pool::Get(
+[[gnu::always_inline]] inline absl::StatusOr<ReadPage> Getter::Get(
     const OpenedFile& file, PageNo page, const GetOptions& options) {
-  if (!IsCached() || page > kMaxPageNo) [[unlikely]] {
+  if (last_context.generation != putter_.generation() || page > kMaxPageNo)
+      [[unlikely]] {
     return GetSlow(file, page, options, nullptr);
   }
   const uint64_t key = PageKey::Make(file.file_key, page);
   const FrameIndex frame = hash_.FindAtHome(HashTable::Hash(key));
   if (frame == 0) return GetFromBucket(file, page, options);
   return TryHit(*last_context.context, file, key, options, frame);
-}
-
-inline void Pool::PutShared(const Pin& pin) {
-  // A forked child's copy of a guard is not its own.
-  if (pin.generation != generation()) return;
-  MPOOL_STEP("mpool.put.shared");
-  latch_.Withdraw(*pin.header, pin.entry);
-  MPOOL_STEP("mpool.put.withdrawn");
 }
 
 }  // namespace mpool::internal

@@ -1,10 +1,13 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
-//
-// holders.cc - describes holders of pages, latches and slots for users.
-// Acquires no latch: each line was true at some instant of the call.
+
+#include "mpool/observe/holders.h"
+
+#include <map>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "mpool/pool/pool.h"
+#include "mpool/page/hash_table.h"
+#include "mpool/page/ledger.h"
 
 namespace mpool::internal {
 namespace {
@@ -91,10 +94,10 @@ class Collector {
       if (entry.word == 0) return;
       const bool exclusive = entry.mode() == Mode::kExclusive;
       AddOf(id,
-            absl::StrCat(Page(entry.frame()),
-                         exclusive                      ? " for update"
-                         : entry.mode() == Mode::kPin ? " pinned"
-                                                        : " to read"),
+            absl::StrCat(Page(entry.frame()), exclusive ? " for update"
+                                              : entry.mode() == Mode::kPin
+                                                  ? " pinned"
+                                                  : " to read"),
             entry.Age(NowOf(id)));
     });
   }
@@ -153,6 +156,47 @@ std::vector<Holding> HoldingsOf(const region::Region& region,
                                 const FileTable& files,
                                 const HolderProbe& is_alive) {
   return Collector(region, frames, files, is_alive).Collect();
+}
+
+std::string DescribeHolders(const region::Region& region) {
+  std::map<std::string, uint64_t> pins;
+  region.ForEachThread(
+      [&](uint32_t id, region::ThreadSlot& slot, region::ThreadWord) {
+        uint64_t held = 0;
+        region.ForEachEntry(slot, [&](EntryWord& entry) {
+          if (entry.load(std::memory_order_relaxed) != 0) ++held;
+        });
+        if (held != 0) pins[region.Describe(id)] += held;
+      });
+  std::string holders;
+  for (const auto& [who, held] : pins) {
+    absl::StrAppend(&holders, holders.empty() ? "" : ", ", who, " holds ",
+                    held);
+  }
+  return holders.empty() ? "nobody holds one" : holders;
+}
+
+std::vector<std::string> GuardsOf(const region::Region& region,
+                                  const FrameTable& frames,
+                                  const FileTable& files,
+                                  std::optional<uint32_t> file) {
+  std::vector<std::string> guards;
+  region.ForEachThread(
+      [&](uint32_t, region::ThreadSlot& slot, region::ThreadWord word) {
+        if (word.process != region.process()) return;
+        region.ForEachEntry(slot, [&](EntryWord& place) {
+          const Entry entry{place.load(std::memory_order_acquire)};
+          if (entry.word == 0) return;
+          const uint64_t key =
+              frames.header(entry.frame()).key.load(std::memory_order_relaxed);
+          const uint32_t index = PageKey::FileIndex(key);
+          if (file.has_value() && *file != index) return;
+          guards.push_back(absl::StrCat(
+              files.DescribePage(key),
+              entry.mode() == Mode::kExclusive ? " (for update)" : ""));
+        });
+      });
+  return guards;
 }
 
 }  // namespace mpool::internal

@@ -1,29 +1,28 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
-//
-// stats.cc - sums the counters over the thread slots and reads the gauges.
-// StatsOf acquires no latch.
 
-#include "mpool/pool/pool.h"
+#include "mpool/observe/stats.h"
+
+#include "mpool/page/thread_context.h"
 
 namespace mpool::internal {
 
-EnvStats Pool::StatsOf(const region::Region& region, const FrameTable& frames,
-                       const FileTable& files, const region::HeapStats& heap) {
+EnvStats StatsOf(const region::Region& region, const FrameTable& frames,
+                 const FileTable& files, const region::HeapStats& heap) {
   EnvStats stats;
   auto add = [&](const region::ThreadSlot& slot) {
-#define MPOOL_COUNTER(name, unit, help)                           \
-  stats.name += slot.counters[static_cast<uint32_t>(Counter::name)] \
-                    .load(std::memory_order_relaxed);
+#define MPOOL_COUNTER(name, unit, help)                                   \
+  stats.name += slot.counters[static_cast<uint32_t>(Counter::name)].load( \
+      std::memory_order_relaxed);
 #define MPOOL_GAUGE(name, unit, help)
 #include "mpool/stats.def"
 #undef MPOOL_COUNTER
 #undef MPOOL_GAUGE
   };
   region.ForEachSlot(add);
-  region.ForEachThread([&](uint32_t id, region::ThreadSlot&,
-                           region::ThreadWord) {
-    ++(id <= kMaxProcesses ? stats.processes : stats.threads);
-  });
+  region.ForEachThread(
+      [&](uint32_t id, region::ThreadSlot&, region::ThreadWord) {
+        ++(id <= kMaxProcesses ? stats.processes : stats.threads);
+      });
   const region::RegionHeader& header = *region.header();
   stats.repairs = header.repairs.load(std::memory_order_relaxed);
   stats.panicked = header.panic.load() != 0 ? 1 : 0;
@@ -36,8 +35,8 @@ EnvStats Pool::StatsOf(const region::Region& region, const FrameTable& frames,
   stats.cache_bytes = frames.cache_bytes();
   stats.max_cache_bytes = region.fixed().max_cache_bytes;
   stats.backed_bytes = frames.backed_bytes();
-  stats.region_bytes = header.size_bytes.load(std::memory_order_relaxed) +
-                       stats.backed_bytes;
+  stats.region_bytes =
+      header.size_bytes.load(std::memory_order_relaxed) + stats.backed_bytes;
   frames.ForEachHeader([&](const BufferHeader& frame) {
     const State s = frame.Load();
     ++stats.frames;
@@ -55,26 +54,6 @@ EnvStats Pool::StatsOf(const region::Region& region, const FrameTable& frames,
   stats.backing = static_cast<Backing>(region.fixed().backing);
   stats.policy = static_cast<Policy>(region.fixed().policy);
   return stats;
-}
-
-EnvStats Pool::Stats() const {
-  region::HeapStats heap;
-  if (generation() == 0) {  // a forked child that is not attached
-    heap = region_.heap().Survey();
-  } else {
-    std::lock_guard<std::mutex> lock(region_.process_mutex());
-    heap = region_.heap().Stats(region_.process_thread());
-  }
-  return StatsOf(region_, frames_, files_, heap);
-}
-
-absl::StatusOr<RepairReport> Pool::FailCheck() {
-  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
-  RepairReport report;
-  region_.RepairAll(self->thread, &report);
-  HelpResize(*self);
-  file_sync_.TrimKept(self->thread, FileTable::kMostKept).IgnoreError();
-  return report;
 }
 
 }  // namespace mpool::internal

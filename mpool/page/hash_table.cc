@@ -99,4 +99,54 @@ uint64_t HashTable::ReleaseDead(
   return released;
 }
 
+namespace {
+
+// Distance in buckets from the current bucket to the prefetched one.
+constexpr uint32_t kAhead = 8;
+
+}  // namespace
+
+// no step below: no other process is attached; the adopter passes the steps.
+// Cuts overflow lines that are not separate chunks. Empties each slot that does
+// not name a frame of `unnamed` by the frame's key. Removes each frame that a
+// slot names correctly from `unnamed`.
+void HashTable::Adopt(FrameSet* unnamed, region::Reachable* reached,
+                      RepairReport* report) {
+  for (uint32_t i = 0; i < count_; ++i) {
+    PrefetchHeaders(i + kAhead);
+    if (buckets_[i].latch.Reset()) ++report->latches;
+    for (Bucket* line = &buckets_[i]; line != nullptr; line = Next(*line)) {
+      for (std::atomic<uint64_t>& slot : line->slots) {
+        const uint64_t word = slot.load(std::memory_order_relaxed);
+        if (word != 0 && !TakesOut(i, word, unnamed)) slot.store(0);
+      }
+      const uint64_t next = uint64_t{line->overflow.load()} * kLineBytes;
+      if (next != 0 && !reached->Add(next, sizeof(Bucket))) {
+        line->overflow.store(0);
+        ++report->damaged;
+      }
+    }
+  }
+}
+
+void HashTable::PrefetchHeaders(uint32_t bucket) const {
+  if (bucket >= count_) return;
+  for (const std::atomic<uint64_t>& slot : buckets_[bucket].slots) {
+    const uint64_t word = slot.load(std::memory_order_relaxed);
+    if (word != 0) __builtin_prefetch(&header(Frame(word)));
+  }
+}
+
+bool HashTable::TakesOut(uint32_t bucket, uint64_t word,
+                         FrameSet* unnamed) const {
+  const FrameIndex frame = Frame(word);
+  if (!unnamed->Has(frame)) return false;
+  const uint64_t hash = Hash(header(frame).key.load());
+  if (IndexOf(hash) != bucket || (word & kTagMask) != TagOf(hash)) {
+    return false;
+  }
+  unnamed->Remove(frame);
+  return true;
+}
+
 }  // namespace mpool::internal

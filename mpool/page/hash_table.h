@@ -106,7 +106,7 @@ class HashTable {
   // repair only.
   uint64_t ReleaseDead(const std::function<bool(uint32_t)>& is_dead);
 
-  // REQUIRES: no other process is attached; see Pool::Adopt.
+  // REQUIRES: no other process is attached; see Adoption::Run.
   void Adopt(FrameSet* unnamed, region::Reachable* reached,
              RepairReport* report);
 

@@ -63,7 +63,8 @@ struct LastContext {
   uint32_t generation = region::Region::kNoGeneration;
   ThreadContext* context = nullptr;
   bool ended = false;  // the thread's contexts are destroyed
-  uint64_t late_id = 0;  // id of a thread that calls after that; see late.cc
+  uint64_t late_id =
+      0;  // id of a thread that calls after that; see thread_registry.h
   // Generation of the attachment that runs a user's callback on this thread.
   uint32_t callback_of = region::Region::kNoGeneration;
 };

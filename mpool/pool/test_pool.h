@@ -10,6 +10,8 @@
 #include <string>
 
 #include "mpool/get/hit.h"
+#include "mpool/pool/pool.h"
+#include "mpool/pool/signature.h"
 #include "os/test_support.h"
 
 namespace mpool::internal {
@@ -22,11 +24,12 @@ class TestPool {
     options.shared = false;
     options.policy = policy;
     SizeRegion(cache_bytes, cache_bytes, &options);
-    options.signature = Pool::Signature();
+    options.signature = LayoutSignature();
     region_ = *region::Region::Prepare(*os::File::OpenDirectory(dir_.path()),
-                                      options);
+                                       options);
     pool_ = std::make_unique<Pool>(*region_);
-    if (!region_->Attach(*pool_).ok() || !pool_->Start().ok()) std::abort();
+    if (!region_->Attach(pool_->client()).ok() || !pool_->Start().ok())
+      std::abort();
     self_ = *region_->RegisterThread();
   }
   ~TestPool() {
@@ -49,9 +52,8 @@ class TestPool {
     auto file = std::make_shared<os::File>(
         *os::File::Open(dir_.Below(name), {.create = true}));
     if (!file->Resize(pages * page_bytes).ok()) std::abort();
-    return *pool_->OpenFile({.file = file,
-                             .path = dir_.Below(name),
-                             .page_bytes = page_bytes});
+    return *pool_->OpenFile(
+        {.file = file, .path = dir_.Below(name), .page_bytes = page_bytes});
   }
 
  private:

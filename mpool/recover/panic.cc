@@ -1,65 +1,40 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
-//
-// panic.cc - the panic: a writer died and left a page that only the log of the
-// file's owner can restore.
-//
-// From then on every get of every process is refused, until the owner has
-// recovered. Otherwise a process could build on half of a change that is whole
-// only in the log. Puts, write-back and closing still work.
-//
-// Words: panic       number of the panic; 0 = none. The repairer sets it before
-//                    it poisons the page. If a repairer dies in between, the
-//                    next one finds the page unchanged and does both again.
-//        panics      the highest number so far. Each lost page takes the next,
-//                    also during a panic, because a process that recovers from
-//                    one panic has not seen the page of the next.
-//        panic_page  the page of a panic, for the error message; stored before
-//                    the number
+
+#include "mpool/recover/panic.h"
 
 #include "absl/strings/str_cat.h"
-#include "mpool/pool/pool.h"
+#include "mpool/page.h"
 #include "os/status.h"
 #include "os/step.h"
 
 namespace mpool::internal {
 
-void Pool::SetPanic(uint64_t key, RepairReport* report) {
+void Panic::Set(uint64_t key, RepairReport* report) {
   region::RegionHeader& header = *region_.header();
   MPOOL_STEP("mpool.panic.set");
   // no step: a number that is never set is skipped.
   const uint64_t number = header.panics.fetch_add(1) + 1;
   header.panic_page.store(key, std::memory_order_relaxed);
   uint64_t seen = header.panic.load(std::memory_order_acquire);
-  while (seen < number &&
-         !header.panic.compare_exchange_weak(seen, number,
-                                             std::memory_order_acq_rel)) {
+  while (seen < number && !header.panic.compare_exchange_weak(
+                              seen, number, std::memory_order_acq_rel)) {
   }
   MPOOL_STEP("mpool.panic.is_set");
   report->panicked = true;
 }
 
-// Sets the panic again if the owner cleared it before it could see this page.
-// REQUIRES: the page is poisoned.
-void Pool::KeepPanic(uint64_t key, RepairReport* report) {
+void Panic::Keep(uint64_t key, RepairReport* report) {
   if (region_.header()->panic.load(std::memory_order_seq_cst) == 0) {
-    SetPanic(key, report);
+    Set(key, report);
   }
 }
 
-absl::Status Pool::CheckPanic() const {
-  const uint64_t word = panic_->load(std::memory_order_acquire);
-  return word == 0 || word == recovered_.load(std::memory_order_relaxed)
-             ? absl::OkStatus()
-             : Panicked(word);
+absl::Status Panic::CheckAsOther() const {
+  const uint64_t word = region_.header()->panic.load(std::memory_order_acquire);
+  return word == 0 ? absl::OkStatus() : Error(word);
 }
 
-absl::Status Pool::PanicOfAll() const {
-  const uint64_t word =
-      region_.header()->panic.load(std::memory_order_acquire);
-  return word == 0 ? absl::OkStatus() : Panicked(word);
-}
-
-absl::Status Pool::Panicked(uint64_t word) const {
+absl::Status Panic::Error(uint64_t word) const {
   const uint64_t key =
       region_.header()->panic_page.load(std::memory_order_relaxed);
   uint32_t pid = 0;
@@ -69,9 +44,10 @@ absl::Status Pool::Panicked(uint64_t word) const {
     }
   });
   absl::Status status = absl::DataLossError(absl::StrCat(
-      "use environment ", region_.home().path(), ": panic: ",
-      pid == 0 ? "a process" : absl::StrCat("process ", pid),
-      " died while it changed ", files_.DescribePage(key), " (or an exception "
+      "use environment ", region_.home().path(),
+      ": panic: ", pid == 0 ? "a process" : absl::StrCat("process ", pid),
+      " died while it changed ", files_.DescribePage(key),
+      " (or an exception "
       "unwound the change), which has its owner's log for this "
       "(FileOptions::lsn_offset): let the owner open the environment with "
       "EnvOptions::recover, redo from its log, and call DbEnv::ClearPanic"));
@@ -79,12 +55,12 @@ absl::Status Pool::Panicked(uint64_t word) const {
   return status;
 }
 
-void Pool::AllowPanicked() {
+void Panic::Allow() {
   recovered_.store(region_.header()->panic.load(std::memory_order_acquire),
                    std::memory_order_relaxed);
 }
 
-std::optional<uint64_t> Pool::LostLoggedPage() const {
+std::optional<uint64_t> Panic::LostLoggedPage() const {
   std::optional<uint64_t> lost;
   frames_.ForEachHeader([&](const BufferHeader& header) {
     const uint64_t key = header.key.load();
@@ -102,9 +78,8 @@ std::optional<uint64_t> Pool::LostLoggedPage() const {
 // panic that the caller recovered from is cleared, because another panic needs
 // work that the caller does not know of. Returns FailedPrecondition if a page
 // is still lost, and the panic error if another panic is set.
-absl::Status Pool::ClearPanic() {
-  MPOOL_RETURN_IF_ERROR(Self().status());
-  MPOOL_RETURN_IF_ERROR(CheckPanic());
+absl::Status Panic::Clear() {
+  MPOOL_RETURN_IF_ERROR(Check());
   std::optional<uint64_t> lost = LostLoggedPage();
   uint64_t word = recovered_.load(std::memory_order_relaxed);
   if (!lost.has_value() && word != 0) {
@@ -112,10 +87,10 @@ absl::Status Pool::ClearPanic() {
     const bool cleared = region_.header()->panic.compare_exchange_strong(
         word, 0, std::memory_order_seq_cst);
     MPOOL_STEP("mpool.panic.cleared");
-    if (!cleared && word != 0) return Panicked(word);
+    if (!cleared && word != 0) return Error(word);
     lost = LostLoggedPage();
     RepairReport report;
-    if (lost.has_value()) KeepPanic(*lost, &report);
+    if (lost.has_value()) Keep(*lost, &report);
   }
   if (!lost.has_value()) return absl::OkStatus();
   return absl::FailedPreconditionError(

@@ -1,5 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
+#include "mpool/get/hit.h"
 #include "mpool/write/write_back.h"
 
 #include <vector>
@@ -33,7 +34,8 @@ class WriteBackTest : public os::SyscallTest {
     };
   }
   void Dirty(const OpenedFile& file, PageNo page) {
-    pool_.pool().GetForUpdate(file, page, {})->data()[0] = std::byte{1};
+    pool_.pool().getter().GetForUpdate(file, page, {})->data()[0] =
+        std::byte{1};
   }
 
   std::vector<std::string> writes_;
@@ -70,8 +72,8 @@ TEST_F(WriteBackTest, OneCallCarriesNoMoreThanTheStagingBuffer) {
 
 TEST_F(WriteBackTest, WhatIsCleanIsNotWritten) {
   const OpenedFile file = pool_.Open("f", 4096, 100);
-  ASSERT_TRUE(pool_.pool().Get(file, 1, {}).ok());
-  pool_.pool().GetForUpdate(file, 2, {})->Discard();
+  ASSERT_TRUE(pool_.pool().getter().Get(file, 1, {}).ok());
+  pool_.pool().getter().GetForUpdate(file, 2, {})->Discard();
   ASSERT_TRUE(pool_.pool().Sync(file.index, absl::InfiniteDuration()).ok());
   EXPECT_THAT(writes_, ElementsAre());
   Dirty(file, 1);

@@ -13,6 +13,8 @@
 #include <string>
 
 #include "mpool/get/hit.h"
+#include "mpool/pool/pool.h"
+#include "mpool/pool/signature.h"
 
 namespace mpool::internal {
 
@@ -28,11 +30,11 @@ class WarmPool {
     options.backing = Backing::kPosixShm;
     options.policy = EnvOptions().policy;
     SizeRegion(kCacheBytes, kCacheBytes, &options);
-    options.signature = Pool::Signature();
+    options.signature = LayoutSignature();
     region_ = *region::Region::Prepare(*os::File::OpenDirectory(home_),
                                       options);
     pool_ = std::make_unique<Pool>(*region_);
-    if (!region_->Attach(*pool_).ok() || !pool_->Start().ok()) abort();
+    if (!region_->Attach(pool_->client()).ok() || !pool_->Start().ok()) abort();
     const std::string path = home_ + "/pages";
     file_ = *pool_->OpenFile(
         {.file = std::make_shared<os::File>(
@@ -41,7 +43,7 @@ class WarmPool {
          .page_bytes = 4096,
          .read_only = false});
     for (PageNo page = 0; page < kPages; ++page) {
-      if (!pool_->New(file_).ok()) abort();
+      if (!pool_->getter().New(file_).ok()) abort();
     }
     GetAndPutAll();
   }
@@ -61,12 +63,12 @@ class WarmPool {
     for (PageNo page = 0; page < kPages; ++page) GetAndPut(page);
   }
   void GetAndPut(PageNo page) {
-    const absl::StatusOr<ReadPage> got = pool_->Get(file_, page, {});
+    const absl::StatusOr<ReadPage> got = pool_->getter().Get(file_, page, {});
     if (!got.ok()) abort();
     if (got->data()[0] != std::byte{0}) abort();
   }
   void Update(PageNo page) {
-    if (!pool_->GetForUpdate(file_, page, {}).ok()) abort();
+    if (!pool_->getter().GetForUpdate(file_, page, {}).ok()) abort();
   }
 
   std::byte* base() const { return region_->base(); }

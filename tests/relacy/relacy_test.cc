@@ -61,7 +61,7 @@ struct Frame {
     latch.WaitForChange(self, header, seen, 0, {});
   }
 
-  // Does Pool::TryHit and Pool::EnterShared.
+  // Does Getter::TryHit and Getter::EnterShared.
   void Get(int entry, Mode mode) {
     Publish(entry, mode);
     if (bug == Bug::kHitUnseen || !internal::NeedsSlowPath(header, kPage)) {
@@ -80,7 +80,8 @@ struct Frame {
     }
   }
 
-  // Does Pool::EnterExclusive and PutExclusive. Returns false at the deadline.
+  // Does Getter::EnterExclusive and PutExclusive. Returns false at the
+  // deadline.
   bool Update(int entry, Deadline deadline) {
     const auto self = static_cast<uint32_t>(entry + 1);
     while (true) {
@@ -105,7 +106,7 @@ struct Frame {
     }
   }
 
-  // Does Pool::TryEvict, and Pool::Load of another page into the frame.
+  // Does Evictor::TryEvict, and Loader::Load of another page into the frame.
   void EvictAndLoad(uint32_t self) {
     // Acts as the end of a write-back does, also under XP: WriteBack::End.
     latch.ChangeAndWake(header,

@@ -12,6 +12,8 @@
 
 #include "gtest/gtest.h"
 #include "mpool/get/hit.h"
+#include "mpool/pool/pool.h"
+#include "mpool/pool/signature.h"
 #include "tools/trace/cache_sizes.h"
 #include "tools/trace/simulator.h"
 #include "tools/trace/trace.h"
@@ -21,7 +23,7 @@ namespace mpool::internal {
 class PoolTester {
  public:
   static std::unique_ptr<Replacement>& policy(Pool& pool) {
-    return pool.policy_;
+    return pool.policy_.get();
   }
 };
 
@@ -75,11 +77,11 @@ class OnePool {
     options.shared = false;
     options.policy = policy;
     SizeRegion(cache_bytes, cache_bytes, &options);
-    options.signature = Pool::Signature();
+    options.signature = LayoutSignature();
     region_ = *region::Region::Prepare(*os::File::OpenDirectory(home_),
                                       options);
     pool_ = std::make_unique<Pool>(*region_);
-    EXPECT_TRUE(region_->Attach(*pool_).ok());
+    EXPECT_TRUE(region_->Attach(pool_->client()).ok());
     EXPECT_TRUE(pool_->Start().ok());
     file_ = *pool_->OpenFile(
         {.file = std::make_shared<os::File>(*os::File::Open(path, {})),
@@ -100,9 +102,9 @@ class OnePool {
     for (size_t i = 0; i < trace.pages.size(); ++i) {
       if (trace.dirties[i]) {
         EXPECT_TRUE(
-            pool_->GetForUpdate(file_, trace.pages[i], {}).ok());
+            pool_->getter().GetForUpdate(file_, trace.pages[i], {}).ok());
       } else {
-        EXPECT_TRUE(pool_->Get(file_, trace.pages[i], {}).ok());
+        EXPECT_TRUE(pool_->getter().Get(file_, trace.pages[i], {}).ok());
       }
     }
     const EnvStats stats = pool_->Stats();

@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// check.cc - checks the places and sizes of the pool's tables before use.
+// frames_check.cc - checks the places and sizes of the pool's tables before
+// use.
 //
 // Sizes and places follow from the cache's size, which a CRC in the region's
 // header covers. Each table is a separate chunk of the heap. So the check
@@ -11,14 +12,15 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
-#include "mpool/pool/pool.h"
+#include "mpool/memory/frames.h"
+#include "os/status.h"
 
 namespace mpool::internal {
 namespace {
 
 absl::Status Damaged(std::string_view what) {
-  return absl::DataLossError(absl::StrCat("its ", std::string(what),
-                                          " is damaged"));
+  return absl::DataLossError(
+      absl::StrCat("its ", std::string(what), " is damaged"));
 }
 
 }  // namespace
@@ -26,8 +28,7 @@ absl::Status Damaged(std::string_view what) {
 // Checks the place of each table; the contents are checked later. Returns
 // DataLoss if a table is damaged.
 absl::Status FrameTable::CheckPlaces(region::Reachable* reached) const {
-  const uint64_t root =
-      region_.header()->root.load(std::memory_order_acquire);
+  const uint64_t root = region_.header()->root.load(std::memory_order_acquire);
   if (!reached->Add(root, sizeof(PoolHeader))) return Damaged("root");
   const auto& pool = *region_.At<PoolHeader>(root);
   const region::FixedHeader& fixed = region_.fixed();
@@ -125,29 +126,6 @@ absl::Status FrameTable::Check(region::Reachable* reached) {
     const bool is_cut = cut(i).is_cut();
     if (is_cut && i >= pool_->extents_used.load(std::memory_order_acquire)) {
       return Damaged("pool header");
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Pool::Check(bool alone, region::Reachable* reached) {
-  MPOOL_RETURN_IF_ERROR(frames_.Check(reached));
-  const PoolHeader& pool = frames_.pool();
-  // Until the first file is known the table may be replaced. If no other
-  // process is attached, Adopt derives the table's size from its chunk.
-  if (alone || pool.files_used.load(std::memory_order_acquire) != 0) {
-    const uint64_t count =
-        alone ? 1 : pool.bucket_count.load(std::memory_order_acquire);
-    if (count == 0 ||
-        !reached->Add(pool.buckets.load(), count * sizeof(Bucket))) {
-      return Damaged("hash table");
-    }
-  }
-  for (const std::atomic<uint64_t>& block : pool.file_blocks) {
-    const uint64_t offset = block.load(std::memory_order_acquire);
-    if (offset != 0 &&
-        !reached->Add(offset, kFilesPerBlock * sizeof(FileEntry))) {
-      return Damaged("table of files");
     }
   }
   return absl::OkStatus();

@@ -1,27 +1,16 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
-//
-// resize.cc - grows or shrinks the cache while other threads use it.
-//
-// Growing:   `backed` is raised first, to the size that may have memory from
-//            then on. Then come memory, headers and the frames of the extent
-//            that was short. `cache` is raised last.
-// Shrinking: `cache` is lowered first, so that nothing beyond it is cut any
-//            more. Then each frame beyond it is evicted like a victim and
-//            retired, and its memory is released. `backed` is lowered last.
-// Crash:     leaves only `backed` above `cache`. This is the state near the end
-//            of a shrink, and any later miss, FailCheck, open or Resize
-//            finishes it. So a grow that was cut short is undone.
-//
-// An extent keeps its frames beyond the cache as long as one of their pages is
-// held.
+
+#include "mpool/resize/resizer.h"
 
 #include <algorithm>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "mpool/pool/pool.h"
+#include "absl/time/time.h"
+#include "mpool/observe/holders.h"
 #include "os/clock.h"
 #include "os/round.h"
+#include "os/status.h"
 #include "os/step.h"
 
 namespace mpool::internal {
@@ -36,45 +25,7 @@ constexpr absl::Duration kAnother = absl::Seconds(10);
 constexpr uint32_t kHelpEvery = 64;
 }  // namespace
 
-// Returns the page sizes of open files, one bit a class. The entry's word alone
-// is not enough, because it stays OPEN when the last process that has the file
-// open dies.
-uint32_t Pool::OpenClasses() const {
-  uint32_t classes = 0;
-  files_.ForEach([&](uint32_t, FileEntry& entry, FileWord word) {
-    if (word.state != FileState::kOpen || !FileTable::IsOpenAnywhere(entry)) {
-      return;
-    }
-    classes |= 1u << ClassOf(entry.page_bytes.load());
-  });
-  return classes;
-}
-
-// Returns InvalidArgument if a cache of this size is too small for files of
-// these page sizes.
-absl::Status Pool::CheckSize(std::string_view what, uint64_t bytes,
-                             uint32_t classes) const {
-  const auto largest = static_cast<uint32_t>(std::bit_width(classes) - 1);
-  if (classes != 0 && bytes / ClassBytes(largest) < kMinFrames) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        os::Abs(what), ": a cache of ", bytes, " bytes has room for ",
-        bytes / ClassBytes(largest), " pages of ", ClassBytes(largest),
-        ", and needs ", kMinFrames, "; use a larger cache or smaller pages"));
-  }
-  const auto sizes = static_cast<uint32_t>(std::popcount(classes));
-  // The last extent may be too short for a page.
-  uint32_t extents = frames_.ExtentsOf(bytes);
-  if (sizes != 0 && frames_.FramesOf(extents - 1, largest, bytes) == 0) {
-    --extents;
-  }
-  if (sizes <= extents) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      os::Abs(what), ": files of ", sizes, " page sizes are open then, and a "
-      "cache of ", bytes, " bytes can be cut for ", extents,
-      "; use a larger cache or fewer sizes"));
-}
-
-absl::Status Pool::CheckResize(uint64_t bytes) const {
+absl::Status Resizer::CheckResize(uint64_t bytes) const {
   const uint64_t most = region_.fixed().max_cache_bytes;
   constexpr uint64_t kLeast = uint64_t{kMinFrames} * kMinPageBytes;
   if (bytes % kMinPageBytes != 0 || bytes < kLeast) {
@@ -90,14 +41,14 @@ absl::Status Pool::CheckResize(uint64_t bytes) const {
   return absl::OkStatus();
 }
 
-std::string Pool::DescribeResize(uint64_t bytes) const {
+std::string Resizer::DescribeResize(uint64_t bytes) const {
   return absl::StrCat("resize the cache of ", region_.home().path(), " from ",
                       frames_.cache_bytes(), " to ", bytes, " bytes");
 }
 
 // Claims the resize. False if another thread resizes. Repair clears the claim
 // of a dead resizer.
-bool Pool::TryClaimResize(const region::Thread& self) {
+bool Resizer::TryClaimResize(const region::Thread& self) {
   uint32_t nobody = 0;
   if (!frames_.pool().resizer.compare_exchange_strong(nobody, self.id)) {
     return false;
@@ -106,15 +57,15 @@ bool Pool::TryClaimResize(const region::Thread& self) {
   return true;
 }
 
-absl::Status Pool::ClaimResize(const region::Thread& self) {
+absl::Status Resizer::ClaimResize(const region::Thread& self) {
   const os::Deadline patience(kAnother);
   while (!TryClaimResize(self)) {
     const uint32_t other = frames_.pool().resizer.load();
     region_.RepairIfDead(other, self.id);
     if (patience.passed()) {
-      return absl::UnavailableError(absl::StrCat(
-          "resize the cache of ", region_.home().path(), ": ",
-          region_.Describe(other), " resizes it; try again"));
+      return absl::UnavailableError(
+          absl::StrCat("resize the cache of ", region_.home().path(), ": ",
+                       region_.Describe(other), " resizes it; try again"));
     }
     os::Sleep(kLookEvery);
   }
@@ -122,20 +73,18 @@ absl::Status Pool::ClaimResize(const region::Thread& self) {
 }
 
 // no step below: the claim protects no unfinished state.
-void Pool::EndResize() { frames_.pool().resizer.store(0); }
+void Resizer::EndResize() { frames_.pool().resizer.store(0); }
 
-absl::Status Pool::Resize(uint64_t bytes) {
-  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
-  MPOOL_RETURN_IF_ERROR(CheckPanic());
+absl::Status Resizer::Resize(ThreadContext& self, uint64_t bytes) {
   MPOOL_RETURN_IF_ERROR(CheckResize(bytes));
-  MPOOL_RETURN_IF_ERROR(ClaimResize(self->thread));
+  MPOOL_RETURN_IF_ERROR(ClaimResize(self.thread));
   const absl::Cleanup release = [&] { EndResize(); };
-  MPOOL_RETURN_IF_ERROR(bytes > frames_.cache_bytes() ? Grow(*self, bytes)
-                                                      : Shrink(*self, bytes));
-  return FinishShrink(*self, /*wait=*/true);
+  MPOOL_RETURN_IF_ERROR(bytes > frames_.cache_bytes() ? Grow(self, bytes)
+                                                      : Shrink(self, bytes));
+  return FinishShrink(self, /*wait=*/true);
 }
 
-absl::Status Pool::Shrink(const ThreadContext& self, uint64_t bytes) {
+absl::Status Resizer::Shrink(const ThreadContext& self, uint64_t bytes) {
   absl::Status status = TryShrink(self, bytes);
   if (status.ok()) return status;
   // Dead processes may have left the files open that need the space.
@@ -145,15 +94,16 @@ absl::Status Pool::Shrink(const ThreadContext& self, uint64_t bytes) {
 
 // Shrinks under the files latch, because an open checks under this latch
 // whether the cache has room for its page size.
-absl::Status Pool::TryShrink(const ThreadContext& self, uint64_t bytes) {
+absl::Status Resizer::TryShrink(const ThreadContext& self, uint64_t bytes) {
   region::LatchGuard guard(frames_.pool().files_latch, self.thread.id,
                            region_.watch(), region::LockRank::kFiles);
-  MPOOL_RETURN_IF_ERROR(CheckSize(DescribeResize(bytes), bytes, OpenClasses()));
+  MPOOL_RETURN_IF_ERROR(
+      room_.Check(DescribeResize(bytes), bytes, room_.OpenClasses()));
   frames_.SetCacheBytes(self.thread, bytes);
   return absl::OkStatus();
 }
 
-absl::Status Pool::Grow(ThreadContext& self, uint64_t bytes) {
+absl::Status Resizer::Grow(ThreadContext& self, uint64_t bytes) {
   const std::string what = DescribeResize(bytes);
   const uint64_t now = frames_.cache_bytes();
   if (bytes > frames_.backed_bytes()) {
@@ -167,80 +117,25 @@ absl::Status Pool::Grow(ThreadContext& self, uint64_t bytes) {
   if (status.ok()) status = frames_.MakeHeaders(self.thread, bytes);
   if (!status.ok()) {
     FinishShrink(self, /*wait=*/false).IgnoreError();
-    return absl::Status(status.code(),
-                        absl::StrCat(what, ": ", status.message(),
-                                     "; its size is as before"));
+    return absl::Status(
+        status.code(),
+        absl::StrCat(what, ": ", status.message(), "; its size is as before"));
   }
   frames_.SetCacheBytes(self.thread, bytes);
   return absl::OkStatus();
 }
 
-absl::Status Pool::WriteExtent(ThreadContext& self, uint32_t extent,
-                               const CutWord& now, uint64_t keep) {
-  BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
-  std::vector<BufferHeader*> dirty;
-  for (uint64_t i = keep; i < now.frames; ++i) {
-    if (first[i].Load().has(State::kDirty)) dirty.push_back(&first[i]);
-  }
-  if (dirty.empty()) return absl::OkStatus();
-  return write_back_.Write(self, std::move(dirty), nullptr);
-}
-
-// Makes one pass over the frames of an extent from `keep` on. Frames that no
-// thread holds become LOADING in the caller's name. True if all of them are.
-// Then the extent stays cut as it is, because a thread that cuts it otherwise
-// needs these frames too.
-bool Pool::Drain(ThreadContext& self, uint32_t extent, const CutWord& now,
-                 uint64_t keep, absl::Status* failure) {
-  if (now.frames <= keep) return false;
-  // This process may have no file open, so its hash table may be out of date.
-  AttachHashTable();
-  failure->Update(WriteExtent(self, extent, now, keep));
-  BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
-  bool all = true;
-  for (uint64_t i = keep; i < now.frames; ++i) {
-    if (IsTakenBy(self, first[i]) ||
-        frames_.TryTake(self.thread, first[i], now.page_class)) {
-      continue;
-    }
-    const bool freed = TryEvict(self, first[i]) == Evicted::kFreed;
-    if (freed) self.Count(Counter::evictions);
-    all = (freed && frames_.TryTake(self.thread, first[i], now.page_class)) &&
-          all;
-  }
-  MPOOL_STEP("mpool.resize.drained");
-  return all;
-}
-
-// Returns the frames that Drain acquired.
-void Pool::CancelDrain(const ThreadContext& self, uint32_t extent) {
-  const CutWord now = frames_.cut(extent);
-  if (!now.is_cut()) return;
-  BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
-  for (uint64_t i = 0; i < now.frames; ++i) {
-    if (IsTakenBy(self, first[i])) frames_.GiveBack(self.thread, first[i]);
-  }
-  if (now.drainer == self.thread.id) frames_.EndDrain(self.thread, extent);
-}
-
-// Frames that the draining thread owns as LOADING are drained ones, because it
-// loads no page at that time.
-bool Pool::IsTakenBy(const ThreadContext& self, const BufferHeader& header) {
-  const State seen = header.Load();
-  return seen.phase() == Phase::kLoading && seen.owner() == self.thread.id;
-}
-
 // Cuts another extent for a page size that is about to lose one.
-void Pool::FindMore(ThreadContext& self, uint32_t page_class) {
+void Resizer::FindMore(ThreadContext& self, uint32_t page_class) {
   const bool cut = frames_.Cut(self.thread, page_class).value_or(false);
-  if (cut || !Balance(self, page_class, /*none=*/true)) return;
+  if (cut || !balancer_.Balance(self, page_class, /*none=*/true)) return;
   frames_.Cut(self.thread, page_class).IgnoreError();
 }
 
 // Retires the frames beyond the cache that can be retired. Returns the number
 // of frames that cannot yet.
-uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
-                            absl::Status* failure) {
+uint64_t Resizer::RetireBeyond(ThreadContext& self, bool* progress,
+                               absl::Status* failure) {
   const uint64_t cache = frames_.cache_bytes();
   const uint64_t extent_bytes = frames_.pool().extent_bytes;
   uint64_t left = 0;
@@ -250,7 +145,7 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
     if (!now.is_cut()) continue;
     const uint64_t keep = frames_.FramesOf(i, now.page_class, cache);
     if (now.frames <= keep) continue;
-    const bool is_open = (OpenClasses() >> now.page_class & 1) != 0;
+    const bool is_open = (room_.OpenClasses() >> now.page_class & 1) != 0;
     if (is_open && now.drainer == 0 &&
         !frames_.HasAtLeast(frames_.MinFrames(now.page_class), now.page_class,
                             i)) {
@@ -259,7 +154,7 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
     // One remaining frame is enough for an open page size, because Balance
     // gives the size more when it needs them.
     if (!frames_.BeginDrain(self.thread, i, now, keep, is_open ? 1 : 0) ||
-        !Drain(self, i, now, keep, failure) ||
+        !drain_.Drain(self, i, now, keep, failure) ||
         !frames_.Retire(self.thread, i, now, keep)) {
       left += now.frames - keep;
       continue;
@@ -268,8 +163,8 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
     // Memory below the cache's end is kept, because another thread may have cut
     // that part again.
     const uint64_t begin = std::max(i * extent_bytes, os::RoundUp(cache));
-    const uint64_t end = std::min((i + 1) * extent_bytes,
-                                  os::RoundUp(frames_.backed_bytes()));
+    const uint64_t end =
+        std::min((i + 1) * extent_bytes, os::RoundUp(frames_.backed_bytes()));
     if (begin < end) {
       failure->Update(region_.Release(frames_.memory() + begin, end - begin));
     }
@@ -281,7 +176,7 @@ uint64_t Pool::RetireBeyond(ThreadContext& self, bool* progress,
 // Finishes a shrink. Without `wait` makes one pass. Returns Unavailable if
 // frames are still in use, and the errors of writes and of releasing memory.
 // REQUIRES: the claim on `resizer`.
-absl::Status Pool::FinishShrink(ThreadContext& self, bool wait) {
+absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
   if (!frames_.IsResizing()) return absl::OkStatus();
   absl::Status failure;
   bool repaired = false;
@@ -294,7 +189,7 @@ absl::Status Pool::FinishShrink(ThreadContext& self, bool wait) {
     if (progress) patience = os::Deadline(kLookFor);
     if (!wait || (patience.passed() && repaired)) {
       for (uint32_t i = 0; i < frames_.ExtentsOf(frames_.backed_bytes()); ++i) {
-        CancelDrain(self, i);
+        drain_.Cancel(self, i);
       }
       return NotSettled(left, failure);
     }
@@ -312,16 +207,15 @@ absl::Status Pool::FinishShrink(ThreadContext& self, bool wait) {
   // The release reaches to the end of the tail, because a joiner may have
   // allocated memory again that was released before.
   const uint64_t end = os::RoundUp(region_.fixed().max_cache_bytes);
-  MPOOL_RETURN_IF_ERROR(
-      region_.Release(frames_.memory() + begin, end - begin));
+  MPOOL_RETURN_IF_ERROR(region_.Release(frames_.memory() + begin, end - begin));
   MPOOL_STEP("mpool.resize.given_back");
   frames_.pool().backed.store(SealSize(cache), std::memory_order_release);
   MPOOL_STEP("mpool.resize.settled");
   return absl::OkStatus();
 }
 
-absl::Status Pool::NotSettled(uint64_t frames,
-                              const absl::Status& failure) const {
+absl::Status Resizer::NotSettled(uint64_t frames,
+                                 const absl::Status& failure) const {
   uint64_t lost = 0;
   const uint64_t end = frames_.memory() + frames_.cache_bytes();
   frames_.ForEachHeader([&](BufferHeader& header) {
@@ -333,39 +227,39 @@ absl::Status Pool::NotSettled(uint64_t frames,
   return absl::UnavailableError(absl::StrCat(
       "resize the cache of ", region_.home().path(), ": it has ",
       frames_.cache_bytes(), " bytes from now on, but the memory of ", frames,
-      " frames could not be given back yet (", DescribeHolders(), "; ", lost,
-      " lost with their writers, to be written anew",
+      " frames could not be given back yet (", DescribeHolders(region_), "; ",
+      lost, " lost with their writers, to be written anew",
       failure.ok() ? "" : "; ", failure.message(),
       "); put those pages: the next Resize, FailCheck, open or miss gives it "
       "back"));
 }
 
 // Continues, without waiting, a resize that another thread left unfinished.
-void Pool::HelpResize(ThreadContext& self) {
+void Resizer::Help(ThreadContext& self) {
   if (!frames_.IsResizing() || frames_.pool().resizer.load() != 0) return;
   if (!TryClaimResize(self.thread)) return;
   FinishShrink(self, /*wait=*/false).IgnoreError();
   EndResize();
 }
 
-void Pool::HelpResizeNowAndThen(ThreadContext& self) {
+void Resizer::HelpNowAndThen(ThreadContext& self) {
   if (frames_.IsResizing() && ++self.helped % kHelpEvery == 0) {
-    HelpResize(self);
+    Help(self);
   }
 }
 
-absl::Status Pool::PrepareMore(bool prefault, bool lock_memory) {
+absl::Status Resizer::PrepareMore(const region::Thread& self, bool prefault,
+                                  bool lock_memory) {
   if (!prefault && !lock_memory) return absl::OkStatus();
-  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   return region_.PrepareMore(prefault, lock_memory,
-                             [&] { return PrepareMemory(self->thread); });
+                             [&] { return PrepareMemory(self); });
 }
 
 // Prefaults or locks the page memory for this process. A shrink may release the
 // memory at the same time, and the prefault then allocates it again. Therefore
 // this call releases such memory again. If this process dies or cannot claim
 // the resize, the next shrink releases it.
-absl::Status Pool::PrepareMemory(const region::Thread& self) {
+absl::Status Resizer::PrepareMemory(const region::Thread& self) {
   if (!region_.prepares_memory()) return absl::OkStatus();
   const uint64_t bytes = frames_.cache_bytes();
   MPOOL_RETURN_IF_ERROR(

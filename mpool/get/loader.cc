@@ -1,18 +1,12 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
-//
-// load.cc - loads a page that is not in memory.
-//
-// A loader acquires a frame first (this CAS is the allocation), so that no
-// thread waits for a frame under a bucket latch. After a second search it
-// publishes the slot, then reads the page with no latch held. Other threads
-// wait on the frame. Two threads that miss one page read it once.
-// Crash: LOADING names the loader. Repair frees slot and frame.
+
+#include "mpool/get/loader.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "mpool/pool/pool.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -30,8 +24,10 @@ absl::Status CheckCanHold(const OpenedFile& file, PageNo page) {
     return absl::OkStatus();
   }
   return absl::OutOfRangeError(absl::StrCat(
-      "make page ", page, " of ", file.path, ": its file system has no files "
-      "of ", end, " bytes; use smaller page numbers, or another file system"));
+      "make page ", page, " of ", file.path,
+      ": its file system has no files "
+      "of ",
+      end, " bytes; use smaller page numbers, or another file system"));
 }
 
 // Raises the page count so that it covers `page`. False if it did already.
@@ -49,18 +45,18 @@ bool Extend(FileEntry& entry, PageNo page) {
 
 }  // namespace
 
-absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
-                                              const Request& request) {
+absl::StatusOr<std::optional<Granted>> Loader::Load(ThreadContext& self,
+                                                    const Request& request) {
   FileEntry& entry = *request.file->entry;
-  bool exists = !request.fresh;
+  bool exists = !request.is_new;
   const bool grows =
       request.page >= entry.page_count.load(std::memory_order_acquire);
   if (grows) {
     if (!request.create || request.file->read_only) {
-      return absl::NotFoundError(absl::StrCat(
-          "get page ", request.page, " of ", request.file->path,
-          ": the file has ", entry.page_count.load(),
-          " pages; make it with New or GetOptions::create"));
+      return absl::NotFoundError(
+          absl::StrCat("get page ", request.page, " of ", request.file->path,
+                       ": the file has ", entry.page_count.load(),
+                       " pages; make it with New or GetOptions::create"));
     }
     MPOOL_RETURN_IF_ERROR(CheckCanHold(*request.file, request.page));
     MPOOL_RETURN_IF_ERROR(
@@ -69,7 +65,7 @@ absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
   BufferHeader* header = std::exchange(request.frame, nullptr);
   if (header == nullptr) {
     MPOOL_ASSIGN_OR_RETURN(
-        header, TakeFrame(self, request.file->page_class, request.deadline));
+        header, supply_.Take(self, request.file->page_class, request.deadline));
   }
   // The count is raised once there is a frame for the page, so that a failed
   // get makes no page.
@@ -82,7 +78,9 @@ absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
     MPOOL_RETURN_IF_ERROR(published.status());
     return std::nullopt;
   }
-  absl::Status status = Fill(self, request, *header, exists);
+  absl::Status status =
+      exists ? Read(self, request, *header) : absl::OkStatus();
+  if (!exists) Clear(self, *header);
   absl::StatusOr<EntryWord*> ledger_entry = ledger_.FreeEntry(self.thread);
   if (status.ok()) status = ledger_entry.status();
   if (!status.ok()) {
@@ -102,26 +100,26 @@ absl::StatusOr<std::optional<Pin>> Pool::Load(ThreadContext& self,
                                    (dirty ? State::kDirty : uint64_t{0}));
   });
   MPOOL_STEP("mpool.load.valid");
-  policy_->Inserted(self, *header, request.scan);
-  self.Count(Counter::misses);
-  return MakePin(self, *header, *ledger_entry);
+  NoteMiss(self, *header, request.scan);
+  return Granted{header, *ledger_entry};
 }
 
 // Publishes the slot of the loading page. False if another thread has published
 // the page in between. Returns the errors of the heap.
-absl::StatusOr<bool> Pool::PublishSlot(ThreadContext& self,
-                                       const Request& request,
-                                       BufferHeader& header) {
+absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
+                                         const Request& request,
+                                         BufferHeader& header) {
   const FrameIndex frame = frames_.IndexOf(header);
-  region::Latch& latch = hash_.bucket(request.hash).latch;
+  HashTable& table = index_.table();
+  region::Latch& latch = table.bucket(request.hash).latch;
   // The frame has the key already, but no slot names it yet.
-  auto present = [&] { return hash_.Find(request.hash, request.key) != 0; };
+  auto present = [&] { return table.Find(request.hash, request.key) != 0; };
   {
     region::LatchGuard guard(latch, self.thread.id, region_.watch(),
                              region::LockRank::kBucket);
     MPOOL_STEP("mpool.load.bucket");
     if (present()) return false;
-    if (hash_.Insert(request.hash, frame)) return true;
+    if (table.Insert(request.hash, frame)) return true;
   }
   MPOOL_ASSIGN_OR_RETURN(
       const uint64_t line,
@@ -132,60 +130,68 @@ absl::StatusOr<bool> Pool::PublishSlot(ThreadContext& self,
     region::LatchGuard guard(latch, self.thread.id, region_.watch(),
                              region::LockRank::kBucket);
     if (!present()) {
-      inserted = hash_.Insert(request.hash, frame);
+      inserted = table.Insert(request.hash, frame);
       linked = !inserted;
-      if (linked) hash_.InsertWithLine(request.hash, frame, line);
+      if (linked) table.InsertWithLine(request.hash, frame, line);
     }
   }
   if (!linked) MPOOL_RETURN_IF_ERROR(region_.heap().Free(self.thread, line));
   return linked || inserted;
 }
 
-absl::Status Pool::Fill(ThreadContext& self, const Request& request,
-                        BufferHeader& header, bool exists) {
+// The one place that sees every miss. Sampling and recording hook in here.
+void Loader::NoteMiss(ThreadContext& self, BufferHeader& header, bool scan) {
+  policy_->Inserted(self, header, scan);
+  self.Count(Counter::misses);
+}
+
+// Reads the page. Bytes beyond the end of the file read as cleared.
+absl::Status Loader::Read(ThreadContext& self, const Request& request,
+                          BufferHeader& header) {
   const std::span<std::byte> bytes = frames_.bytes(header);
-  size_t got = 0;
-  if (exists) {
-    const uint64_t offset = request.page * request.file->page_bytes;
-    // seen_size is loaded before the read, because the file may grow.
-    const uint64_t seen_size =
-        request.file->entry->seen_size.load(std::memory_order_acquire);
-    MPOOL_STEP("mpool.load.read");
-    MPOOL_ASSIGN_OR_RETURN(got,
-                           request.file->file->ReadAt(offset, bytes));
-    const bool was_whole = offset + bytes.size() <= seen_size;
-    if (got != bytes.size() && was_whole) {
-      return absl::DataLossError(absl::StrCat(
-          "get page ", request.page, " of ", request.file->path,
-          ": the file ends ", got, " bytes into it; it was cut by others: "
-          "restore it"));
-    }
-    // The tail of a file of odd size is no page.
-    if (got != bytes.size()) got = 0;
-    self.Count(Counter::pages_read);
-    request.file->entry->pages_read.fetch_add(1, std::memory_order_relaxed);
-  } else {
-    self.Count(Counter::pages_created);
+  const uint64_t offset = request.page * request.file->page_bytes;
+  // seen_size is loaded before the read, because the file may grow.
+  const uint64_t seen_size =
+      request.file->entry->seen_size.load(std::memory_order_acquire);
+  MPOOL_STEP("mpool.load.read");
+  MPOOL_ASSIGN_OR_RETURN(size_t got, request.file->file->ReadAt(offset, bytes));
+  const bool was_whole = offset + bytes.size() <= seen_size;
+  if (got != bytes.size() && was_whole) {
+    return absl::DataLossError(
+        absl::StrCat("get page ", request.page, " of ", request.file->path,
+                     ": the file ends ", got,
+                     " bytes into it; it was cut by others: "
+                     "restore it"));
   }
+  // The tail of a file of odd size is no page.
+  if (got != bytes.size()) got = 0;
+  self.Count(Counter::pages_read);
+  request.file->entry->pages_read.fetch_add(1, std::memory_order_relaxed);
   // A page below the page count that is not on disk reads as cleared.
   std::fill(bytes.begin() + static_cast<ptrdiff_t>(got), bytes.end(),
             std::byte{0});
   return absl::OkStatus();
 }
 
+// Clears a page that is created.
+void Loader::Clear(ThreadContext& self, BufferHeader& header) {
+  const std::span<std::byte> bytes = frames_.bytes(header);
+  std::fill(bytes.begin(), bytes.end(), std::byte{0});
+  self.Count(Counter::pages_created);
+}
+
 // Frees slot and frame after a failed read. The waiters search for the page
 // again.
 // no step below: repair does the same for a frame that is LOADING.
-void Pool::Unload(ThreadContext& self, const Request& request,
-                  BufferHeader& header) {
+void Loader::Unload(ThreadContext& self, const Request& request,
+                    BufferHeader& header) {
+  HashTable& table = index_.table();
   {
-    region::LatchGuard guard(hash_.bucket(request.hash).latch, self.thread.id,
+    region::LatchGuard guard(table.bucket(request.hash).latch, self.thread.id,
                              region_.watch(), region::LockRank::kBucket);
-    hash_.Remove(request.hash, frames_.IndexOf(header));
+    table.Remove(request.hash, frames_.IndexOf(header));
   }
-  latch_.ChangeAndWake(header, [](State s) {
-    return s.Bare();
-  });
+  latch_.ChangeAndWake(header, [](State s) { return s.Bare(); });
   frames_.PushFree(self.thread, header);
 }
 

@@ -1,31 +1,10 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
-//
-// balance.cc - moves extents from a page size that uses them little to one that
-// needs them.
-//
-// The pressure on a page size is how often its frames have changed their page.
-// The rule is memcached's: the slab class with the oldest victims gives a slab
-// to the class with the youngest victims. Once as many victims as a size has
-// frames were evicted, the size with the least pressure gives it an extent. The
-// donor's pressure must be less than half. A size that has too few frames, or
-// whose frames are all held, gets an extent at once. The last extent of a size
-// that has open files stays.
-//
-// An extent may be useless: its pages are held or cannot be written, or it is
-// too short for a page of the receiver's size. Then the next extent is tried,
-// and then the next size.
-//
-// Balancing never waits for I/O of other threads: an extent with a frame in
-// flight is skipped.
-// Crash: acquired frames are LOADING in a dead thread's name, like the frames
-// of any loader.
+
+#include "mpool/resize/balancer.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
-#include "mpool/page/frame_set.h"
-#include "mpool/pool/pool.h"
 #include "os/step.h"
 
 namespace mpool::internal {
@@ -36,15 +15,13 @@ constexpr size_t kLookAt = 8;
 
 }  // namespace
 
-// True if an extent became free that the page size can use. `none`: no frame of
-// the size can be acquired, so every extent of the other sizes is tried.
 // no step below: a lost count only makes a turn longer.
-bool Pool::Balance(ThreadContext& self, uint32_t page_class, bool none) {
+bool Balancer::Balance(ThreadContext& self, uint32_t page_class, bool none) {
   std::atomic<uint64_t>& turned = frames_.page_class(page_class).turned;
   const bool at_once = none || frames_.IsBelowMinimum(page_class);
   uint64_t seen = turned.load(std::memory_order_relaxed);
   if (!at_once && seen < frames_.RingSize(page_class)) return false;
-  const uint32_t open = OpenClasses() | 1u << page_class;
+  const uint32_t open = room_.OpenClasses() | 1u << page_class;
   const std::vector<uint32_t> donors = FindDonors(page_class, open, at_once);
   // Only one thread balances in each turn.
   if (!at_once && !turned.compare_exchange_strong(seen, 0)) return false;
@@ -64,8 +41,8 @@ bool Pool::Balance(ThreadContext& self, uint32_t page_class, bool none) {
 
 // Returns the page sizes that may give an extent, in ascending order of
 // pressure. `open`: the sizes with open files, one bit a class.
-std::vector<uint32_t> Pool::FindDonors(uint32_t page_class, uint32_t open,
-                                       bool at_once) const {
+std::vector<uint32_t> Balancer::FindDonors(uint32_t page_class, uint32_t open,
+                                           bool at_once) const {
   std::vector<std::pair<double, uint32_t>> found;
   for (uint32_t c = 0; c < kPageClasses; ++c) {
     const uint32_t extents = frames_.RingExtents(c);
@@ -89,9 +66,9 @@ std::vector<uint32_t> Pool::FindDonors(uint32_t page_class, uint32_t open,
 // donor `leaves` frames. Prefers the coldest of kLookAt extents. If `any`,
 // tries all extents. Adds files that cannot be written to `unwritable` and
 // skips their extents.
-bool Pool::GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
-                        uint64_t leaves, bool any,
-                        std::set<uint64_t>* unwritable) {
+bool Balancer::GiveUpExtent(ThreadContext& self, uint32_t donor,
+                            uint32_t receiver, uint64_t leaves, bool any,
+                            std::set<uint64_t>* unwritable) {
   const FrameSet held = HeldFrames();
   const uint64_t cache = frames_.cache_bytes();
   const uint32_t extents = frames_.RingExtents(donor);
@@ -120,28 +97,28 @@ bool Pool::GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
   return false;
 }
 
-bool Pool::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
-                     uint64_t leaves, std::set<uint64_t>* unwritable) {
+bool Balancer::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
+                         uint64_t leaves, std::set<uint64_t>* unwritable) {
   absl::Status failure;
-  const CutWord whole{donor, frames_.FramesOf(extent, donor,
-                                              frames_.cache_bytes())};
+  const CutWord whole{donor,
+                      frames_.FramesOf(extent, donor, frames_.cache_bytes())};
   if (!frames_.BeginDrain(self.thread, extent, whole, 0, leaves)) return false;
   // The pages are written before any is evicted: if a dirty page must stay, all
   // pages of the extent may stay.
-  const bool writable = WriteExtent(self, extent, whole, 0).ok();
+  const bool writable = drain_.Write(self, extent, whole, 0).ok();
   if (!writable) AddFilesOfDirty(extent, whole, unwritable);
   // A grow may have extended the extent in between.
-  if (!writable || !Drain(self, extent, whole, 0, &failure) ||
+  if (!writable || !drain_.Drain(self, extent, whole, 0, &failure) ||
       !frames_.Retire(self.thread, extent, whole, 0)) {
-    CancelDrain(self, extent);
+    drain_.Cancel(self, extent);
     return false;
   }
   MPOOL_STEP("mpool.balance.given");
   return true;
 }
 
-void Pool::AddFilesOfDirty(uint32_t extent, const CutWord& now,
-                           std::set<uint64_t>* files) const {
+void Balancer::AddFilesOfDirty(uint32_t extent, const CutWord& now,
+                               std::set<uint64_t>* files) const {
   const BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
   for (uint64_t i = 0; i < now.frames; ++i) {
     if (!first[i].Load().has(State::kDirty)) continue;
@@ -149,7 +126,7 @@ void Pool::AddFilesOfDirty(uint32_t extent, const CutWord& now,
   }
 }
 
-FrameSet Pool::HeldFrames() const {
+FrameSet Balancer::HeldFrames() const {
   FrameSet held;
   region_.ForEachSlot([&](region::ThreadSlot& slot) {
     region_.ForEachEntry(slot, [&](EntryWord& place) {
@@ -163,7 +140,7 @@ FrameSet Pool::HeldFrames() const {
 // Returns how many pages of the extent are dirty or were used since the hand
 // last passed. Returns nullopt if a page of it cannot be evicted, or if the
 // extent as a whole is not cut for the donor.
-std::optional<uint64_t> Pool::WarmthOf(
+std::optional<uint64_t> Balancer::WarmthOf(
     uint32_t extent, uint32_t donor, const FrameSet& held,
     const std::set<uint64_t>& unwritable) const {
   const CutWord now = frames_.cut(extent);

@@ -1,17 +1,13 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
-//
-// sync.cc - makes files durable.
-//
-// When a Sync returns Ok, all pages that were put before the call are on disk.
-// DIRTY, WRITING and X pages count as not yet written. The syncer writes each
-// such page once after the call began, or waits until another flusher has
-// written it. Then it makes each file durable (file_sync.h).
+
+#include "mpool/write/syncer.h"
 
 #include <map>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "mpool/pool/pool.h"
 #include "os/status.h"
 
 namespace mpool::internal {
@@ -25,26 +21,24 @@ bool IsOf(const BufferHeader& header, std::optional<uint32_t> file) {
 
 }  // namespace
 
-// Repeats a sync if a signal ended an fsync, with all pages that the kernel may
-// have lost, up to kMostTries times.
-absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait) {
+absl::Status Syncer::Sync(ThreadContext& self, std::optional<uint32_t> file,
+                          absl::Duration wait) {
   constexpr int kMostTries = 10;
-  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
   const os::Deadline deadline(wait);
   absl::Status result;
   for (int tries = 0; tries < kMostTries; ++tries) {
-    result = SyncOnce(*self, file, deadline);
+    result = SyncOnce(self, file, deadline);
     if (!absl::IsUnavailable(result)) break;
   }
   // The sync above has synced each file, so kept descriptors may be closed.
   const bool is_whole = !file.has_value() && result.ok();
-  file_sync_.TrimKept(self->thread, is_whole ? 0 : FileTable::kMostKept)
+  file_sync_.TrimKept(self.thread, is_whole ? 0 : FileTable::kMostKept)
       .IgnoreError();
   return result;
 }
 
-absl::Status Pool::SyncOnce(ThreadContext& self, std::optional<uint32_t> file,
-                            const os::Deadline& deadline) {
+absl::Status Syncer::SyncOnce(ThreadContext& self, std::optional<uint32_t> file,
+                              const os::Deadline& deadline) {
   std::map<uint32_t, uint64_t> sticky;
   files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
     if (!file.has_value() || *file == index) {
@@ -62,30 +56,29 @@ absl::Status Pool::SyncOnce(ThreadContext& self, std::optional<uint32_t> file,
   return result;
 }
 
-absl::Status Pool::WriteBackAll(bool durable) {
-  if (durable) return Sync(std::nullopt, absl::InfiniteDuration());
-  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
+absl::Status Syncer::WriteAll(ThreadContext& self) {
   std::set<uint64_t> unwritten;
-  return WriteOut(*self, std::nullopt,
-                  os::Deadline(absl::InfiniteDuration()), &unwritten);
+  return WriteOut(self, std::nullopt, os::Deadline(absl::InfiniteDuration()),
+                  &unwritten);
 }
 
 // Returns the DataLoss error of a lost page.
 // REQUIRES: the header's page was POISONED with `key`.
-absl::Status Pool::LostPage(const BufferHeader& header, uint64_t key) const {
-  return absl::DataLossError(absl::StrCat(
-      "sync ", files_.DescribePage(key), ": process ",
-      header.poisoned_by.load(), " died while it changed it (or an exception "
-      "unwound the change); write it anew with GetForUpdate and "
-      "GetOptions::create"));
+absl::Status Syncer::LostPage(const BufferHeader& header, uint64_t key) const {
+  return absl::DataLossError(
+      absl::StrCat("sync ", files_.DescribePage(key), ": process ",
+                   header.poisoned_by.load(),
+                   " died while it changed it (or an exception "
+                   "unwound the change); write it anew with GetForUpdate and "
+                   "GetOptions::create"));
 }
 
 // Writes the dirty pages of a file, or of all files. Adds to `unwritten` the
 // files with a page that could not be written. Returns DataLoss if a page is
 // poisoned, and the errors of writes and waits.
-absl::Status Pool::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
-                            const os::Deadline& deadline,
-                            std::set<uint64_t>* unwritten) {
+absl::Status Syncer::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
+                              const os::Deadline& deadline,
+                              std::set<uint64_t>* unwritten) {
   absl::Status result;
   std::vector<BufferHeader*> dirty;
   std::vector<std::pair<BufferHeader*, uint64_t>> pending;
@@ -117,8 +110,8 @@ absl::Status Pool::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
 // Waits until the page of `key` was written after the call began, or writes it.
 // Returns FailedPrecondition if this thread holds the page for update, DataLoss
 // if the page is poisoned, and the errors of writes and waits.
-absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
-                               uint64_t key, const os::Deadline& deadline) {
+absl::Status Syncer::WriteOutOne(ThreadContext& self, BufferHeader& header,
+                                 uint64_t key, const os::Deadline& deadline) {
   while (true) {
     const State seen = header.Load();
     // A different key means that an evictor wrote the page before it evicted
@@ -131,9 +124,9 @@ absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
     // of the readers may wait for this call.
     if (seen.has(State::kX)) {
       if (seen.owner() == self.thread.id) {
-        return absl::FailedPreconditionError(absl::StrCat(
-            "sync ", files_.DescribePage(key),
-            ": this thread holds it for update; put it first"));
+        return absl::FailedPreconditionError(
+            absl::StrCat("sync ", files_.DescribePage(key),
+                         ": this thread holds it for update; put it first"));
       }
       MPOOL_RETURN_IF_ERROR(
           latch_.WaitForChange(self.thread, header, seen, 0, deadline));
@@ -155,6 +148,22 @@ absl::Status Pool::WriteOutOne(ThreadContext& self, BufferHeader& header,
     }
   }
   return absl::OkStatus();
+}
+
+// Trims the kept descriptors at every 256th frame, because a removed file keeps
+// its disk space as long as a descriptor is open.
+void Syncer::TrimKeptNowAndThen(ThreadContext& self) {
+  constexpr uint32_t kEvery = 256;
+  if (++self.frames_taken % kEvery != 0 || files_.kept_count() == 0) return;
+  file_sync_.TrimKept(self.thread, FileTable::kMostKept).IgnoreError();
+}
+
+// Syncs the closed files, so that their entries can be used again.
+void Syncer::SyncClosed(ThreadContext& self) {
+  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    if (FileTable::IsOpenAnywhere(entry) || IsCovered(entry)) return;
+    file_sync_.SyncUntold(self.thread, index).IgnoreError();
+  });
 }
 
 }  // namespace mpool::internal

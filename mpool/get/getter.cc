@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
-//
-// get.cc - gets a page when the hit path fails.
+
+#include <algorithm>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "mpool/get/hit.h"
@@ -10,21 +11,13 @@
 
 namespace mpool::internal {
 
-Pool::Request Pool::MakeRequest(const OpenedFile& file, PageNo page,
-                                Mode mode, const GetOptions& options) const {
-  Request request;
-  request.file = &file;
-  request.page = page;
-  request.key = PageKey::Make(file.file_key, page);
-  request.hash = HashTable::Hash(request.key);
-  request.mode = mode;
-  request.create = options.create;
-  request.scan = options.scan;
-  request.deadline = os::Deadline(options.wait);
-  return request;
+void Getter::Start(const PageIndex& index) {
+  Attach(index);
+  wants_hits_ = policy_->wants_hits();
+  panic_word_ = panic_.word();
 }
 
-absl::StatusOr<ReadPage> Pool::GetFromBucket(
+absl::StatusOr<ReadPage> Getter::GetFromBucket(
     const OpenedFile& file, PageNo page, const GetOptions& options) noexcept {
   const uint64_t key = PageKey::Make(file.file_key, page);
   const FrameIndex frame = hash_.Find(HashTable::Hash(key), key);
@@ -32,69 +25,77 @@ absl::StatusOr<ReadPage> Pool::GetFromBucket(
   return TryHit(*last_context.context, file, key, options, frame);
 }
 
-absl::StatusOr<ReadPage> Pool::GetSlow(const OpenedFile& file, PageNo page,
-                                        const GetOptions& options,
-                                        EntryWord* published) noexcept {
+absl::StatusOr<ReadPage> Getter::GetSlow(const OpenedFile& file, PageNo page,
+                                         const GetOptions& options,
+                                         EntryWord* published) noexcept {
   const os::CancelOff no_cancel;
   if (published != nullptr) {
     const Entry entry{published->load(std::memory_order_relaxed)};
     latch_.Withdraw(frames_.header(entry.frame()), published);
   }
-  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
+  MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
   MPOOL_ASSIGN_OR_RETURN(
       const Pin pin,
-      GetUntilGranted(*self,
-                      MakeRequest(file, page, ModeOf(options), options)));
+      GetUntilGranted(*self, Request(file, page, ModeOf(options), options)));
   return ReadPage(pin);
 }
 
-ReadPage Pool::FlushHits(ThreadContext& self, BufferHeader& header,
-                         EntryWord* entry) noexcept {
+ReadPage Getter::FlushHits(ThreadContext& self, BufferHeader& header,
+                           EntryWord* entry) noexcept {
   const os::CancelOff no_cancel;
   policy_->ApplyHits(self);
   return ReadPage(MakePin(self, header, entry));
 }
 
-absl::StatusOr<WritePage> Pool::GetForUpdate(const OpenedFile& file,
+absl::StatusOr<WritePage> Getter::GetForUpdate(const OpenedFile& file,
+                                               PageNo page,
+                                               const GetOptions& options) {
+  Request request(file, page, Mode::kExclusive, options);
+  request.keep_image = file.atomic_update;
+  return GetExclusive(request);
+}
+
+absl::StatusOr<WritePage> Getter::GetInGroup(const OpenedFile& file,
                                              PageNo page,
-                                             const GetOptions& options,
-                                             bool in_group) {
-  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
-  if (file.read_only) {
+                                             const GetOptions& options) {
+  Request request(file, page, Mode::kExclusive, options);
+  request.keep_image = true;
+  request.in_group = true;
+  return GetExclusive(request);
+}
+
+absl::StatusOr<WritePage> Getter::GetExclusive(const Request& request) {
+  MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
+  if (request.file->read_only) {
     return absl::PermissionDeniedError(absl::StrCat(
-        "get page ", page, " of ", file.path,
+        "get page ", request.page, " of ", request.file->path,
         " for update: the file was opened with FileOptions::read_only"));
   }
-  Request request = MakeRequest(file, page, Mode::kExclusive, options);
-  request.keep_image = in_group || file.atomic_update;
-  request.in_group = in_group;
   MPOOL_ASSIGN_OR_RETURN(const Pin pin, GetUntilGranted(*self, request));
   return WritePage(pin, os::Unwindings());
 }
 
-absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
-  MPOOL_ASSIGN_OR_RETURN(const Caller self, Self());
-  MPOOL_RETURN_IF_ERROR(CheckPanic());
+absl::StatusOr<WritePage> Getter::New(const OpenedFile& file) {
+  MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
+  MPOOL_RETURN_IF_ERROR(panic_.Check());
   if (file.read_only) {
-    return absl::PermissionDeniedError(absl::StrCat(
-        "make a page of ", file.path,
-        ": the file was opened with FileOptions::read_only"));
+    return absl::PermissionDeniedError(
+        absl::StrCat("make a page of ", file.path,
+                     ": the file was opened with FileOptions::read_only"));
   }
-  MPOOL_RETURN_IF_ERROR(
-      files_.CutTail(self->thread, *file.entry, *file.file));
+  MPOOL_RETURN_IF_ERROR(files_.CutTail(self->thread, *file.entry, *file.file));
   // The frame comes first, so that a call that finds no frame makes no page.
-  MPOOL_ASSIGN_OR_RETURN(
-      BufferHeader * header,
-      TakeFrame(*self, file.page_class,
-                os::Deadline(absl::InfiniteDuration())));
+  MPOOL_ASSIGN_OR_RETURN(BufferHeader * header,
+                         supply_.Take(*self, file.page_class,
+                                      os::Deadline(absl::InfiniteDuration())));
   // From here on only this caller uses the number. If the caller dies, the page
   // reads as cleared.
   MPOOL_STEP("mpool.new.number");
   const PageNo page = file.entry->page_count.fetch_add(1);
   MPOOL_STEP("mpool.new.numbered");
-  Request request = MakeRequest(file, page, Mode::kExclusive, {});
+  Request request(file, page, Mode::kExclusive, {});
   request.create = true;
-  request.fresh = true;
+  request.is_new = true;
   request.keep_image = file.atomic_update;  // another thread may have loaded it
   request.frame = header;
   const absl::StatusOr<Pin> pin = GetUntilGranted(*self, request);
@@ -104,35 +105,35 @@ absl::StatusOr<WritePage> Pool::New(const OpenedFile& file) {
   return WritePage(*pin, os::Unwindings());
 }
 
-absl::StatusOr<Pin> Pool::GetUntilGranted(ThreadContext& self,
-                                  const Request& request) {
-  const uint64_t largest =
-      (uint64_t{1} << 63) / request.file->page_bytes - 1;
+absl::StatusOr<Pin> Getter::GetUntilGranted(ThreadContext& self,
+                                            const Request& request) {
+  const uint64_t largest = (uint64_t{1} << 63) / request.file->page_bytes - 1;
   if (request.page > std::min(kMaxPageNo, largest)) {
     return absl::InvalidArgumentError(
         absl::StrCat("get page ", request.page, " of ", request.file->path,
                      ": page numbers end at ", std::min(kMaxPageNo, largest)));
   }
   while (true) {
-    MPOOL_RETURN_IF_ERROR(CheckPanic());
+    MPOOL_RETURN_IF_ERROR(panic_.Check());
     const FrameIndex frame = hash_.Find(request.hash, request.key);
-    std::optional<Pin> pin;
+    std::optional<Granted> granted;
     if (frame == 0) {
-      MPOOL_ASSIGN_OR_RETURN(pin, Load(self, request));
+      MPOOL_ASSIGN_OR_RETURN(granted, loader_.Load(self, request));
     } else {
-      MPOOL_ASSIGN_OR_RETURN(
-          pin, TryResident(self, request, frames_.header(frame)));
+      MPOOL_ASSIGN_OR_RETURN(granted,
+                             TryResident(self, request, frames_.header(frame)));
     }
-    if (pin.has_value()) return *pin;
+    if (granted.has_value()) {
+      return MakePin(self, *granted->header, granted->entry);
+    }
   }
 }
 
 // Pins a page that is in memory. Returns nullopt if the caller must search for
 // the page again. Returns FailedPrecondition if this thread holds it in a
 // conflicting mode, DataLoss if the page is poisoned, and the errors of waits.
-absl::StatusOr<std::optional<Pin>> Pool::TryResident(ThreadContext& self,
-                                                     const Request& request,
-                                                     BufferHeader& header) {
+absl::StatusOr<std::optional<Granted>> Getter::TryResident(
+    ThreadContext& self, const Request& request, BufferHeader& header) {
   const std::optional<Holder> own =
       ledger_.FindOwn(self.thread, frames_.IndexOf(header));
   if (own.has_value() && header.key.load() == request.key) {
@@ -152,10 +153,9 @@ absl::StatusOr<std::optional<Pin>> Pool::TryResident(ThreadContext& self,
   return EnterShared(self, request, header, own.has_value());
 }
 
-absl::StatusOr<std::optional<Pin>> Pool::EnterShared(ThreadContext& self,
-                                                     const Request& request,
-                                                     BufferHeader& header,
-                                                     bool reentrant) {
+absl::StatusOr<std::optional<Granted>> Getter::EnterShared(
+    ThreadContext& self, const Request& request, BufferHeader& header,
+    bool reentrant) {
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
   Ledger::Publish(entry, frames_.IndexOf(header), request.mode);
   MPOOL_STEP("mpool.get.entered");
@@ -163,7 +163,7 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterShared(ThreadContext& self,
   if (entered == Enter::kGranted) {
     if (!request.scan && NoteHit(self, header)) policy_->ApplyHits(self);
     self.Count(Counter::hits);
-    return MakePin(self, header, entry);
+    return Granted{&header, entry};
   }
   latch_.Withdraw(header, entry);
   if (entered == Enter::kPoisoned) return Poisoned(request, header);
@@ -173,7 +173,7 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterShared(ThreadContext& self,
   return std::nullopt;
 }
 
-absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
+absl::StatusOr<std::optional<Granted>> Getter::EnterExclusive(
     ThreadContext& self, const Request& request, BufferHeader& header) {
   const FrameIndex frame = frames_.IndexOf(header);
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
@@ -197,7 +197,7 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
     Ledger::NoteTime(entry);
     if (!request.scan && NoteHit(self, header)) policy_->ApplyHits(self);
     self.Count(Counter::hits);
-    return MakePin(self, header, entry);
+    return Granted{&header, entry};
   }
   latch_.Withdraw(header, entry);
   if (image != nullptr) Images::Drop(*image);
@@ -216,9 +216,8 @@ absl::StatusOr<std::optional<Pin>> Pool::EnterExclusive(
 // repair reads the file again. An UNSYNCED page needs one, because a failed
 // fsync may make it dirty under X.
 // REQUIRES: the caller has X.
-void Pool::KeepImage(region::Image& image, const BufferHeader& header) {
-  if (header.Load().has(State::kDirty | State::kWriting |
-                        State::kUnsynced)) {
+void Getter::KeepImage(region::Image& image, const BufferHeader& header) {
+  if (header.Load().has(State::kDirty | State::kWriting | State::kUnsynced)) {
     Images::Keep(image, header, frames_.IndexOf(header), frames_.bytes(header),
                  /*in_group=*/false);
   } else {
@@ -229,19 +228,18 @@ void Pool::KeepImage(region::Image& image, const BufferHeader& header) {
 // Makes a poisoned page valid and cleared (T18). The page starts dirty, because
 // the file's copy is older than the lost one. So that copy is not read again if
 // this thread dies or discards the page.
-absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
-                                                   const Request& request,
-                                                   BufferHeader& header) {
+absl::StatusOr<std::optional<Granted>> Getter::Overwrite(ThreadContext& self,
+                                                         const Request& request,
+                                                         BufferHeader& header) {
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
   Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
   Ledger::NoteTime(entry);
   State seen = header.Load();
   if (seen.phase() != Phase::kPoisoned || header.key.load() != request.key ||
       // no step: if this thread dies from here on, the page is lost again.
-      !header.Change(&seen,
-                     seen.WithPhase(Phase::kValid)
-                         .With(State::kX | State::kHint | State::kDirty)
-                         .WithOwner(self.thread.id))) {
+      !header.Change(&seen, seen.WithPhase(Phase::kValid)
+                                .With(State::kX | State::kHint | State::kDirty)
+                                .WithOwner(self.thread.id))) {
     latch_.Withdraw(header, entry);
     return std::nullopt;
   }
@@ -249,29 +247,30 @@ absl::StatusOr<std::optional<Pin>> Pool::Overwrite(ThreadContext& self,
   std::fill(bytes.begin(), bytes.end(), std::byte{0});
   self.Count(Counter::pages_created);
   self.Count(Counter::misses);
-  return MakePin(self, header, entry);
+  return Granted{&header, entry};
 }
 
-absl::Status Pool::WaitForOwner(ThreadContext& self, const Request& request,
-                                BufferHeader& header) {
+absl::Status Getter::WaitForOwner(ThreadContext& self, const Request& request,
+                                  BufferHeader& header) {
   const State seen = header.Load();
   if (!seen.is_owned() || header.key.load() != request.key) {
     return absl::OkStatus();
   }
   if (seen.owner() == self.thread.id) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "get page ", request.page, " of ", request.file->path,
-        ": this thread got it for update already; put it first"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("get page ", request.page, " of ", request.file->path,
+                     ": this thread got it for update already; put it first"));
   }
   self.Count(Counter::latch_waits);
   return latch_.WaitForChange(self.thread, header, seen, 0, request.deadline);
 }
 
-absl::Status Pool::Poisoned(const Request& request,
-                            const BufferHeader& header) const {
+absl::Status Getter::Poisoned(const Request& request,
+                              const BufferHeader& header) const {
   return absl::DataLossError(absl::StrCat(
       "get page ", request.page, " of ", request.file->path, ": process ",
-      header.poisoned_by.load(), " died while it changed it (or an exception "
+      header.poisoned_by.load(),
+      " died while it changed it (or an exception "
       "unwound the change), and the page had changes that were not on disk; "
       "write it anew with GetForUpdate and GetOptions::create"));
 }

@@ -1,0 +1,53 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// active_policy.h - the replacement policy of the attached region.
+//
+// Concurrency: Make is called before other threads use the pool, and by an
+//              adopter. All other calls are thread-safe, as in policy.h.
+
+#ifndef MPOOL_MPOOL_EVICT_ACTIVE_POLICY_H_
+#define MPOOL_MPOOL_EVICT_ACTIVE_POLICY_H_
+
+#include <memory>
+#include <utility>
+
+#include "mpool/evict/policy.h"
+#include "mpool/memory/frames.h"
+#include "os/assert.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+class ActivePolicy {
+ public:
+  ActivePolicy(region::Region& region, FrameTable& frames)
+      : region_(region), frames_(frames) {}
+
+  // Makes the policy that the region was created with. False if the library
+  // does not know it.
+  bool Make() {
+    policy_ = MakeReplacement(static_cast<Policy>(region_.fixed().policy),
+                              region_, frames_);
+    return policy_ != nullptr;
+  }
+  // True if the policy keeps an order queue. False before Make.
+  bool is_ordered() const {
+    return policy_ != nullptr && policy_->is_ordered();
+  }
+
+  Replacement* operator->() const {
+    MPOOL_ASSERT(policy_ != nullptr);
+    return policy_.get();
+  }
+  // The policy itself, for a test that wraps it.
+  std::unique_ptr<Replacement>& get() { return policy_; }
+
+ private:
+  region::Region& region_;
+  FrameTable& frames_;
+  std::unique_ptr<Replacement> policy_;
+};
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_EVICT_ACTIVE_POLICY_H_

@@ -1,0 +1,105 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/evict/evictor.h"
+
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "os/clock.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+// How long DropFile waits for pages in flight, and its interval.
+constexpr absl::Duration kLookFor = absl::Seconds(1);
+constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
+
+}  // namespace
+
+Evictor::Result Evictor::TryEvict(ThreadContext& self, BufferHeader& header) {
+  State seen = header.Load();
+  if (seen.phase() == Phase::kOrphan) {
+    return TryFreeOrphan(header) ? Result::kFreed : Result::kBusy;
+  }
+  do {
+    if (!seen.is_open() || seen.has(State::kWriting)) return Result::kBusy;
+    if (seen.has(State::kDirty)) return Result::kDirty;
+    MPOOL_STEP("mpool.evict.take");
+  } while (!header.Change(
+      &seen, seen.WithPhase(Phase::kEvicting).WithOwner(self.thread.id)));
+  MPOOL_STEP("mpool.evict.taken");
+  const FrameIndex frame = frames_.IndexOf(header);
+  // Without the hint no reader has entered since the last writer.
+  if (seen.has(State::kHint) &&
+      ledger_.FindOther(frame, nullptr, std::nullopt).has_value()) {
+    MPOOL_STEP("mpool.evict.undo");
+    latch_.ChangeAndWake(header, [](State s) {
+      return s.WithPhase(Phase::kValid).WithOwner(0);
+    });
+    MPOOL_STEP("mpool.evict.undone");
+    return Result::kBusy;
+  }
+  const uint64_t key = header.key.load(std::memory_order_relaxed);
+  const uint64_t hash = HashTable::Hash(key);
+  HashTable& table = index_.table();
+  {
+    region::LatchGuard guard(table.bucket(hash).latch, self.thread.id,
+                             region_.watch(), region::LockRank::kBucket);
+    MPOOL_STEP("mpool.evict.bucket");
+    table.Remove(hash, frame);
+  }
+  policy_->Removed(self, header);
+  files_.NoteDropped(key, seen);
+  MPOOL_STEP("mpool.evict.free");
+  latch_.ChangeAndWake(header, [](State s) { return s.NextVersion().Bare(); });
+  MPOOL_STEP("mpool.evict.freed");
+  return Result::kFreed;
+}
+
+// Turns ORPHAN into FREE once no ledger names the frame. The frame stays at its
+// place in the policy's order. It has no owner, so another thread may free and
+// fill it at the same time.
+// no step below: FREE is a complete state.
+bool Evictor::TryFreeOrphan(BufferHeader& header) {
+  State seen = header.Load();
+  if (seen.phase() != Phase::kOrphan ||
+      ledger_.FindOther(frames_.IndexOf(header), nullptr, std::nullopt)
+          .has_value()) {
+    return false;
+  }
+  return header.Change(&seen, seen.NextVersion().Bare());
+}
+
+absl::Status Evictor::DropFile(ThreadContext& self, uint32_t index) {
+  const os::Deadline patience(kLookFor);
+  index_.Attach();
+  while (true) {
+    uint64_t left = 0;
+    bool in_flight = false;
+    frames_.ForEachHeader([&](BufferHeader& header) {
+      if (PageKey::FileIndex(header.key.load()) != index) return;
+      if (TryEvict(self, header) == Result::kFreed) {
+        frames_.PushFree(self.thread, header);
+        return;
+      }
+      const State seen = header.Load();
+      if (seen.phase() == Phase::kFree || seen.phase() == Phase::kRetired ||
+          PageKey::FileIndex(header.key.load()) != index ||
+          !index_.Holds(self.thread, header)) {
+        return;
+      }
+      ++left;
+      in_flight = in_flight || seen.is_owned() || seen.has(State::kWriting);
+    });
+    if (left == 0) return absl::OkStatus();
+    if (!in_flight || patience.passed()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(left, " of its pages are dirty or held"));
+    }
+    os::Sleep(kLookEvery);
+  }
+}
+
+}  // namespace mpool::internal

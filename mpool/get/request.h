@@ -1,0 +1,64 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// request.h - a get that left the hit path, and what it was granted.
+
+#ifndef MPOOL_MPOOL_GET_REQUEST_H_
+#define MPOOL_MPOOL_GET_REQUEST_H_
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "mpool/files/files.h"
+#include "mpool/options.h"
+#include "mpool/page/buffer_header.h"
+#include "mpool/page/hash_table.h"
+#include "mpool/page/ledger.h"
+#include "mpool/types.h"
+#include "os/clock.h"
+
+namespace mpool::internal {
+
+// Returns the ledger mode of a get for reading.
+inline Mode ModeOf(const GetOptions& options) {
+  static_assert(static_cast<uint64_t>(Latch::kShared) + 1 ==
+                static_cast<uint64_t>(Mode::kShared));
+  static_assert(static_cast<uint64_t>(Latch::kNone) + 1 ==
+                static_cast<uint64_t>(Mode::kPin));
+  return static_cast<Mode>(static_cast<uint64_t>(options.latch) + 1);
+}
+
+struct Request {
+  Request(const OpenedFile& opened, PageNo number, Mode wanted,
+          const GetOptions& options)
+      : file(&opened),
+        page(number),
+        key(PageKey::Make(opened.file_key, number)),
+        hash(HashTable::Hash(key)),
+        mode(wanted),
+        create(options.create),
+        scan(options.scan),
+        deadline(options.wait) {}
+
+  const OpenedFile* file;
+  PageNo page;
+  uint64_t key;
+  uint64_t hash;
+  Mode mode;
+  bool create;
+  bool scan;
+  bool is_new = false;  // New has just reserved this page number
+  bool keep_image = false;
+  bool in_group = false;
+  mutable BufferHeader* frame = nullptr;  // given to the first load
+  os::Deadline deadline;
+};
+
+// A page that the calling thread holds, with the ledger entry that holds it.
+struct Granted {
+  BufferHeader* header = nullptr;
+  EntryWord* entry = nullptr;
+};
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_GET_REQUEST_H_

@@ -1,0 +1,43 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// holders.h - describes holders of pages, latches and slots for users.
+// Acquires no latch: each line was true at some instant of the call.
+
+#ifndef MPOOL_MPOOL_OBSERVE_HOLDERS_H_
+#define MPOOL_MPOOL_OBSERVE_HOLDERS_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mpool/files/files.h"
+#include "mpool/memory/frames.h"
+#include "mpool/stats.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+// True if the process of the slot is alive.
+using HolderProbe = std::function<bool(uint32_t process_slot)>;
+// Returns the pins, latches and frames that threads hold. Takes no latch.
+std::vector<Holding> HoldingsOf(const region::Region& region,
+                                const FrameTable& frames,
+                                const FileTable& files,
+                                const HolderProbe& is_alive);
+
+// Returns the holders of pages and the number of pages that each of them holds,
+// for an error message.
+std::string DescribeHolders(const region::Region& region);
+
+// Returns the guards that threads of this process hold, each as "page N of
+// FILE"; for one file, or for all.
+std::vector<std::string> GuardsOf(const region::Region& region,
+                                  const FrameTable& frames,
+                                  const FileTable& files,
+                                  std::optional<uint32_t> file);
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_OBSERVE_HOLDERS_H_

@@ -1,0 +1,23 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// stats.h - sums the counters over the thread slots and reads the gauges.
+// StatsOf acquires no latch.
+
+#ifndef MPOOL_MPOOL_OBSERVE_STATS_H_
+#define MPOOL_MPOOL_OBSERVE_STATS_H_
+
+#include "mpool/files/files.h"
+#include "mpool/memory/frames.h"
+#include "mpool/stats.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+// Returns the statistics of a region; `heap` are those of its allocator. The
+// region may be mapped for reading only.
+EnvStats StatsOf(const region::Region& region, const FrameTable& frames,
+                 const FileTable& files, const region::HeapStats& heap);
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_OBSERVE_STATS_H_

@@ -1,0 +1,89 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "mpool/recover/pool_recovery.h"
+
+#include <atomic>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "os/status.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+absl::Status Damaged(std::string_view what) {
+  return absl::DataLossError(
+      absl::StrCat("its ", std::string(what), " is damaged"));
+}
+
+}  // namespace
+
+absl::Status PoolRecovery::Format(const region::Thread& self) {
+  MPOOL_RETURN_IF_ERROR(frames_.Format(self));
+  return index_.Ensure(self, /*page_bytes=*/4096);
+}
+
+absl::Status PoolRecovery::Check(bool alone, region::Reachable* reached) {
+  MPOOL_RETURN_IF_ERROR(frames_.Check(reached));
+  const PoolHeader& pool = frames_.pool();
+  // Until the first file is known the table may be replaced. If no other
+  // process is attached, Adopt derives the table's size from its chunk.
+  if (alone || pool.files_used.load(std::memory_order_acquire) != 0) {
+    const uint64_t count =
+        alone ? 1 : pool.bucket_count.load(std::memory_order_acquire);
+    if (count == 0 ||
+        !reached->Add(pool.buckets.load(), count * sizeof(Bucket))) {
+      return Damaged("hash table");
+    }
+  }
+  for (const std::atomic<uint64_t>& block : pool.file_blocks) {
+    const uint64_t offset = block.load(std::memory_order_acquire);
+    if (offset != 0 &&
+        !reached->Add(offset, kFilesPerBlock * sizeof(FileEntry))) {
+      return Damaged("table of files");
+    }
+  }
+  return absl::OkStatus();
+}
+
+void PoolRecovery::Adopt(const region::Thread& self, region::Reachable* reached,
+                         RepairReport* report) {
+  adoption_.Run(self, reached, report);
+}
+
+void PoolRecovery::RepairClient(const region::Thread& self,
+                                uint32_t dead_process,
+                                const std::function<bool(uint32_t)>& is_dead,
+                                RepairReport* report) {
+  if (!frames_.IsAttached()) return;
+  if (index_.Refresh()) {
+    report->latches += index_.table().ReleaseDead(is_dead);
+  }
+  MPOOL_STEP("mpool.repair.buckets");
+  const uint32_t pid = region_.header()->processes[dead_process - 1].pid.load();
+  // The frame may be out of use by this time, because WRITING is cleared
+  // before io_owner.
+  frames_.ForEachHeaderMade([&](BufferHeader& header) {
+    const uint32_t writer = header.io_owner.load(std::memory_order_acquire);
+    if (writer != 0 && is_dead(writer)) {
+      repair_.RepairWriting(header, writer, report);
+    }
+  });
+  frames_.ForEachHeader([&](BufferHeader& header) {
+    repair_.Repair(self, header, is_dead, pid, report);
+  });
+  MPOOL_STEP("mpool.repair.frames");
+  files_.EndWritesOfDead();
+  file_sync_.Repair(is_dead);
+  PoolHeader& pool = frames_.pool();
+  uint32_t resizer = pool.resizer.load(std::memory_order_acquire);
+  // no step: the next thread to find the resize unfinished completes it.
+  if (is_dead(resizer)) pool.resizer.compare_exchange_strong(resizer, 0);
+  frames_.Rebuild(self, is_dead, policy_.is_ordered(), &report->latches);
+  frames_.ReleaseDrained(is_dead);
+  files_.Repair(self, dead_process, is_dead, &report->latches);
+}
+
+}  // namespace mpool::internal

@@ -1,0 +1,65 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// pool_recovery.h - the pool as the region's client: makes, checks, adopts and
+// repairs the pool's tables. README.md has the death table.
+//
+// Concurrency: the region calls Format and Adopt while no other process is
+//              attached. RepairClient runs beside all other calls.
+
+#ifndef MPOOL_MPOOL_RECOVER_POOL_RECOVERY_H_
+#define MPOOL_MPOOL_RECOVER_POOL_RECOVERY_H_
+
+#include <cstdint>
+#include <functional>
+
+#include "absl/status/status.h"
+#include "mpool/evict/active_policy.h"
+#include "mpool/files/files.h"
+#include "mpool/memory/frames.h"
+#include "mpool/memory/page_index.h"
+#include "mpool/recover/adoption.h"
+#include "mpool/recover/frame_repair.h"
+#include "mpool/stats.h"
+#include "mpool/write/file_sync.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+class PoolRecovery final : public region::RegionClient {
+ public:
+  PoolRecovery(region::Region& region, FrameTable& frames, PageIndex& index,
+               FileTable& files, FileSync& file_sync, ActivePolicy& policy,
+               FrameRepair& repair, Adoption& adoption)
+      : region_(region),
+        frames_(frames),
+        index_(index),
+        files_(files),
+        file_sync_(file_sync),
+        policy_(policy),
+        repair_(repair),
+        adoption_(adoption) {}
+
+  // region::RegionClient.
+  absl::Status Format(const region::Thread& self) override;
+  absl::Status Check(bool alone, region::Reachable* reached) override;
+  void Adopt(const region::Thread& self, region::Reachable* reached,
+             RepairReport* report) override;
+  absl::Status ForgetLost() override { return files_.ForgetLost(); }
+  void RepairClient(const region::Thread& self, uint32_t dead_process,
+                    const std::function<bool(uint32_t)>& is_dead,
+                    RepairReport* report) override;
+
+ private:
+  region::Region& region_;
+  FrameTable& frames_;
+  PageIndex& index_;
+  FileTable& files_;
+  FileSync& file_sync_;
+  ActivePolicy& policy_;
+  FrameRepair& repair_;
+  Adoption& adoption_;
+};
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_MPOOL_RECOVER_POOL_RECOVERY_H_
