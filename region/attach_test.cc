@@ -60,7 +60,7 @@ TEST_F(AttachTest, TheFirstCreatesTheSecondJoinsAndTheNextAdopts) {
   auto third = *Attachment::Open(home_.path());
   EXPECT_EQ(third->region().attached(), Attached::kAdopted);
   EXPECT_EQ(third->root().sums[0], 42u);
-  EXPECT_EQ(third->region().header()->adoptions.load(), 1u);
+  EXPECT_EQ(third->region().memory().header()->adoptions.load(), 1u);
   EXPECT_THAT(third->ProcessSlots(), ElementsAre(1));
   ExpectOneEnvironment();
 }
@@ -72,14 +72,15 @@ int MeasureThenGrow(int dir, const char* path, int flags, unsigned mask,
                     struct statx* info) {
   const int result = os::RealSyscalls().statx(dir, path, flags, mask, info);
   if (grower == nullptr) return result;
-  const uint64_t size = grower->region().header()->size_bytes.load();
-  if (info->stx_size != grower->region().mapping_bytes() || --measured > 0) {
+  const uint64_t size = grower->region().memory().header()->size_bytes.load();
+  if (info->stx_size != grower->region().memory().mapping_bytes() ||
+      --measured > 0) {
     return result;
   }
   Attachment& here = *std::exchange(grower, nullptr);
   const uint64_t more = here.heap().Stats(here.self()).largest_free_bytes;
   EXPECT_THAT(here.heap().Allocate(here.self(), more + 65536, 16), IsOk());
-  EXPECT_GT(here.region().header()->size_bytes.load(), size);
+  EXPECT_GT(here.region().memory().header()->size_bytes.load(), size);
   return result;
 }
 
@@ -97,8 +98,8 @@ TEST_F(AttachTest, ARegionThatGrowsMeanwhileIsJoined) {
     measured = times;
     grower = first.get();
     EXPECT_THAT(
-        InspectRegion(first->region().home(),
-                      first->region().fixed().signature),
+        InspectRegion(first->region().home_files().home(),
+                      first->region().memory().fixed().signature),
         IsOk());
     EXPECT_EQ(grower, nullptr);
   }
@@ -122,8 +123,8 @@ TEST_F(AttachTest, OnlyTheLastOneIsTheLast) {
 TEST_F(AttachTest, AProcessThatDiedIsRepairedByTheNext) {
   {
     auto dead = *Attachment::Open(home_.path());
-    ASSERT_THAT(dead->region().RegisterThread(), IsOk());
-    dead->root().latches[1].Lock(dead->self().id, dead->region().watch(),
+    ASSERT_THAT(dead->region().members().RegisterThread(), IsOk());
+    dead->root().latches[1].Lock(dead->self().id, dead->region().repairer(),
                                  LockRank::kFiles);
     RankReleased(LockRank::kFiles);
     dead->self().slot->used.store(1);
@@ -140,7 +141,7 @@ TEST_F(AttachTest, AProcessThatDiedIsRepairedByTheNext) {
   EXPECT_EQ(report.latches, 1u);
   EXPECT_THAT(next->ProcessSlots(), ElementsAre(2));
   EXPECT_THAT(next->ThreadSlots(), ElementsAre(2));
-  EXPECT_EQ(next->region().header()->repairs.load(), 1u);
+  EXPECT_EQ(next->region().memory().header()->repairs.load(), 1u);
   EXPECT_THAT(next->heap().Check(next->self()), IsOk());
   EXPECT_TRUE(next->Repair().processes.empty());
 }
@@ -164,18 +165,18 @@ TEST_F(AttachTest, AllProcessSlotsTakenIsAnErrorThatSaysWhatToDo) {
                     "all 256 process slots are taken", "close a process"));
   ASSERT_THAT(all[77]->Leave(), IsOk());
   auto again = *Attachment::Open(home_.path());
-  EXPECT_EQ(again->region().process(), 78u);
+  EXPECT_EQ(again->region().members().process(), 78u);
 }
 
 // Simulates a process that dies with a thread, a pin, a latch and an unlinked
 // chunk.
 void DieInTheMiddle(const std::string& home, uint32_t latch) {
   auto there = *Attachment::Open(home);
-  const Thread thread = *there->region().RegisterThread();
+  const Thread thread = *there->region().members().RegisterThread();
   thread.slot->used.store(1);
   thread.slot->entries[0].store(9);
   EXPECT_THAT(there->heap().Allocate(there->self(), 64, 16), IsOk());
-  there->root().latches[latch].Lock(thread.id, there->region().watch(),
+  there->root().latches[latch].Lock(thread.id, there->region().repairer(),
                                     LockRank::kFiles);
   RankReleased(LockRank::kFiles);
 }
@@ -201,7 +202,7 @@ class DeadButOneTest : public AttachTest {
     EXPECT_THAT(here.heap().Check(here.self()), IsOk());
     // A block of thread slots stays allocated.
     EXPECT_EQ(here.heap().Stats(here.self()).used_chunks, used_ + 1);
-    EXPECT_EQ(here.region().header()->repairs.load(), dead);
+    EXPECT_EQ(here.region().memory().header()->repairs.load(), dead);
   }
 
   std::unique_ptr<Attachment> alive_;
@@ -211,7 +212,7 @@ class DeadButOneTest : public AttachTest {
 TEST_F(DeadButOneTest, TheNextTakesTheSlotOfOneAndRepairsThemAll) {
   auto here = *Attachment::Open(home_.path());
   EXPECT_EQ(here->region().attached(), Attached::kJoined);
-  EXPECT_EQ(here->region().process(), 2u);
+  EXPECT_EQ(here->region().members().process(), 2u);
   ASSERT_EQ(here->at_attach().processes.size(), 1u);
   EXPECT_EQ(here->at_attach().processes[0].slot, 2u);
   EXPECT_EQ(here->at_attach().pins, 1u);
@@ -223,11 +224,11 @@ TEST_F(DeadButOneTest, TheNextTakesTheSlotOfOneAndRepairsThemAll) {
 TEST_F(DeadButOneTest, OneThatDiesAsASuccessorIsSucceededInTurn) {
   {
     auto first = *Attachment::Open(home_.path());
-    EXPECT_EQ(first->region().process(), 2u);
-    ASSERT_THAT(first->region().RegisterThread(), IsOk());
+    EXPECT_EQ(first->region().members().process(), 2u);
+    ASSERT_THAT(first->region().members().RegisterThread(), IsOk());
   }
   auto here = *Attachment::Open(home_.path());
-  EXPECT_EQ(here->region().process(), 2u);
+  EXPECT_EQ(here->region().members().process(), 2u);
   ExpectRepaired(*here, kMaxProcesses);
   EXPECT_THAT(here->ProcessSlots(), ElementsAre(1, 2));
 }
@@ -235,11 +236,11 @@ TEST_F(DeadButOneTest, OneThatDiesAsASuccessorIsSucceededInTurn) {
 TEST_F(DeadButOneTest, WhatASuccessorInheritedIsRepairedAsItsOwn) {
   // Slots 2 and 3 died in the middle.
   auto two = *Attachment::Open(home_.path());
-  ASSERT_EQ(two->region().process(), 2u);
+  ASSERT_EQ(two->region().members().process(), 2u);
   EXPECT_EQ(two->root().latches[0].owner(), 0u);
   EXPECT_EQ(two->root().latches[1].owner(), kMaxProcesses + 2);
   auto three = *Attachment::Open(home_.path());
-  EXPECT_EQ(three->region().process(), 3u);
+  EXPECT_EQ(three->region().members().process(), 3u);
   EXPECT_EQ(three->at_attach().pins, 1u);
   EXPECT_EQ(three->at_attach().latches, 1u);
   ASSERT_THAT(two->Leave(), IsOk());
@@ -251,42 +252,42 @@ TEST_F(DeadButOneTest, WhoAdoptsAfterTheLastRepairsThemAllAtOnce) {
   alive_ = nullptr;
   auto here = *Attachment::Open(home_.path());
   EXPECT_EQ(here->region().attached(), Attached::kAdopted);
-  EXPECT_EQ(here->region().process(), 1u);
+  EXPECT_EQ(here->region().members().process(), 1u);
   EXPECT_EQ(here->at_attach().processes.size(), kMaxProcesses);
   EXPECT_EQ(here->at_attach().pins, 2u);
   EXPECT_EQ(here->at_attach().latches, 2u);
   ExpectRepaired(*here, kMaxProcesses);
   EXPECT_THAT(here->ProcessSlots(), ElementsAre(1));
-  EXPECT_EQ(here->region().header()->adoptions.load(), 1u);
+  EXPECT_EQ(here->region().memory().header()->adoptions.load(), 1u);
 }
 
 TEST_F(AttachTest, AllThreadSlotsTakenIsAnErrorAndAThreadThatEndsMakesRoom) {
   auto here = *Attachment::Open(home_.path());
   std::vector<Thread> threads;
   for (uint32_t i = 0; i < kMaxThreads - kMaxProcesses; ++i) {
-    threads.push_back(*here->region().RegisterThread());
+    threads.push_back(*here->region().members().RegisterThread());
   }
-  EXPECT_THAT(here->region().RegisterThread(),
+  EXPECT_THAT(here->region().members().RegisterThread(),
               Fails(StatusCode::kResourceExhausted, home_.path(),
                     "all 3838 thread slots are taken"));
-  here->region().UnregisterThread(threads[1000]);
-  const auto again = here->region().RegisterThread();
+  here->region().members().UnregisterThread(threads[1000]);
+  const auto again = here->region().members().RegisterThread();
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(again->id, threads[1000].id);
 }
 
 TEST_F(AttachTest, AThreadThatLeavesGuardsBehindKeepsItsSlotUntilTheyAreGone) {
   auto here = *Attachment::Open(home_.path());
-  const Thread thread = *here->region().RegisterThread();
+  const Thread thread = *here->region().members().RegisterThread();
   thread.slot->used.store(1);
   thread.slot->entries[0].store(5);
-  here->region().UnregisterThread(thread);
+  here->region().members().UnregisterThread(thread);
   EXPECT_THAT(here->ThreadSlots(), ElementsAre(1, thread.id));
-  const Thread other = *here->region().RegisterThread();
+  const Thread other = *here->region().members().RegisterThread();
   EXPECT_NE(other.id, thread.id);
-  here->region().UnregisterThread(other);
+  here->region().members().UnregisterThread(other);
   thread.slot->entries[0].store(0);
-  const Thread last = *here->region().RegisterThread();
+  const Thread last = *here->region().members().RegisterThread();
   EXPECT_EQ(last.id, thread.id);
 }
 
@@ -337,7 +338,7 @@ TEST_F(AttachTest, TheSoundCopyOfTheHeaderCounts) {
   test::Overwrite(home_.Below(kDescriptorName), 0, "torn");
   auto again = *Attachment::Open(home_.path());
   EXPECT_EQ(again->region().attached(), Attached::kAdopted);
-  EXPECT_EQ(again->region().fixed().policy,
+  EXPECT_EQ(again->region().memory().fixed().policy,
             static_cast<uint32_t>(Policy::kClock));
 }
 
@@ -357,32 +358,32 @@ TEST_F(AttachTest, FilesHaveTheModeThatWasAskedForWhateverTheUmask) {
 
 TEST_F(AttachTest, AnInheritedAttachmentIsAProcessOfItsOwnInAForkedChild) {
   auto here = *Attachment::Open(home_.path());
-  const uint32_t generation = here->region().generation();
+  const uint32_t generation = here->region().generation().value();
   EXPECT_NE(generation, 0u);
   const std::string outcome = InChild([&]() -> std::string {
-    EXPECT_EQ(here->region().generation(), 0u);
+    EXPECT_EQ(here->region().generation().value(), 0u);
     const auto refuse = [](uint32_t) { return absl::AbortedError("no"); };
     EXPECT_EQ(here->region().EnterChild(refuse).message(), "no");
-    EXPECT_EQ(here->region().generation(), 0u);
+    EXPECT_EQ(here->region().generation().value(), 0u);
     EXPECT_THAT(here->ProcessSlots(), ElementsAre(1));
     uint32_t given = 0;
     EXPECT_THAT(here->region().EnterChild([&](uint32_t next) {
       given = next;
       // Other threads of the child wait until `ready` has returned.
-      EXPECT_EQ(here->region().generation(), 0u);
+      EXPECT_EQ(here->region().generation().value(), 0u);
       return absl::OkStatus();
     }),
                 IsOk());
-    EXPECT_EQ(here->region().generation(), given);
-    EXPECT_NE(here->region().generation(), 0u);
-    EXPECT_NE(here->region().generation(), generation);
-    EXPECT_EQ(here->region().process(), 2u);
+    EXPECT_EQ(here->region().generation().value(), given);
+    EXPECT_NE(here->region().generation().value(), 0u);
+    EXPECT_NE(here->region().generation().value(), generation);
+    EXPECT_EQ(here->region().members().process(), 2u);
     EXPECT_THAT(here->ProcessSlots(), ElementsAre(1, 2));
     EXPECT_THAT(here->Leave(), IsOk());
     return "left";
   });
   EXPECT_EQ(outcome, "left");
-  EXPECT_EQ(here->region().process(), 1u);
+  EXPECT_EQ(here->region().members().process(), 1u);
   EXPECT_THAT(here->ProcessSlots(), ElementsAre(1));
 }
 

@@ -62,7 +62,7 @@ TEST_F(FlipTest, OfTheDescriptorIsNoticedWhicheverCopyIsLeft) {
 
 TEST_F(FlipTest, OfTheRegionsHeaderIsRefusedWhileSomebodyIsIn) {
   auto here = *Attachment::Open(home_.path());
-  RegionHeader& header = *here->region().header();
+  RegionHeader& header = *here->region().memory().header();
   for (const int left : {0, 1}) {
     const FixedHeader other = header.fixed[1 - left];
     header.fixed[1 - left] = FixedHeader{};
@@ -82,7 +82,7 @@ TEST_F(FlipTest, OfTheRegionsHeaderIsRefusedWhileSomebodyIsIn) {
 TEST_F(FlipTest, OfTheMagicWordIsRefusedToo) {
   auto here = *Attachment::Open(home_.path());
   ASSERT_THAT(here->Leave(), IsOk());
-  RegionHeader& header = *here->region().header();
+  RegionHeader& header = *here->region().memory().header();
   const auto magic = header.magic.load();
   for (int bit = 0; bit < 8 * static_cast<int>(sizeof(magic)); ++bit) {
     header.magic.store(magic ^ decltype(magic){1} << bit);

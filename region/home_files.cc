@@ -1,25 +1,52 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
-//
-// home_files.cc - checks that descriptor, memory and register belong together.
 
-#include <cstring>
+#include "region/home_files.h"
+
+#include <string>
 
 #include "absl/strings/str_cat.h"
+#include "os/lost_fd.h"
+#include "os/mapping.h"
 #include "os/status.h"
-#include "region/region.h"
+#include "region/descriptor.h"
 
 namespace mpool::region {
 
-uint64_t CreationOf(const FixedHeader& fixed) {
-  uint64_t creation = 0;
-  std::memcpy(&creation, fixed.creation_id, sizeof(creation));
-  return creation;
+absl::Status HomeFiles::OpenRegister(bool create, int mode) {
+  MPOOL_ASSERT(!register_.has_value());
+  MPOOL_ASSIGN_OR_RETURN(
+      register_,
+      os::LockFile::Open(home_, kRegisterName, create, mode, [this] {
+        return absl::IsNotFound(os::InfoAt(home_, kDescriptorName).status());
+      }));
+  return absl::OkStatus();
+}
+
+absl::Status HomeFiles::MakeUnnamedRegister() {
+  MPOOL_ASSERT(!register_.has_value());
+  MPOOL_ASSIGN_OR_RETURN(register_, os::LockFile::Unnamed());
+  return absl::OkStatus();
+}
+
+void HomeFiles::ForgetLost() {
+  os::ForgetIfLost(home_, identity_);
+  if (register_.has_value()) register_->ForgetLost();
+}
+
+absl::Status HomeFiles::ReopenHome() {
+  MPOOL_ASSIGN_OR_RETURN(os::File again,
+                         os::ReopenDirectory(home_, identity_));
+  if (again.is_open()) {
+    home_.Forget();
+    home_ = std::move(again);
+  }
+  return absl::OkStatus();
 }
 
 // mpool uses and removes memory only under the name that follows from home and
 // creation. A descriptor with another name is refused.
-absl::StatusOr<std::string_view> CheckDescriptor(const os::File& home,
-                                          const FixedHeader& descriptor) {
+absl::StatusOr<std::string_view> CheckDescriptor(
+    const os::File& home, const FixedHeader& descriptor) {
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
   if (descriptor.home_device != info.identity.device ||
       descriptor.home_inode != info.identity.inode ||
@@ -52,6 +79,21 @@ absl::Status CheckRegister(const os::File& home,
       "join region of ", home.path(), ": its lock file ", kRegisterName,
       " was removed while processes were inside, who still have its memory: "
       "let them close, or end them, and try again"));
+}
+
+absl::StatusOr<bool> RemoveMemory(
+    const os::File& home, const std::optional<FixedHeader>& descriptor) {
+  if (descriptor.has_value()) {
+    MPOOL_ASSIGN_OR_RETURN(const std::string_view why,
+                           CheckDescriptor(home, *descriptor));
+    if (why.empty()) {
+      MPOOL_RETURN_IF_ERROR(
+          os::RemoveMapping(static_cast<Backing>(descriptor->backing), home,
+                            descriptor->segment));
+    }
+  }
+  MPOOL_ASSIGN_OR_RETURN(const uint32_t strays, os::RemoveStrayMappings(home));
+  return descriptor.has_value() || strays != 0;
 }
 
 }  // namespace mpool::region

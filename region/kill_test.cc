@@ -68,7 +68,8 @@ class KillTest : public ::testing::TestWithParam<std::string> {
     return *std::move(here);
   }
   void ExpectAlone(Attachment& here) {
-    EXPECT_THAT(here.ProcessSlots(), ElementsAre(here.region().process()));
+    EXPECT_THAT(here.ProcessSlots(),
+                ElementsAre(here.region().members().process()));
     EXPECT_THAT(here.ThreadSlots(), ElementsAre(here.self().id));
     EXPECT_THAT(here.heap().Check(here.self()), IsOk());
     EXPECT_THAT(WithoutIds(AllOf(home_.path())),
@@ -187,15 +188,18 @@ class KilledLeaverTest : public KillTest {
   absl::Status UseThread() {
     MPOOL_ASSIGN_OR_RETURN(auto there, Open());
     Region& region = there->region();
-    MPOOL_ASSIGN_OR_RETURN(const Thread thread, region.RegisterThread());
+    MPOOL_ASSIGN_OR_RETURN(const Thread thread,
+                           region.members().RegisterThread());
     thread.slot->used.store(1);
     thread.slot->entries[0].store(5);
-    const std::optional<uint64_t> leaving = region.UnregisterThread(thread);
-    if (!leaving.has_value() || !region.ResumeThread(thread, *leaving)) {
+    const std::optional<uint64_t> leaving =
+        region.members().UnregisterThread(thread);
+    if (!leaving.has_value() ||
+        !region.members().ResumeThread(thread, *leaving)) {
       return absl::InternalError("a pin did not keep the thread's slot");
     }
     thread.slot->entries[0].store(0);
-    region.UnregisterThread(thread);
+    region.members().UnregisterThread(thread);
     return there->Leave();
   }
 };
@@ -344,32 +348,33 @@ class KilledRepairerTest : public KillTest {
   std::string Victim() {
     return test::InChild([&]() -> std::string {
       auto there = *Open();
-      const Thread thread = *there->region().RegisterThread();
+      const Thread thread = *there->region().members().RegisterThread();
       thread.slot->used.store(2);
       thread.slot->entries[0].store(11);
       thread.slot->entries[1].store(12);
-      there->root().latches[0].Lock(thread.id, there->region().watch(),
+      there->root().latches[0].Lock(thread.id, there->region().repairer(),
                                     LockRank::kFiles);
-      there->region().header()->block_latch.Lock(
-          thread.id, there->region().watch(), LockRank::kExtents);
+      there->region().memory().header()->block_latch.Lock(
+          thread.id, there->region().repairer(), LockRank::kExtents);
       if (!there->heap().Allocate(thread, 128, 16).ok()) return "no room";
-      there->region().header()->heap_latch.Lock(
-          thread.id, there->region().watch(), LockRank::kHeap);
+      there->region().memory().header()->heap_latch.Lock(
+          thread.id, there->region().repairer(), LockRank::kHeap);
       return "died";
     });
   }
   void ExpectMended(Attachment& here, uint32_t used_before) {
     ExpectAlone(here);
     EXPECT_EQ(here.root().latches[0].owner(), 0u);
-    EXPECT_EQ(here.region().header()->block_latch.owner(), 0u);
-    EXPECT_EQ(here.region().header()->heap_latch.owner(), 0u);
+    EXPECT_EQ(here.region().memory().header()->block_latch.owner(), 0u);
+    EXPECT_EQ(here.region().memory().header()->heap_latch.owner(), 0u);
     // The chunk is free. The block of thread slots stays allocated.
     EXPECT_EQ(here.heap().Stats(here.self()).used_chunks, used_before + 1);
     uint32_t entries = 0;
-    here.region().ForEachSlot([&](ThreadSlot& slot) {
-      here.region().ForEachEntry(slot, [&](std::atomic<uint64_t>& entry) {
-        if (entry.load() != 0) ++entries;
-      });
+    here.region().members().ForEachSlot([&](ThreadSlot& slot) {
+      here.region().members().ForEachEntry(slot,
+                                           [&](std::atomic<uint64_t>& entry) {
+                                             if (entry.load() != 0) ++entries;
+                                           });
     });
     EXPECT_EQ(entries, 0u);
     EXPECT_TRUE(here.Repair().processes.empty());
@@ -418,10 +423,10 @@ TEST_P(ReusedSlotTest, DoesNotKeepTheClaimOfItsFormerProcess) {
             }),
             test::kKilled);
   ASSERT_THAT(here->ProcessSlots(), ElementsAre(1, 2, 3));
-  here->region().RepairIfDead(3, here->self().id);
+  here->region().repairer().RepairIfDead(3, here->self().id);
   ASSERT_THAT(here->ProcessSlots(), ElementsAre(1, 2));
   auto newcomer = *Open();
-  ASSERT_EQ(newcomer->region().process(), 3u);
+  ASSERT_EQ(newcomer->region().members().process(), 3u);
   const RepairReport report = here->Repair();
   ASSERT_EQ(report.processes.size(), 1u);
   EXPECT_EQ(report.processes[0].slot, 2u);
@@ -444,7 +449,7 @@ TEST_P(KilledAdopterTest, IsReplacedByTheNextWhoAdoptsFromTheStart) {
   ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
   auto here = *Open();
   EXPECT_EQ(here->region().attached(), Attached::kAdopted);
-  EXPECT_EQ(here->region().header()->adoptions.load(),
+  EXPECT_EQ(here->region().memory().header()->adoptions.load(),
             GetParam() == "region.adopt.done" ? 3u : 2u);
   ExpectMended(*here, used_before);
 }

@@ -51,16 +51,17 @@ TEST_F(LatchTest, ThreadsHoldItOneAtATime) {
   bool inside = false;
   constexpr uint64_t kTimes = 5000;
   auto work = [&] {
-    const Thread self = *region.RegisterThread();
+    const Thread self = *region.members().RegisterThread();
     for (uint64_t i = 0; i < kTimes; ++i) {
-      LatchGuard guard(here->root().latches[0], self.id, region.watch(), kRank);
+      LatchGuard guard(here->root().latches[0], self.id, region.repairer(),
+                       kRank);
       ASSERT_FALSE(inside);
       inside = true;
       ++count;
       if (i % 64 == 0) std::this_thread::yield();
       inside = false;
     }
-    region.UnregisterThread(self);
+    region.members().UnregisterThread(self);
   };
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) threads.emplace_back(work);
@@ -77,7 +78,7 @@ TEST_F(LatchTest, ProcessesHoldItOneAtATime) {
     auto there = *Attachment::Open(home_.path());
     for (uint64_t i = 0; i < kTimes; ++i) {
       LatchGuard guard(there->root().latches[0], there->self().id,
-                       there->region().watch(), kRank);
+                       there->region().repairer(), kRank);
       ++there->root().sums[0];
     }
     return std::string(there->Leave().message());
@@ -94,7 +95,7 @@ TEST_F(LatchTest, ProcessesHoldItOneAtATime) {
 std::string HoldLatch(const std::string& home, Channel& parent) {
   auto there = *Attachment::Open(home);
   LatchGuard guard(there->root().latches[0], there->self().id,
-                   there->region().watch(), kRank);
+                   there->region().repairer(), kRank);
   parent.Say("held");
   return parent.Hear();
 }
@@ -105,14 +106,15 @@ TEST_F(LatchTest, WaiterGetsItAfterTheOwnersProcessWasKilled) {
       [&](Channel& parent) { return HoldLatch(home_.path(), parent); });
   ASSERT_EQ(owner.Hear(), "held");
   RepairReport seen;
-  here->region().set_on_repair([&](const RepairReport& r) { seen = r; });
+  here->region().repairer().set_on_repair(
+      [&](const RepairReport& r) { seen = r; });
   std::thread waiter([&] {
-    const Thread self = *here->region().RegisterThread();
+    const Thread self = *here->region().members().RegisterThread();
     Latch& latch = here->root().latches[0];
-    latch.Lock(self.id, here->region().watch(), kRank);
+    latch.Lock(self.id, here->region().repairer(), kRank);
     EXPECT_EQ(latch.owner(), self.id);
     latch.Unlock(self.id, kRank);
-    here->region().UnregisterThread(self);
+    here->region().members().UnregisterThread(self);
   });
   AwaitSleeps(2);
   const int pid = owner.pid();
@@ -134,9 +136,9 @@ TEST_F(LatchTest, AStoppedOwnerIsWaitedForHoweverLong) {
   ASSERT_EQ(::kill(owner.pid(), SIGSTOP), 0);
   std::atomic<bool> taken = false;
   std::thread waiter([&] {
-    const Thread self = *here->region().RegisterThread();
-    LatchGuard guard(here->root().latches[0], self.id, here->region().watch(),
-                     kRank);
+    const Thread self = *here->region().members().RegisterThread();
+    LatchGuard guard(here->root().latches[0], self.id,
+                     here->region().repairer(), kRank);
     taken = true;
   });
   AwaitSleeps(5);  // a probe of the owner preceded each except the first
@@ -151,7 +153,7 @@ TEST_F(LatchTest, AStoppedOwnerIsWaitedForHoweverLong) {
 TEST_F(LatchTest, OnlyTheDeadOwnersLatchIsTakenBack) {
   Latch latch = {};
   auto here = *Attachment::Open(home_.path());
-  LifeWatch& watch = here->region().watch();
+  LifeWatch& watch = here->region().repairer();
   EXPECT_FALSE(latch.ReleaseDead(7));
   EXPECT_FALSE(latch.TakeOver(7, 8, kRank));
   latch.Lock(5, watch, kRank);
@@ -179,7 +181,7 @@ class LatchDeathTest : public LatchTest {
 
 TEST_F(LatchDeathTest, UnlockByAnotherAborts) {
   Latch& latch = here_->root().latches[0];
-  latch.Lock(5, here_->region().watch(), kRank);
+  latch.Lock(5, here_->region().repairer(), kRank);
   EXPECT_DEATH(latch.Unlock(6, kRank),
                "latch of thread 5 unlocked by thread 6");
   latch.Unlock(5, kRank);
@@ -187,7 +189,7 @@ TEST_F(LatchDeathTest, UnlockByAnotherAborts) {
 
 #ifndef NDEBUG
 TEST_F(LatchDeathTest, ALatchOfTheSameOrALowerRankAborts) {
-  LifeWatch& watch = here_->region().watch();
+  LifeWatch& watch = here_->region().repairer();
   Latch* latches = here_->root().latches;
   latches[0].Lock(1, watch, LockRank::kQueue);
   EXPECT_DEATH(latches[1].Lock(1, watch, LockRank::kBucket), "latch of rank 3");

@@ -18,6 +18,7 @@
 
 #include "region/latch.h"
 #include "region/limits.h"
+#include "region/slot_words.h"
 
 namespace mpool::region {
 
@@ -51,36 +52,6 @@ struct FixedHeader {
   uint32_t crc = 0;  // of all bytes before it
 };
 
-// State of a process slot. Transitions:
-//   free -> live            joiner, which holds the slot's byte lock
-//   live -> free            leaver, before it drops the lock
-//   live -> repairing       repairer that found the byte of a live slot free
-//   repairing -> repairing  another repairer, if the first repairer died
-//   repairing -> free       repairer, last
-//   live, repairing -> live joiner that finds no free slot and takes the slot
-//                           of a dead process, with the slot's byte lock
-enum class SlotState : uint32_t { kFree = 0, kLive = 1, kRepairing = 2 };
-
-// generation 24 | generation of the repairer 24 | repairer's slot 12 | state 4
-struct ProcessWord {
-  uint32_t generation = 0;
-  uint32_t repairer = 0;
-  uint32_t repairer_generation = 0;
-  SlotState state = SlotState::kFree;
-
-  static ProcessWord Unpack(uint64_t word) {
-    return {static_cast<uint32_t>(word >> 40),
-            static_cast<uint32_t>(word >> 4) & 0xfff,
-            static_cast<uint32_t>(word >> 16) & 0xffffff,
-            static_cast<SlotState>(word & 0xf)};
-  }
-  uint64_t Pack() const {
-    return uint64_t{generation & 0xffffff} << 40 |
-           uint64_t{repairer_generation & 0xffffff} << 16 |
-           uint64_t{repairer & 0xfff} << 4 | static_cast<uint64_t>(state);
-  }
-};
-
 // SHARED
 struct alignas(kLineBytes) ProcessSlot {
   std::atomic<uint64_t> word;
@@ -91,36 +62,14 @@ struct alignas(kLineBytes) ProcessSlot {
   uint32_t pad;
   std::atomic<uint64_t> command[2];
   std::atomic<uint64_t> attached_ns;  // on the process's monotonic clock
-  std::atomic<uint64_t> clock;        // Region::OwnClock() of the process
-};
-
-// State of a thread slot. Leaving: the thread has ended, but its guards still
-// hold pages. Any thread of the process frees the slot once its ledger is
-// empty.
-enum class ThreadState : uint32_t { kFree = 0, kLive = 1, kLeaving = 2 };
-
-// generation 32 | process slot 16 | state 8
-struct ThreadWord {
-  uint32_t generation = 0;
-  uint32_t process = 0;
-  ThreadState state = ThreadState::kFree;
-
-  static ThreadWord Unpack(uint64_t word) {
-    return {static_cast<uint32_t>(word >> 32),
-            static_cast<uint32_t>(word >> 8) & 0xffff,
-            static_cast<ThreadState>(word & 0xff)};
-  }
-  uint64_t Pack() const {
-    return uint64_t{generation} << 32 | uint64_t{process & 0xffff} << 8 |
-           static_cast<uint64_t>(state);
-  }
+  std::atomic<uint64_t> clock;        // Members::OwnClock() of it
 };
 
 inline constexpr uint32_t kThreadCounters = 16;
 
 // A before-image: a page as of its last put, kept while its thread changes the
 // page. The page's bytes follow. An image is zeroed before it is linked to its
-// thread's slot. Region::FreeImages and an adoption unlink it.
+// thread's slot. Members::FreeImages and an adoption unlink it.
 // SHARED
 struct alignas(kLineBytes) Image {
   std::atomic<uint64_t> next;     // offset of the thread's next image, or 0

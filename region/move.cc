@@ -1,26 +1,16 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
-//
-// move.cc - lets a home keep its region and pages if its file system is mounted
-// again under another device number.
-//
-// A copy of the file system, mounted beside the original, looks the same. The
-// two homes must neither share a region nor take it from each other. Therefore
-// a region follows its home only if, in all mount namespaces, the old number
-// has no file system any more or belongs to a different file system.
-//
-// Order:  1 the descriptor gets the new number, and the old one in moved_from;
-//         2 the memory gets the name that follows from the new number;
-//         3 the adopter changes the number of each page file that had the old;
-//         4 the descriptor loses moved_from.
-// Crash:  the next opener finds moved_from, and does 2 to 4 again.
+
+#include "region/move.h"
 
 #include <cstring>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "os/filesystem.h"
+#include "os/mapping.h"
 #include "os/status.h"
 #include "os/step.h"
-#include "region/region.h"
+#include "region/descriptor.h"
 
 namespace mpool::region {
 namespace {

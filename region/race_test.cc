@@ -89,7 +89,7 @@ std::string OpenInRace(const std::string& home, Backing backing, uint32_t me,
          !race->longest_us.compare_exchange_weak(longest, took)) {
   }
   uint64_t creation = 0;
-  std::memcpy(&creation, (*here)->region().fixed().creation_id,
+  std::memcpy(&creation, (*here)->region().memory().fixed().creation_id,
               sizeof(creation));
   uint64_t none = 0;
   if (!race->creation.compare_exchange_strong(none, creation) &&
@@ -185,7 +185,7 @@ TEST_P(RaceTest, OneOfThemDiesAndTheOthersAreInOneRegion) {
     auto after = *Attachment::Open(home.path(), TestOptions(GetParam()));
     after->Repair();
     ASSERT_THAT(after->ProcessSlots(),
-                ::testing::ElementsAre(after->region().process()));
+                ::testing::ElementsAre(after->region().members().process()));
     ASSERT_THAT(after->Leave(), IsOk());
     ExpectNothingAfterRemove(home.path());
   }

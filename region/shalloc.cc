@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "os/round.h"
 #include "os/step.h"
-#include "region/region.h"
+#include "region/memory.h"
 
 namespace mpool::region {
 namespace {
@@ -36,11 +36,11 @@ bool IsUsed(uint64_t word) { return (word & 0xf) == kStateUsed; }
 }  // namespace
 
 Chunk* Shalloc::At(uint64_t offset) const {
-  return region_.At<Chunk>(offset);
+  return memory_.At<Chunk>(offset);
 }
 
 void Shalloc::Format(uint64_t begin, uint64_t end) {
-  RegionHeader* header = region_.header();
+  RegionHeader* header = memory_.header();
   Chunk* chunk = At(begin);
   chunk->next.store(0, std::memory_order_relaxed);
   chunk->word.store(Word(end - begin, kStateFree, 0),
@@ -54,7 +54,7 @@ void Shalloc::Format(uint64_t begin, uint64_t end) {
 // First fit. The allocation is the tail of the free chunk. A chunk without room
 // in front of the aligned payload's header is taken whole.
 uint64_t Shalloc::TakeLocked(uint64_t size, uint64_t alignment, uint32_t tag) {
-  RegionHeader* header = region_.header();
+  RegionHeader* header = memory_.header();
   std::atomic<uint64_t>* link = &header->heap_free;
   for (uint64_t at = link->load(std::memory_order_relaxed); at != 0;
        link = &At(at)->next, at = link->load(std::memory_order_relaxed)) {
@@ -90,11 +90,11 @@ uint64_t Shalloc::TakeLocked(uint64_t size, uint64_t alignment, uint32_t tag) {
 }
 
 absl::Status Shalloc::GrowLocked(uint64_t size, uint64_t alignment) {
-  RegionHeader* header = region_.header();
+  RegionHeader* header = memory_.header();
   const uint64_t old_end = header->heap_end.load(std::memory_order_relaxed);
   const uint64_t more =
       os::RoundUp(size + alignment + 2 * kHeader, kGrowBytes);
-  MPOOL_RETURN_IF_ERROR(region_.Grow(old_end + more));
+  MPOOL_RETURN_IF_ERROR(memory_.Grow(old_end + more));
   // Publish the new end after the chunk in front of it is whole.
   Chunk* chunk = At(old_end);
   chunk->next.store(0, std::memory_order_relaxed);
@@ -108,7 +108,7 @@ absl::Status Shalloc::GrowLocked(uint64_t size, uint64_t alignment) {
 
 absl::StatusOr<uint64_t> Shalloc::Allocate(const Thread& self, uint64_t size,
                                            uint64_t alignment) {
-  const uint64_t limit = region_.mapping_bytes();
+  const uint64_t limit = memory_.mapping_bytes();
   if (size == 0 || size > limit || alignment < kUnit ||
       alignment > kMaxAlignment || (alignment & (alignment - 1)) != 0) {
     return absl::InvalidArgumentError(
@@ -118,7 +118,7 @@ absl::StatusOr<uint64_t> Shalloc::Allocate(const Thread& self, uint64_t size,
   size = os::RoundUp(size, kUnit);
   uint64_t payload = 0;
   {
-    LatchGuard guard(region_.header()->heap_latch, self.id, region_.watch(),
+    LatchGuard guard(memory_.header()->heap_latch, self.id, *self.watch,
                      LockRank::kHeap);
     payload = TakeLocked(size, alignment, self.process);
     if (payload == 0) {
@@ -130,7 +130,7 @@ absl::StatusOr<uint64_t> Shalloc::Allocate(const Thread& self, uint64_t size,
     return absl::ResourceExhaustedError(
         absl::StrCat("allocate in region: no room for ", size, " bytes"));
   }
-  std::memset(region_.base() + payload, 0, size);
+  std::memset(memory_.base() + payload, 0, size);
   return payload;
 }
 
@@ -141,7 +141,7 @@ absl::StatusOr<uint64_t> Shalloc::AllocateLinked(
   MPOOL_ASSIGN_OR_RETURN(const uint64_t payload,
                          Allocate(self, size, alignment));
   if (prepare != nullptr) prepare(payload);
-  self.slot->intent_place.store(region_.OffsetOf(place),
+  self.slot->intent_place.store(memory_.OffsetOf(place),
                                 std::memory_order_relaxed);
   self.slot->intent_chunk.store(payload, std::memory_order_release);
   if (SizeOf(replaced) == 0) replaced = 0;
@@ -160,7 +160,7 @@ void Shalloc::FreeLinked(const Thread& self, std::atomic<uint64_t>* place,
                          uint64_t next) {
   const uint64_t payload = place->load(std::memory_order_relaxed);
   const bool is_chunk = SizeOf(payload) != 0;
-  self.slot->intent_place.store(region_.OffsetOf(place),
+  self.slot->intent_place.store(memory_.OffsetOf(place),
                                 std::memory_order_relaxed);
   self.slot->intent_chunk.store(payload, std::memory_order_release);
   if (is_chunk) SetTag(payload, self.process);
@@ -181,7 +181,7 @@ void Shalloc::SetTag(uint64_t offset, uint32_t process) {
 }
 
 uint64_t Shalloc::SizeOf(uint64_t offset) const {
-  const RegionHeader* header = region_.header();
+  const RegionHeader* header = memory_.header();
   const uint64_t begin = header->heap_begin.load(std::memory_order_acquire);
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   if (offset % kUnit != 0 || offset < begin + kHeader || offset >= end) {
@@ -199,7 +199,7 @@ uint64_t Shalloc::SizeOf(uint64_t offset) const {
 }
 
 absl::Status Shalloc::Free(const Thread& self, uint64_t offset) {
-  LatchGuard guard(region_.header()->heap_latch, self.id, region_.watch(),
+  LatchGuard guard(memory_.header()->heap_latch, self.id, *self.watch,
                    LockRank::kHeap);
   if (SizeOf(offset) == 0) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -211,7 +211,7 @@ absl::Status Shalloc::Free(const Thread& self, uint64_t offset) {
 }
 
 void Shalloc::FreeLocked(uint64_t at) {
-  RegionHeader* header = region_.header();
+  RegionHeader* header = memory_.header();
   Chunk* chunk = At(at);
   uint64_t size = SizeOfWord(chunk->word.load(std::memory_order_relaxed));
   uint64_t before = 0;
@@ -251,7 +251,7 @@ void Shalloc::FreeLocked(uint64_t at) {
 }
 
 void Shalloc::RebuildLocked() {
-  RegionHeader* header = region_.header();
+  RegionHeader* header = memory_.header();
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   uint64_t last_free = 0;
   uint64_t first_free = 0;
@@ -286,16 +286,16 @@ void Shalloc::RebuildLocked() {
 }
 
 HeapStats Shalloc::Stats(const Thread& self) {
-  LatchGuard guard(region_.header()->heap_latch, self.id, region_.watch(),
+  LatchGuard guard(memory_.header()->heap_latch, self.id, *self.watch,
                    LockRank::kHeap);
   return Survey();
 }
 
 HeapStats Shalloc::Survey() const {
-  const RegionHeader* header = region_.header();
+  const RegionHeader* header = memory_.header();
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   HeapStats stats;
-  if (!region_.Contains(0, end)) return stats;
+  if (!memory_.Contains(0, end)) return stats;
   for (uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
        at < end;) {
     const uint64_t word = At(at)->word.load(std::memory_order_acquire);
@@ -314,28 +314,14 @@ HeapStats Shalloc::Survey() const {
   return stats;
 }
 
-// True if the intent words of a thread of the dead process lead to a place that
-// names the chunk: either the new chunk or the chunk to be replaced.
-bool Shalloc::IsLinked(uint64_t payload, uint32_t process) const {
-  bool linked = false;
-  region_.ForEachThread([&](uint32_t, ThreadSlot& slot, ThreadWord word) {
-    if (word.process != process) return;
-    if (slot.intent_chunk.load(std::memory_order_acquire) == 0) return;
-    const uint64_t place = slot.intent_place.load(std::memory_order_relaxed);
-    if (place % 8 != 0 || !region_.Contains(place, 8)) return;
-    linked = linked || region_.At<std::atomic<uint64_t>>(place)->load(
-                           std::memory_order_acquire) == payload;
-  });
-  return linked;
-}
-
 void Shalloc::Repair(const Thread& self, uint32_t process,
-                     const std::function<bool(uint32_t)>& is_dead) {
-  RegionHeader* header = region_.header();
+                     const std::function<bool(uint32_t)>& is_dead,
+                     const std::function<bool(uint64_t)>& is_linked) {
+  RegionHeader* header = memory_.header();
   Latch& latch = header->heap_latch;
   const uint32_t owner = latch.owner();
   if (!is_dead(owner) || !latch.TakeOver(owner, self.id, LockRank::kHeap)) {
-    latch.Lock(self.id, region_.watch(), LockRank::kHeap);
+    latch.Lock(self.id, *self.watch, LockRank::kHeap);
   }
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   for (uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
@@ -345,7 +331,7 @@ void Shalloc::Repair(const Thread& self, uint32_t process,
     const uint64_t size = SizeOfWord(word);
     if (size == 0 || size > end - at) break;
     if (IsUsed(word) && TagOfWord(word) == process) {
-      if (IsLinked(at + kHeader, process)) {
+      if (is_linked(at + kHeader)) {
         Publish(at + kHeader);
       } else {
         chunk->word.store(Word(size, kStateFree, 0),
@@ -360,11 +346,11 @@ void Shalloc::Repair(const Thread& self, uint32_t process,
 }
 
 absl::Status Shalloc::CheckChunks() const {
-  const RegionHeader* header = region_.header();
+  const RegionHeader* header = memory_.header();
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
   bool whole = at == sizeof(RegionHeader) && end % kUnit == 0 &&
-               region_.Contains(0, end);
+               memory_.Contains(0, end);
   while (whole && at < end) {
     const uint64_t word = At(at)->word.load(std::memory_order_relaxed);
     const uint64_t size = SizeOfWord(word);
@@ -378,7 +364,7 @@ absl::Status Shalloc::CheckChunks() const {
 }
 
 void Shalloc::Sweep(const Reachable& reached) {
-  const RegionHeader* header = region_.header();
+  const RegionHeader* header = memory_.header();
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   for (uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
        at < end;) {
@@ -397,9 +383,9 @@ void Shalloc::Sweep(const Reachable& reached) {
 }
 
 absl::Status Shalloc::Check(const Thread& self) {
-  LatchGuard guard(region_.header()->heap_latch, self.id, region_.watch(),
+  LatchGuard guard(memory_.header()->heap_latch, self.id, *self.watch,
                    LockRank::kHeap);
-  const RegionHeader* header = region_.header();
+  const RegionHeader* header = memory_.header();
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
   uint64_t expected_free = header->heap_free.load(std::memory_order_relaxed);

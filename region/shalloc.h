@@ -31,11 +31,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "region/layout.h"
+#include "region/thread.h"
 
 namespace mpool::region {
 
-class Region;
-struct Thread;
+class Memory;
 
 // SHARED. Word: size in 16-byte units 48 | owner tag 12 | state 4
 struct Chunk {
@@ -55,8 +55,8 @@ class Reachable;
 
 class Shalloc {
  public:
-  // `region` must outlive this.
-  explicit Shalloc(Region& region) : region_(region) {}
+  // `memory` must outlive this.
+  explicit Shalloc(Memory& memory) : memory_(memory) {}
 
   // Makes [begin, end) one free chunk. Creation only.
   // REQUIRES: both are multiples of 16.
@@ -97,11 +97,13 @@ class Shalloc {
   // while no thread allocates. The walk never leaves the heap's bounds.
   HeapStats Survey() const;
 
-  // Frees the tagged chunks of a dead process and rebuilds the free list. Takes
-  // over the heap latch if a dead thread owns it.
+  // Frees the tagged chunks of a dead process, except chunks for which
+  // `is_linked` returns true, and rebuilds the free list. Takes over the heap
+  // latch if a dead thread owns it.
   // REQUIRES: the caller has the repair claim on `process`.
   void Repair(const Thread& self, uint32_t process,
-              const std::function<bool(uint32_t)>& is_dead);
+              const std::function<bool(uint32_t)>& is_dead,
+              const std::function<bool(uint64_t)>& is_linked);
 
   // Returns DataLoss unless the heap can be walked and each chunk is either
   // free or in use. Reads only. REQUIRES: no other process is attached.
@@ -123,9 +125,8 @@ class Shalloc {
   void FreeLocked(uint64_t chunk);
   void RebuildLocked();
   absl::Status GrowLocked(uint64_t size, uint64_t alignment);
-  bool IsLinked(uint64_t payload, uint32_t process) const;
 
-  Region& region_;
+  Memory& memory_;
 };
 
 // The set of reachable chunks. Exactly one link leads to each of them.

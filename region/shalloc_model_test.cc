@@ -119,8 +119,10 @@ class ModelTest : public ::testing::TestWithParam<uint64_t> {
 
   Shalloc& heap() { return here_->heap(); }
   Thread self() { return here_->self(); }
-  RegionHeader& header() { return *here_->region().header(); }
-  std::byte* At(uint64_t offset) { return here_->region().base() + offset; }
+  RegionHeader& header() { return *here_->region().memory().header(); }
+  std::byte* At(uint64_t offset) {
+    return here_->region().memory().base() + offset;
+  }
   uint64_t Below(uint64_t end) { return random_() % end; }
   template <size_t N>
   uint64_t OneOf(const uint64_t (&values)[N]) {
@@ -228,8 +230,8 @@ class ModelTest : public ::testing::TestWithParam<uint64_t> {
         OneOf({given_back_, Below(model_.end() + 4096),
                Below(model_.end()) & ~15, taken + 1, taken + 8, taken + 16,
                taken - 8, taken - 16, 0, 16, model_.begin(), model_.end(),
-               model_.end() + 16, here_->region().mapping_bytes(), kTopBit,
-               kTopBit + taken, kMost, kMost - 15});
+               model_.end() + 16, here_->region().memory().mapping_bytes(),
+               kTopBit, kTopBit + taken, kMost, kMost - 15});
     if (model_.Has(offset)) return;
     ASSERT_EQ(heap().SizeOf(offset), 0u) << offset;
     ASSERT_THAT(heap().Free(self(), offset),
@@ -259,7 +261,7 @@ class ModelTest : public ::testing::TestWithParam<uint64_t> {
     uint64_t size = AnySize();
     uint64_t alignment = AnyAlignment();
     if (Below(2) == 0) {
-      size = OneOf({0, here_->region().mapping_bytes() + 1, kTopBit,
+      size = OneOf({0, here_->region().memory().mapping_bytes() + 1, kTopBit,
                     kTopBit - 8, kMost - 8, kMost - 15, kMost});
     } else {
       alignment = OneOf({0, 1, 8, 15, 17, 24, 48, 4096 + 16, uint64_t{4} << 20,
@@ -276,13 +278,14 @@ class ModelTest : public ::testing::TestWithParam<uint64_t> {
   }
   // Requests a valid size and alignment that no region can hold.
   void TakeTooMuch() {
-    const uint64_t size = here_->region().mapping_bytes() - 16 * Below(4);
+    const uint64_t size =
+        here_->region().memory().mapping_bytes() - 16 * Below(4);
     ASSERT_THAT(heap().Allocate(self(), size, AnyAlignment()),
                 Fails(StatusCode::kResourceExhausted, "grow region"));
   }
   // Simulates a death: repair frees the chunks that are not published.
   void Die() {
-    heap().Repair(self(), self().process, [](uint32_t) { return false; });
+    here_->RepairHeap();
     for (auto it = taken_.begin(); it != taken_.end();) {
       const auto [offset, taken] = *it++;
       if (!taken.published) Forget(offset);

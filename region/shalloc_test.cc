@@ -36,11 +36,11 @@ class ShallocTest : public ::testing::Test {
 
 TEST_F(ShallocTest, WhatIsTakenIsZeroedAndHoldsAtLeastWhatWasAskedFor) {
   const uint64_t dirty = Take(4096);
-  std::memset(here_->region().base() + dirty, 0xff, 4096);
+  std::memset(here_->region().memory().base() + dirty, 0xff, 4096);
   ASSERT_THAT(heap().Free(self(), dirty), IsOk());
   const uint64_t clean = Take(4000);
   EXPECT_GE(heap().SizeOf(clean), 4000u);
-  const std::byte* bytes = here_->region().base() + clean;
+  const std::byte* bytes = here_->region().memory().base() + clean;
   for (size_t i = 0; i < 4000; ++i) ASSERT_EQ(bytes[i], std::byte{0});
 }
 
@@ -82,7 +82,7 @@ TEST_F(ShallocTest, AFreeThatWasSwallowedByItsNeighbourIsStillRefused) {
 
 TEST_F(ShallocTest, ForeignAndMisalignedOffsetsAreRefused) {
   const uint64_t taken = Take(1024);
-  const uint64_t end = here_->region().header()->heap_end.load();
+  const uint64_t end = here_->region().memory().header()->heap_end.load();
   for (const uint64_t offset :
        {uint64_t{0}, uint64_t{8}, taken + 1, taken + 8, taken + 16, taken - 16,
         taken + 512, end - 16, end, end + 16, end + (uint64_t{1} << 30),
@@ -96,7 +96,7 @@ TEST_F(ShallocTest, ForeignAndMisalignedOffsetsAreRefused) {
 }
 
 TEST_F(ShallocTest, AbsurdSizesAndAlignmentsAreRefused) {
-  const uint64_t limit = here_->region().mapping_bytes();
+  const uint64_t limit = here_->region().memory().mapping_bytes();
   for (const uint64_t size : {uint64_t{0}, limit + 1, ~uint64_t{0},
                               ~uint64_t{15}, uint64_t{1} << 63}) {
     EXPECT_THAT(heap().Allocate(self(), size, 16),
@@ -124,7 +124,8 @@ TEST_F(ShallocTest, EveryAlignmentUpTo2MiBIsKept) {
 }
 
 TEST_F(ShallocTest, GrowsTheRegionAndNamesTheLimitWhenItIsReached) {
-  const uint64_t size_before = here_->region().header()->size_bytes.load();
+  const uint64_t size_before =
+      here_->region().memory().header()->size_bytes.load();
   std::vector<uint64_t> taken;
   while (true) {
     const auto more = heap().Allocate(self(), kTestBytes, 16);
@@ -137,7 +138,7 @@ TEST_F(ShallocTest, GrowsTheRegionAndNamesTheLimitWhenItIsReached) {
     ASSERT_LT(taken.size(), 100u);
   }
   EXPECT_GT(taken.size(), 50u);
-  EXPECT_GT(here_->region().header()->size_bytes.load(), size_before);
+  EXPECT_GT(here_->region().memory().header()->size_bytes.load(), size_before);
   ASSERT_THAT(heap().Check(self()), IsOk());
   for (const uint64_t offset : taken) {
     EXPECT_THAT(heap().Free(self(), offset), IsOk());
@@ -155,12 +156,12 @@ TEST_F(ShallocTest, ALinkedChunkIsNamedByItsPlaceAndFilledBefore) {
   const auto linked =
       heap().AllocateLinked(self(), 64, 64, &place, [&](uint64_t offset) {
         named_while_filled = place.load();
-        here_->region().base()[offset] = std::byte{7};
+        here_->region().memory().base()[offset] = std::byte{7};
       });
   ASSERT_THAT(linked, IsOk());
   EXPECT_EQ(place.load(), *linked);
   EXPECT_EQ(named_while_filled, 0u);
-  EXPECT_EQ(here_->region().base()[*linked], std::byte{7});
+  EXPECT_EQ(here_->region().memory().base()[*linked], std::byte{7});
 }
 
 TEST_F(ShallocTest, RepairFreesWhatTheDeadDidNotLinkAndKeepsTheRest) {
@@ -172,10 +173,10 @@ TEST_F(ShallocTest, RepairFreesWhatTheDeadDidNotLinkAndKeepsTheRest) {
   // Simulates a death between the store of the link and the clear of its tag.
   const uint64_t half_linked = Take(500);
   self().slot->intent_place.store(
-      here_->region().OffsetOf(&here_->root().places[2]));
+      here_->region().memory().OffsetOf(&here_->root().places[2]));
   self().slot->intent_chunk.store(half_linked);
   here_->root().places[2].store(half_linked);
-  heap().Repair(self(), self().process, [](uint32_t) { return false; });
+  here_->RepairHeap();
   self().slot->intent_chunk.store(0);
   EXPECT_EQ(heap().SizeOf(loose), 0u);
   EXPECT_NE(heap().SizeOf(published), 0u);
@@ -183,7 +184,7 @@ TEST_F(ShallocTest, RepairFreesWhatTheDeadDidNotLinkAndKeepsTheRest) {
   EXPECT_NE(heap().SizeOf(half_linked), 0u);
   // No chunk is tagged any more, so a second repair changes nothing.
   const HeapStats once = heap().Stats(self());
-  heap().Repair(self(), self().process, [](uint32_t) { return false; });
+  here_->RepairHeap();
   EXPECT_EQ(heap().Stats(self()).used_bytes, once.used_bytes);
 }
 

@@ -48,7 +48,8 @@ class TestTenant : public RegionClient {
   explicit TestTenant(Region& region) : region_(region) {}
 
   TestRoot& root() const {
-    return *region_.At<TestRoot>(region_.header()->root.load());
+    return *region_.memory().At<TestRoot>(
+        region_.memory().header()->root.load());
   }
   void set_format_error(absl::Status status) {
     format_error_ = std::move(status);
@@ -56,12 +57,15 @@ class TestTenant : public RegionClient {
 
   absl::Status Format(const Thread& self) override {
     MPOOL_RETURN_IF_ERROR(format_error_);
-    return region_.heap()
-        .AllocateLinked(self, sizeof(TestRoot), 64, &region_.header()->root)
+    return region_.memory()
+        .heap()
+        .AllocateLinked(self, sizeof(TestRoot), 64,
+                        &region_.memory().header()->root)
         .status();
   }
   absl::Status Check(bool, Reachable* reached) override {
-    if (reached->Add(region_.header()->root.load(), sizeof(TestRoot))) {
+    if (reached->Add(region_.memory().header()->root.load(),
+                     sizeof(TestRoot))) {
       return absl::OkStatus();
     }
     return absl::DataLossError("its root is damaged");
@@ -100,24 +104,33 @@ class Attachment {
                            Region::Prepare(std::move(dir), options));
     made->tenant_ = std::make_unique<TestTenant>(*made->region_);
     made->tenant_->set_format_error(format_error);
-    made->region_->set_on_repair([at = made.get()](const RepairReport& report) {
-      at->at_attach_ = report;
-    });
+    made->region_->repairer().set_on_repair(
+        [at = made.get()](const RepairReport& report) {
+          at->at_attach_ = report;
+        });
     MPOOL_RETURN_IF_ERROR(made->region_->Attach(*made->tenant_));
     RepairReport predecessor;
-    made->region_->RepairPredecessor(&predecessor);
-    made->region_->set_on_repair(nullptr);
+    made->region_->repairer().RepairPredecessor(&predecessor);
+    made->region_->repairer().set_on_repair(nullptr);
     return made;
   }
 
   Region& region() { return *region_; }
-  Shalloc& heap() { return region_->heap(); }
+  Shalloc& heap() { return region_->memory().heap(); }
   TestRoot& root() { return tenant_->root(); }
-  Thread self() const { return region_->process_thread(); }
+  Thread self() const { return region_->members().process_thread(); }
 
+  // Repairs the heap as if this process had died with its latches free.
+  void RepairHeap() {
+    heap().Repair(
+        self(), self().process, [](uint32_t) { return false; },
+        [this](uint64_t payload) {
+          return region_->repairer().IsLinked(payload, self().process);
+        });
+  }
   RepairReport Repair() {
     RepairReport report;
-    region_->RepairAll(self(), &report);
+    region_->repairer().RepairAll(self(), &report);
     return report;
   }
   absl::Status Leave() {
@@ -135,8 +148,8 @@ class Attachment {
   std::vector<uint32_t> ProcessSlots() const {
     std::vector<uint32_t> slots;
     for (uint32_t i = 0; i < kMaxProcesses; ++i) {
-      const ProcessWord word =
-          ProcessWord::Unpack(region_->header()->processes[i].word.load());
+      const ProcessWord word = ProcessWord::Unpack(
+          region_->memory().header()->processes[i].word.load());
       if (word.state != SlotState::kFree) slots.push_back(i + 1);
     }
     return slots;
@@ -144,7 +157,7 @@ class Attachment {
   std::vector<uint32_t> ThreadSlots() const {
     std::vector<uint32_t> slots;
     for (uint32_t id = 1; id <= kMaxThreads; ++id) {
-      const ThreadSlot* slot = region_->SlotOf(id);
+      const ThreadSlot* slot = region_->members().SlotOf(id);
       if (slot == nullptr) continue;
       if (ThreadWord::Unpack(slot->word.load()).state != ThreadState::kFree) {
         slots.push_back(id);

@@ -1,0 +1,90 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "region/child.h"
+
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "os/assert.h"
+#include "os/futex.h"
+#include "os/lock_file.h"
+#include "region/descriptor.h"
+
+namespace mpool::region {
+
+absl::Status ChildEntry::Enter(
+    const std::function<absl::Status(uint32_t)>& ready) {
+  MPOOL_ASSERT(ready != nullptr);
+  if (!generation_.BeginEntry()) {
+    if (generation_.HasEntered()) return absl::OkStatus();
+    return absl::UnavailableError("another thread could not enter; try again");
+  }
+  const absl::StatusOr<uint32_t> generation = JoinAsChild(ready);
+  generation_.EndEntry(generation.value_or(0));
+  return generation.status();
+}
+
+absl::StatusOr<uint32_t> ChildEntry::JoinAsChild(
+    const std::function<absl::Status(uint32_t)>& ready) {
+  files_.ForgetLost();
+  const absl::Status complete = client_.ForgetLost();
+  if (!options_.shared) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "use ", files_.home().path(),
+        " in a forked child: its memory belongs to the parent alone; open it "
+        "again in the child, or use a shared backing"));
+  }
+  members_.BecomeChild();
+  if (options_.named) MPOOL_RETURN_IF_ERROR(files_.ReopenHome());
+  // Open the existing register only. A child must not recreate it in a removed
+  // home.
+  auto lock_gate = [&]() -> absl::StatusOr<os::ByteLock> {
+    if (!options_.named) return files_.locks().Lock(0);
+    MPOOL_ASSIGN_OR_RETURN(const os::LockFile there,
+                           os::LockFile::Open(files_.home(), kRegisterName,
+                                              /*create=*/false, 0600));
+    return there.Lock(0);
+  };
+  absl::StatusOr<os::ByteLock> gate = lock_gate();
+  if (!absl::IsNotFound(gate.status())) MPOOL_RETURN_IF_ERROR(gate.status());
+  MPOOL_RETURN_IF_ERROR(CheckStillThere());
+  MPOOL_RETURN_IF_ERROR(gate.status());
+  MPOOL_RETURN_IF_ERROR(complete);
+  MPOOL_RETURN_IF_ERROR(memory_.PrepareMemory(0, header().size_bytes.load()));
+  MPOOL_RETURN_IF_ERROR(members_.ClaimProcessSlot(Succession::kAllowed));
+  os::RegisterGlobalBarrier();
+  const uint32_t generation = Generation::Next();
+  const absl::Status status = ready(generation);
+  if (status.ok()) return generation;
+  leaver_.Leave(*std::move(gate), /*closes=*/false);
+  return status;
+}
+
+// Returns FailedPrecondition if the region was removed or replaced. This can
+// happen if the parent left before its child entered.
+absl::Status ChildEntry::CheckStillThere() const {
+  if (!options_.named) {
+    if (header().magic.load(std::memory_order_acquire) == kMagic) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "use ", files_.home().path(),
+        " in a forked child: all others have closed it, "
+        "and its memory went with them; open it again in the child"));
+  }
+  MPOOL_ASSIGN_OR_RETURN(const std::optional<FixedHeader> descriptor,
+                         ReadDescriptor(files_.home()));
+  if (descriptor.has_value() &&
+      std::memcmp(descriptor->creation_id, memory_.fixed().creation_id,
+                  sizeof(descriptor->creation_id)) == 0) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("use ", files_.home().path(),
+                   " in a forked child: the region was removed after "
+                   "the parent left; open it again in the child"));
+}
+
+}  // namespace mpool::region

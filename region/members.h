@@ -1,0 +1,231 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// members.h - the processes and threads of a region: their slots, their proof
+// of life, their ledgers and images.
+//
+// Role:        claims and frees slots, probes who lives, walks what threads
+//              hold. Repairs nothing.
+// Concurrency: all calls are thread-safe except ClaimProcessSlot, BecomeChild
+//              and the calls of a leaver.
+// Invariants:  R2 if a slot is live, its byte is locked or its process is dead.
+//              The claim locks the byte first; the leaver unlocks it last.
+// Lock rank:   RegisterThread takes the block latch (kExtents), FreeImages the
+//              heap latch (kHeap). process_mutex() is held around both.
+
+#ifndef MPOOL_REGION_MEMBERS_H_
+#define MPOOL_REGION_MEMBERS_H_
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "os/assert.h"
+#include "os/lock_file.h"
+#include "os/status.h"
+#include "region/generation.h"
+#include "region/home_files.h"
+#include "region/memory.h"
+#include "region/thread.h"
+
+namespace mpool::region {
+
+// If a joiner that finds no free slot may take the slot of a dead process.
+enum class Succession { kRefused, kAllowed };
+
+class Members {
+ public:
+  // `watch` repairs the dead owners of latches for which threads wait.
+  Members(Memory& memory, HomeFiles& home_files, const Generation& generation,
+          LifeWatch& watch)
+      : memory_(memory),
+        home_files_(home_files),
+        generation_(generation),
+        watch_(watch),
+        process_mutex_(std::make_unique<std::mutex>()) {}
+  Members(const Members&) = delete;
+  Members& operator=(const Members&) = delete;
+
+  // The slot of this process; 0 before ClaimProcessSlot.
+  uint32_t process() const { return process_; }
+  // False for memory of this process alone.
+  bool is_shared() const { return home_files_.has_register(); }
+  // Returns the thread slot of the process itself. Its user must hold
+  // process_mutex().
+  Thread process_thread() const;
+  std::mutex& process_mutex() { return *process_mutex_; }
+
+  // Returns a slot for the calling thread. ResourceExhausted if all are taken.
+  absl::StatusOr<Thread> RegisterThread();
+  // Frees the slot of a thread that ends. If guards of the thread still hold
+  // pages, the slot is freed later, and the call returns the slot's word.
+  std::optional<uint64_t> UnregisterThread(const Thread& thread);
+  // Makes a thread's leaving slot live again. False if the slot was freed, so
+  // that its word is no longer `word`. REQUIRES: process_mutex().
+  bool ResumeThread(const Thread& thread, uint64_t word);
+
+  // Returns the slot of a thread id, or nullptr if there is none.
+  ThreadSlot* SlotOf(uint32_t id) const;
+  // Visits every slot that is not free, with its id and word. Sees each thread
+  // that was registered before the call.
+  template <class F>
+  void ForEachThread(F&& visit) const;
+  // Visits every slot that was ever in use, also if it is free now.
+  template <class F>
+  void ForEachSlot(F&& visit) const;
+  // Visits every slot that exists, with its id, whatever the marks say.
+  template <class F>
+  void ForEachSlotThere(F&& visit) const;
+  // Visits every ledger entry of a slot that may be in use.
+  template <class Slot, class F>
+  void ForEachEntry(Slot& slot, F&& visit) const;
+  // Visits every image of a slot.
+  template <class F>
+  void ForEachImage(const ThreadSlot& slot, F&& visit) const;
+  bool IsLedgerEmpty(const Thread& thread) const;
+  // Frees the images of a slot except the last `kept`.
+  // REQUIRES: no thread has a page of the slot for update.
+  void FreeImages(const Thread& self, ThreadSlot& slot, uint32_t kept);
+  // Makes the images of a dead thread's slot void.
+  void ClearImages(ThreadSlot& slot);
+  // Returns the threads of a process slot.
+  DeadThreads ThreadsOf(uint32_t process) const;
+
+  // Returns the calling process's clock as a ProcessSlot keeps it: the
+  // nanoseconds by which it is ahead of the machine's clock, plus 2^63. Returns
+  // 0 if they are unknown.
+  static uint64_t OwnClock();
+  // Returns os::CoarseNs() on the clock of the slot's process. `own` is the
+  // caller's OwnClock(). nullopt if one of the clocks is unknown.
+  static std::optional<uint64_t> NowOf(const ProcessSlot& slot, uint64_t own);
+  // Returns the same for the process of a thread id; nullopt also if the caller
+  // is not attached.
+  std::optional<uint64_t> NowOf(uint32_t thread_id) const;
+
+  // Returns the process slot of a thread id, or 0.
+  uint32_t ProcessSlotOf(uint32_t thread_id) const;
+  static std::string CommandOf(const ProcessSlot& slot);
+  // Returns the pid of a thread id's process, or 0.
+  uint32_t PidOf(uint32_t thread_id) const;
+  // Returns a thread id in words: "process 12 (name), thread 3".
+  std::string Describe(uint32_t thread_id) const;
+
+  // True unless the slot's byte is certainly free.
+  bool IsLocked(uint32_t process) const;
+  // True if a living process is repairing the slot with this word.
+  bool IsClaimedByLiving(const ProcessWord& word) const;
+  // True if no other process is attached.
+  absl::StatusOr<bool> IsAlone() const;
+
+  // Claims a slot for this process. ResourceExhausted if all are taken.
+  // REQUIRES: the gate. Not checkable: the caller's object holds it.
+  absl::Status ClaimProcessSlot(Succession succession);
+  // Writes this process's pid, name and clock to its slot.
+  void WriteIdentity();
+  // Threads of the dead predecessor in this process's slot. Empty after their
+  // repair.
+  const DeadThreads& inherited() const { return inherited_; }
+  void ClearInherited() { inherited_.reset(); }
+
+  // Frees the thread slots of this process, for a leaver.
+  void FreeThreads();
+  // Unlocks the byte of this process's slot, last.
+  void DropLife() { life_.Drop(); }
+  // Forgets the lock, in a forked child, which does not have it.
+  void ForgetLife() { life_.Forget(); }
+  // Forgets what belongs to the parent, in a forked child.
+  void BecomeChild();
+
+ private:
+  template <class F>
+  void ForEachSlotWithId(F&& visit) const;
+  RegionHeader& header() const { return *memory_.header(); }
+  absl::StatusOr<bool> TryClaimFree(uint32_t slot);
+  absl::StatusOr<bool> TrySucceed(uint32_t slot);
+  void MarkLive(uint32_t slot);
+  absl::StatusOr<uint32_t> ClaimThreadSlot();
+  void ReapLeaving();
+
+  Memory& memory_;
+  HomeFiles& home_files_;
+  const Generation& generation_;
+  LifeWatch& watch_;
+  os::ByteLock life_;
+  uint32_t process_ = 0;
+  DeadThreads inherited_;
+  // A forked child constructs it again in place because a thread of the parent
+  // may have held it.
+  std::unique_ptr<std::mutex> process_mutex_;
+};
+
+template <class F>
+void Members::ForEachSlot(F&& visit) const {
+  ForEachSlotWithId([&](uint32_t, ThreadSlot& slot) { visit(slot); });
+}
+
+template <class F>
+void Members::ForEachSlotWithId(F&& visit) const {
+  const uint32_t processes = std::min(
+      header().process_high_water.load(std::memory_order_seq_cst),
+      kMaxProcesses);
+  for (uint32_t id = 1; id <= processes; ++id) {
+    visit(id, header().process_threads[id - 1]);
+  }
+  const uint32_t threads = std::min(
+      header().thread_high_water.load(std::memory_order_seq_cst), kMaxThreads);
+  for (uint32_t id = kMaxProcesses + 1; id <= threads; ++id) {
+    if (ThreadSlot* slot = SlotOf(id)) visit(id, *slot);
+  }
+}
+
+// Does not use the high-water marks, because they may be damaged.
+template <class F>
+void Members::ForEachSlotThere(F&& visit) const {
+  for (uint32_t id = 1; id <= kMaxThreads; ++id) {
+    if (ThreadSlot* slot = SlotOf(id)) visit(id, *slot);
+  }
+}
+
+template <class F>
+void Members::ForEachThread(F&& visit) const {
+  ForEachSlotWithId([&](uint32_t id, ThreadSlot& slot) {
+    const ThreadWord word =
+        ThreadWord::Unpack(slot.word.load(std::memory_order_seq_cst));
+    if (word.state != ThreadState::kFree) visit(id, slot, word);
+  });
+}
+
+template <class Slot, class F>
+void Members::ForEachEntry(Slot& slot, F&& visit) const {
+  const uint32_t used =
+      std::min(slot.used.load(std::memory_order_seq_cst), kLedgerEntries);
+  for (uint32_t i = 0; i < used; ++i) visit(slot.entries[i]);
+  uint64_t at = slot.overflow.load(std::memory_order_seq_cst);
+  for (uint32_t i = 0; i < kMaxOverflows && at != 0; ++i) {
+    if (!memory_.Contains(at, sizeof(LedgerOverflow))) return;
+    LedgerOverflow* block = memory_.At<LedgerOverflow>(at);
+    for (std::atomic<uint64_t>& entry : block->entries) visit(entry);
+    at = block->next.load(std::memory_order_seq_cst);
+  }
+}
+
+template <class F>
+void Members::ForEachImage(const ThreadSlot& slot, F&& visit) const {
+  uint64_t at = slot.images.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < kMaxImagesPerThread && at != 0; ++i) {
+    if (!memory_.Contains(at, sizeof(Image))) return;
+    Image* image = memory_.At<Image>(at);
+    if (!memory_.Contains(at, sizeof(Image) + image->room.load())) return;
+    visit(*image);
+    at = image->next.load(std::memory_order_acquire);
+  }
+}
+
+}  // namespace mpool::region
+
+#endif  // MPOOL_REGION_MEMBERS_H_

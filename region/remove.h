@@ -1,0 +1,42 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// remove.h - removes the region of a home that no process is attached to.
+//
+// Crash:  the next opener or remover finds some of the files and continues.
+
+#ifndef MPOOL_REGION_REMOVE_H_
+#define MPOOL_REGION_REMOVE_H_
+
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "os/file.h"
+#include "os/lock_file.h"
+#include "region/layout.h"
+
+namespace mpool::region {
+
+// Holds byte 0 of a home without attached processes, so that the region can be
+// removed.
+class RegionRemover {
+ public:
+  // Locks byte 0. FailedPrecondition, naming a slot, if a process is attached.
+  static absl::StatusOr<RegionRemover> Begin(os::File home);
+  // The home's descriptor; nullopt if there is no sound one.
+  const std::optional<FixedHeader>& descriptor() const { return descriptor_; }
+  const os::ByteLock& gate() const { return gate_; }
+  // Removes segment, descriptor and lock file in this order.
+  absl::Status Finish();
+
+ private:
+  // Behind a pointer because the lock file keeps a pointer to it.
+  std::unique_ptr<os::File> home_;
+  os::ByteLock gate_;
+  std::optional<FixedHeader> descriptor_;
+};
+
+}  // namespace mpool::region
+
+#endif  // MPOOL_REGION_REMOVE_H_
