@@ -37,7 +37,7 @@ absl::StatusOr<os::FileInfo> SegmentInfo(const std::string& home,
                                          const EnvOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<internal::Environment> env,
                          internal::Environment::Open(home, options));
-  const std::string name = env->pool().region().fixed().segment;
+  const std::string name = env->pool().region().memory().fixed().segment;
   MPOOL_RETURN_IF_ERROR(env->Close());
   MPOOL_ASSIGN_OR_RETURN(
       const os::File segment,

@@ -48,7 +48,7 @@ absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) noexcept {
       const internal::Look look,
       internal::WithDescriptors([&] { return internal::LookAt(home); }));
   return internal::StatsOf(*look.region, *look.frames, *look.files,
-                                 look.region->heap().Survey());
+                                 look.region->memory().heap().Survey());
 }
 
 absl::StatusOr<std::vector<Holding>> DbEnv::Holders(
@@ -125,7 +125,7 @@ EnvStats DbEnv::Stats() const noexcept {
 
 uint64_t DbEnv::HugeBytes() const noexcept {
   const os::CancelOff no_cancel;
-  return env_ == nullptr ? 0 : env_->region().HugeBytes();
+  return env_ == nullptr ? 0 : env_->region().memory().HugeBytes();
 }
 
 absl::Status DbEnv::Close() noexcept {

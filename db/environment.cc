@@ -79,7 +79,7 @@ std::string Some(const std::vector<std::string>& all) {
 
 absl::Status RepairAtAttach(region::Region& region, Pool& pool) {
   RepairReport report;
-  region.RepairPredecessor(&report);
+  region.repairer().RepairPredecessor(&report);
   return pool.FailCheck().status();
 }
 
@@ -106,7 +106,7 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
     std::shared_ptr<Environment>& known =
         homes.envs[{info.identity.device, info.identity.inode}];
     // A forked child may use an inherited attachment only if it can attach.
-    if (known != nullptr && known->region_->generation() == 0) {
+    if (known != nullptr && known->region_->generation().value() == 0) {
       const absl::Status entered = known->pool_->FailCheck().status();
       if (!entered.ok() && known->region_->IsInheritedOnly()) {
         return absl::FailedPreconditionError(absl::StrCat(
@@ -139,7 +139,7 @@ void Environment::ReleaseDescriptors() {
   const std::unique_lock<std::mutex> lock(homes.mutex, std::try_to_lock);
   if (!lock.owns_lock()) return;
   for (const auto& [home, env] : homes.envs) {
-    if (env != nullptr && env->region_->generation() != 0) {
+    if (env != nullptr && env->region_->generation().value() != 0) {
       env->pool_->TrimKept(/*most=*/0).IgnoreError();
     }
   }
@@ -150,7 +150,7 @@ absl::Status Environment::Attach(os::File dir) {
       region_,
       region::Region::Prepare(std::move(dir), RegionOptionsFor(options_)));
   pool_ = std::make_unique<Pool>(*region_);
-  region_->set_on_repair([this](const RepairReport& report) {
+  region_->repairer().set_on_repair([this](const RepairReport& report) {
     for (const RepairReport::Process& process : report.processes) {
       Report(Event::Kind::kRepair,
              absl::StrCat("process ", process.pid,
@@ -206,7 +206,8 @@ absl::Status Environment::CheckPanic(const EnvOptions& options) {
 }
 
 void Environment::ReportOrigin() {
-  const auto origin = static_cast<Origin>(region_->header()->origin.load());
+  const auto origin =
+      static_cast<Origin>(region_->memory().header()->origin.load());
   if (origin == Origin::kNew) return;
   Report(Event::Kind::kMadeAnew,
          absl::StrCat("the region of ", home_, " was made anew: ",
@@ -342,7 +343,8 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   if (options_.backing == Backing::kHeap) {
     // Until the file is claimed, only this check detects a region that another
     // process has created.
-    if (absl::Status other = region_->CheckNoOther(); !other.ok()) {
+    if (absl::Status other = region::CheckNoOther(region_->home_files().home());
+        !other.ok()) {
       ForceClose(*opened);
       return other;
     }
@@ -354,7 +356,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
 // none, because the guards in the region are its parent's.
 std::vector<std::string> Environment::Guards(
     std::optional<uint32_t> file) const {
-  return region_->generation() == 0 ? std::vector<std::string>()
+  return region_->generation().value() == 0 ? std::vector<std::string>()
                                     : GuardsOf(*region_, pool_->frames(),
                                                pool_->files(), file);
 }
@@ -371,7 +373,7 @@ absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
 // Drops the handle of a forked child that never attached, and returns true.
 // Such a child has nothing to close except its copy.
 bool Environment::ForgetFile(OpenedFile* file) {
-  while (!region_->HasEntered()) {
+  while (!region_->generation().HasEntered()) {
     if (!pool_->files().Forget(*file)) continue;
     delete file;
     return true;
@@ -390,8 +392,9 @@ absl::Status Environment::CloseFile(OpenedFile* file) {
 
 // Closes without writing dirty pages.
 void Environment::ForceClose(const OpenedFile& file) {
-  std::lock_guard<std::mutex> lock(region_->process_mutex());
-  pool_->files().Close(region_->process_thread(), file, FileTable::kAnyway);
+  std::lock_guard<std::mutex> lock(region_->members().process_mutex());
+  pool_->files().Close(region_->members().process_thread(), file,
+                       FileTable::kAnyway);
 }
 
 void Environment::AbandonFile(OpenedFile* file) {
@@ -430,7 +433,7 @@ absl::Status Environment::CheckNothingOut() {
 absl::Status Environment::Leave(bool force, bool* has_left) {
   *has_left = true;
   // A forked child that never used the environment has nothing to leave.
-  if (!region_->HasEntered()) {
+  if (!region_->generation().HasEntered()) {
     pool_->Stop();
     return absl::OkStatus();
   }
@@ -547,7 +550,7 @@ absl::StatusOr<Look> LookAt(std::string_view home) {
   look.region = std::make_unique<region::Region>(
       std::move(inspection.mapping), inspection.fixed);
   look.frames = std::make_unique<FrameTable>(*look.region);
-  region::Reachable reached(look.region->heap());
+  region::Reachable reached(look.region->memory().heap());
   const absl::Status sound = look.frames->Check(&reached);
   if (!sound.ok()) {
     return absl::DataLossError(absl::StrCat(

@@ -53,7 +53,7 @@ class Member {
     MPOOL_RETURN_IF_ERROR(made->region_->Attach(made->pool_->client()));
     MPOOL_RETURN_IF_ERROR(made->pool_->Start());
     RepairReport report;
-    made->region_->RepairPredecessor(&report);
+    made->region_->repairer().RepairPredecessor(&report);
     return made;
   }
   void Leave() {
@@ -130,12 +130,12 @@ class ThreadHog : public MemberHog {
 
  private:
   bool TakeOne() override {
-    const auto thread = member_->region().RegisterThread();
+    const auto thread = member_->region().members().RegisterThread();
     if (thread.ok()) threads_.push_back(*thread);
     return thread.ok();
   }
   void GiveOne() override {
-    member_->region().UnregisterThread(threads_.back());
+    member_->region().members().UnregisterThread(threads_.back());
     threads_.pop_back();
   }
   void Give() override {
@@ -152,8 +152,8 @@ class HeapHog : public MemberHog {
   static constexpr uint64_t kUnit = 4096;
 
  private:
-  region::Shalloc& heap() { return member_->region().heap(); }
-  region::Thread self() { return member_->region().process_thread(); }
+  region::Shalloc& heap() { return member_->region().memory().heap(); }
+  region::Thread self() { return member_->region().members().process_thread(); }
   bool TakeOne() override {
     for (; size_ >= 16; size_ /= 2) {
       const auto taken = heap().Allocate(self(), size_, 16);
@@ -417,10 +417,10 @@ class PinsTest : public ::testing::Test {
   // Pins the thread's first page again in each free entry of the ledger.
   void FillLedger() {
     region::Region& region = member_->region();
-    region.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
+    region.members().ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
                              region::ThreadWord word) {
       if (id <= kMaxProcesses || word.process != 1) return;
-      region.ForEachEntry(slot, [&](std::atomic<uint64_t>& entry) {
+      region.members().ForEachEntry(slot, [&](std::atomic<uint64_t>& entry) {
         if (entry.load() != 0) return;
         entry.store(slot.entries[0].load());
         filled_.push_back(&entry);

@@ -26,8 +26,8 @@ class ActivePolicy {
   // Makes the policy that the region was created with. False if the library
   // does not know it.
   bool Make() {
-    policy_ = MakeReplacement(static_cast<Policy>(region_.fixed().policy),
-                              region_, frames_);
+    policy_ = MakeReplacement(
+        static_cast<Policy>(region_.memory().fixed().policy), region_, frames_);
     return policy_ != nullptr;
   }
   // True if the policy keeps an order queue. False before Make.

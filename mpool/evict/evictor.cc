@@ -46,7 +46,7 @@ Evictor::Result Evictor::TryEvict(ThreadContext& self, BufferHeader& header) {
   HashTable& table = index_.table();
   {
     region::LatchGuard guard(table.bucket(hash).latch, self.thread.id,
-                             region_.watch(), region::LockRank::kBucket);
+                             region_.repairer(), region::LockRank::kBucket);
     MPOOL_STEP("mpool.evict.bucket");
     table.Remove(hash, frame);
   }

@@ -29,7 +29,7 @@ class Lru final : public Replacement {
     for (uint32_t i = 0; i < self.hit_count;) {
       const uint32_t page_class = frames_.header(self.hits[i]).page_class();
       LatchGuard guard(frames_.page_class(page_class).queue_latch,
-                       self.thread.id, region_.watch(), LockRank::kQueue);
+                       self.thread.id, region_.repairer(), LockRank::kQueue);
       for (; i < self.hit_count; ++i) {
         BufferHeader& header = frames_.header(self.hits[i]);
         if (header.page_class() != page_class) break;
@@ -49,14 +49,14 @@ class Lru final : public Replacement {
   void Inserted(ThreadContext& self, BufferHeader& header,
                 bool scan) override {
     ApplyHits(self);
-    LatchGuard guard(Latch(header), self.thread.id, region_.watch(),
+    LatchGuard guard(Latch(header), self.thread.id, region_.repairer(),
                      LockRank::kQueue);
     if (!IsIn(header, Queue::kNone)) frames_.Unlink(header);
     frames_.Link(header, Queue::kReplacement, /*at_front=*/scan);
   }
 
   void Removed(ThreadContext& self, BufferHeader& header) override {
-    LatchGuard guard(Latch(header), self.thread.id, region_.watch(),
+    LatchGuard guard(Latch(header), self.thread.id, region_.repairer(),
                      LockRank::kQueue);
     if (IsIn(header, Queue::kReplacement)) frames_.Unlink(header);
   }
@@ -64,7 +64,7 @@ class Lru final : public Replacement {
   BufferHeader* NextVictim(ThreadContext& self, Search& search) override {
     ApplyHits(self);
     ClassHeader& c = frames_.page_class(search.page_class);
-    LatchGuard guard(c.queue_latch, self.thread.id, region_.watch(),
+    LatchGuard guard(c.queue_latch, self.thread.id, region_.repairer(),
                      LockRank::kQueue);
     FrameIndex at = c.order.head.load(std::memory_order_relaxed);
     for (uint64_t i = 0; i < search.passed && at != 0; ++i) {
@@ -78,7 +78,7 @@ class Lru final : public Replacement {
                  std::vector<BufferHeader*>* out) override {
     const uint32_t page_class = victim.page_class();
     LatchGuard guard(frames_.page_class(page_class).queue_latch,
-                     self.thread.id, region_.watch(), LockRank::kQueue);
+                     self.thread.id, region_.repairer(), LockRank::kQueue);
     if (!IsIn(victim, Queue::kReplacement) ||
         !victim.IsOfClass(page_class)) {
       return;

@@ -101,7 +101,7 @@ absl::Status FileTable::Claim(Local& local, const os::FileIdentity& identity,
 std::shared_ptr<os::File> FileTable::FindOpen(const os::FileIdentity& identity,
                                               bool for_writing) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (region_.generation() == 0) return nullptr;
+  if (region_.generation().value() == 0) return nullptr;
   for (auto& [index, local] : local_) {
     if (!HasSameInode(local.identity, identity)) continue;
     if (local.writable != nullptr && !local.is_taken) return local.writable;
@@ -141,7 +141,7 @@ void FileTable::AddHandle(const Request& request, uint32_t index,
 absl::StatusOr<OpenedFile> FileTable::Open(
     const region::Thread& self, const Request& request,
     const std::function<absl::Status()>& make_room, const Drop& drop) {
-  LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
+  LatchGuard guard(frames_.pool().files_latch, self.id, region_.repairer(),
                    LockRank::kFiles);
   Local claimed;
   absl::StatusOr<OpenedFile> opened =
@@ -197,7 +197,7 @@ absl::StatusOr<OpenedFile> FileTable::OpenClaimed(
 
 uint64_t FileTable::Close(const region::Thread& self, const OpenedFile& file,
                           uint64_t written) {
-  LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
+  LatchGuard guard(frames_.pool().files_latch, self.id, region_.repairer(),
                    LockRank::kFiles);
   std::lock_guard<std::mutex> lock(mutex_);
   Local& local = local_[file.index];
@@ -238,7 +238,7 @@ bool FileTable::Forget(const OpenedFile& file) {
   std::lock_guard<std::mutex> lock(mutex_);
   // An attaching thread announces its attach before it marks the files under
   // mutex_.
-  if (!region_.IsOutside()) return false;
+  if (!region_.generation().IsOutside()) return false;
   ForgetLostLocked().IgnoreError();
   const auto local = local_.find(file.index);
   if (local != local_.end() && --local->second.handles == 0) {
@@ -265,10 +265,13 @@ absl::Status FileTable::ForgetLostLocked() {
     local.claims_writing = false;
     for (const std::shared_ptr<os::File>& file : local.files) {
       if (!os::ForgetIfLost(*file, local.identity)) continue;
-      complete.Update(absl::FailedPreconditionError(absl::StrCat(
-          "use ", region_.home().path(), " in a forked child: the program "
-          "closed the fd of ", file->path(), ", which is open; close only fds "
-          "that are the program's own, or the file first")));
+      complete.Update(absl::FailedPreconditionError(
+          absl::StrCat("use ", region_.home_files().home().path(),
+                       " in a forked child: the program "
+                       "closed the fd of ",
+                       file->path(),
+                       ", which is open; close only fds "
+                       "that are the program's own, or the file first")));
     }
     if (local.writable != nullptr &&
         os::ForgetIfLost(*local.writable, local.identity)) {
@@ -292,7 +295,7 @@ bool FileTable::HasUnsynced() const {
 
 void FileTable::CloseAll() {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (region_.generation() == 0) ForgetLostLocked().IgnoreError();
+  if (region_.generation().value() == 0) ForgetLostLocked().IgnoreError();
   for (auto& [index, local] : local_) {
     local.open = {};
     local.files.clear();
@@ -555,7 +558,7 @@ absl::Status FileTable::MarkOpenInChild(
     const region::Thread& self,
     const std::function<absl::Status(uint32_t classes)>& check_room,
     const Drop& drop) {
-  LatchGuard guard(frames_.pool().files_latch, self.id, region_.watch(),
+  LatchGuard guard(frames_.pool().files_latch, self.id, region_.repairer(),
                    LockRank::kFiles);
   std::lock_guard<std::mutex> lock(mutex_);
   // The parent opened these files to write pages back, and syncs its own
@@ -572,7 +575,8 @@ absl::Status FileTable::MarkOpenInChild(
     local.synced = local.written;
     if (FileWord::Unpack(entry.word.load()).generation != local.generation) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "use ", region_.home().path(), " in a forked child: before the "
+          "use ", region_.home_files().home().path(),
+          " in a forked child: before the "
           "child's first call its parent closed a file that both had open; "
           "open the environment again in the child"));
     }

@@ -132,10 +132,10 @@ FileEntry* FileTable::At(uint32_t index) const {
   const uint64_t block = frames_.pool().file_blocks[index / kFilesPerBlock]
                              .load(std::memory_order_acquire);
   if (block == 0 ||
-      !region_.Contains(block, kFilesPerBlock * sizeof(FileEntry))) {
+      !region_.memory().Contains(block, kFilesPerBlock * sizeof(FileEntry))) {
     return nullptr;
   }
-  return region_.At<FileEntry>(block) + index % kFilesPerBlock;
+  return region_.memory().At<FileEntry>(block) + index % kFilesPerBlock;
 }
 
 bool FileTable::IsOpenAnywhere(const FileEntry& entry) {
@@ -147,9 +147,9 @@ bool FileTable::IsOpenAnywhere(const FileEntry& entry) {
 
 std::string FileTable::PathOf(const FileEntry& entry) const {
   const uint64_t offset = entry.path.load(std::memory_order_acquire);
-  const uint64_t size = region_.heap().SizeOf(offset);
+  const uint64_t size = region_.memory().heap().SizeOf(offset);
   if (size == 0) return "";
-  const char* text = region_.At<char>(offset);
+  const char* text = region_.memory().At<char>(offset);
   return std::string(text, strnlen(text, size));
 }
 
@@ -163,7 +163,7 @@ absl::Status FileTable::EnsureBlock(const region::Thread& self,
                                     uint32_t block) {
   std::atomic<uint64_t>& place = frames_.pool().file_blocks[block];
   if (place.load(std::memory_order_acquire) != 0) return absl::OkStatus();
-  return region_.heap()
+  return region_.memory().heap()
       .AllocateLinked(self, kFilesPerBlock * sizeof(FileEntry), kLineBytes,
                       &place)
       .status();
@@ -171,7 +171,7 @@ absl::Status FileTable::EnsureBlock(const region::Thread& self,
 
 FsyncMark FileTable::MarkOf(const region::Thread& self) const {
   const auto word = region::ProcessWord::Unpack(
-      region_.header()->processes[self.process - 1].word.load());
+      region_.memory().header()->processes[self.process - 1].word.load());
   return {.generation = static_cast<uint32_t>(word.generation),
           .thread = self.id};
 }
@@ -266,11 +266,11 @@ absl::Status FileTable::SetPath(const region::Thread& self, FileEntry& entry,
                                 const std::string& path) {
   const uint64_t old = entry.path.load();
   if (old != 0 && PathOf(entry) == path) return absl::OkStatus();
-  return region_.heap()
+  return region_.memory().heap()
       .AllocateLinked(
           self, path.size() + 1, 16, &entry.path,
           [&](uint64_t offset) {
-            std::memcpy(region_.base() + offset, path.c_str(),
+            std::memcpy(region_.memory().base() + offset, path.c_str(),
                         path.size() + 1);
           },
           old)
@@ -379,7 +379,7 @@ bool FileTable::IsFile(const FileEntry& entry,
     return false;
   }
   const absl::StatusOr<os::FileInfo> there =
-      os::InfoAt(region_.home(), PathOf(entry));
+      os::InfoAt(region_.home_files().home(), PathOf(entry));
   return !there.ok() || there->identity.device != known.device;
 }
 
@@ -441,7 +441,7 @@ void FileTable::BeforeWrite(const region::Thread& self, FileEntry& entry) {
   entry.write_count.fetch_add(1, std::memory_order_seq_cst);
   MPOOL_STEP("mpool.write.announced");
   while (const uint32_t cutter = entry.cutter.load(std::memory_order_seq_cst)) {
-    region_.RepairIfDead(cutter, self.id);
+    region_.repairer().RepairIfDead(cutter, self.id);
     os::Sleep(absl::Milliseconds(1));
   }
 }
@@ -483,7 +483,7 @@ absl::StatusOr<bool> FileTable::TryCutTail(const region::Thread& self,
   MPOOL_STEP("mpool.tail.claim");
   if (!entry.cutter.compare_exchange_strong(cutter, self.id,
                                             std::memory_order_seq_cst)) {
-    region_.RepairIfDead(cutter, self.id);
+    region_.repairer().RepairIfDead(cutter, self.id);
     return false;
   }
   MPOOL_STEP("mpool.tail.claimed");
@@ -527,7 +527,7 @@ absl::Status FileTable::CutTail(const region::Thread& self, FileEntry& entry,
     }
     // A dead writer does not end its write.
     RepairReport report;
-    region_.RepairAll(self, &report);
+    region_.repairer().RepairAll(self, &report);
     os::Sleep(absl::Milliseconds(1));
   }
 }

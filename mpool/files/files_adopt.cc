@@ -25,7 +25,7 @@ void FileTable::Adopt(region::Reachable* reached, RepairReport* report) {
     if (entry->cutter.exchange(0) != 0) entry->seen_mtime_ns.store(0);
     if (unfilled) entry->fsync_mark.store(0);
     if (entry->device.load() == region_.moved_from()) {
-      entry->device.store(region_.home_device());
+      entry->device.store(region_.home_files().identity().device);
     }
     if (entry->seen_count.load() != entry->write_count.load()) {
       entry->seen_mtime_ns.store(0);

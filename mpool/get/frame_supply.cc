@@ -52,7 +52,7 @@ absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
     if (!repaired) {
       // Dead processes may hold the missing frames.
       RepairReport report;
-      region_.RepairAll(self.thread, &report);
+      region_.repairer().RepairAll(self.thread, &report);
       repaired = true;
       continue;
     }

@@ -115,19 +115,19 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
   // The frame has the key already, but no slot names it yet.
   auto present = [&] { return table.Find(request.hash, request.key) != 0; };
   {
-    region::LatchGuard guard(latch, self.thread.id, region_.watch(),
+    region::LatchGuard guard(latch, self.thread.id, region_.repairer(),
                              region::LockRank::kBucket);
     MPOOL_STEP("mpool.load.bucket");
     if (present()) return false;
     if (table.Insert(request.hash, frame)) return true;
   }
-  MPOOL_ASSIGN_OR_RETURN(
-      const uint64_t line,
-      region_.heap().Allocate(self.thread, sizeof(Bucket), kLineBytes));
+  MPOOL_ASSIGN_OR_RETURN(const uint64_t line,
+                         region_.memory().heap().Allocate(
+                             self.thread, sizeof(Bucket), kLineBytes));
   bool linked = false;
   bool inserted = false;
   {
-    region::LatchGuard guard(latch, self.thread.id, region_.watch(),
+    region::LatchGuard guard(latch, self.thread.id, region_.repairer(),
                              region::LockRank::kBucket);
     if (!present()) {
       inserted = table.Insert(request.hash, frame);
@@ -135,7 +135,8 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
       if (linked) table.InsertWithLine(request.hash, frame, line);
     }
   }
-  if (!linked) MPOOL_RETURN_IF_ERROR(region_.heap().Free(self.thread, line));
+  if (!linked)
+    MPOOL_RETURN_IF_ERROR(region_.memory().heap().Free(self.thread, line));
   return linked || inserted;
 }
 
@@ -188,7 +189,7 @@ void Loader::Unload(ThreadContext& self, const Request& request,
   HashTable& table = index_.table();
   {
     region::LatchGuard guard(table.bucket(request.hash).latch, self.thread.id,
-                             region_.watch(), region::LockRank::kBucket);
+                             region_.repairer(), region::LockRank::kBucket);
     table.Remove(request.hash, frames_.IndexOf(header));
   }
   latch_.ChangeAndWake(header, [](State s) { return s.Bare(); });

@@ -32,7 +32,7 @@ class Putter {
  public:
   Putter(region::Region& region, FrameTable& frames, const PageLatch& latch,
          Images& images, const FileTable& files, FrameRepair& repair)
-      : generation_(region.generation_word()),
+      : generation_(region.generation().word()),
         latch_(latch),
         region_(region),
         frames_(frames),

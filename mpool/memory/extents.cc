@@ -63,15 +63,17 @@ void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
 }
 
 absl::Status FrameTable::Format(const region::Thread& self) {
-  region::Shalloc& heap = region_.heap();
-  const uint64_t cache_bytes = region_.fixed().cache_bytes;
-  const auto extents = static_cast<uint32_t>(
-      (region_.fixed().max_cache_bytes + ExtentBytes(cache_bytes) - 1) /
-      ExtentBytes(cache_bytes));
+  region::Shalloc& heap = region_.memory().heap();
+  const uint64_t cache_bytes = region_.memory().fixed().cache_bytes;
+  const auto extents =
+      static_cast<uint32_t>((region_.memory().fixed().max_cache_bytes +
+                             ExtentBytes(cache_bytes) - 1) /
+                            ExtentBytes(cache_bytes));
   MPOOL_RETURN_IF_ERROR(heap.AllocateLinked(self, sizeof(PoolHeader), 64,
-                                            &region_.header()->root)
+                                            &region_.memory().header()->root)
                             .status());
-  pool_ = region_.At<PoolHeader>(region_.header()->root.load());
+  pool_ =
+      region_.memory().At<PoolHeader>(region_.memory().header()->root.load());
   pool_->extent_bytes = static_cast<uint32_t>(ExtentBytes(cache_bytes));
   pool_->extent_count = extents;
   // no step: no process attaches to a region without magic.
@@ -86,16 +88,16 @@ absl::Status FrameTable::Format(const region::Thread& self) {
                             .status());
   Attach();
   MPOOL_RETURN_IF_ERROR(
-      region_.PrepareMemory(memory(), os::RoundUp(cache_bytes)));
+      region_.memory().PrepareMemory(memory(), os::RoundUp(cache_bytes)));
   return MakeHeaders(self, cache_bytes);
 }
 
 void FrameTable::Attach() {
-  pool_ = region_.At<PoolHeader>(
-      region_.header()->root.load(std::memory_order_acquire));
-  extents_ =
-      region_.At<Extent>(pool_->extents.load(std::memory_order_acquire));
-  rings_ = region_.At<std::atomic<uint32_t>>(
+  pool_ = region_.memory().At<PoolHeader>(
+      region_.memory().header()->root.load(std::memory_order_acquire));
+  extents_ = region_.memory().At<Extent>(
+      pool_->extents.load(std::memory_order_acquire));
+  rings_ = region_.memory().At<std::atomic<uint32_t>>(
       pool_->rings.load(std::memory_order_acquire));
 }
 
@@ -111,7 +113,7 @@ bool FrameTable::IsHeader(FrameIndex frame) const {
   bool found = false;
   const uint64_t at = uint64_t{frame} * kLineBytes;
   ForEachExtent([&](uint32_t, CutWord now, const BufferHeader* first) {
-    const uint64_t begin = region_.OffsetOf(first);
+    const uint64_t begin = region_.memory().OffsetOf(first);
     found = found || (begin <= at && at < begin + now.frames * kLineBytes);
   });
   return found;
@@ -123,7 +125,7 @@ absl::Status FrameTable::MakeBlock(const region::Thread& self, uint32_t extent,
   std::atomic<uint64_t>& place = extents_[extent].headers[block];
   if (place.load(std::memory_order_acquire) != 0) return absl::OkStatus();
   MPOOL_RETURN_IF_ERROR(
-      region_.heap()
+      region_.memory().heap()
           .AllocateLinked(self, HeadersIn(block) * sizeof(BufferHeader),
                           kLineBytes, &place)
           .status());
@@ -185,7 +187,7 @@ void FrameTable::Open(const region::Thread& self, uint32_t extent,
   }
   MPOOL_STEP("mpool.extent.opened");
   LatchGuard queue(pool_->classes[now.page_class].queue_latch, self.id,
-                   region_.watch(), LockRank::kQueue);
+                   region_.repairer(), LockRank::kQueue);
   for (uint64_t i = from; i < now.frames; ++i) {
     if (first[i].Load().phase() == Phase::kFree &&
         first[i].queue.load() == static_cast<uint32_t>(Queue::kNone)) {
@@ -201,7 +203,7 @@ absl::StatusOr<bool> FrameTable::Cut(const region::Thread& self,
   for (uint32_t i = 0; i < kPageClasses; ++i) cut_now += RingExtents(i);
   // Some extents may lie beyond the end of a shrunk cache.
   if (!IsResizing() && cut_now >= ExtentsOf(cache_bytes())) return false;
-  LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
+  LatchGuard guard(pool_->extents_latch, self.id, region_.repairer(),
                    LockRank::kExtents);
   uint64_t frames = 0;
   const uint32_t extent = FindUncut(page_class, &frames);
@@ -253,7 +255,7 @@ void FrameTable::Extend(const region::Thread& self, uint32_t extent,
 // Runs under the extents latch, so that no extent is cut between the extension
 // and the new size.
 void FrameTable::SetCacheBytes(const region::Thread& self, uint64_t bytes) {
-  LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
+  LatchGuard guard(pool_->extents_latch, self.id, region_.repairer(),
                    LockRank::kExtents);
   const uint32_t end = ExtentsOf(bytes);
   const auto begin =
@@ -271,7 +273,7 @@ void FrameTable::TakeOut(const region::Thread& self, uint32_t extent,
   BufferHeader* first = HeadersOf(extent, now.page_class);
   {
     LatchGuard queue(pool_->classes[now.page_class].queue_latch, self.id,
-                     region_.watch(), LockRank::kQueue);
+                     region_.repairer(), LockRank::kQueue);
     for (uint64_t i = keep; i < now.frames; ++i) {
       if (first[i].queue.load() != static_cast<uint32_t>(Queue::kNone)) {
         Unlink(first[i]);
@@ -302,7 +304,7 @@ bool FrameTable::HasAtLeast(uint64_t enough, uint32_t page_class,
 bool FrameTable::BeginDrain(const region::Thread& self, uint32_t extent,
                             const CutWord& now, uint64_t keep,
                             uint64_t leaves) {
-  LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
+  LatchGuard guard(pool_->extents_latch, self.id, region_.repairer(),
                    LockRank::kExtents);
   CutWord there = cut(extent);
   if (there.drainer == self.id) return true;
@@ -317,7 +319,7 @@ bool FrameTable::BeginDrain(const region::Thread& self, uint32_t extent,
 }
 
 void FrameTable::EndDrain(const region::Thread& self, uint32_t extent) {
-  LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
+  LatchGuard guard(pool_->extents_latch, self.id, region_.repairer(),
                    LockRank::kExtents);
   CutWord there = cut(extent);
   if (there.drainer != self.id) return;
@@ -345,7 +347,7 @@ void FrameTable::ReleaseDrained(const std::function<bool(uint32_t)>& is_dead) {
 
 bool FrameTable::Retire(const region::Thread& self, uint32_t extent,
                         const CutWord& drained, uint64_t keep) {
-  LatchGuard guard(pool_->extents_latch, self.id, region_.watch(),
+  LatchGuard guard(pool_->extents_latch, self.id, region_.repairer(),
                    LockRank::kExtents);
   const CutWord now = cut(extent);
   if (now.page_class != drained.page_class || now.frames != drained.frames) {

@@ -38,7 +38,7 @@ BufferHeader* FrameTable::TakeFree(const region::Thread& self,
   while (true) {
     BufferHeader* found = nullptr;
     {
-      LatchGuard guard(c.queue_latch, self.id, region_.watch(),
+      LatchGuard guard(c.queue_latch, self.id, region_.repairer(),
                        LockRank::kQueue);
       const FrameIndex head = c.free.head.load(std::memory_order_relaxed);
       if (head == 0) return nullptr;
@@ -75,7 +75,7 @@ void FrameTable::GiveBack(const region::Thread& self, BufferHeader& header) {
 void FrameTable::PushFree(const region::Thread& self, BufferHeader& header) {
   const uint32_t page_class = header.page_class();
   LatchGuard guard(pool_->classes[page_class].queue_latch, self.id,
-                   region_.watch(), LockRank::kQueue);
+                   region_.repairer(), LockRank::kQueue);
   // The order of the two checks matters: see IsOfClass.
   if (header.Load().phase() != Phase::kFree || !header.IsOfClass(page_class)) {
     return;
@@ -181,7 +181,7 @@ void FrameTable::Rebuild(const region::Thread& self,
     if (anew) {
       ++*latches;
     } else {
-      latch.Lock(self.id, region_.watch(), LockRank::kQueue);
+      latch.Lock(self.id, region_.repairer(), LockRank::kQueue);
     }
     RebuildClass(i, ordered, anew);
     MPOOL_STEP("mpool.repair.queue");

@@ -157,7 +157,7 @@ class FrameTable {
            pool_->backed.load(std::memory_order_relaxed);
   }
   // Region offset of the page memory.
-  uint64_t memory() const { return region_.fixed().heap_limit; }
+  uint64_t memory() const { return region_.memory().fixed().heap_limit; }
   // Returns the number of extents of such a cache. The last one may be partial.
   uint32_t ExtentsOf(uint64_t cache_bytes) const {
     return static_cast<uint32_t>(
@@ -173,21 +173,22 @@ class FrameTable {
   }
   // Returns the headers of an extent that is or was cut for the class.
   BufferHeader* HeadersOf(uint32_t extent, uint32_t page_class) const {
-    return region_.At<BufferHeader>(
+    return region_.memory().At<BufferHeader>(
         extents_[extent].headers[BlockOf(page_class)].load(
             std::memory_order_acquire));
   }
 
   BufferHeader& header(FrameIndex frame) const {
-    return *region_.At<BufferHeader>(uint64_t{frame} * kLineBytes);
+    return *region_.memory().At<BufferHeader>(uint64_t{frame} * kLineBytes);
   }
   // True if a frame has this number. Accepts any number.
   bool IsHeader(FrameIndex frame) const;
   FrameIndex IndexOf(const BufferHeader& header) const {
-    return static_cast<FrameIndex>(region_.OffsetOf(&header) / kLineBytes);
+    return static_cast<FrameIndex>(region_.memory().OffsetOf(&header) /
+                                   kLineBytes);
   }
   std::byte* data(const BufferHeader& header) const {
-    return region_.base() + header.data_offset();
+    return region_.memory().base() + header.data_offset();
   }
   std::span<std::byte> bytes(const BufferHeader& header) const {
     return {data(header), ClassBytes(header.page_class())};

@@ -28,10 +28,11 @@ absl::Status Damaged(std::string_view what) {
 // Checks the place of each table; the contents are checked later. Returns
 // DataLoss if a table is damaged.
 absl::Status FrameTable::CheckPlaces(region::Reachable* reached) const {
-  const uint64_t root = region_.header()->root.load(std::memory_order_acquire);
+  const uint64_t root =
+      region_.memory().header()->root.load(std::memory_order_acquire);
   if (!reached->Add(root, sizeof(PoolHeader))) return Damaged("root");
-  const auto& pool = *region_.At<PoolHeader>(root);
-  const region::FixedHeader& fixed = region_.fixed();
+  const auto& pool = *region_.memory().At<PoolHeader>(root);
+  const region::FixedHeader& fixed = region_.memory().fixed();
   const uint64_t extent_bytes = ExtentBytes(fixed.cache_bytes);
   const uint64_t count =
       (fixed.max_cache_bytes + extent_bytes - 1) / extent_bytes;

@@ -118,7 +118,7 @@ TEST(FrameTableTest, AQueueGivesBackInItsOrder) {
   for (int i = 0; i < 6; ++i) taken.push_back(frames.TakeFree(pool.self(), 3));
   ClassHeader& c = frames.page_class(3);
   region::LatchGuard guard(c.queue_latch, pool.self().id,
-                           pool.region().watch(), region::LockRank::kQueue);
+                           pool.region().repairer(), region::LockRank::kQueue);
   for (const size_t i : {2u, 0u, 4u}) {
     frames.Link(*taken[i], Queue::kReplacement, /*at_front=*/false);
   }
@@ -144,7 +144,7 @@ TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   // Two deaths: one thread popped a frame and did not acquire it. The other
   // left the queue latch locked and a list half linked.
   ClassHeader& c = frames.page_class(3);
-  c.queue_latch.Lock(99, pool.region().watch(), region::LockRank::kQueue);
+  c.queue_latch.Lock(99, pool.region().repairer(), region::LockRank::kQueue);
   region::RankReleased(region::LockRank::kQueue);
   c.free.head.store(frames.IndexOf(*kept));
   uint64_t latches = 0;

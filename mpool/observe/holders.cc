@@ -31,11 +31,11 @@ class Collector {
         frames_(frames),
         files_(files),
         is_alive_(is_alive),
-        clock_(Region::OwnClock()) {}
+        clock_(region::Members::OwnClock()) {}
 
   std::vector<Holding> Collect() {
     Processes();
-    region_.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
+    region_.members().ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
                               region::ThreadWord) { Ledger(id, slot); });
     Latches();
     frames_.ForEachHeader([&](const BufferHeader& header) { Frame(header); });
@@ -46,10 +46,10 @@ class Collector {
   void Add(uint32_t thread, uint32_t process, std::string what,
            absl::Duration held) {
     if (process == 0 || process > kMaxProcesses) return;
-    const ProcessSlot& slot = region_.header()->processes[process - 1];
+    const ProcessSlot& slot = region_.memory().header()->processes[process - 1];
     Holding holding;
     holding.pid = static_cast<int>(slot.pid.load());
-    holding.command = Region::CommandOf(slot);
+    holding.command = region::Members::CommandOf(slot);
     holding.process_slot = process;
     holding.thread = thread;
     holding.what = std::move(what);
@@ -59,19 +59,19 @@ class Collector {
   }
   void AddOf(uint32_t thread, std::string what,
              absl::Duration held = absl::ZeroDuration()) {
-    Add(thread, region_.ProcessSlotOf(thread), std::move(what), held);
+    Add(thread, region_.members().ProcessSlotOf(thread), std::move(what), held);
   }
 
   void Processes() {
     for (uint32_t i = 1; i <= kMaxProcesses; ++i) {
-      const ProcessSlot& slot = region_.header()->processes[i - 1];
+      const ProcessSlot& slot = region_.memory().header()->processes[i - 1];
       const ProcessWord word = ProcessWord::Unpack(slot.word.load());
       if (word.state == SlotState::kFree) continue;
       Add(0, i,
           word.state == SlotState::kRepairing
               ? absl::StrCat("process slot ", i, ", which is being repaired")
               : absl::StrCat("process slot ", i),
-          Since(slot.attached_ns.load(), Region::NowOf(slot, clock_)));
+          Since(slot.attached_ns.load(), region::Members::NowOf(slot, clock_)));
     }
   }
 
@@ -83,13 +83,14 @@ class Collector {
   // Returns the time by the clock of the thread's process, or nullopt if the
   // thread has no process.
   std::optional<uint64_t> NowOf(uint32_t thread) const {
-    const uint32_t process = region_.ProcessSlotOf(thread);
+    const uint32_t process = region_.members().ProcessSlotOf(thread);
     if (process == 0) return std::nullopt;
-    return Region::NowOf(region_.header()->processes[process - 1], clock_);
+    return region::Members::NowOf(
+        region_.memory().header()->processes[process - 1], clock_);
   }
 
   void Ledger(uint32_t id, const region::ThreadSlot& slot) {
-    region_.ForEachEntry(slot, [&](const EntryWord& word) {
+    region_.members().ForEachEntry(slot, [&](const EntryWord& word) {
       const Entry entry{word.load()};
       if (entry.word == 0) return;
       const bool exclusive = entry.mode() == Mode::kExclusive;
@@ -109,8 +110,8 @@ class Collector {
   }
 
   void Latches() {
-    Latch(region_.header()->heap_latch, "heap");
-    Latch(region_.header()->block_latch, "block");
+    Latch(region_.memory().header()->heap_latch, "heap");
+    Latch(region_.memory().header()->block_latch, "block");
     const PoolHeader& pool = frames_.pool();
     Latch(pool.extents_latch, "extents");
     Latch(pool.files_latch, "files");
@@ -120,9 +121,10 @@ class Collector {
     }
     const uint64_t count = pool.bucket_count.load();
     const uint64_t buckets = pool.buckets.load();
-    if (!region_.Contains(buckets, count * sizeof(Bucket))) return;
+    if (!region_.memory().Contains(buckets, count * sizeof(Bucket))) return;
     for (uint64_t i = 0; i < count; ++i) {
-      Latch(region_.At<Bucket>(buckets)[i].latch, absl::StrCat("bucket ", i));
+      Latch(region_.memory().At<Bucket>(buckets)[i].latch,
+            absl::StrCat("bucket ", i));
     }
   }
 
@@ -160,13 +162,13 @@ std::vector<Holding> HoldingsOf(const region::Region& region,
 
 std::string DescribeHolders(const region::Region& region) {
   std::map<std::string, uint64_t> pins;
-  region.ForEachThread(
+  region.members().ForEachThread(
       [&](uint32_t id, region::ThreadSlot& slot, region::ThreadWord) {
         uint64_t held = 0;
-        region.ForEachEntry(slot, [&](EntryWord& entry) {
+        region.members().ForEachEntry(slot, [&](EntryWord& entry) {
           if (entry.load(std::memory_order_relaxed) != 0) ++held;
         });
-        if (held != 0) pins[region.Describe(id)] += held;
+        if (held != 0) pins[region.members().Describe(id)] += held;
       });
   std::string holders;
   for (const auto& [who, held] : pins) {
@@ -181,10 +183,10 @@ std::vector<std::string> GuardsOf(const region::Region& region,
                                   const FileTable& files,
                                   std::optional<uint32_t> file) {
   std::vector<std::string> guards;
-  region.ForEachThread(
+  region.members().ForEachThread(
       [&](uint32_t, region::ThreadSlot& slot, region::ThreadWord word) {
-        if (word.process != region.process()) return;
-        region.ForEachEntry(slot, [&](EntryWord& place) {
+        if (word.process != region.members().process()) return;
+        region.members().ForEachEntry(slot, [&](EntryWord& place) {
           const Entry entry{place.load(std::memory_order_acquire)};
           if (entry.word == 0) return;
           const uint64_t key =

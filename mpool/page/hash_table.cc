@@ -12,9 +12,10 @@ uint32_t HashTable::BucketsFor(uint64_t frames) {
 
 Bucket* HashTable::Next(const Bucket& line) const {
   const uint64_t index = line.overflow.load(std::memory_order_acquire);
-  return index == 0 || !region_.Contains(index * kLineBytes, sizeof(Bucket))
+  return index == 0 ||
+                 !region_.memory().Contains(index * kLineBytes, sizeof(Bucket))
              ? nullptr
-             : region_.At<Bucket>(index * kLineBytes);
+             : region_.memory().At<Bucket>(index * kLineBytes);
 }
 
 FrameIndex HashTable::Find(uint64_t hash, uint64_t key) const {
@@ -50,13 +51,13 @@ void HashTable::InsertWithLine(uint64_t hash, FrameIndex frame,
                                uint64_t offset) {
   Bucket* last = &bucket(hash);
   while (Bucket* next = Next(*last)) last = next;
-  region_.At<Bucket>(offset)->slots[0].store(
+  region_.memory().At<Bucket>(offset)->slots[0].store(
       TagOf(hash) | uint64_t{frame} << 4, std::memory_order_relaxed);
   MPOOL_STEP("mpool.hash.overflow");
   last->overflow.store(static_cast<uint32_t>(offset / kLineBytes),
                        std::memory_order_release);
   MPOOL_STEP("mpool.hash.overflowed");
-  region_.heap().Publish(offset);
+  region_.memory().heap().Publish(offset);
 }
 
 bool HashTable::Names(uint64_t hash, FrameIndex frame) const {
@@ -92,7 +93,7 @@ uint64_t HashTable::ReleaseDead(
     if (owner == 0 || !is_dead(owner)) continue;
     for (Bucket* line = Next(buckets_[i]); line != nullptr;
          line = Next(*line)) {
-      region_.heap().Publish(region_.OffsetOf(line));
+      region_.memory().heap().Publish(region_.memory().OffsetOf(line));
     }
     if (buckets_[i].latch.ReleaseDead(owner)) ++released;
   }

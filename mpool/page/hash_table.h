@@ -58,8 +58,8 @@ class HashTable {
         at.store(value, std::memory_order_relaxed);
       }
     };
-    set(base_, region_.base());
-    set(buckets_, region_.At<Bucket>(buckets));
+    set(base_, region_.memory().base());
+    set(buckets_, region_.memory().At<Bucket>(buckets));
     set(count_, count);
   }
   uint32_t size() const { return count_; }

@@ -18,12 +18,12 @@ constexpr uint64_t kHeaders = 400;
 class HashTableTest : public ::testing::Test {
  protected:
   HashTableTest() {
-    region::Shalloc& heap = pool_.region().heap();
+    region::Shalloc& heap = pool_.region().memory().heap();
     headers_ = *heap.Allocate(pool_.self(), kHeaders * sizeof(BufferHeader),
                               kLineBytes);
   }
   void Use(uint32_t buckets) {
-    table_.Attach(*pool_.region().heap().Allocate(
+    table_.Attach(*pool_.region().memory().heap().Allocate(
                       pool_.self(), buckets * sizeof(Bucket), kLineBytes),
                   buckets);
   }
@@ -32,7 +32,7 @@ class HashTableTest : public ::testing::Test {
   }
   void SetKey(uint64_t i, uint64_t key) {
     pool_.region()
-        .At<BufferHeader>(headers_ + i * sizeof(BufferHeader))
+        .memory().At<BufferHeader>(headers_ + i * sizeof(BufferHeader))
         ->key.store(key);
   }
   // Inserts as the pool does.
@@ -40,14 +40,14 @@ class HashTableTest : public ::testing::Test {
     if (table_.Insert(hash, frame)) return;
     table_.InsertWithLine(
         hash, frame,
-        *pool_.region().heap().Allocate(pool_.self(), sizeof(Bucket),
+        *pool_.region().memory().heap().Allocate(pool_.self(), sizeof(Bucket),
                                         kLineBytes));
   }
   // Returns the number of overflow lines of the bucket.
   int Lines(uint64_t hash) {
     int lines = 0;
     for (uint64_t at = table_.bucket(hash).overflow.load(); at != 0; ++lines) {
-      at = pool_.region().At<Bucket>(at * kLineBytes)->overflow.load();
+      at = pool_.region().memory().At<Bucket>(at * kLineBytes)->overflow.load();
     }
     return lines;
   }
@@ -141,9 +141,9 @@ TEST_F(HashTableTest, LatchesOfTheDeadAreReleasedAndNoOthers) {
   auto bucket = [&](uint64_t i) -> Bucket& {
     return table_.bucket(i * (~uint64_t{0} / 6) + 12345);
   };
-  bucket(1).latch.Lock(300, region.watch(), region::LockRank::kBucket);
+  bucket(1).latch.Lock(300, region.repairer(), region::LockRank::kBucket);
   region::RankReleased(region::LockRank::kBucket);
-  bucket(4).latch.Lock(301, region.watch(), region::LockRank::kBucket);
+  bucket(4).latch.Lock(301, region.repairer(), region::LockRank::kBucket);
   region::RankReleased(region::LockRank::kBucket);
   EXPECT_EQ(table_.ReleaseDead([](uint32_t id) { return id == 300; }), 1u);
   EXPECT_EQ(bucket(1).latch.owner(), 0u);

@@ -30,8 +30,8 @@ bool Names(uint64_t word, FrameIndex frame, uint64_t step) {
 void Images::Trim(const region::Thread& self) {
   // A guard that moved to another thread reads the images during its put, and
   // only then clears its ledger entry.
-  if (!region_.IsLedgerEmpty(self)) return;
-  region_.FreeImages(self, *self.slot, kKeptImages);
+  if (!region_.members().IsLedgerEmpty(self)) return;
+  region_.members().FreeImages(self, *self.slot, kKeptImages);
 }
 
 absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
@@ -39,10 +39,10 @@ absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
   Image* image = nullptr;
   std::atomic<uint64_t>* link = &self.slot->images;
   uint32_t count = 0;
-  region_.ForEachImage(*self.slot, [&](Image&) { ++count; });
+  region_.members().ForEachImage(*self.slot, [&](Image&) { ++count; });
   if (count > kKeptImages) Trim(self);
   count = 0;
-  region_.ForEachImage(*self.slot, [&](Image& kept) {
+  region_.members().ForEachImage(*self.slot, [&](Image& kept) {
     link = &kept.next;
     ++count;
     if (image == nullptr && kept.room.load() >= bytes &&
@@ -58,10 +58,11 @@ absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
     }
     MPOOL_ASSIGN_OR_RETURN(
         const uint64_t offset,
-        region_.heap().AllocateLinked(
-            self, sizeof(Image) + bytes, kLineBytes, link,
-            [&](uint64_t at) { region_.At<Image>(at)->room.store(bytes); }));
-    image = region_.At<Image>(offset);
+        region_.memory().heap().AllocateLinked(
+            self, sizeof(Image) + bytes, kLineBytes, link, [&](uint64_t at) {
+              region_.memory().At<Image>(at)->room.store(bytes);
+            }));
+    image = region_.memory().At<Image>(offset);
   }
   image->word.store(frame | kAnnounced, std::memory_order_release);
   MPOOL_STEP("mpool.image.announced");
@@ -90,7 +91,7 @@ void Images::Drop(Image& image) {
 Image* Images::Find(const region::ThreadSlot& slot, FrameIndex frame,
                     uint32_t version) const {
   Image* found = nullptr;
-  region_.ForEachImage(slot, [&](Image& image) {
+  region_.members().ForEachImage(slot, [&](Image& image) {
     if (Names(image.word.load(std::memory_order_acquire), frame, kWhole) &&
         image.version.load(std::memory_order_relaxed) == version) {
       found = &image;
@@ -110,7 +111,7 @@ Fate Images::Decide(const region::ThreadSlot& dead, const BufferHeader& header,
   Image* image = Find(dead, frame, header.Load().version());
   if (image == nullptr) {
     bool announced = false;
-    region_.ForEachImage(dead, [&](Image& other) {
+    region_.members().ForEachImage(dead, [&](Image& other) {
       announced = announced || Names(other.word.load(), frame, kAnnounced);
     });
     return announced ? Fate::kUntouched : Fate::kNoImage;

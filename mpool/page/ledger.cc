@@ -15,11 +15,11 @@ absl::StatusOr<EntryWord*> Ledger::FreeOverflowEntry(
        held += kLedgerOverflowEntries) {
     if (link->load(std::memory_order_relaxed) == 0) {
       MPOOL_RETURN_IF_ERROR(
-          region_.heap()
+          region_.memory().heap()
               .AllocateLinked(self, sizeof(region::LedgerOverflow), 64, link)
               .status());
     }
-    auto* block = region_.At<region::LedgerOverflow>(
+    auto* block = region_.memory().At<region::LedgerOverflow>(
         link->load(std::memory_order_relaxed));
     const uint32_t room =
         std::min(kLedgerOverflowEntries, kMaxPinsPerThread - held);
@@ -37,10 +37,10 @@ absl::StatusOr<EntryWord*> Ledger::FreeOverflowEntry(
 std::optional<Holder> Ledger::FindOther(FrameIndex frame, const EntryWord* own,
                                         std::optional<Mode> only) const {
   std::optional<Holder> found;
-  region_.ForEachThread(
+  region_.members().ForEachThread(
       [&](uint32_t id, region::ThreadSlot& slot, region::ThreadWord) {
         if (found.has_value()) return;
-        region_.ForEachEntry(slot, [&](EntryWord& entry) {
+        region_.members().ForEachEntry(slot, [&](EntryWord& entry) {
           Entry seen;
           if (!EntryNames(entry, frame, only, &seen) || &entry == own) return;
           found = Holder{&entry, seen, id};
@@ -52,7 +52,7 @@ std::optional<Holder> Ledger::FindOther(FrameIndex frame, const EntryWord* own,
 std::optional<Holder> Ledger::FindOwn(const region::Thread& self,
                                       FrameIndex frame) const {
   std::optional<Holder> found;
-  region_.ForEachEntry(*self.slot, [&](EntryWord& entry) {
+  region_.members().ForEachEntry(*self.slot, [&](EntryWord& entry) {
     const Entry seen{entry.load(std::memory_order_relaxed)};
     if (seen.word != 0 && seen.frame() == frame) {
       found = Holder{&entry, seen, self.id};

@@ -41,7 +41,7 @@ TEST_F(LedgerTest, AnEntryIsFreeOnlyWhileItNamesNothing) {
 }
 
 TEST_F(LedgerTest, AThreadFindsItsOwnEntryAndOthersFindAnyOfAMode) {
-  const region::Thread other = *pool_.region().RegisterThread();
+  const region::Thread other = *pool_.region().members().RegisterThread();
   EntryWord* pin = Hold(other, 10, Mode::kPin);
   EXPECT_FALSE(ledger_.FindOwn(pool_.self(), 10).has_value());
   EXPECT_FALSE(ledger_.FindOther(10, pin, std::nullopt).has_value());
@@ -60,14 +60,15 @@ TEST_F(LedgerTest, HoldsNoMoreThanItsLimitAndIsScannedToTheEnd) {
   while (entries.size() < kMaxPinsPerThread) {
     entries.insert(Hold(pool_.self(), 100, Mode::kShared));
     // Also fill all entries of the new block, except near the limit.
-    pool_.region().ForEachEntry(*pool_.self().slot, [&](EntryWord& entry) {
-      if (entries.size() + kLedgerOverflowEntries > kMaxPinsPerThread ||
-          entry.load() != 0) {
-        return;
-      }
-      Ledger::Publish(&entry, 100, Mode::kShared);
-      entries.insert(&entry);
-    });
+    pool_.region().members().ForEachEntry(
+        *pool_.self().slot, [&](EntryWord& entry) {
+          if (entries.size() + kLedgerOverflowEntries > kMaxPinsPerThread ||
+              entry.load() != 0) {
+            return;
+          }
+          Ledger::Publish(&entry, 100, Mode::kShared);
+          entries.insert(&entry);
+        });
   }
   EXPECT_EQ(entries.size(), kMaxPinsPerThread);
   const absl::Status full = ledger_.FreeEntry(pool_.self()).status();
@@ -78,9 +79,9 @@ TEST_F(LedgerTest, HoldsNoMoreThanItsLimitAndIsScannedToTheEnd) {
   EXPECT_EQ(ledger_.FindOther(101, nullptr, std::nullopt)->entry, last);
   last->store(0);
   EXPECT_EQ(*ledger_.FreeEntry(pool_.self()), last);
-  EXPECT_FALSE(pool_.region().IsLedgerEmpty(pool_.self()));
+  EXPECT_FALSE(pool_.region().members().IsLedgerEmpty(pool_.self()));
   for (EntryWord* entry : entries) entry->store(0);
-  EXPECT_TRUE(pool_.region().IsLedgerEmpty(pool_.self()));
+  EXPECT_TRUE(pool_.region().members().IsLedgerEmpty(pool_.self()));
 }
 
 }  // namespace

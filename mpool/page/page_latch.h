@@ -45,14 +45,15 @@ class PageLatch {
     using Deadline = os::Deadline;
 
     FrameIndex IndexOf(const BufferHeader& header) const {
-      return static_cast<FrameIndex>(region.OffsetOf(&header) / kLineBytes);
+      return static_cast<FrameIndex>(region.memory().OffsetOf(&header) /
+                                     kLineBytes);
     }
     std::optional<Holder> FindOther(FrameIndex frame, const EntryWord* own,
                                     std::optional<Mode> only) const {
       return ledger.FindOther(frame, own, only);
     }
     bool PutNeedsFence() const {
-      return region.header()->put_needs_fence.load(
+      return region.memory().header()->put_needs_fence.load(
                  std::memory_order_relaxed) != 0;
     }
     void Barrier() const { os::GlobalBarrier(); }
@@ -60,7 +61,7 @@ class PageLatch {
                const os::Deadline& deadline) const;
     void WakeAll(EntryWord* word) const { os::FutexWakeAll(os::LowHalf(word)); }
     bool RepairIfDead(uint32_t thread, uint32_t self) const {
-      return region.RepairIfDead(thread, self);
+      return region.repairer().RepairIfDead(thread, self);
     }
 
     region::Region& region;

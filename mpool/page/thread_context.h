@@ -60,13 +60,13 @@ struct ThreadContext {
 
 // The context that the calling thread used last, of any attachment.
 struct LastContext {
-  uint32_t generation = region::Region::kNoGeneration;
+  uint32_t generation = region::Generation::kNone;
   ThreadContext* context = nullptr;
   bool ended = false;  // the thread's contexts are destroyed
   uint64_t late_id =
       0;  // id of a thread that calls after that; see thread_registry.h
   // Generation of the attachment that runs a user's callback on this thread.
-  uint32_t callback_of = region::Region::kNoGeneration;
+  uint32_t callback_of = region::Generation::kNone;
 };
 // initial-exec: an access makes no function call, in any build.
 __attribute__((tls_model("initial-exec"))) extern thread_local constinit
@@ -79,7 +79,7 @@ class CallbackScope {
   explicit CallbackScope(uint32_t generation)
       : before_(last_context.callback_of) {
     last_context.callback_of = generation;
-    last_context.generation = region::Region::kNoGeneration;
+    last_context.generation = region::Generation::kNone;
   }
   ~CallbackScope() { last_context.callback_of = before_; }
   CallbackScope(const CallbackScope&) = delete;

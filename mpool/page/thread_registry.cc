@@ -41,7 +41,7 @@ thread_local Contexts contexts;
 
 Contexts::~Contexts() {
   const os::CancelOff no_cancel;
-  last_context = {.generation = region::Region::kNoGeneration,
+  last_context = {.generation = region::Generation::kNone,
                   .context = nullptr,
                   .ended = true};
   std::lock_guard<std::mutex> lock(LiveRegistries().mutex);
@@ -68,7 +68,7 @@ void ThreadRegistry::LockForFork() { LiveRegistries().mutex.lock(); }
 void ThreadRegistry::UnlockAfterFork() { LiveRegistries().mutex.unlock(); }
 
 void ThreadRegistry::List(uint32_t generation) {
-  MPOOL_ASSERT(generation != 0 && generation != region::Region::kNoGeneration);
+  MPOOL_ASSERT(generation != 0 && generation != region::Generation::kNone);
   std::lock_guard<std::mutex> lock(LiveRegistries().mutex);
   std::erase_if(LiveRegistries().by_generation,
                 [this](const auto& live) { return live.second == this; });
@@ -85,19 +85,20 @@ void ThreadRegistry::ForgetLate() { late_.clear(); }
 
 void ThreadRegistry::EndThread(uint32_t generation,
                                const region::Thread& thread) {
-  if (region_.generation() == generation) region_.UnregisterThread(thread);
+  if (region_.generation().value() == generation)
+    region_.members().UnregisterThread(thread);
 }
 
 absl::StatusOr<region::Thread> ThreadRegistry::NewThread() {
-  absl::StatusOr<region::Thread> thread = region_.RegisterThread();
+  absl::StatusOr<region::Thread> thread = region_.members().RegisterThread();
   if (absl::IsResourceExhausted(thread.status())) {
     // Dead processes may hold the missing resource.
     {
-      std::lock_guard<std::mutex> lock(region_.process_mutex());
+      std::lock_guard<std::mutex> lock(region_.members().process_mutex());
       RepairReport report;
-      region_.RepairAll(region_.process_thread(), &report);
+      region_.repairer().RepairAll(region_.members().process_thread(), &report);
     }
-    thread = region_.RegisterThread();
+    thread = region_.members().RegisterThread();
   }
   MPOOL_RETURN_IF_ERROR(thread.status());
   MPOOL_RETURN_IF_ERROR(ledger_.FreeEntry(*thread).status());
@@ -105,11 +106,11 @@ absl::StatusOr<region::Thread> ThreadRegistry::NewThread() {
 }
 
 absl::StatusOr<ThreadRegistry::Caller> ThreadRegistry::RegisterSelf() {
-  if (region_.generation() == 0) MPOOL_RETURN_IF_ERROR(enter_child_());
-  const uint32_t generation = region_.generation();
+  if (region_.generation().value() == 0) MPOOL_RETURN_IF_ERROR(enter_child_());
+  const uint32_t generation = region_.generation().value();
   if (last_context.callback_of == generation) {
     return absl::FailedPreconditionError(
-        absl::StrCat("use ", region_.home().path(),
+        absl::StrCat("use ", region_.home_files().home().path(),
                      ": this thread is in its "
                      "EnvOptions::log_flush; call once that has returned"));
   }
@@ -140,12 +141,12 @@ absl::StatusOr<ThreadRegistry::Caller> ThreadRegistry::BeginLate() {
   }
   const uint64_t me = last_context.late_id;
   {
-    std::lock_guard<std::mutex> lock(region_.process_mutex());
+    std::lock_guard<std::mutex> lock(region_.members().process_mutex());
     const auto found = late_.find(me);
     if (found != late_.end()) {
       LateThread& late = *found->second;
       if (late.in_call) return Caller(&late.context);
-      if (region_.ResumeThread(late.context.thread, late.word)) {
+      if (region_.members().ResumeThread(late.context.thread, late.word)) {
         late.in_call = true;
         return Caller(&late.context, this);
       }
@@ -155,17 +156,17 @@ absl::StatusOr<ThreadRegistry::Caller> ThreadRegistry::BeginLate() {
   MPOOL_ASSIGN_OR_RETURN(const region::Thread thread, NewThread());
   auto late = std::make_unique<LateThread>();
   late->context.thread = thread;
-  late->context.generation = region_.generation();
+  late->context.generation = region_.generation().value();
   ThreadContext* const context = &late->context;
-  std::lock_guard<std::mutex> lock(region_.process_mutex());
+  std::lock_guard<std::mutex> lock(region_.members().process_mutex());
   late_[me] = std::move(late);
   return Caller(context, this);
 }
 
 void ThreadRegistry::EndLate(ThreadContext& context) {
   const std::optional<uint64_t> leaving =
-      region_.UnregisterThread(context.thread);
-  std::lock_guard<std::mutex> lock(region_.process_mutex());
+      region_.members().UnregisterThread(context.thread);
+  std::lock_guard<std::mutex> lock(region_.members().process_mutex());
   const auto mine = late_.find(last_context.late_id);
   mine->second->in_call = false;
   mine->second->word = leaving.value_or(0);

@@ -112,7 +112,7 @@ class ThreadRegistry {
   region::Region& region_;
   Ledger& ledger_;
   const std::function<absl::Status()> enter_child_;
-  uint32_t* const generation_ = region_.generation_word();
+  uint32_t* const generation_ = region_.generation().word();
   // Keyed by LastContext::late_id.
   std::map<uint64_t, std::unique_ptr<LateThread>> late_;
 };

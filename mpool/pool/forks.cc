@@ -26,7 +26,7 @@ void BeforeFork() {
   LivePools().mutex.lock();
   ThreadRegistry::LockForFork();
   for (Pool* pool : LivePools().all) {
-    pool->region().process_mutex().lock();
+    pool->region().members().process_mutex().lock();
     pool->files().mutex().lock();
   }
   OpenInodes::mutex().lock();
@@ -36,9 +36,10 @@ void AfterFork() {
   OpenInodes::mutex().unlock();
   for (Pool* pool : LivePools().all) {
     // A forked child has no generation.
-    if (pool->region().generation() == 0) pool->files().LeaveClaimsToParent();
+    if (pool->region().generation().value() == 0)
+      pool->files().LeaveClaimsToParent();
     pool->files().mutex().unlock();
-    pool->region().process_mutex().unlock();
+    pool->region().members().process_mutex().unlock();
   }
   ThreadRegistry::UnlockAfterFork();
   LivePools().mutex.unlock();

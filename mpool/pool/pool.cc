@@ -23,23 +23,24 @@ absl::Status Pool::Start() {
   frames_.Attach();
   index_.Attach();
   if (!policy_.Make()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("join region of ", region_.home().path(), ": its policy ",
-                     region_.fixed().policy, " is not known to this library"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "join region of ", region_.home_files().home().path(), ": its policy ",
+        region_.memory().fixed().policy, " is not known to this library"));
   }
   if (region_.attached() != region::Attached::kCreated) {
-    MPOOL_RETURN_IF_ERROR(resizer_.PrepareMemory(region_.process_thread()));
+    MPOOL_RETURN_IF_ERROR(
+        resizer_.PrepareMemory(region_.members().process_thread()));
   }
   panic_.Attach();
   getter_.Start(index_);
   WatchForksOf(*this);
-  threads_.List(region_.generation());
+  threads_.List(region_.generation().value());
   return absl::OkStatus();
 }
 
 void Pool::Stop() {
   // The descriptors that could learn of a lost write go.
-  if (region_.generation() != 0 && files_.HasUnsynced()) {
+  if (region_.generation().value() != 0 && files_.HasUnsynced()) {
     file_sync_.RedirtyUnsynced();
   }
   files_.CloseAll();
@@ -50,27 +51,29 @@ void Pool::Stop() {
 absl::Status Pool::EnterChild() {
   return region_.EnterChild([this](uint32_t generation) {
     {
-      std::lock_guard<std::mutex> lock(region_.process_mutex());
+      std::lock_guard<std::mutex> lock(region_.members().process_mutex());
       threads_.ForgetLate();
       // Repair now, as at any join. Otherwise children that die one after
       // another would fill the region.
       RepairReport report;
-      region_.RepairPredecessor(&report);
-      region_.RepairAndWait(region_.process_thread());
+      region_.repairer().RepairPredecessor(&report);
+      region_.repairer().RepairAndWait(region_.members().process_thread());
     }
-    MPOOL_RETURN_IF_ERROR(resizer_.PrepareMemory(region_.process_thread()));
+    MPOOL_RETURN_IF_ERROR(
+        resizer_.PrepareMemory(region_.members().process_thread()));
     // The parent may have closed the files, and the cache may have shrunk
     // since.
     auto check_room = [this](uint32_t classes) {
       return room_.Check(
-          absl::StrCat("use ", region_.home().path(), " in a forked child"),
+          absl::StrCat("use ", region_.home_files().home().path(),
+                       " in a forked child"),
           frames_.cache_bytes(), room_.OpenClasses() | classes);
     };
     // This is the last step, so that a refused child leaves no file open.
     {
-      std::lock_guard<std::mutex> lock(region_.process_mutex());
+      std::lock_guard<std::mutex> lock(region_.members().process_mutex());
       ThreadContext self;
-      self.thread = region_.process_thread();
+      self.thread = region_.members().process_thread();
       MPOOL_RETURN_IF_ERROR(files_.MarkOpenInChild(
           self.thread, check_room,
           [&](uint32_t index) { return evictor_.DropFile(self, index); }));
@@ -97,7 +100,7 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(const FileTable::Request& request) {
   };
   // Close the files of dead processes first: a file that only they have open
   // counts as closed, because others may have changed it since.
-  region_.RepairAndWait(self->thread);
+  region_.repairer().RepairAndWait(self->thread);
   file_sync_.TrimKept(self->thread, FileTable::kMostKept).IgnoreError();
   absl::StatusOr<OpenedFile> opened = try_open();
   if (os::IsOutOfDescriptors(opened.status())) {
@@ -111,12 +114,12 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(const FileTable::Request& request) {
   }
   if (!opened.ok()) {
     // A process that died during the open may hold the missing resource.
-    region_.RepairAndWait(self->thread);
+    region_.repairer().RepairAndWait(self->thread);
     opened = try_open();
   }
   // Once a file is known the table stays. Before, another process may have
   // replaced it.
-  region::LatchGuard guard(latch, self->thread.id, region_.watch(),
+  region::LatchGuard guard(latch, self->thread.id, region_.repairer(),
                            region::LockRank::kFiles);
   index_.Attach();
   getter_.Attach(index_);
@@ -128,7 +131,7 @@ absl::Status Pool::CloseFile(const OpenedFile& file) {
   uint64_t written = 0;
   while (true) {
     // Close the files of dead processes first.
-    region_.RepairAndWait(self->thread);
+    region_.repairer().RepairAndWait(self->thread);
     written = files_.Close(self->thread, file, written);
     if (written == FileTable::kClosed) {
       // On an error the file's entry keeps it for the next Sync.
@@ -163,7 +166,7 @@ absl::Status Pool::TrimKept(size_t most, absl::Duration wait) {
 absl::StatusOr<RepairReport> Pool::FailCheck() {
   MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
   RepairReport report;
-  region_.RepairAll(self->thread, &report);
+  region_.repairer().RepairAll(self->thread, &report);
   resizer_.Help(*self);
   file_sync_.TrimKept(self->thread, FileTable::kMostKept).IgnoreError();
   return report;
@@ -189,10 +192,10 @@ absl::Status Pool::ClearPanic() {
 EnvStats Pool::Stats() const {
   region::HeapStats heap;
   if (threads_.generation() == 0) {  // a forked child that is not attached
-    heap = region_.heap().Survey();
+    heap = region_.memory().heap().Survey();
   } else {
-    std::lock_guard<std::mutex> lock(region_.process_mutex());
-    heap = region_.heap().Stats(region_.process_thread());
+    std::lock_guard<std::mutex> lock(region_.members().process_mutex());
+    heap = region_.memory().heap().Stats(region_.members().process_thread());
   }
   return StatsOf(region_, frames_, files_, heap);
 }

@@ -30,7 +30,7 @@ class TestPool {
     pool_ = std::make_unique<Pool>(*region_);
     if (!region_->Attach(pool_->client()).ok() || !pool_->Start().ok())
       std::abort();
-    self_ = *region_->RegisterThread();
+    self_ = *region_->members().RegisterThread();
   }
   ~TestPool() {
     pool_->Stop();

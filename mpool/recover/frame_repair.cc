@@ -109,7 +109,7 @@ void FrameRepair::Poison(BufferHeader& header, uint32_t pid,
 }
 
 Fate FrameRepair::FateOf(const BufferHeader& header, State seen) const {
-  const region::ThreadSlot* dead = region_.SlotOf(seen.owner());
+  const region::ThreadSlot* dead = region_.members().SlotOf(seen.owner());
   if (dead == nullptr) return Fate::kNoImage;
   return images_.Decide(*dead, header, frames_.IndexOf(header),
                         frames_.bytes(header));

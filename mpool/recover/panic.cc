@@ -10,7 +10,7 @@
 namespace mpool::internal {
 
 void Panic::Set(uint64_t key, RepairReport* report) {
-  region::RegionHeader& header = *region_.header();
+  region::RegionHeader& header = *region_.memory().header();
   MPOOL_STEP("mpool.panic.set");
   // no step: a number that is never set is skipped.
   const uint64_t number = header.panics.fetch_add(1) + 1;
@@ -24,19 +24,20 @@ void Panic::Set(uint64_t key, RepairReport* report) {
 }
 
 void Panic::Keep(uint64_t key, RepairReport* report) {
-  if (region_.header()->panic.load(std::memory_order_seq_cst) == 0) {
+  if (region_.memory().header()->panic.load(std::memory_order_seq_cst) == 0) {
     Set(key, report);
   }
 }
 
 absl::Status Panic::CheckAsOther() const {
-  const uint64_t word = region_.header()->panic.load(std::memory_order_acquire);
+  const uint64_t word =
+      region_.memory().header()->panic.load(std::memory_order_acquire);
   return word == 0 ? absl::OkStatus() : Error(word);
 }
 
 absl::Status Panic::Error(uint64_t word) const {
   const uint64_t key =
-      region_.header()->panic_page.load(std::memory_order_relaxed);
+      region_.memory().header()->panic_page.load(std::memory_order_relaxed);
   uint32_t pid = 0;
   frames_.ForEachHeader([&](const BufferHeader& header) {
     if (header.Load().phase() == Phase::kPoisoned && header.key.load() == key) {
@@ -44,7 +45,7 @@ absl::Status Panic::Error(uint64_t word) const {
     }
   });
   absl::Status status = absl::DataLossError(absl::StrCat(
-      "use environment ", region_.home().path(),
+      "use environment ", region_.home_files().home().path(),
       ": panic: ", pid == 0 ? "a process" : absl::StrCat("process ", pid),
       " died while it changed ", files_.DescribePage(key),
       " (or an exception "
@@ -56,8 +57,9 @@ absl::Status Panic::Error(uint64_t word) const {
 }
 
 void Panic::Allow() {
-  recovered_.store(region_.header()->panic.load(std::memory_order_acquire),
-                   std::memory_order_relaxed);
+  recovered_.store(
+      region_.memory().header()->panic.load(std::memory_order_acquire),
+      std::memory_order_relaxed);
 }
 
 std::optional<uint64_t> Panic::LostLoggedPage() const {
@@ -84,8 +86,9 @@ absl::Status Panic::Clear() {
   uint64_t word = recovered_.load(std::memory_order_relaxed);
   if (!lost.has_value() && word != 0) {
     MPOOL_STEP("mpool.panic.clear");
-    const bool cleared = region_.header()->panic.compare_exchange_strong(
-        word, 0, std::memory_order_seq_cst);
+    const bool cleared =
+        region_.memory().header()->panic.compare_exchange_strong(
+            word, 0, std::memory_order_seq_cst);
     MPOOL_STEP("mpool.panic.cleared");
     if (!cleared && word != 0) return Error(word);
     lost = LostLoggedPage();
@@ -94,8 +97,8 @@ absl::Status Panic::Clear() {
   }
   if (!lost.has_value()) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("clear the panic of ", region_.home().path(), ": ",
-                   files_.DescribePage(*lost),
+      absl::StrCat("clear the panic of ", region_.home_files().home().path(),
+                   ": ", files_.DescribePage(*lost),
                    " is still lost; make it anew from the log, with "
                    "GetForUpdate and GetOptions::create"));
 }

@@ -40,7 +40,7 @@ class Panic {
       : region_(region), frames_(frames), files_(files) {}
 
   // Starts to read the region's word. Before this call there is no panic.
-  void Attach() { word_ = &region_.header()->panic; }
+  void Attach() { word_ = &region_.memory().header()->panic; }
   // The word that each get reads: 0 if there is no panic. Valid until the
   // region is detached.
   const std::atomic<uint64_t>* word() const { return word_; }

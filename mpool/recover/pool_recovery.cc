@@ -62,7 +62,8 @@ void PoolRecovery::RepairClient(const region::Thread& self,
     report->latches += index_.table().ReleaseDead(is_dead);
   }
   MPOOL_STEP("mpool.repair.buckets");
-  const uint32_t pid = region_.header()->processes[dead_process - 1].pid.load();
+  const uint32_t pid =
+      region_.memory().header()->processes[dead_process - 1].pid.load();
   // The frame may be out of use by this time, because WRITING is cleared
   // before io_owner.
   frames_.ForEachHeaderMade([&](BufferHeader& header) {

@@ -26,7 +26,7 @@ constexpr uint32_t kHelpEvery = 64;
 }  // namespace
 
 absl::Status Resizer::CheckResize(uint64_t bytes) const {
-  const uint64_t most = region_.fixed().max_cache_bytes;
+  const uint64_t most = region_.memory().fixed().max_cache_bytes;
   constexpr uint64_t kLeast = uint64_t{kMinFrames} * kMinPageBytes;
   if (bytes % kMinPageBytes != 0 || bytes < kLeast) {
     return absl::InvalidArgumentError(
@@ -42,7 +42,8 @@ absl::Status Resizer::CheckResize(uint64_t bytes) const {
 }
 
 std::string Resizer::DescribeResize(uint64_t bytes) const {
-  return absl::StrCat("resize the cache of ", region_.home().path(), " from ",
+  return absl::StrCat("resize the cache of ",
+                      region_.home_files().home().path(), " from ",
                       frames_.cache_bytes(), " to ", bytes, " bytes");
 }
 
@@ -61,11 +62,11 @@ absl::Status Resizer::ClaimResize(const region::Thread& self) {
   const os::Deadline patience(kAnother);
   while (!TryClaimResize(self)) {
     const uint32_t other = frames_.pool().resizer.load();
-    region_.RepairIfDead(other, self.id);
+    region_.repairer().RepairIfDead(other, self.id);
     if (patience.passed()) {
-      return absl::UnavailableError(
-          absl::StrCat("resize the cache of ", region_.home().path(), ": ",
-                       region_.Describe(other), " resizes it; try again"));
+      return absl::UnavailableError(absl::StrCat(
+          "resize the cache of ", region_.home_files().home().path(), ": ",
+          region_.members().Describe(other), " resizes it; try again"));
     }
     os::Sleep(kLookEvery);
   }
@@ -88,7 +89,7 @@ absl::Status Resizer::Shrink(const ThreadContext& self, uint64_t bytes) {
   absl::Status status = TryShrink(self, bytes);
   if (status.ok()) return status;
   // Dead processes may have left the files open that need the space.
-  region_.RepairAndWait(self.thread);
+  region_.repairer().RepairAndWait(self.thread);
   return TryShrink(self, bytes);
 }
 
@@ -96,7 +97,7 @@ absl::Status Resizer::Shrink(const ThreadContext& self, uint64_t bytes) {
 // whether the cache has room for its page size.
 absl::Status Resizer::TryShrink(const ThreadContext& self, uint64_t bytes) {
   region::LatchGuard guard(frames_.pool().files_latch, self.thread.id,
-                           region_.watch(), region::LockRank::kFiles);
+                           region_.repairer(), region::LockRank::kFiles);
   MPOOL_RETURN_IF_ERROR(
       room_.Check(DescribeResize(bytes), bytes, room_.OpenClasses()));
   frames_.SetCacheBytes(self.thread, bytes);
@@ -112,7 +113,7 @@ absl::Status Resizer::Grow(ThreadContext& self, uint64_t bytes) {
   MPOOL_STEP("mpool.resize.begun");
   const uint64_t from = now / os::kSystemPage * os::kSystemPage;
   absl::Status status =
-      region_.Back(frames_.memory() + from, os::RoundUp(bytes) - from);
+      region_.memory().Back(frames_.memory() + from, os::RoundUp(bytes) - from);
   MPOOL_STEP("mpool.resize.backed");
   if (status.ok()) status = frames_.MakeHeaders(self.thread, bytes);
   if (!status.ok()) {
@@ -166,7 +167,8 @@ uint64_t Resizer::RetireBeyond(ThreadContext& self, bool* progress,
     const uint64_t end =
         std::min((i + 1) * extent_bytes, os::RoundUp(frames_.backed_bytes()));
     if (begin < end) {
-      failure->Update(region_.Release(frames_.memory() + begin, end - begin));
+      failure->Update(
+          region_.memory().Release(frames_.memory() + begin, end - begin));
     }
     MPOOL_STEP("mpool.resize.released");
   }
@@ -196,7 +198,7 @@ absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
     if (patience.passed()) {
       // Dead processes may hold the missing frames.
       RepairReport report;
-      region_.RepairAll(self.thread, &report);
+      region_.repairer().RepairAll(self.thread, &report);
       repaired = true;
     }
     os::Sleep(kLookEvery);
@@ -206,8 +208,9 @@ absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
   const uint64_t begin = os::RoundUp(cache);
   // The release reaches to the end of the tail, because a joiner may have
   // allocated memory again that was released before.
-  const uint64_t end = os::RoundUp(region_.fixed().max_cache_bytes);
-  MPOOL_RETURN_IF_ERROR(region_.Release(frames_.memory() + begin, end - begin));
+  const uint64_t end = os::RoundUp(region_.memory().fixed().max_cache_bytes);
+  MPOOL_RETURN_IF_ERROR(
+      region_.memory().Release(frames_.memory() + begin, end - begin));
   MPOOL_STEP("mpool.resize.given_back");
   frames_.pool().backed.store(SealSize(cache), std::memory_order_release);
   MPOOL_STEP("mpool.resize.settled");
@@ -225,7 +228,7 @@ absl::Status Resizer::NotSettled(uint64_t frames,
     }
   });
   return absl::UnavailableError(absl::StrCat(
-      "resize the cache of ", region_.home().path(), ": it has ",
+      "resize the cache of ", region_.home_files().home().path(), ": it has ",
       frames_.cache_bytes(), " bytes from now on, but the memory of ", frames,
       " frames could not be given back yet (", DescribeHolders(region_), "; ",
       lost, " lost with their writers, to be written anew",
@@ -251,7 +254,7 @@ void Resizer::HelpNowAndThen(ThreadContext& self) {
 absl::Status Resizer::PrepareMore(const region::Thread& self, bool prefault,
                                   bool lock_memory) {
   if (!prefault && !lock_memory) return absl::OkStatus();
-  return region_.PrepareMore(prefault, lock_memory,
+  return region_.memory().PrepareMore(prefault, lock_memory,
                              [&] { return PrepareMemory(self); });
 }
 
@@ -260,16 +263,17 @@ absl::Status Resizer::PrepareMore(const region::Thread& self, bool prefault,
 // this call releases such memory again. If this process dies or cannot claim
 // the resize, the next shrink releases it.
 absl::Status Resizer::PrepareMemory(const region::Thread& self) {
-  if (!region_.prepares_memory()) return absl::OkStatus();
+  if (!region_.memory().prepares_memory()) return absl::OkStatus();
   const uint64_t bytes = frames_.cache_bytes();
   MPOOL_RETURN_IF_ERROR(
-      region_.PrepareMemory(frames_.memory(), os::RoundUp(bytes)));
+      region_.memory().PrepareMemory(frames_.memory(), os::RoundUp(bytes)));
   if (bytes <= frames_.cache_bytes()) return absl::OkStatus();
   if (!ClaimResize(self).ok()) return absl::OkStatus();
   const absl::Cleanup release = [&] { EndResize(); };
   const uint64_t begin = os::RoundUp(frames_.backed_bytes());
   if (begin >= os::RoundUp(bytes)) return absl::OkStatus();
-  return region_.Release(frames_.memory() + begin, os::RoundUp(bytes) - begin);
+  return region_.memory().Release(frames_.memory() + begin,
+                                  os::RoundUp(bytes) - begin);
 }
 
 }  // namespace mpool::internal

@@ -71,14 +71,14 @@ class WarmPool {
     if (!pool_->getter().GetForUpdate(file_, page, {}).ok()) abort();
   }
 
-  std::byte* base() const { return region_->base(); }
+  std::byte* base() const { return region_->memory().base(); }
   uint64_t size_bytes() const {
-    return region_->header()->size_bytes.load() / 4096 * 4096;
+    return region_->memory().header()->size_bytes.load() / 4096 * 4096;
   }
   // Returns the slot of the thread that has the pages warm.
   region::ThreadSlot* slot() const {
     region::ThreadSlot* found = nullptr;
-    region_->ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
+    region_->members().ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
                                region::ThreadWord) {
       if (id > kMaxProcesses) found = &slot;
     });

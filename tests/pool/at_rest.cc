@@ -54,14 +54,15 @@ std::string Latches(internal::Pool& pool) {
   };
   region::Region& region = pool.region();
   internal::PoolHeader& header = pool.frames().pool();
-  look(region.header()->heap_latch, "heap latch");
-  look(region.header()->block_latch, "block latch");
+  look(region.memory().header()->heap_latch, "heap latch");
+  look(region.memory().header()->block_latch, "block latch");
   look(header.extents_latch, "extents latch");
   look(header.files_latch, "files latch");
   for (const internal::ClassHeader& c : header.classes) {
     look(c.queue_latch, "queue latch");
   }
-  const auto* buckets = region.At<internal::Bucket>(header.buckets.load());
+  const auto* buckets =
+      region.memory().At<internal::Bucket>(header.buckets.load());
   for (uint32_t i = 0; i < header.bucket_count.load(); ++i) {
     look(buckets[i].latch, "bucket latch");
   }
@@ -72,19 +73,20 @@ std::string Latches(internal::Pool& pool) {
 // entries.
 std::string Ledgers(region::Region& region) {
   std::string wrong;
-  region.ForEachThread([&](uint32_t id, region::ThreadSlot&, ThreadWord word) {
+  region.members().ForEachThread([&](uint32_t id, region::ThreadSlot&,
+                                     ThreadWord word) {
     const auto process = region::ProcessWord::Unpack(
-        region.header()->processes[word.process - 1].word.load());
+        region.memory().header()->processes[word.process - 1].word.load());
     if (process.state == region::SlotState::kLive) return;
     absl::StrAppend(&wrong, "thread slot ", id, " is of process slot ",
                     word.process, ", which is not live\n");
   });
-  region.ForEachSlot([&](region::ThreadSlot& slot) {
-    region.ForEachEntry(slot, [&](std::atomic<uint64_t>& entry) {
+  region.members().ForEachSlot([&](region::ThreadSlot& slot) {
+    region.members().ForEachEntry(slot, [&](std::atomic<uint64_t>& entry) {
       if (entry.load() == 0) return;
       absl::StrAppend(&wrong, "ledger entry ", absl::Hex(entry.load()), "\n");
     });
-    region.ForEachImage(slot, [&](region::Image& image) {
+    region.members().ForEachImage(slot, [&](region::Image& image) {
       if (image.word.load() == 0) return;
       absl::StrAppend(&wrong, "image ", absl::Hex(image.word.load()), "\n");
     });
@@ -92,7 +94,7 @@ std::string Ledgers(region::Region& region) {
   });
   for (uint32_t i = 0; i < kMaxProcesses; ++i) {
     const auto word = region::ProcessWord::Unpack(
-        region.header()->processes[i].word.load());
+        region.memory().header()->processes[i].word.load());
     if (word.state != region::SlotState::kRepairing) continue;
     absl::StrAppend(&wrong, "process slot ", i + 1, " is being repaired\n");
   }
@@ -110,7 +112,7 @@ std::string Files(internal::Pool& pool) {
     }
     for (uint32_t bit = 0; bit < kMaxProcesses; ++bit) {
       const auto process = region::ProcessWord::Unpack(
-          pool.region().header()->processes[bit].word.load());
+          pool.region().memory().header()->processes[bit].word.load());
       const bool is_open = (entry.open_bits[bit / 64].load() >> bit % 64) & 1;
       if (!is_open || process.state == region::SlotState::kLive) continue;
       absl::StrAppend(&wrong, "file entry ", i, " is open in process slot ",
@@ -124,32 +126,34 @@ std::string Files(internal::Pool& pool) {
 std::set<uint64_t> Reachable(internal::Pool& pool) {
   region::Region& region = pool.region();
   internal::PoolHeader& header = pool.frames().pool();
-  std::set<uint64_t> found = {region.header()->root.load(),
+  std::set<uint64_t> found = {region.memory().header()->root.load(),
                               header.extents.load(), header.rings.load(),
                               header.buckets.load()};
-  const auto* extents = region.At<internal::Extent>(header.extents.load());
+  const auto* extents =
+      region.memory().At<internal::Extent>(header.extents.load());
   for (uint32_t i = 0; i < header.extent_count; ++i) {
     for (const auto& headers : extents[i].headers) found.insert(headers.load());
   }
-  const auto* buckets = region.At<internal::Bucket>(header.buckets.load());
+  const auto* buckets =
+      region.memory().At<internal::Bucket>(header.buckets.load());
   for (uint32_t i = 0; i < header.bucket_count.load(); ++i) {
     uint64_t at = uint64_t{buckets[i].overflow.load()} * kLineBytes;
     while (at != 0) {
       found.insert(at);
-      at = uint64_t{region.At<internal::Bucket>(at)->overflow.load()} *
+      at = uint64_t{region.memory().At<internal::Bucket>(at)->overflow.load()} *
            kLineBytes;
     }
   }
-  for (const auto& block : region.header()->thread_blocks) {
+  for (const auto& block : region.memory().header()->thread_blocks) {
     found.insert(block.load());
   }
-  region.ForEachSlot([&](region::ThreadSlot& slot) {
+  region.members().ForEachSlot([&](region::ThreadSlot& slot) {
     for (uint64_t at = slot.overflow.load(); at != 0;
-         at = region.At<region::LedgerOverflow>(at)->next.load()) {
+         at = region.memory().At<region::LedgerOverflow>(at)->next.load()) {
       found.insert(at);
     }
     for (uint64_t at = slot.images.load(); at != 0;
-         at = region.At<region::Image>(at)->next.load()) {
+         at = region.memory().At<region::Image>(at)->next.load()) {
       found.insert(at);
     }
   });
@@ -164,24 +168,25 @@ std::set<uint64_t> Reachable(internal::Pool& pool) {
 
 std::string Heap(internal::Pool& pool, Leaks* leaks) {
   region::Region& region = pool.region();
-  const region::Thread self = region.process_thread();
-  const absl::Status sound = region.heap().Check(self);
+  const region::Thread self = region.members().process_thread();
+  const absl::Status sound = region.memory().heap().Check(self);
   if (!sound.ok()) return absl::StrCat(sound.ToString(), "\n");
   std::string wrong;
   const std::set<uint64_t> reachable = Reachable(pool);
-  const uint64_t end = region.header()->heap_end.load();
-  for (uint64_t at = region.header()->heap_begin.load(); at < end;) {
-    const uint64_t word = region.At<region::Chunk>(at)->word.load();
+  const uint64_t end = region.memory().header()->heap_end.load();
+  for (uint64_t at = region.memory().header()->heap_begin.load(); at < end;) {
+    const uint64_t word = region.memory().At<region::Chunk>(at)->word.load();
     const uint64_t payload = at + sizeof(region::Chunk);
     at += (word >> 16) * 16;
-    if (region.heap().SizeOf(payload) == 0) continue;
+    if (region.memory().heap().SizeOf(payload) == 0) continue;
     if ((word >> 4 & 0xfff) != 0) {
       absl::StrAppend(&wrong, "chunk ", payload, " has an owner\n");
     }
     if (!reachable.contains(payload)) {
-      leaks->bytes += region.heap().SizeOf(payload);
+      leaks->bytes += region.memory().heap().SizeOf(payload);
       absl::StrAppend(&wrong, "chunk ", payload, " of ",
-                      region.heap().SizeOf(payload), " bytes is lost\n");
+                      region.memory().heap().SizeOf(payload),
+                      " bytes is lost\n");
     }
   }
   return wrong;
@@ -203,7 +208,7 @@ uint32_t LiveProcesses(const region::Region& region) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < kMaxProcesses; ++i) {
     const auto word = region::ProcessWord::Unpack(
-        region.header()->processes[i].word.load());
+        region.memory().header()->processes[i].word.load());
     if (word.state != region::SlotState::kFree) ++count;
   }
   return count;

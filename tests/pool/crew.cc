@@ -327,8 +327,9 @@ void Worker::DoLittle() {
 void Worker::UseHeap() {
   Insides insides(scene_.home());
   region::Region& region = insides.region();
-  region::Shalloc& heap = region.heap();
-  const region::Thread self = Must(region.RegisterThread(), "register");
+  region::Shalloc& heap = region.memory().heap();
+  const region::Thread self =
+      Must(region.members().RegisterThread(), "register");
   std::vector<uint64_t> chunks;
   auto take = [&](uint64_t size) {
     chunks.push_back(Must(heap.Allocate(self, size, 16), "allocate"));
@@ -338,7 +339,7 @@ void Worker::UseHeap() {
     Must(heap.Free(self, chunks[i]), "free");
     chunks[i] = 0;
   }
-  if (region.header()->size_bytes.load() < (uint64_t{4} << 20)) {
+  if (region.memory().header()->size_bytes.load() < (uint64_t{4} << 20)) {
     take(heap.Stats(self).largest_free_bytes + (uint64_t{32} << 10));
   }
   // Takes a whole free chunk, without a split.
@@ -346,7 +347,7 @@ void Worker::UseHeap() {
   for (const uint64_t chunk : chunks) {
     if (chunk != 0) Must(heap.Free(self, chunk), "free");
   }
-  region.UnregisterThread(self);
+  region.members().UnregisterThread(self);
 }
 
 void Worker::MissTogether() {

@@ -40,15 +40,15 @@ class HitTest : public ::testing::Test {
   void Protect() {
     Insides* insides = new Insides(dir_.path());  // stays: closing would store
     region::Region& region = insides->region();
-    std::byte* base = region.base();
-    const uint64_t size = region.header()->size_bytes.load();
+    std::byte* base = region.memory().base();
+    const uint64_t size = region.memory().header()->size_bytes.load();
     Must(::mprotect(base, size, PROT_READ) == 0 ? absl::OkStatus()
                                                 : absl::InternalError("no"),
          "protect the region");
-    region.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
+    region.members().ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
                              region::ThreadWord) {
       if (id <= kMaxProcesses) return;
-      const uint64_t at = region.OffsetOf(&slot) / 4096 * 4096;
+      const uint64_t at = region.memory().OffsetOf(&slot) / 4096 * 4096;
       Must(::mprotect(base + at, 4096, PROT_READ | PROT_WRITE) == 0
                ? absl::OkStatus()
                : absl::InternalError("no"),

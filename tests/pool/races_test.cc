@@ -177,7 +177,7 @@ TEST_F(RacesTest, AThreadThatFoundNoSlotEndsQuietly) {
   std::vector<region::Thread> all;
   while (true) {
     const absl::StatusOr<region::Thread> one =
-        insides.region().RegisterThread();
+        insides.region().members().RegisterThread();
     if (!one.ok()) break;
     all.push_back(*one);
   }
@@ -187,7 +187,8 @@ TEST_F(RacesTest, AThreadThatFoundNoSlotEndsQuietly) {
     EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
     EXPECT_THAT(os::Message(status), HasSubstr("thread slots"));
   }).join();
-  for (const region::Thread& one : all) insides.region().UnregisterThread(one);
+  for (const region::Thread& one : all)
+    insides.region().members().UnregisterThread(one);
   worker.ReadOne(kA, 0);
 }
 
