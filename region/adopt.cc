@@ -3,6 +3,7 @@
 #include "region/adopt.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "absl/strings/str_cat.h"
 #include "os/assert.h"
@@ -129,7 +130,8 @@ void Adopter::Adopt(Reachable* reached) {
   header().adopting.store(1, std::memory_order_release);
   MPOOL_STEP("region.adopt.begun");
   NoteTheDead(&report);
-  for (Latch* latch : {&header().heap_latch, &header().block_latch}) {
+  for (Latch* latch : std::initializer_list<Latch*>{
+           &header().heap_latch, &header().block_latch}) {
     if (latch->Reset()) ++report.latches;
   }
   CutThreads(reached, &report);

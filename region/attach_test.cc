@@ -124,8 +124,7 @@ TEST_F(AttachTest, AProcessThatDiedIsRepairedByTheNext) {
   {
     auto dead = *Attachment::Open(home_.path());
     ASSERT_THAT(dead->region().members().RegisterThread(), IsOk());
-    dead->root().latches[1].Lock(dead->self().id, dead->region().repairer(),
-                                 LockRank::kFiles);
+    dead->root().latches[1].Lock(dead->self());
     RankReleased(LockRank::kFiles);
     dead->self().slot->used.store(1);
     dead->self().slot->entries[0].store(99);
@@ -176,8 +175,7 @@ void DieInTheMiddle(const std::string& home, uint32_t latch) {
   thread.slot->used.store(1);
   thread.slot->entries[0].store(9);
   EXPECT_THAT(there->heap().Allocate(there->self(), 64, 16), IsOk());
-  there->root().latches[latch].Lock(thread.id, there->region().repairer(),
-                                    LockRank::kFiles);
+  there->root().latches[latch].Lock(thread);
   RankReleased(LockRank::kFiles);
 }
 

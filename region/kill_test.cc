@@ -352,13 +352,10 @@ class KilledRepairerTest : public KillTest {
       thread.slot->used.store(2);
       thread.slot->entries[0].store(11);
       thread.slot->entries[1].store(12);
-      there->root().latches[0].Lock(thread.id, there->region().repairer(),
-                                    LockRank::kFiles);
-      there->region().memory().header()->block_latch.Lock(
-          thread.id, there->region().repairer(), LockRank::kExtents);
+      there->root().latches[0].Lock(thread);
+      there->region().memory().header()->block_latch.Lock(thread);
       if (!there->heap().Allocate(thread, 128, 16).ok()) return "no room";
-      there->region().memory().header()->heap_latch.Lock(
-          thread.id, there->region().repairer(), LockRank::kHeap);
+      there->region().memory().header()->heap_latch.Lock(thread);
       return "died";
     });
   }

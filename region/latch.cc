@@ -23,8 +23,10 @@ void Latch::Machine::Sleep(const Word* word, uint32_t expected) {
 
 void Latch::Machine::WakeAll(const Word* word) { os::FutexWakeAll(word); }
 
-void Latch::Lock(uint32_t self, LifeWatch& watch, LockRank rank) {
-  steps_.Lock(self, watch);
+void Latch::Lock(const Thread& self, LockRank rank) {
+  MPOOL_ASSERT(self.id >= 1 && self.id <= kMaxThreads);
+  MPOOL_ASSERT(self.watch != nullptr);
+  steps_.Lock(self.id, *self.watch);
   RankTaken(rank);
   MPOOL_STEP("region.latch.taken");
 }
@@ -38,9 +40,13 @@ void Latch::Unlock(uint32_t self, LockRank rank) {
   }
 }
 
-bool Latch::ReleaseDead(uint32_t dead) { return steps_.ReleaseDead(dead); }
+bool Latch::ReleaseDead(uint32_t dead) {
+  MPOOL_ASSERT(dead != 0);
+  return steps_.ReleaseDead(dead);
+}
 
 bool Latch::TakeOver(uint32_t dead, uint32_t self, LockRank rank) {
+  MPOOL_ASSERT(dead != 0 && self >= 1 && self <= kMaxThreads);
   if (!steps_.TakeOver(dead, self)) return false;
   RankTakenOver(rank);
   return true;

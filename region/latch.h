@@ -22,8 +22,11 @@
 #include <atomic>
 #include <cstdint>
 
+#include "os/assert.h"
+#include "os/thread_annotations.h"
 #include "region/basic_latch.h"
 #include "region/lock_rank.h"
+#include "region/thread.h"
 
 namespace mpool::region {
 
@@ -37,24 +40,31 @@ class LifeWatch {
   virtual bool RepairIfDead(uint32_t suspect, uint32_t self) = 0;
 };
 
+// A latch without its rank: what repair, adoption and diagnosis need.
+// SHARED
 class Latch {
  public:
-  // Waits until the latch is free. A living owner may hold it without limit.
-  // REQUIRES: thread `self` does not hold it.
-  void Lock(uint32_t self, LifeWatch& watch, LockRank rank);
-  void Unlock(uint32_t self, LockRank rank);
-
   // Returns the thread that holds the latch, or 0.
   uint32_t owner() const { return steps_.owner(); }
-  // Releases the latch of a dead owner, or gives it to the repairer. For repair
-  // only. False if `dead` does not hold it.
+  // Releases the latch of a dead owner. For repair only. False if `dead` does
+  // not hold it.
   // REQUIRES: the caller holds the repair claim on the dead thread's process.
+  // Not checkable: a latch does not know the process slots.
   bool ReleaseDead(uint32_t dead);
-  bool TakeOver(uint32_t dead, uint32_t self, LockRank rank);
   // Frees the latch, whatever its word says. True if the word was not 0.
-  // REQUIRES: no thread holds it or waits for it.
+  // REQUIRES: no thread holds it or waits for it. Not checkable: the word of a
+  // dead owner looks the same.
   // no step: the callers pass the steps.
   bool Reset() { return steps_.Reset(); }
+
+ protected:
+  void Lock(const Thread& self, LockRank rank);
+  void Unlock(uint32_t self, LockRank rank);
+  bool TakeOver(uint32_t dead, uint32_t self, LockRank rank);
+  void CheckHeld(uint32_t self) const { MPOOL_ASSERT(owner() == self); }
+  void CheckHeld(LockRank rank) const {
+    MPOOL_ASSERT(owner() != 0 && IsRankHeld(rank));
+  }
 
  private:
   // The platform of basic_latch.h: the machine itself.
@@ -69,21 +79,53 @@ class Latch {
   BasicLatch<Machine> steps_;
 };
 
-// Holds a latch for a scope.
-class LatchGuard {
+// A latch of one rank; see lock_rank.h.
+// SHARED
+template <LockRank rank>
+class MPOOL_CAPABILITY("latch") RankedLatch : public Latch {
  public:
-  LatchGuard(Latch& latch, uint32_t self, LifeWatch& watch, LockRank rank)
-      : latch_(latch), self_(self), rank_(rank) {
-    latch_.Lock(self_, watch, rank_);
+  // Waits until the latch is free. A living owner may hold it without limit.
+  // REQUIRES: the thread holds no latch of this rank or above.
+  void Lock(const Thread& self) MPOOL_ACQUIRE() { Latch::Lock(self, rank); }
+  // REQUIRES: the thread holds the latch.
+  void Unlock(const Thread& self) MPOOL_RELEASE() {
+    Latch::Unlock(self.id, rank);
   }
-  ~LatchGuard() { latch_.Unlock(self_, rank_); }
+  // Gives the latch of a dead owner to the repairer. False if `dead` does not
+  // hold it. REQUIRES: as ReleaseDead.
+  bool TakeOver(uint32_t dead, const Thread& self) MPOOL_TRY_ACQUIRE(true) {
+    return Latch::TakeOver(dead, self.id, rank);
+  }
+  // Aborts, in debug builds, if the thread does not hold the latch. The second
+  // form asks for the calling thread.
+  void AssertHeld(const Thread& self) const MPOOL_ASSERT_CAPABILITY(this) {
+    CheckHeld(self.id);
+  }
+  void AssertHeld() const MPOOL_ASSERT_CAPABILITY(this) { CheckHeld(rank); }
+
+ private:
+  template <LockRank>
+  friend class LatchGuard;
+  void UnlockAs(uint32_t self) { Latch::Unlock(self, rank); }
+};
+static_assert(sizeof(RankedLatch<LockRank::kHeap>) == 4);
+
+// Holds a latch for a scope.
+template <LockRank rank>
+class MPOOL_SCOPED_CAPABILITY LatchGuard {
+ public:
+  LatchGuard(const Thread& self, RankedLatch<rank>& latch)
+      MPOOL_ACQUIRE(latch)
+      : latch_(latch), self_(self.id) {
+    latch_.Lock(self);
+  }
+  ~LatchGuard() MPOOL_RELEASE() { latch_.UnlockAs(self_); }
   LatchGuard(const LatchGuard&) = delete;
   LatchGuard& operator=(const LatchGuard&) = delete;
 
  private:
-  Latch& latch_;
-  uint32_t self_;
-  LockRank rank_;
+  RankedLatch<rank>& latch_;
+  const uint32_t self_;
 };
 
 }  // namespace mpool::region

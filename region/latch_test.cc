@@ -20,7 +20,7 @@ using test::Channel;
 using test::TempHome;
 using ::testing::ElementsAre;
 
-constexpr LockRank kRank = LockRank::kBucket;
+constexpr LockRank kRank = LockRank::kFiles;
 
 // Number of FUTEX_WAIT calls that began.
 std::atomic<int> sleeps;
@@ -53,8 +53,7 @@ TEST_F(LatchTest, ThreadsHoldItOneAtATime) {
   auto work = [&] {
     const Thread self = *region.members().RegisterThread();
     for (uint64_t i = 0; i < kTimes; ++i) {
-      LatchGuard guard(here->root().latches[0], self.id, region.repairer(),
-                       kRank);
+      LatchGuard guard(self, here->root().latches[0]);
       ASSERT_FALSE(inside);
       inside = true;
       ++count;
@@ -77,8 +76,7 @@ TEST_F(LatchTest, ProcessesHoldItOneAtATime) {
   auto work = [&](Channel&) -> std::string {
     auto there = *Attachment::Open(home_.path());
     for (uint64_t i = 0; i < kTimes; ++i) {
-      LatchGuard guard(there->root().latches[0], there->self().id,
-                       there->region().repairer(), kRank);
+      LatchGuard guard(there->self(), there->root().latches[0]);
       ++there->root().sums[0];
     }
     return std::string(there->Leave().message());
@@ -94,8 +92,7 @@ TEST_F(LatchTest, ProcessesHoldItOneAtATime) {
 // latch.
 std::string HoldLatch(const std::string& home, Channel& parent) {
   auto there = *Attachment::Open(home);
-  LatchGuard guard(there->root().latches[0], there->self().id,
-                   there->region().repairer(), kRank);
+  LatchGuard guard(there->self(), there->root().latches[0]);
   parent.Say("held");
   return parent.Hear();
 }
@@ -110,10 +107,10 @@ TEST_F(LatchTest, WaiterGetsItAfterTheOwnersProcessWasKilled) {
       [&](const RepairReport& r) { seen = r; });
   std::thread waiter([&] {
     const Thread self = *here->region().members().RegisterThread();
-    Latch& latch = here->root().latches[0];
-    latch.Lock(self.id, here->region().repairer(), kRank);
+    auto& latch = here->root().latches[0];
+    latch.Lock(self);
     EXPECT_EQ(latch.owner(), self.id);
-    latch.Unlock(self.id, kRank);
+    latch.Unlock(self);
     here->region().members().UnregisterThread(self);
   });
   AwaitSleeps(2);
@@ -137,8 +134,7 @@ TEST_F(LatchTest, AStoppedOwnerIsWaitedForHoweverLong) {
   std::atomic<bool> taken = false;
   std::thread waiter([&] {
     const Thread self = *here->region().members().RegisterThread();
-    LatchGuard guard(here->root().latches[0], self.id,
-                     here->region().repairer(), kRank);
+    LatchGuard guard(self, here->root().latches[0]);
     taken = true;
   });
   AwaitSleeps(5);  // a probe of the owner preceded each except the first
@@ -151,23 +147,23 @@ TEST_F(LatchTest, AStoppedOwnerIsWaitedForHoweverLong) {
 }
 
 TEST_F(LatchTest, OnlyTheDeadOwnersLatchIsTakenBack) {
-  Latch latch = {};
+  RankedLatch<kRank> latch = {};
   auto here = *Attachment::Open(home_.path());
   LifeWatch& watch = here->region().repairer();
   EXPECT_FALSE(latch.ReleaseDead(7));
-  EXPECT_FALSE(latch.TakeOver(7, 8, kRank));
-  latch.Lock(5, watch, kRank);
+  EXPECT_FALSE(latch.TakeOver(7, {.id = 8}));
+  latch.Lock({.id = 5, .watch = &watch});
   EXPECT_FALSE(latch.ReleaseDead(7));
-  EXPECT_FALSE(latch.TakeOver(7, 8, kRank));
+  EXPECT_FALSE(latch.TakeOver(7, {.id = 8}));
   EXPECT_EQ(latch.owner(), 5u);
   EXPECT_TRUE(latch.ReleaseDead(5));
   RankReleased(kRank);
   EXPECT_EQ(latch.owner(), 0u);
-  latch.Lock(6, watch, kRank);
+  latch.Lock({.id = 6, .watch = &watch});
   RankReleased(kRank);
-  EXPECT_TRUE(latch.TakeOver(6, 9, kRank));
+  EXPECT_TRUE(latch.TakeOver(6, {.id = 9}));
   EXPECT_EQ(latch.owner(), 9u);
-  latch.Unlock(9, kRank);
+  latch.Unlock({.id = 9});
   EXPECT_EQ(latch.owner(), 0u);
 }
 
@@ -180,26 +176,40 @@ class LatchDeathTest : public LatchTest {
 };
 
 TEST_F(LatchDeathTest, UnlockByAnotherAborts) {
-  Latch& latch = here_->root().latches[0];
-  latch.Lock(5, here_->region().repairer(), kRank);
-  EXPECT_DEATH(latch.Unlock(6, kRank),
+  auto& latch = here_->root().latches[0];
+  latch.Lock({.id = 5, .watch = &here_->region().repairer()});
+  EXPECT_DEATH(latch.Unlock({.id = 6}),
                "latch of thread 5 unlocked by thread 6");
-  latch.Unlock(5, kRank);
+  latch.Unlock({.id = 5});
 }
 
 #ifndef NDEBUG
 TEST_F(LatchDeathTest, ALatchOfTheSameOrALowerRankAborts) {
-  LifeWatch& watch = here_->region().repairer();
-  Latch* latches = here_->root().latches;
-  latches[0].Lock(1, watch, LockRank::kQueue);
-  EXPECT_DEATH(latches[1].Lock(1, watch, LockRank::kBucket), "latch of rank 3");
-  EXPECT_DEATH(latches[1].Lock(1, watch, LockRank::kQueue), "latch of rank 4");
-  latches[1].Lock(1, watch, LockRank::kHeap);
+  const Thread self = {.id = 1, .watch = &here_->region().repairer()};
+  RankedLatch<LockRank::kBucket> bucket = {};
+  RankedLatch<LockRank::kQueue> queues[2] = {};
+  RankedLatch<LockRank::kHeap> heap = {};
+  queues[0].Lock(self);
+  EXPECT_DEATH(bucket.Lock(self), "latch of rank 3");
+  EXPECT_DEATH(queues[1].Lock(self), "latch of rank 4");
+  heap.Lock(self);
   EXPECT_EQ(HeldRanks(), 1u << static_cast<int>(LockRank::kQueue) |
                              1u << static_cast<int>(LockRank::kHeap));
-  latches[1].Unlock(1, LockRank::kHeap);
-  latches[0].Unlock(1, LockRank::kQueue);
+  heap.Unlock(self);
+  queues[0].Unlock(self);
   EXPECT_EQ(HeldRanks(), 0u);
+}
+
+TEST_F(LatchDeathTest, ALatchThatAnotherHoldsIsNotHeld) {
+  const Thread self = {.id = 1, .watch = &here_->region().repairer()};
+  RankedLatch<LockRank::kQueue> latch = {};
+  EXPECT_DEATH(latch.AssertHeld(self), "owner\\(\\) == self");
+  latch.Lock(self);
+  latch.AssertHeld(self);
+  latch.AssertHeld();
+  EXPECT_DEATH(latch.AssertHeld({.id = 2}), "owner\\(\\) == self");
+  latch.Unlock(self);
+  EXPECT_DEATH(latch.AssertHeld(), "owner\\(\\) != 0");
 }
 
 TEST_F(LatchDeathTest, ARankThatIsNotHeldCannotBeReleased) {

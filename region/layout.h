@@ -139,8 +139,9 @@ struct RegionHeader {
   std::atomic<uint64_t> heap_begin;
   std::atomic<uint64_t> heap_end;
   std::atomic<uint64_t> heap_free;  // offset of the first free chunk, or 0
-  Latch heap_latch;
-  Latch block_latch;  // held to add a block of thread slots
+  RankedLatch<LockRank::kHeap> heap_latch;
+  // Held to add a block of thread slots.
+  RankedLatch<LockRank::kExtents> block_latch;
   std::atomic<uint64_t> adoptions;  // adoptions while no process was attached
   std::atomic<uint64_t> repairs;    // dead processes repaired
   std::atomic<uint64_t> panics;     // the last panic number used

@@ -39,6 +39,8 @@ void RankReleased(LockRank rank) {
 
 unsigned HeldRanks() { return held_ranks; }
 
+bool IsRankHeld(LockRank rank) { return (held_ranks & Bit(rank)) != 0; }
+
 }  // namespace mpool::region
 
 #endif

@@ -24,6 +24,7 @@ inline void RankTaken(LockRank) {}
 inline void RankTakenOver(LockRank) {}
 inline void RankReleased(LockRank) {}
 inline unsigned HeldRanks() { return 0; }
+inline bool IsRankHeld(LockRank) { return true; }
 #else
 // Records that this thread took a latch. Aborts if the order is broken.
 void RankTaken(LockRank rank);
@@ -35,6 +36,9 @@ void RankReleased(LockRank rank);
 // Returns the ranks that this thread holds, one bit per rank. 0 in builds
 // without the check.
 unsigned HeldRanks();
+// True if this thread holds a latch of the rank. Always true in builds without
+// the check.
+bool IsRankHeld(LockRank rank);
 #endif
 
 }  // namespace mpool::region

@@ -214,8 +214,7 @@ absl::StatusOr<uint32_t> Members::ClaimThreadSlot() {
       const uint32_t block =
           (id - kMaxProcesses - 1) / kThreadsPerBlock;
       const Thread self = process_thread();
-      LatchGuard guard(header().block_latch, self.id, watch_,
-                       LockRank::kExtents);
+      LatchGuard guard(self, header().block_latch);
       if (header().thread_blocks[block].load() == 0) {
         const absl::Status made =
             memory_.heap().AllocateLinked(self, sizeof(ThreadBlock), 4096,
@@ -241,7 +240,7 @@ absl::StatusOr<uint32_t> Members::ClaimThreadSlot() {
 }
 
 absl::StatusOr<Thread> Members::RegisterThread() {
-  std::lock_guard<std::mutex> lock(*process_mutex_);
+  os::MutexLock lock(process_mutex());
   ReapLeaving();
   MPOOL_ASSIGN_OR_RETURN(const uint32_t id, ClaimThreadSlot());
   return Thread{id, process_, SlotOf(id), &watch_};
@@ -256,7 +255,7 @@ bool Members::IsLedgerEmpty(const Thread& thread) const {
 }
 
 std::optional<uint64_t> Members::UnregisterThread(const Thread& thread) {
-  std::lock_guard<std::mutex> lock(*process_mutex_);
+  os::MutexLock lock(process_mutex());
   MPOOL_STEP("region.thread.leave");
   const bool empty = IsLedgerEmpty(thread);
   if (empty) FreeImages(thread, *thread.slot, 0);
@@ -268,6 +267,7 @@ std::optional<uint64_t> Members::UnregisterThread(const Thread& thread) {
 }
 
 bool Members::ResumeThread(const Thread& thread, uint64_t word) {
+  MPOOL_ASSERT(thread.slot != nullptr);
   if (thread.slot->word.load(std::memory_order_relaxed) != word) return false;
   MPOOL_STEP("region.thread.resume");
   SetThreadState(&thread.slot->word, ThreadState::kLive);
@@ -357,7 +357,7 @@ void Members::FreeThreads() {
 void Members::BecomeChild() {
   // A thread of the parent may hold the mutex. The child constructs it again in
   // place, so that a leak checker finds no lost mutex.
-  new (process_mutex_.get()) std::mutex;
+  new (process_mutex_.get()) os::Mutex;
   life_.Forget();
   // The parent repairs its predecessor, not the child.
   inherited_.reset();

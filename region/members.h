@@ -19,7 +19,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -27,6 +26,7 @@
 #include "absl/status/statusor.h"
 #include "os/assert.h"
 #include "os/lock_file.h"
+#include "os/mutex.h"
 #include "os/status.h"
 #include "region/generation.h"
 #include "region/home_files.h"
@@ -47,7 +47,7 @@ class Members {
         home_files_(home_files),
         generation_(generation),
         watch_(watch),
-        process_mutex_(std::make_unique<std::mutex>()) {}
+        process_mutex_(std::make_unique<os::Mutex>()) {}
   Members(const Members&) = delete;
   Members& operator=(const Members&) = delete;
 
@@ -58,16 +58,18 @@ class Members {
   // Returns the thread slot of the process itself. Its user must hold
   // process_mutex().
   Thread process_thread() const;
-  std::mutex& process_mutex() { return *process_mutex_; }
+  os::Mutex& process_mutex() { return *process_mutex_; }
 
   // Returns a slot for the calling thread. ResourceExhausted if all are taken.
-  absl::StatusOr<Thread> RegisterThread();
+  absl::StatusOr<Thread> RegisterThread() MPOOL_EXCLUDES(process_mutex());
   // Frees the slot of a thread that ends. If guards of the thread still hold
   // pages, the slot is freed later, and the call returns the slot's word.
-  std::optional<uint64_t> UnregisterThread(const Thread& thread);
+  std::optional<uint64_t> UnregisterThread(const Thread& thread)
+      MPOOL_EXCLUDES(process_mutex());
   // Makes a thread's leaving slot live again. False if the slot was freed, so
   // that its word is no longer `word`. REQUIRES: process_mutex().
-  bool ResumeThread(const Thread& thread, uint64_t word);
+  bool ResumeThread(const Thread& thread, uint64_t word)
+      MPOOL_REQUIRES(process_mutex());
 
   // Returns the slot of a thread id, or nullptr if there is none.
   ThreadSlot* SlotOf(uint32_t id) const;
@@ -148,8 +150,8 @@ class Members {
   absl::StatusOr<bool> TryClaimFree(uint32_t slot);
   absl::StatusOr<bool> TrySucceed(uint32_t slot);
   void MarkLive(uint32_t slot);
-  absl::StatusOr<uint32_t> ClaimThreadSlot();
-  void ReapLeaving();
+  absl::StatusOr<uint32_t> ClaimThreadSlot() MPOOL_REQUIRES(process_mutex());
+  void ReapLeaving() MPOOL_REQUIRES(process_mutex());
 
   Memory& memory_;
   HomeFiles& home_files_;
@@ -160,7 +162,7 @@ class Members {
   DeadThreads inherited_;
   // A forked child constructs it again in place because a thread of the parent
   // may have held it.
-  std::unique_ptr<std::mutex> process_mutex_;
+  std::unique_ptr<os::Mutex> process_mutex_;
 };
 
 template <class F>

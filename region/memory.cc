@@ -21,8 +21,8 @@ void Memory::Use(std::unique_ptr<os::Mapping> mapping,
   if (huge_pages_) mapping_->AdviseHugePages();
 }
 
-absl::Status Memory::Grow(uint64_t size_bytes) {
-  MPOOL_ASSERT(header_->heap_latch.owner() != 0);
+absl::Status Memory::Grow(const Thread& self, uint64_t size_bytes) {
+  header_->heap_latch.AssertHeld(self);
   if (size_bytes > fixed_.heap_limit) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "grow region of ", home_, ": ", size_bytes,

@@ -79,7 +79,7 @@ class Memory {
 
   // Backs the heap up to `size_bytes`. ResourceExhausted beyond the heap limit.
   // REQUIRES: the heap latch.
-  absl::Status Grow(uint64_t size_bytes);
+  absl::Status Grow(const Thread& self, uint64_t size_bytes);
   // Back and Release add and return memory beyond the heap, which belongs to
   // the client. Both calls can be repeated.
   absl::Status Back(uint64_t offset, uint64_t bytes) {

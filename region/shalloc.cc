@@ -35,6 +35,10 @@ bool IsUsed(uint64_t word) { return (word & 0xf) == kStateUsed; }
 
 }  // namespace
 
+RankedLatch<LockRank::kHeap>& Shalloc::latch() const {
+  return memory_.header()->heap_latch;
+}
+
 Chunk* Shalloc::At(uint64_t offset) const {
   return memory_.At<Chunk>(offset);
 }
@@ -53,7 +57,10 @@ void Shalloc::Format(uint64_t begin, uint64_t end) {
 
 // First fit. The allocation is the tail of the free chunk. A chunk without room
 // in front of the aligned payload's header is taken whole.
-uint64_t Shalloc::TakeLocked(uint64_t size, uint64_t alignment, uint32_t tag) {
+uint64_t Shalloc::TakeLocked(const Thread& self, uint64_t size,
+                             uint64_t alignment) {
+  latch().AssertHeld(self);
+  const uint32_t tag = self.process;
   RegionHeader* header = memory_.header();
   std::atomic<uint64_t>* link = &header->heap_free;
   for (uint64_t at = link->load(std::memory_order_relaxed); at != 0;
@@ -89,12 +96,14 @@ uint64_t Shalloc::TakeLocked(uint64_t size, uint64_t alignment, uint32_t tag) {
   return 0;
 }
 
-absl::Status Shalloc::GrowLocked(uint64_t size, uint64_t alignment) {
+absl::Status Shalloc::GrowLocked(const Thread& self, uint64_t size,
+                                 uint64_t alignment) {
+  latch().AssertHeld(self);
   RegionHeader* header = memory_.header();
   const uint64_t old_end = header->heap_end.load(std::memory_order_relaxed);
   const uint64_t more =
       os::RoundUp(size + alignment + 2 * kHeader, kGrowBytes);
-  MPOOL_RETURN_IF_ERROR(memory_.Grow(old_end + more));
+  MPOOL_RETURN_IF_ERROR(memory_.Grow(self, old_end + more));
   // Publish the new end after the chunk in front of it is whole.
   Chunk* chunk = At(old_end);
   chunk->next.store(0, std::memory_order_relaxed);
@@ -102,7 +111,7 @@ absl::Status Shalloc::GrowLocked(uint64_t size, uint64_t alignment) {
   MPOOL_STEP("region.heap.grow");
   header->heap_end.store(old_end + more, std::memory_order_release);
   MPOOL_STEP("region.heap.grown");
-  RebuildLocked();
+  Rebuild();
   return absl::OkStatus();
 }
 
@@ -118,12 +127,11 @@ absl::StatusOr<uint64_t> Shalloc::Allocate(const Thread& self, uint64_t size,
   size = os::RoundUp(size, kUnit);
   uint64_t payload = 0;
   {
-    LatchGuard guard(memory_.header()->heap_latch, self.id, *self.watch,
-                     LockRank::kHeap);
-    payload = TakeLocked(size, alignment, self.process);
+    LatchGuard guard(self, latch());
+    payload = TakeLocked(self, size, alignment);
     if (payload == 0) {
-      MPOOL_RETURN_IF_ERROR(GrowLocked(size, alignment));
-      payload = TakeLocked(size, alignment, self.process);
+      MPOOL_RETURN_IF_ERROR(GrowLocked(self, size, alignment));
+      payload = TakeLocked(self, size, alignment);
     }
   }
   if (payload == 0) {
@@ -199,18 +207,18 @@ uint64_t Shalloc::SizeOf(uint64_t offset) const {
 }
 
 absl::Status Shalloc::Free(const Thread& self, uint64_t offset) {
-  LatchGuard guard(memory_.header()->heap_latch, self.id, *self.watch,
-                   LockRank::kHeap);
+  LatchGuard guard(self, latch());
   if (SizeOf(offset) == 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "free in region: offset ", offset,
         " is not an allocation in use (freed twice, or never allocated)"));
   }
-  FreeLocked(offset - kHeader);
+  FreeLocked(self, offset - kHeader);
   return absl::OkStatus();
 }
 
-void Shalloc::FreeLocked(uint64_t at) {
+void Shalloc::FreeLocked(const Thread& self, uint64_t at) {
+  latch().AssertHeld(self);
   RegionHeader* header = memory_.header();
   Chunk* chunk = At(at);
   uint64_t size = SizeOfWord(chunk->word.load(std::memory_order_relaxed));
@@ -250,7 +258,7 @@ void Shalloc::FreeLocked(uint64_t at) {
   }
 }
 
-void Shalloc::RebuildLocked() {
+void Shalloc::Rebuild() {
   RegionHeader* header = memory_.header();
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   uint64_t last_free = 0;
@@ -286,8 +294,7 @@ void Shalloc::RebuildLocked() {
 }
 
 HeapStats Shalloc::Stats(const Thread& self) {
-  LatchGuard guard(memory_.header()->heap_latch, self.id, *self.watch,
-                   LockRank::kHeap);
+  LatchGuard guard(self, latch());
   return Survey();
 }
 
@@ -318,10 +325,9 @@ void Shalloc::Repair(const Thread& self, uint32_t process,
                      const std::function<bool(uint32_t)>& is_dead,
                      const std::function<bool(uint64_t)>& is_linked) {
   RegionHeader* header = memory_.header();
-  Latch& latch = header->heap_latch;
-  const uint32_t owner = latch.owner();
-  if (!is_dead(owner) || !latch.TakeOver(owner, self.id, LockRank::kHeap)) {
-    latch.Lock(self.id, *self.watch, LockRank::kHeap);
+  const uint32_t owner = latch().owner();
+  if (!is_dead(owner) || !latch().TakeOver(owner, self)) {
+    latch().Lock(self);
   }
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   for (uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
@@ -341,8 +347,8 @@ void Shalloc::Repair(const Thread& self, uint32_t process,
     }
     at += size;
   }
-  RebuildLocked();
-  latch.Unlock(self.id, LockRank::kHeap);
+  Rebuild();
+  latch().Unlock(self);
 }
 
 absl::Status Shalloc::CheckChunks() const {
@@ -379,12 +385,11 @@ void Shalloc::Sweep(const Reachable& reached) {
     MPOOL_STEP("region.adopt.chunk");
     at += size;
   }
-  RebuildLocked();
+  Rebuild();
 }
 
 absl::Status Shalloc::Check(const Thread& self) {
-  LatchGuard guard(memory_.header()->heap_latch, self.id, *self.watch,
-                   LockRank::kHeap);
+  LatchGuard guard(self, latch());
   const RegionHeader* header = memory_.header();
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   uint64_t at = header->heap_begin.load(std::memory_order_relaxed);

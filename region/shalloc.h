@@ -103,13 +103,14 @@ class Shalloc {
   // REQUIRES: the caller has the repair claim on `process`.
   void Repair(const Thread& self, uint32_t process,
               const std::function<bool(uint32_t)>& is_dead,
-              const std::function<bool(uint64_t)>& is_linked);
+              const std::function<bool(uint64_t)>& is_linked)
+      MPOOL_EXCLUDES(latch());
 
   // Returns DataLoss unless the heap can be walked and each chunk is either
   // free or in use. Reads only. REQUIRES: no other process is attached.
   absl::Status CheckChunks() const;
   // Rebuilds the free list. REQUIRES: as above, and CheckChunks.
-  void Relist() { RebuildLocked(); }
+  void Relist() { Rebuild(); }
   // Frees the chunks that are not in `reached` and rebuilds the free list.
   // REQUIRES: as above, and CheckChunks.
   void Sweep(const Reachable& reached);
@@ -121,10 +122,15 @@ class Shalloc {
  private:
   Chunk* At(uint64_t offset) const;
   void SetTag(uint64_t offset, uint32_t process);
-  uint64_t TakeLocked(uint64_t size, uint64_t alignment, uint32_t tag);
-  void FreeLocked(uint64_t chunk);
-  void RebuildLocked();
-  absl::Status GrowLocked(uint64_t size, uint64_t alignment);
+  RankedLatch<LockRank::kHeap>& latch() const;
+  uint64_t TakeLocked(const Thread& self, uint64_t size, uint64_t alignment)
+      MPOOL_REQUIRES(latch());
+  void FreeLocked(const Thread& self, uint64_t chunk) MPOOL_REQUIRES(latch());
+  absl::Status GrowLocked(const Thread& self, uint64_t size,
+                          uint64_t alignment) MPOOL_REQUIRES(latch());
+  // Rebuilds the free list. REQUIRES: the heap latch, or no other process is
+  // attached. Not checkable: an adopter needs no latch.
+  void Rebuild();
 
   Memory& memory_;
 };

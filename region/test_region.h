@@ -38,7 +38,7 @@ inline RegionOptions TestOptions(Backing backing = Backing::kPosixShm) {
 
 // The tenant's root table in the region.
 struct TestRoot {
-  Latch latches[4];
+  RankedLatch<LockRank::kFiles> latches[4];
   std::atomic<uint64_t> places[16];
   uint64_t sums[4];
 };

@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// thread.h - a registered thread, as the functions of the upper layers pass it.
+// thread.h - a registered thread, as the functions of the region and of the
+// layer above pass it.
 
 #ifndef MPOOL_REGION_THREAD_H_
 #define MPOOL_REGION_THREAD_H_
@@ -8,11 +9,12 @@
 #include <bitset>
 #include <cstdint>
 
-#include "region/latch.h"
-#include "region/layout.h"
 #include "region/limits.h"
 
 namespace mpool::region {
+
+class LifeWatch;
+struct ThreadSlot;
 
 // A thread that is registered in the region. Private to its process.
 struct Thread {
