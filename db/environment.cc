@@ -392,7 +392,7 @@ absl::Status Environment::CloseFile(OpenedFile* file) {
 
 // Closes without writing dirty pages.
 void Environment::ForceClose(const OpenedFile& file) {
-  std::lock_guard<std::mutex> lock(region_->members().process_mutex());
+  os::MutexLock lock(region_->members().process_mutex());
   pool_->files().Close(region_->members().process_thread(), file,
                        FileTable::kAnyway);
 }

@@ -45,8 +45,7 @@ Evictor::Result Evictor::TryEvict(ThreadContext& self, BufferHeader& header) {
   const uint64_t hash = HashTable::Hash(key);
   HashTable& table = index_.table();
   {
-    region::LatchGuard guard(table.bucket(hash).latch, self.thread.id,
-                             region_.repairer(), region::LockRank::kBucket);
+    region::LatchGuard guard(self.thread, table.bucket(hash).latch);
     MPOOL_STEP("mpool.evict.bucket");
     table.Remove(hash, frame);
   }

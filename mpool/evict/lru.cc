@@ -10,7 +10,6 @@ namespace mpool::internal {
 namespace {
 
 using region::LatchGuard;
-using region::LockRank;
 
 bool IsIn(const BufferHeader& header, Queue queue) {
   return header.queue.load(std::memory_order_acquire) ==
@@ -28,8 +27,7 @@ class Lru final : public Replacement {
   void ApplyHits(ThreadContext& self) override {
     for (uint32_t i = 0; i < self.hit_count;) {
       const uint32_t page_class = frames_.header(self.hits[i]).page_class();
-      LatchGuard guard(frames_.page_class(page_class).queue_latch,
-                       self.thread.id, region_.repairer(), LockRank::kQueue);
+      LatchGuard guard(self.thread, frames_.page_class(page_class).queue_latch);
       for (; i < self.hit_count; ++i) {
         BufferHeader& header = frames_.header(self.hits[i]);
         if (header.page_class() != page_class) break;
@@ -49,23 +47,20 @@ class Lru final : public Replacement {
   void Inserted(ThreadContext& self, BufferHeader& header,
                 bool scan) override {
     ApplyHits(self);
-    LatchGuard guard(Latch(header), self.thread.id, region_.repairer(),
-                     LockRank::kQueue);
+    LatchGuard guard(self.thread, Latch(header));
     if (!IsIn(header, Queue::kNone)) frames_.Unlink(header);
     frames_.Link(header, Queue::kReplacement, /*at_front=*/scan);
   }
 
   void Removed(ThreadContext& self, BufferHeader& header) override {
-    LatchGuard guard(Latch(header), self.thread.id, region_.repairer(),
-                     LockRank::kQueue);
+    LatchGuard guard(self.thread, Latch(header));
     if (IsIn(header, Queue::kReplacement)) frames_.Unlink(header);
   }
 
   BufferHeader* NextVictim(ThreadContext& self, Search& search) override {
     ApplyHits(self);
     ClassHeader& c = frames_.page_class(search.page_class);
-    LatchGuard guard(c.queue_latch, self.thread.id, region_.repairer(),
-                     LockRank::kQueue);
+    LatchGuard guard(self.thread, c.queue_latch);
     FrameIndex at = c.order.head.load(std::memory_order_relaxed);
     for (uint64_t i = 0; i < search.passed && at != 0; ++i) {
       at = frames_.header(at).next.load(std::memory_order_relaxed);
@@ -77,8 +72,7 @@ class Lru final : public Replacement {
   void LookAhead(ThreadContext& self, const BufferHeader& victim, size_t most,
                  std::vector<BufferHeader*>* out) override {
     const uint32_t page_class = victim.page_class();
-    LatchGuard guard(frames_.page_class(page_class).queue_latch,
-                     self.thread.id, region_.repairer(), LockRank::kQueue);
+    LatchGuard guard(self.thread, frames_.page_class(page_class).queue_latch);
     if (!IsIn(victim, Queue::kReplacement) ||
         !victim.IsOfClass(page_class)) {
       return;
@@ -91,7 +85,8 @@ class Lru final : public Replacement {
   }
 
  private:
-  region::Latch& Latch(const BufferHeader& header) {
+  region::RankedLatch<region::LockRank::kQueue>& Latch(
+      const BufferHeader& header) {
     return frames_.page_class(header.page_class()).queue_latch;
   }
 

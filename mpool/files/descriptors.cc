@@ -20,7 +20,6 @@ namespace mpool::internal {
 namespace {
 
 using region::LatchGuard;
-using region::LockRank;
 
 bool HasSameInode(const os::FileIdentity& a, const os::FileIdentity& b) {
   return a.device == b.device && a.inode == b.inode;
@@ -141,8 +140,7 @@ void FileTable::AddHandle(const Request& request, uint32_t index,
 absl::StatusOr<OpenedFile> FileTable::Open(
     const region::Thread& self, const Request& request,
     const std::function<absl::Status()>& make_room, const Drop& drop) {
-  LatchGuard guard(frames_.pool().files_latch, self.id, region_.repairer(),
-                   LockRank::kFiles);
+  LatchGuard guard(self, frames_.pool().files_latch);
   Local claimed;
   absl::StatusOr<OpenedFile> opened =
       OpenClaimed(self, request, make_room, drop, claimed);
@@ -197,8 +195,7 @@ absl::StatusOr<OpenedFile> FileTable::OpenClaimed(
 
 uint64_t FileTable::Close(const region::Thread& self, const OpenedFile& file,
                           uint64_t written) {
-  LatchGuard guard(frames_.pool().files_latch, self.id, region_.repairer(),
-                   LockRank::kFiles);
+  LatchGuard guard(self, frames_.pool().files_latch);
   std::lock_guard<std::mutex> lock(mutex_);
   Local& local = local_[file.index];
   if (local.handles > 1) {
@@ -558,8 +555,7 @@ absl::Status FileTable::MarkOpenInChild(
     const region::Thread& self,
     const std::function<absl::Status(uint32_t classes)>& check_room,
     const Drop& drop) {
-  LatchGuard guard(frames_.pool().files_latch, self.id, region_.repairer(),
-                   LockRank::kFiles);
+  LatchGuard guard(self, frames_.pool().files_latch);
   std::lock_guard<std::mutex> lock(mutex_);
   // The parent opened these files to write pages back, and syncs its own
   // writes.

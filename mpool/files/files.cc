@@ -14,8 +14,6 @@
 namespace mpool::internal {
 namespace {
 
-using region::LatchGuard;
-using region::LockRank;
 
 // no step below: its callers pass steps.
 void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
@@ -600,10 +598,10 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
                        uint64_t* latches) {
   // Entries are claimed and filled under the latch, so only a dead owner of the
   // latch leaves a claim. The open bits need no latch.
-  region::Latch& latch = frames_.pool().files_latch;
+  auto& latch = frames_.pool().files_latch;
   const uint32_t owner = latch.owner();
   const bool taken =
-      is_dead(owner) && latch.TakeOver(owner, self.id, LockRank::kFiles);
+      is_dead(owner) && latch.TakeOver(owner, self);
   const uint32_t used = frames_.pool().files_used.load();
   for (uint32_t i = 0; i < used && At(i) != nullptr; ++i) {
     FileEntry& entry = *At(i);
@@ -630,7 +628,7 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
   }
   if (!taken) return;
   ++*latches;
-  latch.Unlock(self.id, LockRank::kFiles);
+  latch.Unlock(self);
 }
 
 }  // namespace mpool::internal

@@ -111,12 +111,11 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
                                          BufferHeader& header) {
   const FrameIndex frame = frames_.IndexOf(header);
   HashTable& table = index_.table();
-  region::Latch& latch = table.bucket(request.hash).latch;
+  auto& latch = table.bucket(request.hash).latch;
   // The frame has the key already, but no slot names it yet.
   auto present = [&] { return table.Find(request.hash, request.key) != 0; };
   {
-    region::LatchGuard guard(latch, self.thread.id, region_.repairer(),
-                             region::LockRank::kBucket);
+    region::LatchGuard guard(self.thread, latch);
     MPOOL_STEP("mpool.load.bucket");
     if (present()) return false;
     if (table.Insert(request.hash, frame)) return true;
@@ -127,8 +126,7 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
   bool linked = false;
   bool inserted = false;
   {
-    region::LatchGuard guard(latch, self.thread.id, region_.repairer(),
-                             region::LockRank::kBucket);
+    region::LatchGuard guard(self.thread, latch);
     if (!present()) {
       inserted = table.Insert(request.hash, frame);
       linked = !inserted;
@@ -188,8 +186,7 @@ void Loader::Unload(ThreadContext& self, const Request& request,
                     BufferHeader& header) {
   HashTable& table = index_.table();
   {
-    region::LatchGuard guard(table.bucket(request.hash).latch, self.thread.id,
-                             region_.repairer(), region::LockRank::kBucket);
+    region::LatchGuard guard(self.thread, table.bucket(request.hash).latch);
     table.Remove(request.hash, frames_.IndexOf(header));
   }
   latch_.ChangeAndWake(header, [](State s) { return s.Bare(); });

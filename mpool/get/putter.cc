@@ -34,7 +34,7 @@ void Putter::Undo(const Pin& pin) {
   const os::CancelOff no_cancel;
   RepairReport report;
   {
-    std::lock_guard<std::mutex> lock(region_.members().process_mutex());
+    os::MutexLock lock(region_.members().process_mutex());
     const region::Thread self = region_.members().process_thread();
     BufferHeader& header = *pin.header;
     const State held = header.Load();

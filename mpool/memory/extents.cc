@@ -14,7 +14,6 @@ namespace mpool::internal {
 namespace {
 
 using region::LatchGuard;
-using region::LockRank;
 
 constexpr uint64_t kMinExtentBytes = uint64_t{64} << 10;
 constexpr uint64_t kMaxExtentBytes = uint64_t{2} << 20;
@@ -186,8 +185,7 @@ void FrameTable::Open(const region::Thread& self, uint32_t extent,
     }
   }
   MPOOL_STEP("mpool.extent.opened");
-  LatchGuard queue(pool_->classes[now.page_class].queue_latch, self.id,
-                   region_.repairer(), LockRank::kQueue);
+  LatchGuard queue(self, pool_->classes[now.page_class].queue_latch);
   for (uint64_t i = from; i < now.frames; ++i) {
     if (first[i].Load().phase() == Phase::kFree &&
         first[i].queue.load() == static_cast<uint32_t>(Queue::kNone)) {
@@ -203,8 +201,7 @@ absl::StatusOr<bool> FrameTable::Cut(const region::Thread& self,
   for (uint32_t i = 0; i < kPageClasses; ++i) cut_now += RingExtents(i);
   // Some extents may lie beyond the end of a shrunk cache.
   if (!IsResizing() && cut_now >= ExtentsOf(cache_bytes())) return false;
-  LatchGuard guard(pool_->extents_latch, self.id, region_.repairer(),
-                   LockRank::kExtents);
+  LatchGuard guard(self, pool_->extents_latch);
   uint64_t frames = 0;
   const uint32_t extent = FindUncut(page_class, &frames);
   if (extent == pool_->extent_count) return false;
@@ -255,8 +252,7 @@ void FrameTable::Extend(const region::Thread& self, uint32_t extent,
 // Runs under the extents latch, so that no extent is cut between the extension
 // and the new size.
 void FrameTable::SetCacheBytes(const region::Thread& self, uint64_t bytes) {
-  LatchGuard guard(pool_->extents_latch, self.id, region_.repairer(),
-                   LockRank::kExtents);
+  LatchGuard guard(self, pool_->extents_latch);
   const uint32_t end = ExtentsOf(bytes);
   const auto begin =
       static_cast<uint32_t>(cache_bytes() / pool_->extent_bytes);
@@ -272,8 +268,7 @@ void FrameTable::TakeOut(const region::Thread& self, uint32_t extent,
   const CutWord now = cut(extent);
   BufferHeader* first = HeadersOf(extent, now.page_class);
   {
-    LatchGuard queue(pool_->classes[now.page_class].queue_latch, self.id,
-                     region_.repairer(), LockRank::kQueue);
+    LatchGuard queue(self, pool_->classes[now.page_class].queue_latch);
     for (uint64_t i = keep; i < now.frames; ++i) {
       if (first[i].queue.load() != static_cast<uint32_t>(Queue::kNone)) {
         Unlink(first[i]);
@@ -304,8 +299,7 @@ bool FrameTable::HasAtLeast(uint64_t enough, uint32_t page_class,
 bool FrameTable::BeginDrain(const region::Thread& self, uint32_t extent,
                             const CutWord& now, uint64_t keep,
                             uint64_t leaves) {
-  LatchGuard guard(pool_->extents_latch, self.id, region_.repairer(),
-                   LockRank::kExtents);
+  LatchGuard guard(self, pool_->extents_latch);
   CutWord there = cut(extent);
   if (there.drainer == self.id) return true;
   if (there.Pack() != now.Pack() || there.drainer != 0) return false;
@@ -319,8 +313,7 @@ bool FrameTable::BeginDrain(const region::Thread& self, uint32_t extent,
 }
 
 void FrameTable::EndDrain(const region::Thread& self, uint32_t extent) {
-  LatchGuard guard(pool_->extents_latch, self.id, region_.repairer(),
-                   LockRank::kExtents);
+  LatchGuard guard(self, pool_->extents_latch);
   CutWord there = cut(extent);
   if (there.drainer != self.id) return;
   there.drainer = 0;
@@ -347,8 +340,7 @@ void FrameTable::ReleaseDrained(const std::function<bool(uint32_t)>& is_dead) {
 
 bool FrameTable::Retire(const region::Thread& self, uint32_t extent,
                         const CutWord& drained, uint64_t keep) {
-  LatchGuard guard(pool_->extents_latch, self.id, region_.repairer(),
-                   LockRank::kExtents);
+  LatchGuard guard(self, pool_->extents_latch);
   const CutWord now = cut(extent);
   if (now.page_class != drained.page_class || now.frames != drained.frames) {
     return false;

@@ -11,7 +11,6 @@ namespace mpool::internal {
 namespace {
 
 using region::LatchGuard;
-using region::LockRank;
 
 }  // namespace
 
@@ -38,8 +37,7 @@ BufferHeader* FrameTable::TakeFree(const region::Thread& self,
   while (true) {
     BufferHeader* found = nullptr;
     {
-      LatchGuard guard(c.queue_latch, self.id, region_.repairer(),
-                       LockRank::kQueue);
+      LatchGuard guard(self, c.queue_latch);
       const FrameIndex head = c.free.head.load(std::memory_order_relaxed);
       if (head == 0) return nullptr;
       found = &header(head);
@@ -74,8 +72,7 @@ void FrameTable::GiveBack(const region::Thread& self, BufferHeader& header) {
 // frame that is still FREE here is unlinked in time.
 void FrameTable::PushFree(const region::Thread& self, BufferHeader& header) {
   const uint32_t page_class = header.page_class();
-  LatchGuard guard(pool_->classes[page_class].queue_latch, self.id,
-                   region_.repairer(), LockRank::kQueue);
+  LatchGuard guard(self, pool_->classes[page_class].queue_latch);
   // The order of the two checks matters: see IsOfClass.
   if (header.Load().phase() != Phase::kFree || !header.IsOfClass(page_class)) {
     return;
@@ -164,28 +161,28 @@ void FrameTable::RebuildClass(uint32_t page_class, bool ordered, bool anew) {
 void FrameTable::Rebuild(const region::Thread& self,
                          const std::function<bool(uint32_t)>& is_dead,
                          bool ordered, uint64_t* latches) {
-  region::Latch& extents = pool_->extents_latch;
+  auto& extents = pool_->extents_latch;
   const uint32_t cutter = extents.owner();
   if (is_dead(cutter) &&
-      extents.TakeOver(cutter, self.id, LockRank::kExtents)) {
+      extents.TakeOver(cutter, self)) {
     RebuildRings();
     ++*latches;
-    extents.Unlock(self.id, LockRank::kExtents);
+    extents.Unlock(self);
   }
   MPOOL_STEP("mpool.repair.rings");
   for (uint32_t i = 0; i < kPageClasses; ++i) {
-    region::Latch& latch = pool_->classes[i].queue_latch;
+    auto& latch = pool_->classes[i].queue_latch;
     const uint32_t owner = latch.owner();
     const bool anew =
-        is_dead(owner) && latch.TakeOver(owner, self.id, LockRank::kQueue);
+        is_dead(owner) && latch.TakeOver(owner, self);
     if (anew) {
       ++*latches;
     } else {
-      latch.Lock(self.id, region_.repairer(), LockRank::kQueue);
+      latch.Lock(self);
     }
     RebuildClass(i, ordered, anew);
     MPOOL_STEP("mpool.repair.queue");
-    latch.Unlock(self.id, LockRank::kQueue);
+    latch.Unlock(self);
   }
 }
 

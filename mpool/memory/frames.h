@@ -55,7 +55,7 @@ struct FrameQueue {
 
 // One page size: 512 << class. SHARED
 struct alignas(kLineBytes) ClassHeader {
-  region::Latch queue_latch;
+  region::RankedLatch<region::LockRank::kQueue> queue_latch;
   std::atomic<uint32_t> extents;  // in the ring
   FrameQueue free;
   FrameQueue order;  // the policy's
@@ -110,8 +110,8 @@ struct PoolHeader {
   std::atomic<uint64_t> buckets;
   std::atomic<uint32_t> bucket_count;
   std::atomic<uint32_t> extents_used;  // later ones were never cut
-  region::Latch extents_latch;
-  region::Latch files_latch;
+  region::RankedLatch<region::LockRank::kExtents> extents_latch;
+  region::RankedLatch<region::LockRank::kFiles> files_latch;
   std::atomic<uint32_t> files_used;  // entries ever in use
   std::atomic<uint32_t> resizer;  // thread that resizes the cache, or 0
   uint64_t pad[7];

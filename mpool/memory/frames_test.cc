@@ -117,8 +117,7 @@ TEST(FrameTableTest, AQueueGivesBackInItsOrder) {
   std::vector<BufferHeader*> taken;
   for (int i = 0; i < 6; ++i) taken.push_back(frames.TakeFree(pool.self(), 3));
   ClassHeader& c = frames.page_class(3);
-  region::LatchGuard guard(c.queue_latch, pool.self().id,
-                           pool.region().repairer(), region::LockRank::kQueue);
+  region::LatchGuard guard(pool.self(), c.queue_latch);
   for (const size_t i : {2u, 0u, 4u}) {
     frames.Link(*taken[i], Queue::kReplacement, /*at_front=*/false);
   }
@@ -144,7 +143,7 @@ TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   // Two deaths: one thread popped a frame and did not acquire it. The other
   // left the queue latch locked and a list half linked.
   ClassHeader& c = frames.page_class(3);
-  c.queue_latch.Lock(99, pool.region().repairer(), region::LockRank::kQueue);
+  c.queue_latch.Lock({.id = 99, .watch = &pool.region().repairer()});
   region::RankReleased(region::LockRank::kQueue);
   c.free.head.store(frames.IndexOf(*kept));
   uint64_t latches = 0;

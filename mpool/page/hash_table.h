@@ -35,7 +35,7 @@ inline constexpr uint32_t kBucketSlots = 7;
 // overflow line of the same shape. The latch of the first line covers all.
 // SHARED
 struct alignas(kLineBytes) Bucket {
-  region::Latch latch;
+  region::RankedLatch<region::LockRank::kBucket> latch;
   std::atomic<uint32_t> overflow;  // offset of the next line / 64, or 0
   std::atomic<uint64_t> slots[kBucketSlots];
 };

@@ -141,9 +141,9 @@ TEST_F(HashTableTest, LatchesOfTheDeadAreReleasedAndNoOthers) {
   auto bucket = [&](uint64_t i) -> Bucket& {
     return table_.bucket(i * (~uint64_t{0} / 6) + 12345);
   };
-  bucket(1).latch.Lock(300, region.repairer(), region::LockRank::kBucket);
+  bucket(1).latch.Lock({.id = 300, .watch = &region.repairer()});
   region::RankReleased(region::LockRank::kBucket);
-  bucket(4).latch.Lock(301, region.repairer(), region::LockRank::kBucket);
+  bucket(4).latch.Lock({.id = 301, .watch = &region.repairer()});
   region::RankReleased(region::LockRank::kBucket);
   EXPECT_EQ(table_.ReleaseDead([](uint32_t id) { return id == 300; }), 1u);
   EXPECT_EQ(bucket(1).latch.owner(), 0u);

@@ -94,7 +94,7 @@ absl::StatusOr<region::Thread> ThreadRegistry::NewThread() {
   if (absl::IsResourceExhausted(thread.status())) {
     // Dead processes may hold the missing resource.
     {
-      std::lock_guard<std::mutex> lock(region_.members().process_mutex());
+      os::MutexLock lock(region_.members().process_mutex());
       RepairReport report;
       region_.repairer().RepairAll(region_.members().process_thread(), &report);
     }
@@ -141,7 +141,7 @@ absl::StatusOr<ThreadRegistry::Caller> ThreadRegistry::BeginLate() {
   }
   const uint64_t me = last_context.late_id;
   {
-    std::lock_guard<std::mutex> lock(region_.members().process_mutex());
+    os::MutexLock lock(region_.members().process_mutex());
     const auto found = late_.find(me);
     if (found != late_.end()) {
       LateThread& late = *found->second;
@@ -158,7 +158,7 @@ absl::StatusOr<ThreadRegistry::Caller> ThreadRegistry::BeginLate() {
   late->context.thread = thread;
   late->context.generation = region_.generation().value();
   ThreadContext* const context = &late->context;
-  std::lock_guard<std::mutex> lock(region_.members().process_mutex());
+  os::MutexLock lock(region_.members().process_mutex());
   late_[me] = std::move(late);
   return Caller(context, this);
 }
@@ -166,7 +166,7 @@ absl::StatusOr<ThreadRegistry::Caller> ThreadRegistry::BeginLate() {
 void ThreadRegistry::EndLate(ThreadContext& context) {
   const std::optional<uint64_t> leaving =
       region_.members().UnregisterThread(context.thread);
-  std::lock_guard<std::mutex> lock(region_.members().process_mutex());
+  os::MutexLock lock(region_.members().process_mutex());
   const auto mine = late_.find(last_context.late_id);
   mine->second->in_call = false;
   mine->second->word = leaving.value_or(0);

@@ -51,7 +51,7 @@ void Pool::Stop() {
 absl::Status Pool::EnterChild() {
   return region_.EnterChild([this](uint32_t generation) {
     {
-      std::lock_guard<std::mutex> lock(region_.members().process_mutex());
+      os::MutexLock lock(region_.members().process_mutex());
       threads_.ForgetLate();
       // Repair now, as at any join. Otherwise children that die one after
       // another would fill the region.
@@ -71,7 +71,7 @@ absl::Status Pool::EnterChild() {
     };
     // This is the last step, so that a refused child leaves no file open.
     {
-      std::lock_guard<std::mutex> lock(region_.members().process_mutex());
+      os::MutexLock lock(region_.members().process_mutex());
       ThreadContext self;
       self.thread = region_.members().process_thread();
       MPOOL_RETURN_IF_ERROR(files_.MarkOpenInChild(
@@ -86,7 +86,7 @@ absl::Status Pool::EnterChild() {
 absl::StatusOr<OpenedFile> Pool::OpenFile(const FileTable::Request& request) {
   MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
   MPOOL_RETURN_IF_ERROR(panic_.Check());
-  region::Latch& latch = frames_.pool().files_latch;
+  auto& latch = frames_.pool().files_latch;
   auto make_room = [&] {
     MPOOL_RETURN_IF_ERROR(room_.Check(
         absl::StrCat("open file ", request.path), frames_.cache_bytes(),
@@ -119,8 +119,7 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(const FileTable::Request& request) {
   }
   // Once a file is known the table stays. Before, another process may have
   // replaced it.
-  region::LatchGuard guard(latch, self->thread.id, region_.repairer(),
-                           region::LockRank::kFiles);
+  region::LatchGuard guard(self->thread, latch);
   index_.Attach();
   getter_.Attach(index_);
   return opened;
@@ -194,7 +193,7 @@ EnvStats Pool::Stats() const {
   if (threads_.generation() == 0) {  // a forked child that is not attached
     heap = region_.memory().heap().Survey();
   } else {
-    std::lock_guard<std::mutex> lock(region_.members().process_mutex());
+    os::MutexLock lock(region_.members().process_mutex());
     heap = region_.memory().heap().Stats(region_.members().process_thread());
   }
   return StatsOf(region_, frames_, files_, heap);

@@ -96,8 +96,7 @@ absl::Status Resizer::Shrink(const ThreadContext& self, uint64_t bytes) {
 // Shrinks under the files latch, because an open checks under this latch
 // whether the cache has room for its page size.
 absl::Status Resizer::TryShrink(const ThreadContext& self, uint64_t bytes) {
-  region::LatchGuard guard(frames_.pool().files_latch, self.thread.id,
-                           region_.repairer(), region::LockRank::kFiles);
+  region::LatchGuard guard(self.thread, frames_.pool().files_latch);
   MPOOL_RETURN_IF_ERROR(
       room_.Check(DescribeResize(bytes), bytes, room_.OpenClasses()));
   frames_.SetCacheBytes(self.thread, bytes);
