@@ -5,11 +5,9 @@
 #ifndef MPOOL_REGION_CLIENT_H_
 #define MPOOL_REGION_CLIENT_H_
 
-#include <cstdint>
-#include <functional>
-
 #include "absl/status/status.h"
 #include "mpool/stats.h"
+#include "region/repair_pass.h"
 #include "region/shalloc.h"
 #include "region/thread.h"
 
@@ -33,11 +31,8 @@ class RegionClient {
   // Forgets, without closing them, the fds that the program closed. Returns an
   // error if the layer needs one of them. EnterChild calls it first.
   virtual absl::Status ForgetLost() { return absl::OkStatus(); }
-  // Repairs what `dead_process` left in this layer's tables; see repair.cc.
-  // `is_dead` is true for each thread of a process that the caller repairs.
-  virtual void RepairClient(const Thread& self, uint32_t dead_process,
-                            const std::function<bool(uint32_t)>& is_dead,
-                            RepairReport* report) = 0;
+  // Repairs what the dead process of the pass left in this layer's tables.
+  virtual void RepairClient(const RepairPass& pass) = 0;
 };
 
 }  // namespace mpool::region

@@ -3,6 +3,7 @@
 #include "region/repair.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "os/assert.h"
 #include "os/clock.h"
@@ -12,20 +13,10 @@
 namespace mpool::region {
 namespace {
 
-// The unfinished repairs of this thread, innermost first. They nest because a
-// repairer that waits for a latch may have to repair the latch's dead owner.
-struct Underway {
-  const DeadThreads& dead;
-  const Underway* outer;
-};
-thread_local const Underway* underway = nullptr;
-
-bool IsOfRepairUnderway(uint32_t thread) {
-  for (const Underway* one = underway; one != nullptr; one = one->outer) {
-    if (thread <= kMaxThreads && one->dead[thread]) return true;
-  }
-  return false;
-}
+// The dead threads of the unfinished repairs of this thread; nullptr if there
+// are none. Repairs nest because a repairer that waits for a latch may have to
+// repair the latch's dead owner.
+thread_local const DeadThreads* underway = nullptr;
 
 }  // namespace
 
@@ -86,24 +77,28 @@ bool Repairer::IsLinked(uint64_t payload, uint32_t process) const {
 // Repairs everything that the dead threads left except their slots.
 void Repairer::RepairRows(const Thread& self, uint32_t process,
                         const DeadThreads& dead, RepairReport* report) {
-  const Underway here{dead, underway};
-  underway = &here;
+  MPOOL_ASSERT(client_ != nullptr);
+  MPOOL_ASSERT(!dead[self.id] || process == members_.process());
   // The dead of the outer repairs count too, because only this thread can
   // release their latches and must not wait for itself. Their rows can be
   // repeated.
-  const auto is_dead = [](uint32_t id) { return IsOfRepairUnderway(id); };
+  DeadThreads all = dead;
+  if (underway != nullptr) all |= *underway;
+  const DeadThreads* const outer = std::exchange(underway, &all);
+  const RepairPass pass{self, process, all, report};
   ClearLedgers(dead, report);
-  client_->RepairClient(self, process, is_dead, report);
+  client_->RepairClient(pass);
   MPOOL_STEP("region.repair.tenant");
   const uint32_t block_owner = header().block_latch.owner();
-  if (is_dead(block_owner) && header().block_latch.ReleaseDead(block_owner)) {
+  if (pass.IsDead(block_owner) &&
+      header().block_latch.ReleaseDead(block_owner)) {
     ++report->latches;
   }
-  memory_.heap().Repair(self, process, is_dead, [&](uint64_t payload) {
+  memory_.heap().Repair(pass, [&](uint64_t payload) {
     return IsLinked(payload, process);
   });
   MPOOL_STEP("region.repair.heap");
-  underway = here.outer;
+  underway = outer;
   report->processes.push_back(
       {static_cast<int>(header().processes[process - 1].pid.load(
            std::memory_order_relaxed)),

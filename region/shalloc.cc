@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "os/assert.h"
 #include "os/round.h"
 #include "os/step.h"
 #include "region/memory.h"
@@ -321,13 +322,14 @@ HeapStats Shalloc::Survey() const {
   return stats;
 }
 
-void Shalloc::Repair(const Thread& self, uint32_t process,
-                     const std::function<bool(uint32_t)>& is_dead,
+void Shalloc::Repair(const RepairPass& pass,
                      const std::function<bool(uint64_t)>& is_linked) {
+  MPOOL_ASSERT(pass.process >= 1 && pass.process <= kMaxProcesses);
+  MPOOL_ASSERT(is_linked != nullptr);
   RegionHeader* header = memory_.header();
   const uint32_t owner = latch().owner();
-  if (!is_dead(owner) || !latch().TakeOver(owner, self)) {
-    latch().Lock(self);
+  if (!pass.IsDead(owner) || !latch().TakeOver(owner, pass.self)) {
+    latch().Lock(pass.self);
   }
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   for (uint64_t at = header->heap_begin.load(std::memory_order_relaxed);
@@ -336,7 +338,7 @@ void Shalloc::Repair(const Thread& self, uint32_t process,
     const uint64_t word = chunk->word.load(std::memory_order_acquire);
     const uint64_t size = SizeOfWord(word);
     if (size == 0 || size > end - at) break;
-    if (IsUsed(word) && TagOfWord(word) == process) {
+    if (IsUsed(word) && TagOfWord(word) == pass.process) {
       if (is_linked(at + kHeader)) {
         Publish(at + kHeader);
       } else {
@@ -348,7 +350,7 @@ void Shalloc::Repair(const Thread& self, uint32_t process,
     at += size;
   }
   Rebuild();
-  latch().Unlock(self);
+  latch().Unlock(pass.self);
 }
 
 absl::Status Shalloc::CheckChunks() const {

@@ -31,6 +31,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "region/layout.h"
+#include "region/repair_pass.h"
 #include "region/thread.h"
 
 namespace mpool::region {
@@ -100,9 +101,9 @@ class Shalloc {
   // Frees the tagged chunks of a dead process, except chunks for which
   // `is_linked` returns true, and rebuilds the free list. Takes over the heap
   // latch if a dead thread owns it.
-  // REQUIRES: the caller has the repair claim on `process`.
-  void Repair(const Thread& self, uint32_t process,
-              const std::function<bool(uint32_t)>& is_dead,
+  // REQUIRES: the caller has the repair claim on the process. Not checkable:
+  // the heap does not know the process slots.
+  void Repair(const RepairPass& pass,
               const std::function<bool(uint64_t)>& is_linked)
       MPOOL_EXCLUDES(latch());
 

@@ -77,12 +77,12 @@ class TestTenant : public RegionClient {
     }
     for (const auto& place : root().places) reached->Add(place.load(), 1);
   }
-  void RepairClient(const Thread&, uint32_t,
-                    const std::function<bool(uint32_t)>& is_dead,
-                    RepairReport* report) override {
+  void RepairClient(const RepairPass& pass) override {
     for (Latch& latch : root().latches) {
       const uint32_t owner = latch.owner();
-      if (is_dead(owner) && latch.ReleaseDead(owner)) ++report->latches;
+      if (pass.IsDead(owner) && latch.ReleaseDead(owner)) {
+        ++pass.report->latches;
+      }
     }
   }
 
@@ -122,11 +122,12 @@ class Attachment {
 
   // Repairs the heap as if this process had died with its latches free.
   void RepairHeap() {
-    heap().Repair(
-        self(), self().process, [](uint32_t) { return false; },
-        [this](uint64_t payload) {
-          return region_->repairer().IsLinked(payload, self().process);
-        });
+    const Thread me = self();
+    RepairReport report;
+    heap().Repair({me, me.process, DeadThreads(), &report},
+                  [&](uint64_t payload) {
+                    return region_->repairer().IsLinked(payload, me.process);
+                  });
   }
   RepairReport Repair() {
     RepairReport report;
