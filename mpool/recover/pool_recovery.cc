@@ -53,10 +53,13 @@ void PoolRecovery::Adopt(const region::Thread& self, region::Reachable* reached,
   adoption_.Run(self, reached, report);
 }
 
-void PoolRecovery::RepairClient(const region::Thread& self,
-                                uint32_t dead_process,
-                                const std::function<bool(uint32_t)>& is_dead,
-                                RepairReport* report) {
+void PoolRecovery::RepairClient(const region::RepairPass& pass) {
+  const region::Thread& self = pass.self;
+  const uint32_t dead_process = pass.process;
+  const std::function<bool(uint32_t)> is_dead = [&pass](uint32_t id) {
+    return pass.IsDead(id);
+  };
+  RepairReport* const report = pass.report;
   if (!frames_.IsAttached()) return;
   if (index_.Refresh()) {
     report->latches += index_.table().ReleaseDead(is_dead);

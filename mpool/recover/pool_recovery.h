@@ -45,9 +45,7 @@ class PoolRecovery final : public region::RegionClient {
   void Adopt(const region::Thread& self, region::Reachable* reached,
              RepairReport* report) override;
   absl::Status ForgetLost() override { return files_.ForgetLost(); }
-  void RepairClient(const region::Thread& self, uint32_t dead_process,
-                    const std::function<bool(uint32_t)>& is_dead,
-                    RepairReport* report) override;
+  void RepairClient(const region::RepairPass& pass) override;
 
  private:
   region::Region& region_;
