@@ -21,7 +21,7 @@ class Ring {
            size_;
   }
   bool TakeChance(uint64_t position) {
-    BufferHeader* header = frames_.AtPosition(page_class_, position);
+    BufferHeader* header = frames_.extents().AtPosition(page_class_, position);
     if (header == nullptr) return true;  // no frame: the last extent is short
     if (header->reference.load(std::memory_order_relaxed) == 0) return false;
     header->reference.store(0, std::memory_order_relaxed);
@@ -47,7 +47,7 @@ class Clock final : public Replacement {
   void Removed(ThreadContext&, BufferHeader&) override {}
 
   BufferHeader* NextVictim(ThreadContext&, Search& search) override {
-    const uint64_t size = frames_.RingSize(search.page_class);
+    const uint64_t size = frames_.extents().RingSize(search.page_class);
     // Two rounds find a frame with a clear bit. One more round passes the
     // frames that cannot be evicted.
     Ring ring(frames_, search.page_class, size);
@@ -55,7 +55,7 @@ class Clock final : public Replacement {
       const std::optional<uint64_t> position = ClockVictim(ring, 2 * size + 1);
       if (!position.has_value()) return nullptr;
       BufferHeader* header =
-          frames_.AtPosition(search.page_class, *position);
+          frames_.extents().AtPosition(search.page_class, *position);
       // The extent may have moved to another class since.
       if (header != nullptr) return header;
     }
@@ -65,11 +65,11 @@ class Clock final : public Replacement {
   void LookAhead(ThreadContext&, const BufferHeader& victim, size_t most,
                  std::vector<BufferHeader*>* out) override {
     const uint32_t page_class = victim.page_class();
-    const uint64_t size = frames_.RingSize(page_class);
+    const uint64_t size = frames_.extents().RingSize(page_class);
     uint64_t position = victim.position.load(std::memory_order_relaxed);
     for (uint64_t i = 1; i < size && out->size() < most && i < 4 * most; ++i) {
       BufferHeader* header =
-          frames_.AtPosition(page_class, (position + i) % size);
+          frames_.extents().AtPosition(page_class, (position + i) % size);
       if (header != nullptr &&
           header->reference.load(std::memory_order_relaxed) == 0) {
         out->push_back(header);

@@ -37,8 +37,8 @@ class Lru final : public Replacement {
             !header.IsOfClass(page_class)) {
           continue;
         }
-        frames_.Unlink(header);
-        frames_.Link(header, Queue::kReplacement, /*at_front=*/false);
+        frames_.queues().Unlink(header);
+        frames_.queues().Link(header, Queue::kReplacement, /*at_front=*/false);
       }
     }
     self.hit_count = 0;
@@ -48,13 +48,13 @@ class Lru final : public Replacement {
                 bool scan) override {
     ApplyHits(self);
     LatchGuard guard(self.thread, Latch(header));
-    if (!IsIn(header, Queue::kNone)) frames_.Unlink(header);
-    frames_.Link(header, Queue::kReplacement, /*at_front=*/scan);
+    if (!IsIn(header, Queue::kNone)) frames_.queues().Unlink(header);
+    frames_.queues().Link(header, Queue::kReplacement, /*at_front=*/scan);
   }
 
   void Removed(ThreadContext& self, BufferHeader& header) override {
     LatchGuard guard(self.thread, Latch(header));
-    if (IsIn(header, Queue::kReplacement)) frames_.Unlink(header);
+    if (IsIn(header, Queue::kReplacement)) frames_.queues().Unlink(header);
   }
 
   BufferHeader* NextVictim(ThreadContext& self, Search& search) override {

@@ -17,7 +17,7 @@
 #include <memory>
 #include <vector>
 
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/page/thread_context.h"
 #include "mpool/types.h"
 #include "region/region.h"

@@ -3,8 +3,9 @@
 #include "mpool/page/buffer_header.h"
 
 #include <bit>
-#include <cstdio>
-#include <cstdlib>
+
+#include "os/assert.h"
+#include "os/futex.h"
 
 namespace mpool::internal {
 namespace {
@@ -48,6 +49,8 @@ bool IsLegal(State s) {
 }  // namespace
 
 uint32_t ClassOf(uint32_t page_bytes) {
+  MPOOL_ASSERT(std::has_single_bit(page_bytes));
+  MPOOL_ASSERT(page_bytes >= kMinPageBytes);
   return static_cast<uint32_t>(std::countr_zero(page_bytes) -
                                std::countr_zero(kMinPageBytes));
 }
@@ -58,10 +61,20 @@ void CheckTransition(State from, State to) {
   if (PhaseMayFollow(from.phase(), to.phase()) && IsLegal(to) && version_ok) {
     return;
   }
-  std::fprintf(stderr, "mpool: illegal change of state %016lx -> %016lx\n",
-               static_cast<unsigned long>(from.bits),
-               static_cast<unsigned long>(to.bits));
-  std::abort();
+  os::TransitionFailed("frame", from.bits, to.bits);
+}
+
+// no step below: its callers pass steps.
+void LeaveLoading(BufferHeader& header, Phase to) {
+  MPOOL_ASSERT(to == Phase::kFree || to == Phase::kRetired);
+  State seen = header.Load();
+  MPOOL_ASSERT(seen.phase() == Phase::kLoading);
+  while (!header.Change(&seen,
+                        to == Phase::kRetired
+                            ? seen.NextVersion().Bare().WithPhase(to)
+                            : seen.Bare())) {
+  }
+  if (seen.has(State::kWaiters)) os::FutexWakeAll(os::LowHalf(&header.state));
 }
 
 }  // namespace mpool::internal

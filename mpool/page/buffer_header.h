@@ -56,6 +56,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "os/assert.h"
 #include "region/limits.h"
 
 namespace mpool::internal {
@@ -187,8 +188,10 @@ struct alignas(kLineBytes) BufferHeader {
   bool IsOfClass(uint32_t page_class) const {
     return (place.load(std::memory_order_acquire) & 0xf) == page_class;
   }
-  // REQUIRES: the queue latch; the caller owns the frame.
+  // REQUIRES: the queue latch (not checkable: it is in the class header); the
+  // caller owns the frame.
   void LeaveClass() {
+    MPOOL_ASSERT(Load().phase() == Phase::kLoading);
     // no step: its callers pass steps.
     place.fetch_or(0x8, std::memory_order_release);
   }
@@ -211,6 +214,13 @@ uint32_t ClassOf(uint32_t page_bytes);
 
 // Aborts if `to` must not follow `from`; see the transitions above.
 void CheckTransition(State from, State to);
+
+// Turns a LOADING frame into FREE, or into RETIRED with the next version. Wakes
+// the waiters, because a thread may still wait for the page that the frame held
+// before.
+// REQUIRES: the caller owns the frame (not checkable: the caller's id is not
+// known here).
+void LeaveLoading(BufferHeader& header, Phase to);
 
 inline bool BufferHeader::Change(State* expected, State desired) {
 #ifndef NDEBUG

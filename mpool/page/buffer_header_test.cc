@@ -110,13 +110,13 @@ class IllegalTransitionTest
 
 TEST_P(IllegalTransitionTest, Aborts) {
   EXPECT_DEATH(CheckTransition(GetParam().first, GetParam().second),
-               "illegal change of state");
+               "illegal change of a frame word");
 #ifndef NDEBUG
   BufferHeader header{};
   header.state.store(GetParam().first.bits);
   State expected = GetParam().first;
   EXPECT_DEATH(header.Change(&expected, GetParam().second),
-               "illegal change of state");
+               "illegal change of a frame word");
 #endif
 }
 

@@ -2,9 +2,16 @@
 
 #include "mpool/page/hash_table.h"
 
+#include "os/assert.h"
 #include "os/step.h"
 
 namespace mpool::internal {
+namespace {
+
+// Distance in buckets from the current bucket to the prefetched one.
+constexpr uint32_t kAhead = 8;
+
+}  // namespace
 
 uint32_t HashTable::BucketsFor(uint64_t frames) {
   return static_cast<uint32_t>(std::max<uint64_t>(1, (frames + 2) / 3));
@@ -100,17 +107,10 @@ uint64_t HashTable::ReleaseDead(
   return released;
 }
 
-namespace {
-
-// Distance in buckets from the current bucket to the prefetched one.
-constexpr uint32_t kAhead = 8;
-
-}  // namespace
-
-// no step below: no other process is attached; the adopter passes the steps.
 // Cuts overflow lines that are not separate chunks. Empties each slot that does
 // not name a frame of `unnamed` by the frame's key. Removes each frame that a
 // slot names correctly from `unnamed`.
+// no step below: no other process is attached; see adoption.h.
 void HashTable::Adopt(FrameSet* unnamed, region::Reachable* reached,
                       RepairReport* report) {
   for (uint32_t i = 0; i < count_; ++i) {

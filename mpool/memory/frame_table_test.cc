@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 
 #include <linux/futex.h>
 
@@ -27,13 +27,13 @@ void ExpectApart(TestPool& pool, uint64_t frames) {
   std::map<uint64_t, uint64_t> ends;
   std::set<BufferHeader*> headers;
   const FrameTable& table = pool.pool().frames();
-  const uint64_t begin = table.memory();
+  const uint64_t begin = table.extents().memory();
   table.ForEachHeader([&](BufferHeader& frame) {
     headers.insert(&frame);
     const uint64_t at = frame.data_offset();
     const uint64_t size = ClassBytes(frame.page_class());
     EXPECT_GE(at, begin);
-    EXPECT_LE(at + size, begin + table.cache_bytes());
+    EXPECT_LE(at + size, begin + table.extents().cache_bytes());
     EXPECT_EQ((at - begin) % std::min<uint64_t>(size, 4096), 0u);
     ends[at] = at + size;
   });
@@ -53,14 +53,14 @@ TEST_P(FramesTest, TheCacheIsCutToTheFrame) {
   TestPool pool(cache);
   FrameTable& frames = pool.pool().frames();
   int cuts = 0;
-  while (*frames.Cut(pool.self(), page_class())) ++cuts;
+  while (*frames.extents().Cut(pool.self(), page_class())) ++cuts;
   EXPECT_EQ(cuts, 6);
   ExpectApart(pool, cache / page_bytes());
   // Each frame has its own position in the ring, and the ring has no other
   // frame.
   uint64_t in_ring = 0;
-  for (uint64_t i = 0; i < frames.RingSize(page_class()); ++i) {
-    BufferHeader* header = frames.AtPosition(page_class(), i);
+  for (uint64_t i = 0; i < frames.extents().RingSize(page_class()); ++i) {
+    BufferHeader* header = frames.extents().AtPosition(page_class(), i);
     if (header == nullptr) continue;
     EXPECT_EQ(header->position.load(), i);
     ++in_ring;
@@ -79,7 +79,7 @@ TEST_P(FramesTest, EveryFrameIsTakenOnce) {
       EXPECT_EQ(header->Load().phase(), Phase::kLoading);
       EXPECT_EQ(header->Load().owner(), pool.self().id);
     }
-  } while (*frames.Cut(pool.self(), page_class()));
+  } while (*frames.extents().Cut(pool.self(), page_class()));
   EXPECT_EQ(taken.size(), cache / page_bytes());
   BufferHeader* back = *taken.begin();
   frames.GiveBack(pool.self(), *back);
@@ -98,31 +98,31 @@ TEST(FrameTableTest, PageSizesTakeExtentsAsTheyCome) {
   const std::vector<uint32_t> order = {0, 3, 7, 0, 5, 3};
   uint64_t count = 0;
   for (const uint32_t c : order) {
-    EXPECT_TRUE(*frames.Cut(pool.self(), c));
+    EXPECT_TRUE(*frames.extents().Cut(pool.self(), c));
     count += (64 << 10) / ClassBytes(c);
   }
   for (uint32_t c = 0; c < kPageClasses; ++c) {
-    EXPECT_FALSE(*frames.Cut(pool.self(), c)) << "class " << c;
+    EXPECT_FALSE(*frames.extents().Cut(pool.self(), c)) << "class " << c;
   }
   ExpectApart(pool, count);
-  EXPECT_EQ(frames.RingSize(0), 256u);
-  EXPECT_EQ(frames.RingSize(3), 32u);
-  EXPECT_EQ(frames.RingSize(4), 0u);
+  EXPECT_EQ(frames.extents().RingSize(0), 256u);
+  EXPECT_EQ(frames.extents().RingSize(3), 32u);
+  EXPECT_EQ(frames.extents().RingSize(4), 0u);
 }
 
 TEST(FrameTableTest, AQueueGivesBackInItsOrder) {
   TestPool pool(64 << 10);
   FrameTable& frames = pool.pool().frames();
-  ASSERT_TRUE(*frames.Cut(pool.self(), 3));
+  ASSERT_TRUE(*frames.extents().Cut(pool.self(), 3));
   std::vector<BufferHeader*> taken;
   for (int i = 0; i < 6; ++i) taken.push_back(frames.TakeFree(pool.self(), 3));
   ClassHeader& c = frames.page_class(3);
   region::LatchGuard guard(pool.self(), c.queue_latch);
   for (const size_t i : {2u, 0u, 4u}) {
-    frames.Link(*taken[i], Queue::kReplacement, /*at_front=*/false);
+    frames.queues().Link(*taken[i], Queue::kReplacement, /*at_front=*/false);
   }
-  frames.Link(*taken[5], Queue::kReplacement, /*at_front=*/true);
-  frames.Unlink(*taken[0]);
+  frames.queues().Link(*taken[5], Queue::kReplacement, /*at_front=*/true);
+  frames.queues().Unlink(*taken[0]);
   std::vector<FrameIndex> seen;
   for (FrameIndex at = c.order.head.load(); at != 0;
        at = frames.header(at).next.load()) {
@@ -138,7 +138,7 @@ TEST(FrameTableTest, AQueueGivesBackInItsOrder) {
 TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   TestPool pool(64 << 10);
   FrameTable& frames = pool.pool().frames();
-  ASSERT_TRUE(*frames.Cut(pool.self(), 3));
+  ASSERT_TRUE(*frames.extents().Cut(pool.self(), 3));
   BufferHeader* kept = frames.TakeFree(pool.self(), 3);
   // Two deaths: one thread popped a frame and did not acquire it. The other
   // left the queue latch locked and a list half linked.
@@ -164,7 +164,7 @@ TEST_F(FrameWaitersTest, WhoSleepsOnAFrameIsWokenWhenItGoesBack) {
   TestPool pool(128 << 10);
   FrameTable& frames = pool.pool().frames();
   const uint32_t page_class = ClassOf(4096);
-  ASSERT_TRUE(*frames.Cut(pool.self(), page_class));
+  ASSERT_TRUE(*frames.extents().Cut(pool.self(), page_class));
   static const void* woken = nullptr;
   os::Sys().futex = [](uint32_t* word, int op, uint32_t value,
                        const timespec* limit) {
@@ -181,11 +181,13 @@ TEST_F(FrameWaitersTest, WhoSleepsOnAFrameIsWokenWhenItGoesBack) {
   BufferHeader* header = take();
   frames.GiveBack(pool.self(), *header);
   EXPECT_EQ(woken, os::LowHalf(&header->state));
-  const uint64_t keep = frames.cut(0).frames - 1;
+  const uint64_t keep = frames.extents().cut(0).frames - 1;
   do {
     header = take();
-  } while (header != frames.HeadersOf(0, page_class) + keep);
-  EXPECT_TRUE(frames.Retire(pool.self(), 0, frames.cut(0), keep));
+  } while (header != frames.extents().HeadersOf(0, page_class) + keep);
+  const CutWord now = frames.extents().cut(0);
+  EXPECT_TRUE(frames.extents().BeginDrain(pool.self(), 0, now, keep, 0));
+  EXPECT_TRUE(frames.extents().Retire(pool.self(), 0, now, keep));
   EXPECT_EQ(woken, os::LowHalf(&header->state));
 }
 

@@ -1,0 +1,233 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// frame_queues.cc - links frames into the queues of their page class.
+
+#include "mpool/memory/frame_queues.h"
+
+#include "os/assert.h"
+#include "os/step.h"
+
+namespace mpool::internal {
+namespace {
+
+using region::LatchGuard;
+
+bool IsIn(const BufferHeader& header, Queue queue) {
+  return header.queue.load() == static_cast<uint32_t>(queue);
+}
+
+}  // namespace
+
+FrameQueue& FrameQueues::QueueOf(const BufferHeader& header,
+                                 Queue queue) const {
+  MPOOL_ASSERT(pool_ != nullptr);
+  ClassHeader& c = pool_->classes[header.page_class()];
+  return queue == Queue::kFree ? c.free : c.order;
+}
+
+void FrameQueues::Link(BufferHeader& header, Queue queue, bool at_front) {
+  MPOOL_ASSERT(queue != Queue::kNone);
+  FrameQueue& ends = QueueOf(header, queue);
+  const FrameIndex me = IndexOf(header);
+  MPOOL_ASSERT(me != 0);
+  std::atomic<uint32_t>& near_end = at_front ? ends.head : ends.tail;
+  const FrameIndex neighbour = near_end.load(std::memory_order_relaxed);
+  MPOOL_ASSERT(neighbour != me);
+  header.next.store(at_front ? neighbour : 0, std::memory_order_relaxed);
+  header.prev.store(at_front ? 0 : neighbour, std::memory_order_relaxed);
+  header.queue.store(static_cast<uint32_t>(queue), std::memory_order_release);
+  MPOOL_STEP("mpool.queue.link");
+  if (neighbour == 0) {
+    ends.head.store(me, std::memory_order_relaxed);
+    ends.tail.store(me, std::memory_order_relaxed);
+    return;
+  }
+  BufferHeader& other = this->header(neighbour);
+  (at_front ? other.prev : other.next).store(me, std::memory_order_relaxed);
+  MPOOL_STEP("mpool.queue.half_linked");
+  near_end.store(me, std::memory_order_relaxed);
+}
+
+void FrameQueues::Unlink(BufferHeader& header) {
+  const Queue queue =
+      static_cast<Queue>(header.queue.load(std::memory_order_relaxed));
+  MPOOL_ASSERT(queue != Queue::kNone);
+  FrameQueue& ends = QueueOf(header, queue);
+  const FrameIndex next = header.next.load(std::memory_order_relaxed);
+  const FrameIndex prev = header.prev.load(std::memory_order_relaxed);
+  MPOOL_ASSERT(next != IndexOf(header) && prev != IndexOf(header));
+  (prev == 0 ? ends.head : this->header(prev).next)
+      .store(next, std::memory_order_relaxed);
+  MPOOL_STEP("mpool.queue.half_unlinked");
+  (next == 0 ? ends.tail : this->header(next).prev)
+      .store(prev, std::memory_order_relaxed);
+  header.next.store(0, std::memory_order_relaxed);
+  header.prev.store(0, std::memory_order_relaxed);
+  header.queue.store(static_cast<uint32_t>(Queue::kNone),
+                     std::memory_order_relaxed);
+}
+
+BufferHeader* FrameQueues::PopFree(const region::Thread& self,
+                                   uint32_t page_class) {
+  MPOOL_ASSERT(self.id != 0);
+  MPOOL_ASSERT(page_class < kPageClasses);
+  ClassHeader& c = pool_->classes[page_class];
+  LatchGuard guard(self, c.queue_latch);
+  const FrameIndex head = c.free.head.load(std::memory_order_relaxed);
+  if (head == 0) return nullptr;
+  BufferHeader* found = &header(head);
+  MPOOL_STEP("mpool.queue.pop");
+  Unlink(*found);
+  MPOOL_STEP("mpool.queue.popped");
+  return found;
+}
+
+// A drainer first acquires a frame and later unlinks it under this latch. So a
+// frame that is still FREE here is unlinked in time.
+void FrameQueues::PushFree(const region::Thread& self, BufferHeader& header) {
+  MPOOL_ASSERT(self.id != 0);
+  const uint32_t page_class = header.page_class();
+  LatchGuard guard(self, LatchOf(page_class));
+  // The order of the two checks matters: see IsOfClass.
+  if (header.Load().phase() != Phase::kFree || !header.IsOfClass(page_class)) {
+    return;
+  }
+  if (!IsIn(header, Queue::kNone)) Unlink(header);
+  Link(header, Queue::kFree, /*at_front=*/false);
+}
+
+void FrameQueues::PushAllFree(const region::Thread& self, uint32_t page_class,
+                              BufferHeader* first, uint64_t count) {
+  MPOOL_ASSERT(page_class < kPageClasses);
+  MPOOL_ASSERT(first != nullptr);
+  LatchGuard queue(self, LatchOf(page_class));
+  for (uint64_t i = 0; i < count; ++i) {
+    MPOOL_ASSERT(first[i].page_class() == page_class);
+    if (first[i].Load().phase() == Phase::kFree &&
+        IsIn(first[i], Queue::kNone)) {
+      Link(first[i], Queue::kFree, /*at_front=*/false);
+    }
+  }
+}
+
+void FrameQueues::RemoveFromClass(const region::Thread& self,
+                                  uint32_t page_class, BufferHeader* first,
+                                  uint64_t count) {
+  MPOOL_ASSERT(page_class < kPageClasses);
+  MPOOL_ASSERT(first != nullptr);
+  LatchGuard queue(self, LatchOf(page_class));
+  for (uint64_t i = 0; i < count; ++i) {
+    MPOOL_ASSERT(first[i].Load().phase() == Phase::kLoading);
+    MPOOL_ASSERT(first[i].Load().owner() == self.id);
+    if (!IsIn(first[i], Queue::kNone)) Unlink(first[i]);
+    first[i].LeaveClass();
+    MPOOL_ASSERT(!first[i].IsOfClass(page_class));
+  }
+  MPOOL_STEP("mpool.extent.unlinked");
+}
+
+void FrameQueues::Clear(ClassHeader& page_class) {
+  for (FrameQueue* queue : {&page_class.free, &page_class.order}) {
+    queue->head.store(0, std::memory_order_relaxed);
+    queue->tail.store(0, std::memory_order_relaxed);
+  }
+}
+
+// Links frames that are in no queue. kBroken: the links are invalid, so all
+// queues are made again and the order of use is lost.
+void FrameQueues::RebuildClass(uint32_t page_class, Headers headers,
+                               bool ordered, Links links) {
+  MPOOL_ASSERT(page_class < kPageClasses);
+  MPOOL_ASSERT(LatchOf(page_class).owner() != 0);
+  if (links == Links::kBroken) {
+    Clear(pool_->classes[page_class]);
+    headers([&](BufferHeader& header) {
+      if (!header.IsOfClass(page_class)) return;
+      header.queue.store(static_cast<uint32_t>(Queue::kNone),
+                         std::memory_order_relaxed);
+    });
+  }
+  headers([&](BufferHeader& header) {
+    if (!header.IsOfClass(page_class) ||
+        header.queue.load(std::memory_order_relaxed) !=
+            static_cast<uint32_t>(Queue::kNone)) {
+      return;
+    }
+    const Phase phase = header.Load().phase();
+    if (!header.IsOfClass(page_class)) return;
+    if (phase == Phase::kFree) {
+      Link(header, Queue::kFree, /*at_front=*/false);
+    } else if (ordered && phase != Phase::kLoading &&
+               phase != Phase::kRetired) {
+      Link(header, Queue::kReplacement, /*at_front=*/false);
+    }
+  });
+}
+
+void FrameQueues::Rebuild(const region::Thread& self,
+                          const std::function<bool(uint32_t)>& is_dead,
+                          Headers headers, bool ordered, uint64_t* latches) {
+  MPOOL_ASSERT(pool_ != nullptr);
+  MPOOL_ASSERT(latches != nullptr);
+  for (uint32_t i = 0; i < kPageClasses; ++i) {
+    auto& latch = LatchOf(i);
+    const uint32_t owner = latch.owner();
+    const bool is_broken =
+        is_dead(owner) && latch.TakeOver(owner, self);
+    if (is_broken) {
+      ++*latches;
+    } else {
+      latch.Lock(self);
+    }
+    MPOOL_ASSERT(latch.owner() == self.id);
+    RebuildClass(i, headers, ordered,
+                 is_broken ? Links::kBroken : Links::kWhole);
+    MPOOL_STEP("mpool.repair.queue");
+    latch.Unlock(self);
+  }
+}
+
+// Returns the frames of all orders, up to the first bad link of each. Removes
+// them from `left`, so that a frame counts once.
+std::vector<FrameIndex> FrameQueues::FollowOrder(FrameSet* left) const {
+  std::vector<FrameIndex> order;
+  for (const ClassHeader& c : pool_->classes) {
+    FrameIndex at = c.order.head.load();
+    for (; left->Has(at); at = header(at).next.load()) {
+      order.push_back(at);
+      left->Remove(at);
+    }
+  }
+  return order;
+}
+
+// no step below: no other process is attached; see adopt.cc.
+void FrameQueues::RelinkAll(Headers headers, bool ordered) {
+  MPOOL_ASSERT(pool_ != nullptr);
+  FrameSet left;
+  if (ordered) {
+    headers([&](BufferHeader& header) { left.Add(IndexOf(header)); });
+  }
+  const std::vector<FrameIndex> order = FollowOrder(&left);
+  for (ClassHeader& c : pool_->classes) {
+    MPOOL_ASSERT(c.queue_latch.owner() == 0);
+    Clear(c);
+  }
+  for (const FrameIndex frame : order) LinkAtRest(header(frame), ordered);
+  headers([&](BufferHeader& header) {
+    if (!ordered || left.Has(IndexOf(header))) LinkAtRest(header, ordered);
+  });
+}
+
+// no step below: no other process is attached; see adopt.cc.
+void FrameQueues::LinkAtRest(BufferHeader& header, bool ordered) {
+  if (header.Load().phase() == Phase::kFree) {
+    Link(header, Queue::kFree, /*at_front=*/false);
+  } else if (ordered) {
+    Link(header, Queue::kReplacement, /*at_front=*/false);
+  } else {
+    header.queue.store(static_cast<uint32_t>(Queue::kNone));
+  }
+}
+
+}  // namespace mpool::internal
