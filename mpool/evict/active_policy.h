@@ -11,8 +11,8 @@
 #include <memory>
 #include <utility>
 
-#include "mpool/evict/policy.h"
-#include "mpool/memory/frames.h"
+#include "mpool/evict/policies.h"
+#include "mpool/memory/frame_table.h"
 #include "os/assert.h"
 #include "region/region.h"
 

@@ -80,7 +80,7 @@ absl::Status Evictor::DropFile(ThreadContext& self, uint32_t index) {
     frames_.ForEachHeader([&](BufferHeader& header) {
       if (PageKey::FileIndex(header.key.load()) != index) return;
       if (TryEvict(self, header) == Result::kFreed) {
-        frames_.PushFree(self.thread, header);
+        frames_.queues().PushFree(self.thread, header);
         return;
       }
       const State seen = header.Load();

@@ -15,7 +15,7 @@
 #include "absl/status/status.h"
 #include "mpool/evict/active_policy.h"
 #include "mpool/files/files.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/memory/page_index.h"
 #include "mpool/page/ledger.h"
 #include "mpool/page/page_latch.h"

@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "mpool/evict/active_policy.h"
 #include "mpool/evict/evictor.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/page/thread_context.h"
 #include "mpool/write/write_back.h"
 

@@ -39,7 +39,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "mpool/files/open_inodes.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "os/claims.h"
 #include "os/file.h"
 #include "os/node.h"

@@ -33,7 +33,8 @@ absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
       return header;
     }
     // Without memory for headers there may still be a victim.
-    const absl::StatusOr<bool> cut = frames_.Cut(self.thread, page_class);
+    const absl::StatusOr<bool> cut =
+        frames_.extents().Cut(self.thread, page_class);
     if (cut.ok() && *cut) continue;
     if (cut.ok() && given < kMostExtents &&
         balancer_.Balance(self, page_class, all_held)) {

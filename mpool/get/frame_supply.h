@@ -15,7 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "mpool/evict/victim_finder.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/page/thread_context.h"
 #include "mpool/resize/balancer.h"
 #include "mpool/resize/resizer.h"

@@ -24,7 +24,7 @@
 #include "mpool/get/loader.h"
 #include "mpool/get/putter.h"
 #include "mpool/get/request.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/memory/page_index.h"
 #include "mpool/options.h"
 #include "mpool/page.h"

@@ -190,7 +190,7 @@ void Loader::Unload(ThreadContext& self, const Request& request,
     table.Remove(request.hash, frames_.IndexOf(header));
   }
   latch_.ChangeAndWake(header, [](State s) { return s.Bare(); });
-  frames_.PushFree(self.thread, header);
+  frames_.queues().PushFree(self.thread, header);
 }
 
 }  // namespace mpool::internal

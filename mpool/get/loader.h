@@ -19,7 +19,7 @@
 #include "mpool/files/files.h"
 #include "mpool/get/frame_supply.h"
 #include "mpool/get/request.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/memory/page_index.h"
 #include "mpool/page/ledger.h"
 #include "mpool/page/page_latch.h"

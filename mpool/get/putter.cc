@@ -43,7 +43,7 @@ void Putter::Undo(const Pin& pin) {
                                 region_.members().PidOf(self.id), &report,
                                 pin.entry)) {
       MPOOL_STEP("mpool.undo.dropped");
-      frames_.PushFree(self, header);
+      frames_.queues().PushFree(self, header);
     } else {
       MPOOL_STEP("mpool.undo.settled");
       if (region::ThreadSlot* owner = region_.members().SlotOf(held.owner())) {

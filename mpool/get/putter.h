@@ -18,7 +18,7 @@
 #include <cstdint>
 
 #include "mpool/files/files.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/page.h"
 #include "mpool/page/images.h"
 #include "mpool/page/page_latch.h"

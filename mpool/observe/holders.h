@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "mpool/files/files.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
 #include "region/region.h"
 

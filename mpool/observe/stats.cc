@@ -32,9 +32,9 @@ EnvStats StatsOf(const region::Region& region, const FrameTable& frames,
   stats.heap_free = heap.free_bytes;
   stats.heap_largest_free = heap.largest_free_bytes;
   stats.heap_fragments = heap.free_chunks;
-  stats.cache_bytes = frames.cache_bytes();
+  stats.cache_bytes = frames.extents().cache_bytes();
   stats.max_cache_bytes = region.memory().fixed().max_cache_bytes;
-  stats.backed_bytes = frames.backed_bytes();
+  stats.backed_bytes = frames.extents().backed_bytes();
   stats.region_bytes =
       header.size_bytes.load(std::memory_order_relaxed) + stats.backed_bytes;
   frames.ForEachHeader([&](const BufferHeader& frame) {

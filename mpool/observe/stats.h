@@ -7,7 +7,7 @@
 #define MPOOL_MPOOL_OBSERVE_STATS_H_
 
 #include "mpool/files/files.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
 #include "region/region.h"
 

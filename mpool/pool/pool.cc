@@ -67,7 +67,7 @@ absl::Status Pool::EnterChild() {
       return room_.Check(
           absl::StrCat("use ", region_.home_files().home().path(),
                        " in a forked child"),
-          frames_.cache_bytes(), room_.OpenClasses() | classes);
+          frames_.extents().cache_bytes(), room_.OpenClasses() | classes);
     };
     // This is the last step, so that a refused child leaves no file open.
     {
@@ -88,9 +88,10 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(const FileTable::Request& request) {
   MPOOL_RETURN_IF_ERROR(panic_.Check());
   auto& latch = frames_.pool().files_latch;
   auto make_room = [&] {
-    MPOOL_RETURN_IF_ERROR(room_.Check(
-        absl::StrCat("open file ", request.path), frames_.cache_bytes(),
-        room_.OpenClasses() | 1u << ClassOf(request.page_bytes)));
+    MPOOL_RETURN_IF_ERROR(
+        room_.Check(absl::StrCat("open file ", request.path),
+                    frames_.extents().cache_bytes(),
+                    room_.OpenClasses() | 1u << ClassOf(request.page_bytes)));
     return index_.Ensure(self->thread, request.page_bytes);
   };
   auto try_open = [&] {

@@ -26,7 +26,7 @@
 #include "mpool/get/getter.h"
 #include "mpool/get/loader.h"
 #include "mpool/get/putter.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/memory/page_index.h"
 #include "mpool/page/images.h"
 #include "mpool/page/ledger.h"

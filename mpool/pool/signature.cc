@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "mpool/files/files.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/page/buffer_header.h"
 #include "mpool/page/hash_table.h"
 #include "mpool/page/thread_context.h"

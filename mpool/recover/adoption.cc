@@ -51,8 +51,8 @@ void Adoption::Run(const region::Thread& self, region::Reachable* reached,
   files_.Adopt(reached, report);
   MPOOL_STEP("mpool.adopt.files");
   pool.resizer.store(0);
-  frames_.RebuildRings();
-  frames_.ReleaseDrained([](uint32_t) { return true; });
+  frames_.extents().RebuildRings();
+  frames_.extents().ReleaseDrained([](uint32_t) { return true; });
   MPOOL_STEP("mpool.adopt.places");
   FrameSet unnamed;
   frames_.ForEachHeader([&](BufferHeader& header) {
@@ -73,6 +73,7 @@ void Adoption::Run(const region::Thread& self, region::Reachable* reached,
   });
   MPOOL_STEP("mpool.adopt.lost");
   frames_.RelinkAll(policy_.is_ordered());
+  if (policy_ != nullptr) policy_->Adopt();
   MPOOL_STEP("mpool.adopt.queues");
 }
 

@@ -24,7 +24,7 @@
 
 #include "mpool/evict/active_policy.h"
 #include "mpool/files/files.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/memory/page_index.h"
 #include "mpool/recover/frame_repair.h"
 #include "mpool/recover/panic.h"

@@ -18,7 +18,7 @@
 #include <functional>
 
 #include "mpool/files/files.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/memory/page_index.h"
 #include "mpool/page/images.h"
 #include "mpool/page/ledger.h"

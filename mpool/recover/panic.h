@@ -27,7 +27,7 @@
 
 #include "absl/status/status.h"
 #include "mpool/files/files.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
 #include "region/region.h"
 

@@ -18,9 +18,9 @@ constexpr size_t kLookAt = 8;
 // no step below: a lost count only makes a turn longer.
 bool Balancer::Balance(ThreadContext& self, uint32_t page_class, bool none) {
   std::atomic<uint64_t>& turned = frames_.page_class(page_class).turned;
-  const bool at_once = none || frames_.IsBelowMinimum(page_class);
+  const bool at_once = none || frames_.extents().IsBelowMinimum(page_class);
   uint64_t seen = turned.load(std::memory_order_relaxed);
-  if (!at_once && seen < frames_.RingSize(page_class)) return false;
+  if (!at_once && seen < frames_.extents().RingSize(page_class)) return false;
   const uint32_t open = room_.OpenClasses() | 1u << page_class;
   const std::vector<uint32_t> donors = FindDonors(page_class, open, at_once);
   // Only one thread balances in each turn.
@@ -29,7 +29,7 @@ bool Balancer::Balance(ThreadContext& self, uint32_t page_class, bool none) {
   const bool moved = std::ranges::any_of(donors, [&](uint32_t donor) {
     const bool is_open = (open >> donor & 1) != 0;
     return GiveUpExtent(self, donor, page_class,
-                        is_open ? frames_.MinFrames(donor) : 0, none,
+                        is_open ? frames_.extents().MinFrames(donor) : 0, none,
                         &unwritable);
   });
   if (at_once && !moved) return false;
@@ -45,15 +45,16 @@ std::vector<uint32_t> Balancer::FindDonors(uint32_t page_class, uint32_t open,
                                            bool at_once) const {
   std::vector<std::pair<double, uint32_t>> found;
   for (uint32_t c = 0; c < kPageClasses; ++c) {
-    const uint32_t extents = frames_.RingExtents(c);
+    const uint32_t extents = frames_.extents().RingExtents(c);
     if (c == page_class || extents == 0) continue;
     const bool is_open = (open >> c & 1) != 0;
     if (is_open && extents < 2) continue;
     const double pressure =
-        is_open ? static_cast<double>(frames_.page_class(c).turned.load(
-                      std::memory_order_relaxed)) /
-                      static_cast<double>(extents * frames_.PerExtent(c))
-                : -1;
+        is_open
+            ? static_cast<double>(frames_.page_class(c).turned.load(
+                  std::memory_order_relaxed)) /
+                  static_cast<double>(extents * frames_.extents().PerExtent(c))
+            : -1;
     if (at_once || pressure < 0.5) found.emplace_back(pressure, c);
   }
   std::ranges::sort(found);
@@ -70,17 +71,18 @@ bool Balancer::GiveUpExtent(ThreadContext& self, uint32_t donor,
                             uint32_t receiver, uint64_t leaves, bool any,
                             std::set<uint64_t>* unwritable) {
   const FrameSet held = HeldFrames();
-  const uint64_t cache = frames_.cache_bytes();
-  const uint32_t extents = frames_.RingExtents(donor);
+  const uint64_t cache = frames_.extents().cache_bytes();
+  const uint32_t extents = frames_.extents().RingExtents(donor);
   const auto start = static_cast<uint32_t>(
       frames_.page_class(donor).hand.load(std::memory_order_relaxed) /
-      frames_.PerExtent(donor));
+      frames_.extents().PerExtent(donor));
   std::vector<std::pair<uint64_t, uint32_t>> cold;
   for (uint32_t i = 0; i < extents; ++i) {
-    const uint32_t extent = frames_.ExtentAt(donor, (start + i) % extents);
+    const uint32_t extent =
+        frames_.extents().ExtentAt(donor, (start + i) % extents);
     if (extent < frames_.pool().extent_count &&
-        frames_.FramesOf(extent, receiver, cache) != 0 &&
-        frames_.HasAtLeast(leaves, donor, extent)) {
+        frames_.extents().FramesOf(extent, receiver, cache) != 0 &&
+        frames_.extents().HasAtLeast(leaves, donor, extent)) {
       const std::optional<uint64_t> warmth =
           WarmthOf(extent, donor, held, *unwritable);
       if (warmth.has_value()) cold.emplace_back(*warmth, extent);
@@ -100,16 +102,19 @@ bool Balancer::GiveUpExtent(ThreadContext& self, uint32_t donor,
 bool Balancer::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
                          uint64_t leaves, std::set<uint64_t>* unwritable) {
   absl::Status failure;
-  const CutWord whole{donor,
-                      frames_.FramesOf(extent, donor, frames_.cache_bytes())};
-  if (!frames_.BeginDrain(self.thread, extent, whole, 0, leaves)) return false;
+  const CutWord whole{
+      donor, frames_.extents().FramesOf(extent, donor,
+                                        frames_.extents().cache_bytes())};
+  if (!frames_.extents().BeginDrain(self.thread, extent, whole, 0, leaves)) {
+    return false;
+  }
   // The pages are written before any is evicted: if a dirty page must stay, all
   // pages of the extent may stay.
   const bool writable = drain_.Write(self, extent, whole, 0).ok();
   if (!writable) AddFilesOfDirty(extent, whole, unwritable);
   // A grow may have extended the extent in between.
   if (!writable || !drain_.Drain(self, extent, whole, 0, &failure) ||
-      !frames_.Retire(self.thread, extent, whole, 0)) {
+      !frames_.extents().Retire(self.thread, extent, whole, 0)) {
     drain_.Cancel(self, extent);
     return false;
   }
@@ -119,7 +124,8 @@ bool Balancer::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
 
 void Balancer::AddFilesOfDirty(uint32_t extent, const CutWord& now,
                                std::set<uint64_t>* files) const {
-  const BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
+  const BufferHeader* first =
+      frames_.extents().HeadersOf(extent, now.page_class);
   for (uint64_t i = 0; i < now.frames; ++i) {
     if (!first[i].Load().has(State::kDirty)) continue;
     files->insert(PageKey::FilePart(first[i].key.load()));
@@ -143,12 +149,13 @@ FrameSet Balancer::HeldFrames() const {
 std::optional<uint64_t> Balancer::WarmthOf(
     uint32_t extent, uint32_t donor, const FrameSet& held,
     const std::set<uint64_t>& unwritable) const {
-  const CutWord now = frames_.cut(extent);
+  const CutWord now = frames_.extents().cut(extent);
   if (now.page_class != donor ||
-      now.frames != frames_.FramesOf(extent, donor, frames_.cache_bytes())) {
+      now.frames != frames_.extents().FramesOf(
+                        extent, donor, frames_.extents().cache_bytes())) {
     return {};
   }
-  const BufferHeader* first = frames_.HeadersOf(extent, donor);
+  const BufferHeader* first = frames_.extents().HeadersOf(extent, donor);
   uint64_t warm = 0;
   for (uint64_t i = 0; i < now.frames; ++i) {
     const State s = first[i].Load();

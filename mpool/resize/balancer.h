@@ -28,7 +28,7 @@
 #include <set>
 #include <vector>
 
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/page/frame_set.h"
 #include "mpool/page/thread_context.h"
 #include "mpool/resize/extent_drain.h"

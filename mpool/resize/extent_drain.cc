@@ -11,7 +11,7 @@ namespace mpool::internal {
 
 absl::Status ExtentDrain::Write(ThreadContext& self, uint32_t extent,
                                 const CutWord& now, uint64_t keep) {
-  BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
+  BufferHeader* first = frames_.extents().HeadersOf(extent, now.page_class);
   std::vector<BufferHeader*> dirty;
   for (uint64_t i = keep; i < now.frames; ++i) {
     if (first[i].Load().has(State::kDirty)) dirty.push_back(&first[i]);
@@ -27,7 +27,7 @@ bool ExtentDrain::Drain(ThreadContext& self, uint32_t extent,
   // This process may have no file open, so its hash table may be out of date.
   index_.Attach();
   failure->Update(Write(self, extent, now, keep));
-  BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
+  BufferHeader* first = frames_.extents().HeadersOf(extent, now.page_class);
   bool all = true;
   for (uint64_t i = keep; i < now.frames; ++i) {
     if (IsTakenBy(self, first[i]) ||
@@ -45,13 +45,14 @@ bool ExtentDrain::Drain(ThreadContext& self, uint32_t extent,
 }
 
 void ExtentDrain::Cancel(const ThreadContext& self, uint32_t extent) {
-  const CutWord now = frames_.cut(extent);
+  const CutWord now = frames_.extents().cut(extent);
   if (!now.is_cut()) return;
-  BufferHeader* first = frames_.HeadersOf(extent, now.page_class);
+  BufferHeader* first = frames_.extents().HeadersOf(extent, now.page_class);
   for (uint64_t i = 0; i < now.frames; ++i) {
     if (IsTakenBy(self, first[i])) frames_.GiveBack(self.thread, first[i]);
   }
-  if (now.drainer == self.thread.id) frames_.EndDrain(self.thread, extent);
+  if (now.drainer == self.thread.id)
+    frames_.extents().EndDrain(self.thread, extent);
 }
 
 // Frames that the draining thread owns as LOADING are drained ones, because it

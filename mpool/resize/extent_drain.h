@@ -14,7 +14,7 @@
 
 #include "absl/status/status.h"
 #include "mpool/evict/evictor.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/memory/page_index.h"
 #include "mpool/page/thread_context.h"
 #include "mpool/write/write_back.h"

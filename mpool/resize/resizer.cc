@@ -44,7 +44,7 @@ absl::Status Resizer::CheckResize(uint64_t bytes) const {
 std::string Resizer::DescribeResize(uint64_t bytes) const {
   return absl::StrCat("resize the cache of ",
                       region_.home_files().home().path(), " from ",
-                      frames_.cache_bytes(), " to ", bytes, " bytes");
+                      frames_.extents().cache_bytes(), " to ", bytes, " bytes");
 }
 
 // Claims the resize. False if another thread resizes. Repair clears the claim
@@ -80,8 +80,9 @@ absl::Status Resizer::Resize(ThreadContext& self, uint64_t bytes) {
   MPOOL_RETURN_IF_ERROR(CheckResize(bytes));
   MPOOL_RETURN_IF_ERROR(ClaimResize(self.thread));
   const absl::Cleanup release = [&] { EndResize(); };
-  MPOOL_RETURN_IF_ERROR(bytes > frames_.cache_bytes() ? Grow(self, bytes)
-                                                      : Shrink(self, bytes));
+  MPOOL_RETURN_IF_ERROR(bytes > frames_.extents().cache_bytes()
+                            ? Grow(self, bytes)
+                            : Shrink(self, bytes));
   return FinishShrink(self, /*wait=*/true);
 }
 
@@ -99,63 +100,67 @@ absl::Status Resizer::TryShrink(const ThreadContext& self, uint64_t bytes) {
   region::LatchGuard guard(self.thread, frames_.pool().files_latch);
   MPOOL_RETURN_IF_ERROR(
       room_.Check(DescribeResize(bytes), bytes, room_.OpenClasses()));
-  frames_.SetCacheBytes(self.thread, bytes);
+  frames_.extents().SetCacheBytes(self.thread, bytes);
   return absl::OkStatus();
 }
 
 absl::Status Resizer::Grow(ThreadContext& self, uint64_t bytes) {
   const std::string what = DescribeResize(bytes);
-  const uint64_t now = frames_.cache_bytes();
-  if (bytes > frames_.backed_bytes()) {
+  const uint64_t now = frames_.extents().cache_bytes();
+  if (bytes > frames_.extents().backed_bytes()) {
     frames_.pool().backed.store(SealSize(bytes), std::memory_order_release);
   }
   MPOOL_STEP("mpool.resize.begun");
   const uint64_t from = now / os::kSystemPage * os::kSystemPage;
-  absl::Status status =
-      region_.memory().Back(frames_.memory() + from, os::RoundUp(bytes) - from);
+  absl::Status status = region_.memory().Back(frames_.extents().memory() + from,
+                                              os::RoundUp(bytes) - from);
   MPOOL_STEP("mpool.resize.backed");
-  if (status.ok()) status = frames_.MakeHeaders(self.thread, bytes);
+  if (status.ok()) status = frames_.extents().MakeHeaders(self.thread, bytes);
   if (!status.ok()) {
     FinishShrink(self, /*wait=*/false).IgnoreError();
     return absl::Status(
         status.code(),
         absl::StrCat(what, ": ", status.message(), "; its size is as before"));
   }
-  frames_.SetCacheBytes(self.thread, bytes);
+  frames_.extents().SetCacheBytes(self.thread, bytes);
   return absl::OkStatus();
 }
 
 // Cuts another extent for a page size that is about to lose one.
 void Resizer::FindMore(ThreadContext& self, uint32_t page_class) {
-  const bool cut = frames_.Cut(self.thread, page_class).value_or(false);
+  const bool cut =
+      frames_.extents().Cut(self.thread, page_class).value_or(false);
   if (cut || !balancer_.Balance(self, page_class, /*none=*/true)) return;
-  frames_.Cut(self.thread, page_class).IgnoreError();
+  frames_.extents().Cut(self.thread, page_class).IgnoreError();
 }
 
 // Retires the frames beyond the cache that can be retired. Returns the number
 // of frames that cannot yet.
 uint64_t Resizer::RetireBeyond(ThreadContext& self, bool* progress,
                                absl::Status* failure) {
-  const uint64_t cache = frames_.cache_bytes();
+  const uint64_t cache = frames_.extents().cache_bytes();
   const uint64_t extent_bytes = frames_.pool().extent_bytes;
   uint64_t left = 0;
-  for (uint32_t i = frames_.ExtentsOf(frames_.backed_bytes()); i-- > 0;) {
+  for (uint32_t i =
+           frames_.extents().ExtentsOf(frames_.extents().backed_bytes());
+       i-- > 0;) {
     if (uint64_t{i + 1} * extent_bytes <= cache) break;
-    const CutWord now = frames_.cut(i);
+    const CutWord now = frames_.extents().cut(i);
     if (!now.is_cut()) continue;
-    const uint64_t keep = frames_.FramesOf(i, now.page_class, cache);
+    const uint64_t keep = frames_.extents().FramesOf(i, now.page_class, cache);
     if (now.frames <= keep) continue;
     const bool is_open = (room_.OpenClasses() >> now.page_class & 1) != 0;
     if (is_open && now.drainer == 0 &&
-        !frames_.HasAtLeast(frames_.MinFrames(now.page_class), now.page_class,
-                            i)) {
+        !frames_.extents().HasAtLeast(
+            frames_.extents().MinFrames(now.page_class), now.page_class, i)) {
       FindMore(self, now.page_class);
     }
     // One remaining frame is enough for an open page size, because Balance
     // gives the size more when it needs them.
-    if (!frames_.BeginDrain(self.thread, i, now, keep, is_open ? 1 : 0) ||
+    if (!frames_.extents().BeginDrain(self.thread, i, now, keep,
+                                      is_open ? 1 : 0) ||
         !drain_.Drain(self, i, now, keep, failure) ||
-        !frames_.Retire(self.thread, i, now, keep)) {
+        !frames_.extents().Retire(self.thread, i, now, keep)) {
       left += now.frames - keep;
       continue;
     }
@@ -163,11 +168,11 @@ uint64_t Resizer::RetireBeyond(ThreadContext& self, bool* progress,
     // Memory below the cache's end is kept, because another thread may have cut
     // that part again.
     const uint64_t begin = std::max(i * extent_bytes, os::RoundUp(cache));
-    const uint64_t end =
-        std::min((i + 1) * extent_bytes, os::RoundUp(frames_.backed_bytes()));
+    const uint64_t end = std::min(
+        (i + 1) * extent_bytes, os::RoundUp(frames_.extents().backed_bytes()));
     if (begin < end) {
-      failure->Update(
-          region_.memory().Release(frames_.memory() + begin, end - begin));
+      failure->Update(region_.memory().Release(
+          frames_.extents().memory() + begin, end - begin));
     }
     MPOOL_STEP("mpool.resize.released");
   }
@@ -178,7 +183,7 @@ uint64_t Resizer::RetireBeyond(ThreadContext& self, bool* progress,
 // frames are still in use, and the errors of writes and of releasing memory.
 // REQUIRES: the claim on `resizer`.
 absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
-  if (!frames_.IsResizing()) return absl::OkStatus();
+  if (!frames_.extents().IsResizing()) return absl::OkStatus();
   absl::Status failure;
   bool repaired = false;
   os::Deadline patience(kLookFor);
@@ -189,7 +194,9 @@ absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
     if (left == 0) break;
     if (progress) patience = os::Deadline(kLookFor);
     if (!wait || (patience.passed() && repaired)) {
-      for (uint32_t i = 0; i < frames_.ExtentsOf(frames_.backed_bytes()); ++i) {
+      for (uint32_t i = 0;
+           i < frames_.extents().ExtentsOf(frames_.extents().backed_bytes());
+           ++i) {
         drain_.Cancel(self, i);
       }
       return NotSettled(left, failure);
@@ -203,13 +210,13 @@ absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
     os::Sleep(kLookEvery);
   }
   MPOOL_RETURN_IF_ERROR(failure);
-  const uint64_t cache = frames_.cache_bytes();
+  const uint64_t cache = frames_.extents().cache_bytes();
   const uint64_t begin = os::RoundUp(cache);
   // The release reaches to the end of the tail, because a joiner may have
   // allocated memory again that was released before.
   const uint64_t end = os::RoundUp(region_.memory().fixed().max_cache_bytes);
-  MPOOL_RETURN_IF_ERROR(
-      region_.memory().Release(frames_.memory() + begin, end - begin));
+  MPOOL_RETURN_IF_ERROR(region_.memory().Release(
+      frames_.extents().memory() + begin, end - begin));
   MPOOL_STEP("mpool.resize.given_back");
   frames_.pool().backed.store(SealSize(cache), std::memory_order_release);
   MPOOL_STEP("mpool.resize.settled");
@@ -219,7 +226,8 @@ absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
 absl::Status Resizer::NotSettled(uint64_t frames,
                                  const absl::Status& failure) const {
   uint64_t lost = 0;
-  const uint64_t end = frames_.memory() + frames_.cache_bytes();
+  const uint64_t end =
+      frames_.extents().memory() + frames_.extents().cache_bytes();
   frames_.ForEachHeader([&](BufferHeader& header) {
     if (header.data_offset() >= end &&
         header.Load().phase() == Phase::kPoisoned) {
@@ -228,9 +236,9 @@ absl::Status Resizer::NotSettled(uint64_t frames,
   });
   return absl::UnavailableError(absl::StrCat(
       "resize the cache of ", region_.home_files().home().path(), ": it has ",
-      frames_.cache_bytes(), " bytes from now on, but the memory of ", frames,
-      " frames could not be given back yet (", DescribeHolders(region_), "; ",
-      lost, " lost with their writers, to be written anew",
+      frames_.extents().cache_bytes(), " bytes from now on, but the memory of ",
+      frames, " frames could not be given back yet (", DescribeHolders(region_),
+      "; ", lost, " lost with their writers, to be written anew",
       failure.ok() ? "" : "; ", failure.message(),
       "); put those pages: the next Resize, FailCheck, open or miss gives it "
       "back"));
@@ -238,14 +246,15 @@ absl::Status Resizer::NotSettled(uint64_t frames,
 
 // Continues, without waiting, a resize that another thread left unfinished.
 void Resizer::Help(ThreadContext& self) {
-  if (!frames_.IsResizing() || frames_.pool().resizer.load() != 0) return;
+  if (!frames_.extents().IsResizing() || frames_.pool().resizer.load() != 0)
+    return;
   if (!TryClaimResize(self.thread)) return;
   FinishShrink(self, /*wait=*/false).IgnoreError();
   EndResize();
 }
 
 void Resizer::HelpNowAndThen(ThreadContext& self) {
-  if (frames_.IsResizing() && ++self.helped % kHelpEvery == 0) {
+  if (frames_.extents().IsResizing() && ++self.helped % kHelpEvery == 0) {
     Help(self);
   }
 }
@@ -263,15 +272,15 @@ absl::Status Resizer::PrepareMore(const region::Thread& self, bool prefault,
 // the resize, the next shrink releases it.
 absl::Status Resizer::PrepareMemory(const region::Thread& self) {
   if (!region_.memory().prepares_memory()) return absl::OkStatus();
-  const uint64_t bytes = frames_.cache_bytes();
-  MPOOL_RETURN_IF_ERROR(
-      region_.memory().PrepareMemory(frames_.memory(), os::RoundUp(bytes)));
-  if (bytes <= frames_.cache_bytes()) return absl::OkStatus();
+  const uint64_t bytes = frames_.extents().cache_bytes();
+  MPOOL_RETURN_IF_ERROR(region_.memory().PrepareMemory(
+      frames_.extents().memory(), os::RoundUp(bytes)));
+  if (bytes <= frames_.extents().cache_bytes()) return absl::OkStatus();
   if (!ClaimResize(self).ok()) return absl::OkStatus();
   const absl::Cleanup release = [&] { EndResize(); };
-  const uint64_t begin = os::RoundUp(frames_.backed_bytes());
+  const uint64_t begin = os::RoundUp(frames_.extents().backed_bytes());
   if (begin >= os::RoundUp(bytes)) return absl::OkStatus();
-  return region_.memory().Release(frames_.memory() + begin,
+  return region_.memory().Release(frames_.extents().memory() + begin,
                                   os::RoundUp(bytes) - begin);
 }
 

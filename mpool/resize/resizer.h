@@ -22,7 +22,7 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/page/thread_context.h"
 #include "mpool/resize/balancer.h"
 #include "mpool/resize/extent_drain.h"

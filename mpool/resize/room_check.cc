@@ -31,8 +31,9 @@ absl::Status RoomCheck::Check(std::string_view what, uint64_t bytes,
   }
   const auto sizes = static_cast<uint32_t>(std::popcount(classes));
   // The last extent may be too short for a page.
-  uint32_t extents = frames_.ExtentsOf(bytes);
-  if (sizes != 0 && frames_.FramesOf(extents - 1, largest, bytes) == 0) {
+  uint32_t extents = frames_.extents().ExtentsOf(bytes);
+  if (sizes != 0 &&
+      frames_.extents().FramesOf(extents - 1, largest, bytes) == 0) {
     --extents;
   }
   if (sizes <= extents) return absl::OkStatus();

@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "mpool/files/files.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 
 namespace mpool::internal {
 

@@ -40,7 +40,7 @@
 
 #include "absl/status/status.h"
 #include "mpool/files/files.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "os/clock.h"
 #include "region/region.h"
 

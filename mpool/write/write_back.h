@@ -18,7 +18,7 @@
 
 #include "absl/status/status.h"
 #include "mpool/files/files.h"
-#include "mpool/memory/frames.h"
+#include "mpool/memory/frame_table.h"
 #include "mpool/page/ledger.h"
 #include "mpool/page/page_latch.h"
 #include "mpool/page/thread_context.h"
