@@ -100,11 +100,17 @@ TEST_F(EnvOptionsTest, WhatIsNotBuiltNamesItself) {
     std::function<void(EnvOptions&)> change;
   };
   for (const auto& [name, change] : std::vector<Case>{
-           {"Policy::kClock2Q",
+           {"the policy clock2q",
             [](auto& o) { o.policy = Policy::kClock2Q; }}}) {
     EXPECT_THAT(Open(change), Fails(StatusCode::kUnimplemented, name,
                                     "not built yet", "default"));
   }
+}
+
+TEST_F(EnvOptionsTest, UnknownPolicyIsAnInvalidArgument) {
+  EXPECT_THAT(Open([](auto& o) { o.policy = static_cast<Policy>(99); }),
+              Fails(StatusCode::kInvalidArgument, "EnvOptions::policy is 99",
+                    "no such policy"));
 }
 
 TEST_F(EnvOptionsTest, AKeyWithoutSystemVMemoryOrWithoutAValueIsRefused) {

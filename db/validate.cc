@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "db/environment.h"
+#include "mpool/evict/policies.h"
 #include "mpool/pool/signature.h"
 #include "os/process.h"
 #include "os/status.h"
@@ -80,16 +81,14 @@ absl::Status CheckKey(const EnvOptions& options) {
 }
 
 absl::Status CheckPolicy(Policy policy) {
-  switch (policy) {
-    case Policy::kLru:
-    case Policy::kClock:
-      return absl::OkStatus();
-    case Policy::kClock2Q:
-      return Unbuilt("Policy::kClock2Q");
+  const internal::PolicyRow* row = internal::FindPolicy(policy);
+  if (row == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("EnvOptions::policy is ", static_cast<int>(policy),
+                     ": there is no such policy"));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("EnvOptions::policy is ", static_cast<int>(policy),
-                   ": there is no such policy"));
+  if (row->is_built()) return absl::OkStatus();
+  return Unbuilt(absl::StrCat("the policy ", std::string(row->name)).c_str());
 }
 
 }  // namespace

@@ -4,7 +4,11 @@
 // word of the region, the bit is the header's reference word.
 
 #include "mpool/evict/clock.h"
+
+#include <optional>
+
 #include "mpool/evict/policy.h"
+#include "os/assert.h"
 
 namespace mpool::internal {
 namespace {
@@ -16,6 +20,7 @@ class Ring {
       : frames_(frames), page_class_(page_class), size_(size) {}
 
   uint64_t AdvanceHand() {
+    MPOOL_ASSERT(size_ != 0);
     return frames_.page_class(page_class_)
                .hand.fetch_add(1, std::memory_order_relaxed) %
            size_;
@@ -47,6 +52,7 @@ class Clock final : public Replacement {
   void Removed(ThreadContext&, BufferHeader&) override {}
 
   BufferHeader* NextVictim(ThreadContext&, Search& search) override {
+    MPOOL_ASSERT(search.page_class < kPageClasses);
     const uint64_t size = frames_.extents().RingSize(search.page_class);
     // Two rounds find a frame with a clear bit. One more round passes the
     // frames that cannot be evicted.
@@ -64,6 +70,7 @@ class Clock final : public Replacement {
 
   void LookAhead(ThreadContext&, const BufferHeader& victim, size_t most,
                  std::vector<BufferHeader*>* out) override {
+    MPOOL_ASSERT(out != nullptr);
     const uint32_t page_class = victim.page_class();
     const uint64_t size = frames_.extents().RingSize(page_class);
     uint64_t position = victim.position.load(std::memory_order_relaxed);
@@ -85,20 +92,6 @@ class Clock final : public Replacement {
 
 std::unique_ptr<Replacement> MakeClock(region::Region&, FrameTable& frames) {
   return std::make_unique<Clock>(frames);
-}
-
-std::unique_ptr<Replacement> MakeReplacement(Policy policy,
-                                             region::Region& region,
-                                             FrameTable& frames) {
-  switch (policy) {
-    case Policy::kLru:
-      return MakeLru(region, frames);
-    case Policy::kClock:
-      return MakeClock(region, frames);
-    case Policy::kClock2Q:
-      break;
-  }
-  return nullptr;
 }
 
 }  // namespace mpool::internal

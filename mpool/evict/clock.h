@@ -19,6 +19,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "os/assert.h"
+
 namespace mpool {
 
 // Returns the position of the next victim after at most `budget` positions.
@@ -26,6 +28,7 @@ namespace mpool {
 // always finds a victim while no thread sets bits.
 template <class Frames>
 std::optional<uint64_t> ClockVictim(Frames& frames, uint64_t budget) {
+  MPOOL_ASSERT(budget != 0);
   for (uint64_t i = 0; i < budget; ++i) {
     const uint64_t position = frames.AdvanceHand();
     if (!frames.TakeChance(position)) return position;

@@ -5,6 +5,7 @@
 // before it chooses a victim, so that a single thread gets the exact order.
 
 #include "mpool/evict/policy.h"
+#include "os/assert.h"
 
 namespace mpool::internal {
 namespace {
@@ -25,6 +26,7 @@ class Lru final : public Replacement {
   bool is_ordered() const override { return true; }
 
   void ApplyHits(ThreadContext& self) override {
+    MPOOL_ASSERT(self.hit_count <= std::size(self.hits));
     for (uint32_t i = 0; i < self.hit_count;) {
       const uint32_t page_class = frames_.header(self.hits[i]).page_class();
       LatchGuard guard(self.thread, frames_.page_class(page_class).queue_latch);
@@ -58,6 +60,7 @@ class Lru final : public Replacement {
   }
 
   BufferHeader* NextVictim(ThreadContext& self, Search& search) override {
+    MPOOL_ASSERT(search.page_class < kPageClasses);
     ApplyHits(self);
     ClassHeader& c = frames_.page_class(search.page_class);
     LatchGuard guard(self.thread, c.queue_latch);
@@ -71,6 +74,7 @@ class Lru final : public Replacement {
 
   void LookAhead(ThreadContext& self, const BufferHeader& victim, size_t most,
                  std::vector<BufferHeader*>* out) override {
+    MPOOL_ASSERT(out != nullptr);
     const uint32_t page_class = victim.page_class();
     LatchGuard guard(self.thread, frames_.page_class(page_class).queue_latch);
     if (!IsIn(victim, Queue::kReplacement) ||

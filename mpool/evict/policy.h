@@ -3,23 +3,25 @@
 // policy.h - the replacement policy: the choice of victims.
 //
 // Role:        a policy keeps its state in the region: in the links and the
-//              reference word of the headers and in the class header. It names
-//              victims and never changes a state word.
+//              reference word of the headers, in the class header, and in
+//              memory of its own if it needs more. It names victims and never
+//              changes a state word.
 // Concurrency: any thread may make any call at any time. Calls that change
 //              queues take the queue latch of the page class.
-// Crash:       the policy's state is derived: FrameTable::Rebuild makes it
-//              again.
+// Crash:       the policy's state is derived. FrameTable::Rebuild makes the
+//              queues again, Replacement::Rebuild the policy's own memory.
 
 #ifndef MPOOL_MPOOL_EVICT_POLICY_H_
 #define MPOOL_MPOOL_EVICT_POLICY_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/page/thread_context.h"
-#include "mpool/types.h"
 #include "region/region.h"
 
 namespace mpool::internal {
@@ -56,16 +58,31 @@ class Replacement {
   // `most`.
   virtual void LookAhead(ThreadContext& self, const BufferHeader& victim,
                          size_t most, std::vector<BufferHeader*>* out) = 0;
+
+  // The policy's own memory in the region. PoolHeader::policy is the offset of
+  // its chunk, or 0. The defaults are for a policy without memory.
+  //
+  // Makes the memory in a new region. Returns the errors of the heap.
+  virtual absl::Status Format(const region::Thread&) {
+    return absl::OkStatus();
+  }
+  // Adds the chunk to `reached` and checks its contents. Returns DataLoss if it
+  // is damaged. Only reads; another process may use the memory.
+  virtual absl::Status Check(region::Reachable*) const {
+    return absl::OkStatus();
+  }
+  // Makes the memory consistent with the headers, which are at rest.
+  // REQUIRES: no other process is attached (not checkable: see Pool::Adopt).
+  virtual void Adopt() {}
+  // Ends what dead threads left in the memory. Other processes use it.
+  virtual void Rebuild(const region::Thread&,
+                       const std::function<bool(uint32_t)>&) {}
 };
 
 std::unique_ptr<Replacement> MakeLru(region::Region& region,
                                      FrameTable& frames);
 std::unique_ptr<Replacement> MakeClock(region::Region& region,
                                        FrameTable& frames);
-// Returns nullptr for a policy that is not built.
-std::unique_ptr<Replacement> MakeReplacement(Policy policy,
-                                             region::Region& region,
-                                             FrameTable& frames);
 
 }  // namespace mpool::internal
 

@@ -83,7 +83,8 @@ class FrameQueues {
     return static_cast<FrameIndex>(region_.memory().OffsetOf(&header) /
                                    kLineBytes);
   }
-  region::Latch& LatchOf(uint32_t page_class) const {
+  region::RankedLatch<region::LockRank::kQueue>& LatchOf(
+      uint32_t page_class) const {
     return pool_->classes[page_class].queue_latch;
   }
   // Removes all headers from the ends of a class's queues.

@@ -107,7 +107,8 @@ struct PoolHeader {
   region::RankedLatch<region::LockRank::kFiles> files_latch;
   std::atomic<uint32_t> files_used;  // entries ever in use
   std::atomic<uint32_t> resizer;  // thread that resizes the cache, or 0
-  uint64_t pad[7];
+  std::atomic<uint64_t> policy;   // the policy's own memory, or 0
+  uint64_t pad[6];
   ClassHeader classes[kPageClasses];
   std::atomic<uint64_t> file_blocks[kMaxFiles / 64];
 };

@@ -30,7 +30,7 @@ absl::Status PoolRecovery::Format(const region::Thread& self) {
 absl::Status PoolRecovery::Check(bool alone, region::Reachable* reached) {
   MPOOL_RETURN_IF_ERROR(frames_.Check(reached));
   const std::unique_ptr<Replacement> policy = MakeReplacement(
-      static_cast<Policy>(region_.fixed().policy), region_, frames_);
+      static_cast<Policy>(region_.memory().fixed().policy), region_, frames_);
   if (policy != nullptr) MPOOL_RETURN_IF_ERROR(policy->Check(reached));
   const PoolHeader& pool = frames_.pool();
   // Until the first file is known the table may be replaced. If no other

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string_view>
 
+#include "mpool/evict/policies.h"
 #include "mpool/types.h"
 #include "tools/trace/simulator.h"
 
@@ -20,21 +21,30 @@ namespace mpool::tools {
 
 template <class T>
 struct Named {
-  T value;
+  T value{};
   std::string_view name;
 };
 
-// The policies that are built.
-inline constexpr std::array<Named<Policy>, 2> kPolicies = {{
-    {Policy::kLru, "lru"},
-    {Policy::kClock, "clock"},
-}};
+// The policies that are built, from the table in mpool/evict/policies.h.
+inline constexpr auto kPolicies = [] {
+  std::array<Named<Policy>, internal::kBuiltPolicies> names;
+  size_t count = 0;
+  for (const internal::PolicyRow& row : internal::kPolicyRows) {
+    if (row.is_built()) names[count++] = {row.policy, row.name};
+  }
+  return names;
+}();
 
-inline constexpr std::array<Named<SimulatedPolicy>, 3> kSimulatedPolicies = {{
-    {SimulatedPolicy::kLru, "lru"},
-    {SimulatedPolicy::kClock, "clock"},
-    {SimulatedPolicy::kOpt, "opt"},
-}};
+// The same policies, and OPT.
+inline constexpr auto kSimulatedPolicies = [] {
+  std::array<Named<SimulatedPolicy>, internal::kBuiltPolicies + 1> names;
+  size_t count = 0;
+  for (const internal::PolicyRow& row : internal::kPolicyRows) {
+    if (row.is_built()) names[count++] = {row.simulate, row.name};
+  }
+  names[count] = {OptHits, "opt"};
+  return names;
+}();
 
 inline constexpr std::array<Named<Backing>, 7> kBackings = {{
     {Backing::kPosixShm, "posix-shm"},
