@@ -26,10 +26,17 @@ class ActivePolicy {
   // Makes the policy that the region was created with. False if the library
   // does not know it.
   bool Make() {
-    policy_ = MakeReplacement(
-        static_cast<Policy>(region_.memory().fixed().policy), region_, frames_);
+    policy_ = MakeOther();
     return policy_ != nullptr;
   }
+  // Returns an object of the region's policy that the pool does not use;
+  // nullptr if the library does not know the policy.
+  std::unique_ptr<Replacement> MakeOther() const {
+    return MakeReplacement(
+        static_cast<Policy>(region_.memory().fixed().policy), region_,
+        frames_);
+  }
+  bool is_made() const { return policy_ != nullptr; }
   // True if the policy keeps an order queue. False before Make.
   bool is_ordered() const {
     return policy_ != nullptr && policy_->is_ordered();
