@@ -13,6 +13,11 @@ namespace mpool::internal {
 
 // no step below: its callers pass steps.
 void Group::SetState(GroupState state) {
+#ifndef NDEBUG
+  CheckGroupTransition(static_cast<GroupState>(thread_.slot->group.load(
+                           std::memory_order_relaxed)),
+                       state);
+#endif
   thread_.slot->group.store(static_cast<uint64_t>(state),
                             std::memory_order_release);
 }

@@ -158,6 +158,39 @@ TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   EXPECT_FALSE(found.contains(kept));
 }
 
+TEST(CutWordTest, LegalCutsMayFollowEachOther) {
+  const auto word = [](uint64_t frames, uint32_t drainer) {
+    return CutWord{3, frames, drainer}.Pack();
+  };
+  CheckCutTransition(0, word(16, 0));
+  CheckCutTransition(word(8, 0), word(16, 0));
+  CheckCutTransition(word(8, 5), word(16, 5));
+  CheckCutTransition(word(16, 0), word(16, 5));
+  CheckCutTransition(word(16, 5), word(16, 0));
+  CheckCutTransition(word(16, 5), word(8, 0));
+  CheckCutTransition(word(16, 5), 0);
+}
+
+#ifndef NDEBUG
+TEST(CutWordDeathTest, CutWithoutDrainerKeepsItsFrames) {
+  constexpr char kIllegal[] = "illegal change of a extent word";
+  const uint64_t cut = CutWord{3, 16}.Pack();
+  EXPECT_DEATH(CheckCutTransition(cut, 0), kIllegal);
+  EXPECT_DEATH(CheckCutTransition(cut, CutWord{3, 8}.Pack()), kIllegal);
+  EXPECT_DEATH(CheckCutTransition(cut, CutWord{4, 8}.Pack()), kIllegal);
+  EXPECT_DEATH(CheckCutTransition(0, CutWord{3, 16, 5}.Pack()), kIllegal);
+}
+
+TEST(CutWordDeathTest, ExtentIsNotRetiredWithoutDrain) {
+  TestPool pool(64 << 10);
+  ExtentTable& extents = pool.pool().frames().extents();
+  ASSERT_TRUE(*extents.Cut(pool.self(), 3));
+  while (pool.pool().frames().TakeFree(pool.self(), 3) != nullptr) {
+  }
+  EXPECT_DEATH(extents.Retire(pool.self(), 0, extents.cut(0), 0), "drainer");
+}
+#endif
+
 class FrameWaitersTest : public os::SyscallTest {};
 
 TEST_F(FrameWaitersTest, WhoSleepsOnAFrameIsWokenWhenItGoesBack) {

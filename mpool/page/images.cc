@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "os/assert.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -21,11 +22,51 @@ constexpr uint64_t kInGroup = uint64_t{4} << 32;
 // The images that a thread keeps for its next pages.
 constexpr uint32_t kKeptImages = 8;
 
+// The step of the word, without frame and group.
+uint64_t StepOf(uint64_t word) { return word & (kAnnounced | kWhole); }
+
+bool IsImageTransition(uint64_t from, uint64_t to) {
+  const bool is_same_frame =
+      static_cast<FrameIndex>(from) == static_cast<FrameIndex>(to);
+  switch (StepOf(to)) {
+    case kAnnounced:
+      return from == 0 && (to & kInGroup) == 0;
+    case kWhole:
+      return is_same_frame && (StepOf(from) == kAnnounced ||
+                               (StepOf(from) == kWhole && (to & kInGroup)));
+    default:
+      return to == 0 && StepOf(from) != 0;
+  }
+}
+
+// no step below: its callers pass steps.
+void StoreWord(Image& image, uint64_t word) {
+#ifndef NDEBUG
+  CheckImageTransition(image.word.load(std::memory_order_relaxed), word);
+#endif
+  image.word.store(word, std::memory_order_release);
+}
+
 bool Names(uint64_t word, FrameIndex frame, uint64_t step) {
   return static_cast<FrameIndex>(word) == frame && (word & step) != 0;
 }
 
 }  // namespace
+
+void CheckImageTransition(uint64_t from, uint64_t to) {
+  if (!IsImageTransition(from, to)) os::TransitionFailed("image", from, to);
+}
+
+void CheckGroupTransition(GroupState from, GroupState to) {
+  const bool is_legal =
+      (from == GroupState::kNone && to == GroupState::kOpen) ||
+      (from == GroupState::kOpen && to == GroupState::kCommitted) ||
+      (from == GroupState::kCommitted && to == GroupState::kNone) ||
+      (from == GroupState::kOpen && to == GroupState::kNone);
+  if (is_legal) return;
+  os::TransitionFailed("group", static_cast<uint64_t>(from),
+                       static_cast<uint64_t>(to));
+}
 
 void Images::Trim(const region::Thread& self) {
   // A guard that moved to another thread reads the images during its put, and
@@ -36,6 +77,9 @@ void Images::Trim(const region::Thread& self) {
 
 absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
                                         FrameIndex frame, uint32_t bytes) {
+  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(bytes >= kMinPageBytes);
+  MPOOL_ASSERT(self.slot != nullptr);
   Image* image = nullptr;
   std::atomic<uint64_t>* link = &self.slot->images;
   uint32_t count = 0;
@@ -64,19 +108,22 @@ absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
             }));
     image = region_.memory().At<Image>(offset);
   }
-  image->word.store(frame | kAnnounced, std::memory_order_release);
+  MPOOL_ASSERT(image->room.load() >= bytes);
+  StoreWord(*image, frame | kAnnounced);
   MPOOL_STEP("mpool.image.announced");
   return image;
 }
 
 void Images::Keep(Image& image, const BufferHeader& header, FrameIndex frame,
                   std::span<const std::byte> page, bool in_group) {
+  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(header.Load().has(State::kX));
+  MPOOL_ASSERT(page.size() <= image.room.load());
   image.version.store(header.Load().version(), std::memory_order_relaxed);
   std::memcpy(reinterpret_cast<std::byte*>(&image + 1), page.data(),
               page.size());
   MPOOL_STEP("mpool.image.copied");
-  image.word.store(frame | kWhole | (in_group ? kInGroup : 0),
-                   std::memory_order_release);
+  StoreWord(image, frame | kWhole | (in_group ? kInGroup : 0));
   // A death leaves a prefix of the thread's stores. So only the compiler could
   // move a store to the page before the image is whole.
   std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -84,7 +131,7 @@ void Images::Keep(Image& image, const BufferHeader& header, FrameIndex frame,
 }
 
 void Images::Drop(Image& image) {
-  image.word.store(0, std::memory_order_release);
+  StoreWord(image, 0);
   MPOOL_STEP("mpool.image.dropped");
 }
 

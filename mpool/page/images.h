@@ -9,13 +9,30 @@
 // that thread owns X of the frame and the frame has the version that the image
 // names.
 //
-// Word: frame 32 (low) | step 2 | group 1
-//   kNone       not in use
-//   kAnnounced  stored before XP. If its thread dies with X of the frame and
-//               without a whole image of it, the page is untouched
-//   kWhole      the copy is complete; the page may be changed from here on
-//   group       the page belongs to a group. All changes of a group count from
-//               the store of kCommitted to the slot's group word on
+// State word: the image word, from bit 0:
+//   frame 32 | step 2 | group 1 | 29 spare
+//   step none       not in use; the whole word is 0
+//   step announced  stored before XP. If its thread dies with X of the frame
+//                   and without a whole image of it, the page is untouched
+//   step whole      the copy is complete; the page may be changed from here on
+//   group           the page belongs to a group. All changes of a group count
+//                   from the store of kCommitted to the slot's group word on
+//
+// Transitions (I) and their functions. All others are bugs;
+// CheckImageTransition reports them.
+//   I1  none -> announced           Images::Announce
+//   I2  announced -> whole          Images::Keep, perhaps with group
+//   I3  whole -> whole with group   Images::Keep, same frame
+//   I4  announced, whole -> none    Images::Drop
+//   any -> none                     Region::ClearImages, of a dead thread
+//
+// State word: the group word of a thread slot is a GroupState.
+//   G1  kNone -> kOpen        Group::Take, at the first page
+//   G2  kOpen -> kCommitted   Group::Commit
+//   G3  kCommitted -> kNone   Group::Commit, after the puts
+//   G4  kOpen -> kNone        Group::Rollback
+//   any -> kNone              Region::ClearImages, FreeImages
+//
 // Order:  announced; XP; X; version, bytes; whole; the page's bytes; X off;
 //         kNone. A commit: every image of the group whole; kCommitted; each
 //         page's X off and image kNone; the group word 0.
@@ -36,6 +53,10 @@ namespace mpool::internal {
 
 enum class GroupState : uint64_t { kNone = 0, kOpen = 1, kCommitted = 2 };
 
+// Abort if the word `to` must not follow `from`; see the transitions above.
+void CheckImageTransition(uint64_t from, uint64_t to);
+void CheckGroupTransition(GroupState from, GroupState to);
+
 // The result of Images::Decide for a page that its dead writer owned.
 enum class Fate {
   kNoImage,    // no image: the bytes before the change are unknown
@@ -53,8 +74,9 @@ class Images {
   // errors of the heap.
   absl::StatusOr<region::Image*> Announce(const region::Thread& self,
                                           FrameIndex frame, uint32_t bytes);
-  // Copies the page and marks the image whole. REQUIRES: the caller has X of
-  // the page, and the page is unchanged since.
+  // Copies the page and marks the image whole.
+  // REQUIRES: the caller has X of the page. The page is unchanged since (not
+  // checkable: no copy of it exists yet).
   static void Keep(region::Image& image, const BufferHeader& header,
                    FrameIndex frame, std::span<const std::byte> page,
                    bool in_group);
@@ -73,7 +95,8 @@ class Images {
 
   // Decides the fate of the page for repair. Restores its bytes from the image
   // if the result is kRestored.
-  // REQUIRES: the thread owns X of the frame, and is dead or gives it up.
+  // REQUIRES: the thread owns X of the frame, and is dead or gives it up (not
+  // checkable: the slot does not have the thread's id).
   Fate Decide(const region::ThreadSlot& dead, const BufferHeader& header,
               FrameIndex frame, std::span<std::byte> page) const;
 
