@@ -112,6 +112,7 @@ struct State {
     return {(bits & ~kPhaseMask) | static_cast<uint64_t>(phase)};
   }
   State WithOwner(uint32_t owner) const {
+    MPOOL_ASSERT(owner <= kOwnerMask >> kOwnerShift);
     return {(bits & ~kOwnerMask) | uint64_t{owner} << kOwnerShift};
   }
   State NextVersion() const { return {bits + kVersionOne}; }
@@ -123,9 +124,12 @@ struct State {
 struct PageKey {
   static constexpr int kPageBits = 48;
   static uint64_t Make(uint64_t file_key, uint64_t page) {
+    MPOOL_ASSERT(Page(file_key) == 0);
+    MPOOL_ASSERT(FilePart(page) == 0);
     return file_key | page;
   }
   static uint64_t FileKey(uint32_t index, uint32_t generation) {
+    MPOOL_ASSERT(index < kMaxFiles);
     return (uint64_t{index} << 4 | (generation & 0xf)) << kPageBits;
   }
   static uint64_t Page(uint64_t key) {
@@ -207,6 +211,7 @@ static_assert(std::is_standard_layout_v<BufferHeader>);
 
 // Page size of a class: 512 << class.
 inline uint32_t ClassBytes(uint32_t page_class) {
+  MPOOL_ASSERT(page_class < kPageClasses);
   return kMinPageBytes << page_class;
 }
 // Returns the class of a valid page size.

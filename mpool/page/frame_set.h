@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "mpool/page/buffer_header.h"
+#include "os/assert.h"
 
 namespace mpool::internal {
 
@@ -21,7 +22,10 @@ class FrameSet {
     bits_[frame] = true;
   }
   // REQUIRES: Has(frame).
-  void Remove(FrameIndex frame) { bits_[frame] = false; }
+  void Remove(FrameIndex frame) {
+    MPOOL_ASSERT(Has(frame));
+    bits_[frame] = false;
+  }
   // True if the set has the frame. Accepts any number.
   bool Has(FrameIndex frame) const {
     return frame < bits_.size() && bits_[frame];

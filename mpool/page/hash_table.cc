@@ -26,6 +26,7 @@ Bucket* HashTable::Next(const Bucket& line) const {
 }
 
 FrameIndex HashTable::Find(uint64_t hash, uint64_t key) const {
+  MPOOL_ASSERT(count_ != 0);
   for (const Bucket* line = &buckets_[IndexOf(hash)]; line != nullptr;
        line = Next(*line)) {
     for (const std::atomic<uint64_t>& slot : line->slots) {
@@ -39,6 +40,9 @@ FrameIndex HashTable::Find(uint64_t hash, uint64_t key) const {
 }
 
 bool HashTable::Insert(uint64_t hash, FrameIndex frame) {
+  MPOOL_ASSERT(count_ != 0);
+  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(HomeOf(hash) < kBucketSlots);
   const uint64_t word = TagOf(hash) | uint64_t{frame} << 4;
   for (Bucket* line = &bucket(hash); line != nullptr; line = Next(*line)) {
     for (uint32_t i = 0; i < kBucketSlots; ++i) {
@@ -56,6 +60,9 @@ bool HashTable::Insert(uint64_t hash, FrameIndex frame) {
 
 void HashTable::InsertWithLine(uint64_t hash, FrameIndex frame,
                                uint64_t offset) {
+  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(offset % kLineBytes == 0);
+  MPOOL_ASSERT(region_.Contains(offset, sizeof(Bucket)));
   Bucket* last = &bucket(hash);
   while (Bucket* next = Next(*last)) last = next;
   region_.memory().At<Bucket>(offset)->slots[0].store(
@@ -68,6 +75,7 @@ void HashTable::InsertWithLine(uint64_t hash, FrameIndex frame,
 }
 
 bool HashTable::Names(uint64_t hash, FrameIndex frame) const {
+  MPOOL_ASSERT(frame != 0);
   for (const Bucket* line = &buckets_[IndexOf(hash)]; line != nullptr;
        line = Next(*line)) {
     for (const std::atomic<uint64_t>& slot : line->slots) {
@@ -79,6 +87,8 @@ bool HashTable::Names(uint64_t hash, FrameIndex frame) const {
 }
 
 bool HashTable::Remove(uint64_t hash, FrameIndex frame) {
+  MPOOL_ASSERT(count_ != 0);
+  MPOOL_ASSERT(frame != 0);
   for (Bucket* line = &bucket(hash); line != nullptr; line = Next(*line)) {
     for (std::atomic<uint64_t>& slot : line->slots) {
       const uint64_t word = slot.load(std::memory_order_relaxed);
@@ -113,6 +123,8 @@ uint64_t HashTable::ReleaseDead(
 // no step below: no other process is attached; see adoption.h.
 void HashTable::Adopt(FrameSet* unnamed, region::Reachable* reached,
                       RepairReport* report) {
+  MPOOL_ASSERT(unnamed != nullptr && reached != nullptr);
+  MPOOL_ASSERT(report != nullptr);
   for (uint32_t i = 0; i < count_; ++i) {
     PrefetchHeaders(i + kAhead);
     if (buckets_[i].latch.Reset()) ++report->latches;

@@ -25,6 +25,7 @@
 
 #include "mpool/page/buffer_header.h"
 #include "mpool/page/frame_set.h"
+#include "os/assert.h"
 #include "region/region.h"
 
 namespace mpool::internal {
@@ -51,6 +52,8 @@ class HashTable {
   // Attaches to the table of `count` buckets at region offset `buckets`. Stores
   // nothing if the table is attached already, because gets may be using it.
   void Attach(uint64_t buckets, uint32_t count) {
+    MPOOL_ASSERT(count != 0);
+    MPOOL_ASSERT(buckets != 0 && buckets % kLineBytes == 0);
     // Two threads may attach at once.
     auto set = []<class T>(T& place, T value) {
       std::atomic_ref<T> at(place);
@@ -92,9 +95,10 @@ class HashTable {
 
   Bucket& bucket(uint64_t hash) { return buckets_[IndexOf(hash)]; }
 
-  // REQUIRES (all): the bucket's latch. Insert returns false if the bucket is
-  // full. The caller then releases the latch, allocates a line, latches again
-  // and calls InsertWithLine.
+  // REQUIRES (all): the bucket's latch (not checkable: an adopter and the
+  // tests work without it). Insert returns false if the bucket is full. The
+  // caller then releases the latch, allocates a line, latches again and calls
+  // InsertWithLine.
   bool Insert(uint64_t hash, FrameIndex frame);
   void InsertWithLine(uint64_t hash, FrameIndex frame, uint64_t line);
   // Empties the slot that names `frame`. Returns false if there is none.
@@ -106,7 +110,8 @@ class HashTable {
   // repair only.
   uint64_t ReleaseDead(const std::function<bool(uint32_t)>& is_dead);
 
-  // REQUIRES: no other process is attached; see Adoption::Run.
+  // REQUIRES: no other process is attached (not checkable: see
+  // Adoption::Run).
   void Adopt(FrameSet* unnamed, region::Reachable* reached,
              RepairReport* report);
 

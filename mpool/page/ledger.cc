@@ -36,6 +36,7 @@ absl::StatusOr<EntryWord*> Ledger::FreeOverflowEntry(
 
 std::optional<Holder> Ledger::FindOther(FrameIndex frame, const EntryWord* own,
                                         std::optional<Mode> only) const {
+  MPOOL_ASSERT(frame != 0);
   std::optional<Holder> found;
   region_.members().ForEachThread(
       [&](uint32_t id, region::ThreadSlot& slot, region::ThreadWord) {
@@ -51,6 +52,8 @@ std::optional<Holder> Ledger::FindOther(FrameIndex frame, const EntryWord* own,
 
 std::optional<Holder> Ledger::FindOwn(const region::Thread& self,
                                       FrameIndex frame) const {
+  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(self.slot != nullptr);
   std::optional<Holder> found;
   region_.members().ForEachEntry(*self.slot, [&](EntryWord& entry) {
     const Entry seen{entry.load(std::memory_order_relaxed)};

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "mpool/page/buffer_header.h"
+#include "os/assert.h"
 #include "os/clock.h"
 #include "region/region.h"
 
@@ -87,6 +88,7 @@ class Ledger {
   // Returns a free entry of the thread. Returns ResourceExhausted if the thread
   // holds kMaxPinsPerThread pages, and errors of the heap.
   absl::StatusOr<EntryWord*> FreeEntry(const region::Thread& self) {
+    MPOOL_ASSERT(self.id != 0 && self.slot != nullptr);
     region::ThreadSlot& slot = *self.slot;
     for (uint32_t i = 0; i < kLedgerEntries; ++i) {
       if (slot.entries[i].load(std::memory_order_relaxed) != 0) continue;
@@ -104,6 +106,7 @@ class Ledger {
   // REQUIRES: FreeEntry was called for the thread, so that a first entry
   // exists.
   static EntryWord* UsedFreeEntry(region::ThreadSlot& slot) {
+    MPOOL_ASSERT(slot.used.load(std::memory_order_relaxed) != 0);
     // Most threads hold one page at a time.
     if (slot.entries[0].load(std::memory_order_relaxed) == 0) [[likely]] {
       return &slot.entries[0];
@@ -118,13 +121,16 @@ class Ledger {
   }
 
   static void Publish(EntryWord* entry, FrameIndex frame, Mode mode) {
+    MPOOL_ASSERT(entry != nullptr);
+    MPOOL_ASSERT(frame != 0 && mode != Mode::kNone);
     PublishEntry(entry, frame, mode);
   }
 
   // Stores the time of the get for update into the entry, for reports.
   // REQUIRES: the caller has X of the page or loads it, so that no thread waits
-  // for this word.
+  // for this word (not checkable: the header is not known here).
   static void NoteTime(EntryWord* entry) {
+    MPOOL_ASSERT(Entry{entry->load()}.frame() != 0);
     const uint64_t now = std::max<uint64_t>(Entry::Now() & 0xffffff, 1);
     // no step: only reports read the time.
     entry->store(entry->load(std::memory_order_relaxed) | now << 40,

@@ -25,6 +25,8 @@ Enter PageLatch::TryShared(BufferHeader& header, uint64_t key,
 
 Enter PageLatch::TryPending(const region::Thread& self, BufferHeader& header,
                             uint64_t key, bool* had_hint) {
+  MPOOL_ASSERT(self.id != 0);
+  MPOOL_ASSERT(had_hint != nullptr);
   return steps_.TryPending(self.id, header, key, had_hint);
 }
 
@@ -32,11 +34,16 @@ absl::Status PageLatch::DrainReaders(const region::Thread& self,
                                      BufferHeader& header, EntryWord* entry,
                                      bool had_hint,
                                      const os::Deadline& deadline) {
+  MPOOL_ASSERT(entry != nullptr);
+  MPOOL_ASSERT(header.Load().has(State::kXPending));
+  MPOOL_ASSERT(header.Load().owner() == self.id);
   return TimedOut(header, steps_.DrainReaders(self.id, header, entry, had_hint,
                                               deadline));
 }
 
 void PageLatch::ReleaseExclusive(BufferHeader& header, bool changed) {
+  MPOOL_ASSERT(header.Load().phase() == Phase::kValid);
+  MPOOL_ASSERT(header.Load().has(State::kX));
   steps_.ReleaseExclusive(header, changed);
 }
 

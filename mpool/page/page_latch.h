@@ -30,6 +30,7 @@
 #include "mpool/page/basic_page_latch.h"
 #include "mpool/page/buffer_header.h"
 #include "mpool/page/ledger.h"
+#include "os/assert.h"
 #include "os/clock.h"
 #include "os/futex.h"
 #include "region/region.h"
@@ -71,12 +72,16 @@ class PageLatch {
   PageLatch(region::Region& region, Ledger& ledger)
       : steps_(Machine{region, ledger}) {}
 
-  // Tries to enter shared or pin-only. REQUIRES: `entry` names the frame.
+  // Tries to enter shared or pin-only.
+  // REQUIRES: an entry of the thread names the frame (not checkable: the entry
+  // is not known here).
   // `reentrant`: the thread already holds the page, so XP does not stop it.
   Enter TryShared(BufferHeader& header, uint64_t key, bool reentrant);
 
-  // Tries to set XP. REQUIRES: `entry` names the frame exclusively. `had_hint`:
-  // readers may exist, so DrainReaders must follow; it may always follow.
+  // Tries to set XP. `had_hint`: readers may exist, so DrainReaders must
+  // follow; it may always follow.
+  // REQUIRES: an entry of the thread names the frame exclusively (not checkable
+  // as above).
   Enter TryPending(const region::Thread& self, BufferHeader& header,
                    uint64_t key, bool* had_hint);
   // Turns XP into X after the readers are gone. At the deadline it gives XP up
@@ -89,6 +94,7 @@ class PageLatch {
 
   // Releases a ledger entry and wakes the writer that sleeps on it.
   void Withdraw(BufferHeader& header, EntryWord* entry) {
+    MPOOL_ASSERT(entry != nullptr);
     steps_.Withdraw(header, entry);
   }
 
