@@ -5,6 +5,7 @@
 #include <map>
 #include <vector>
 
+#include "os/assert.h"
 #include "os/lost_fd.h"
 #include "os/status.h"
 
@@ -41,6 +42,7 @@ OpenFiles& Files() {
 // A handle that is opened later finds the descriptor closed or parked, because
 // both happen under the mutex.
 void CloseOrPark(os::File* last) {
+  MPOOL_ASSERT(last != nullptr);
   std::unique_ptr<os::File> file(last);
   if (!file->is_open()) return;
   std::lock_guard<std::mutex> lock(Files().mutex);
@@ -62,13 +64,13 @@ std::shared_ptr<os::File> SharedPageFile(os::File file) {
 }
 
 absl::StatusOr<std::shared_ptr<os::File>> OpenPageFile(const os::Node& node,
-                                                       bool for_writing) {
+                                                       FileAccess access) {
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, node.Info());
   std::shared_ptr<os::File> parked =
-      OpenInodes::TakeParked(info.identity, for_writing);
+      OpenInodes::TakeParked(info.identity, access);
   if (parked != nullptr) return parked;
   MPOOL_ASSIGN_OR_RETURN(
-      os::File file, node.Open({.mode = for_writing
+      os::File file, node.Open({.mode = access == FileAccess::kWriting
                                             ? os::File::Mode::kReadWrite
                                             : os::File::Mode::kReadOnly,
                                 .regular = true}));
@@ -85,6 +87,7 @@ void OpenInodes::Handle::Drop() {
   if (!inode_.has_value()) return;
   std::lock_guard<std::mutex> lock(Files().mutex);
   const auto found = Files().inodes.find(*inode_);
+  MPOOL_ASSERT(found != Files().inodes.end() && found->second.handles != 0);
   inode_.reset();
   if (--found->second.handles == 0) Files().inodes.erase(found);
 }
@@ -94,15 +97,15 @@ bool OpenInodes::Handle::IsOf(const os::FileIdentity& identity) const {
 }
 
 std::shared_ptr<os::File> OpenInodes::TakeParked(
-    const os::FileIdentity& identity, bool for_writing) {
+    const os::FileIdentity& identity, FileAccess access) {
   std::lock_guard<std::mutex> lock(Files().mutex);
   const auto found = Files().inodes.find(InodeOf(identity));
   if (found == Files().inodes.end()) return nullptr;
   std::vector<Parked>& parked = found->second.parked;
   for (auto one = parked.begin(); one != parked.end(); ++one) {
-    if (!one->file->is_open() || (for_writing && !one->file->IsWritable())) {
-      continue;
-    }
+    const bool is_allowed =
+        access == FileAccess::kReading || one->file->IsWritable();
+    if (!one->file->is_open() || !is_allowed) continue;
     std::unique_ptr<os::File> file = std::move(one->file);
     parked.erase(one);
     return std::shared_ptr<os::File>(file.release(), CloseOrPark);

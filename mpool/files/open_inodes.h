@@ -24,6 +24,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "mpool/files/file_entry.h"
 #include "os/file.h"
 #include "os/node.h"
 
@@ -31,9 +32,10 @@ namespace mpool::internal {
 
 // A descriptor of a page file. See O2 for the time at which it is closed.
 std::shared_ptr<os::File> SharedPageFile(os::File file);
-// Opens the file, or returns a parked descriptor of it.
+// Opens the file, or returns a parked descriptor of it. Returns the errors of
+// an open.
 absl::StatusOr<std::shared_ptr<os::File>> OpenPageFile(const os::Node& node,
-                                                       bool for_writing);
+                                                       FileAccess access);
 
 class OpenInodes {
  public:
@@ -59,11 +61,11 @@ class OpenInodes {
     std::optional<std::pair<uint64_t, uint64_t>> inode_;
   };
 
-  // Returns a parked descriptor of the file that is open for writing, if
-  // `for_writing`, or null. Every open looks here first, so that refused opens
-  // do not pile up descriptors.
+  // Returns a parked descriptor of the file that allows `access`, or null.
+  // Every open looks here first, so that refused opens do not pile up
+  // descriptors.
   static std::shared_ptr<os::File> TakeParked(const os::FileIdentity& identity,
-                                              bool for_writing);
+                                              FileAccess access);
   // Forgets parked descriptors that the program closed, as in a forked child.
   static void ForgetLost();
   // Held around a fork, so that the child finds the set whole.

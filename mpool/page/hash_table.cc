@@ -62,7 +62,7 @@ void HashTable::InsertWithLine(uint64_t hash, FrameIndex frame,
                                uint64_t offset) {
   MPOOL_ASSERT(frame != 0);
   MPOOL_ASSERT(offset % kLineBytes == 0);
-  MPOOL_ASSERT(region_.Contains(offset, sizeof(Bucket)));
+  MPOOL_ASSERT(region_.memory().Contains(offset, sizeof(Bucket)));
   Bucket* last = &bucket(hash);
   while (Bucket* next = Next(*last)) last = next;
   region_.memory().At<Bucket>(offset)->slots[0].store(

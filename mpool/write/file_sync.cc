@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "mpool/files/file_watch.h"
+#include "os/assert.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -35,22 +37,12 @@ bool IsSameError(uint64_t a, uint64_t b) {
          HasError(a) == HasError(b);
 }
 
-uint32_t GenerationOf(const FileEntry& entry) {
-  return FileWord::Unpack(entry.word.load()).generation;
-}
-
-// no step below: its callers pass steps.
-void RaiseTo(std::atomic<uint64_t>* mark, uint64_t value) {
-  uint64_t now = mark->load();
-  while (now < value && !mark->compare_exchange_weak(now, value)) {
-  }
-}
-
 }  // namespace
 
 absl::Status FileSync::Begin(const region::Thread& self, FileEntry& entry,
                              const os::Deadline& deadline) {
-  const FsyncMark mine = files_.MarkOf(self);
+  const FsyncMark mine = table_.MarkOf(self);
+  MPOOL_ASSERT(mine.thread != 0 && !mine.frees);
   for (int looks = 1;; ++looks) {
     uint64_t other = 0;
     MPOOL_STEP("mpool.fsync.mark");
@@ -63,14 +55,16 @@ absl::Status FileSync::Begin(const region::Thread& self, FileEntry& entry,
     if (looks % kLooks == 0) region_.repairer().RepairIfDead(owner, self.id);
     if (deadline.passed()) {
       return absl::DeadlineExceededError(absl::StrCat(
-          "sync file ", files_.PathOf(entry), ": an fsync of it is under way (",
+          "sync file ", table_.PathOf(entry), ": an fsync of it is under way (",
           region_.members().Describe(owner), "); wait longer"));
     }
     os::Sleep(absl::Milliseconds(1));
   }
 }
 
+// REQUIRES: the caller owns the mark.
 void FileSync::End(FileEntry& entry) {
+  MPOOL_ASSERT(entry.fsync_mark.load(std::memory_order_relaxed) != 0);
   MPOOL_STEP("mpool.fsync.end");
   entry.fsync_mark.store(0, std::memory_order_seq_cst);
   MPOOL_STEP("mpool.fsync.ended");
@@ -80,6 +74,7 @@ void FileSync::End(FileEntry& entry) {
 // leaving the pool.
 // no step below: a page that is dirty is only written once more.
 bool FileSync::Redirty(uint32_t index) {
+  MPOOL_ASSERT(index < kMaxFiles);
   bool leaves = false;
   frames_.ForEachHeader([&](BufferHeader& header) {
     State seen = header.Load();
@@ -99,8 +94,10 @@ bool FileSync::Redirty(uint32_t index) {
 }
 
 // Records a failed fsync (S2).
-// REQUIRES: the caller owns the mark, or repairs its dead owner.
+// REQUIRES: the caller owns the mark, or repairs its dead owner. Not checkable:
+// two repairers may clear the mark of one dead owner.
 void FileSync::NoteFailure(uint32_t index, FileEntry& entry, int error) {
+  MPOOL_ASSERT(&entry == table_.At(index) && error >= 0);
   // The flag is set before the pages are dirty, so that each writer of a page
   // first drops the kernel's copy.
   const uint64_t old = entry.sticky.fetch_or(StickyError::kSuspect);
@@ -124,6 +121,8 @@ void FileSync::NoteFailure(uint32_t index, FileEntry& entry, int error) {
 // REQUIRES: the caller owns the mark.
 absl::Status FileSync::Fsync(uint32_t index, FileEntry& entry,
                              const SyncHandle& handle) {
+  MPOOL_ASSERT(&entry == table_.At(index) && handle.file != nullptr);
+  MPOOL_ASSERT(entry.fsync_mark.load(std::memory_order_relaxed) != 0);
   const uint64_t over = entry.seen_count.load(std::memory_order_acquire);
   const uint64_t writes = entry.write_count.load(std::memory_order_acquire);
   const uint64_t evicted = entry.unsynced_evicted.load();
@@ -145,14 +144,14 @@ absl::Status FileSync::Fsync(uint32_t index, FileEntry& entry,
       // written again.
       Redirty(index);
       return absl::Status(absl::StatusCode::kUnavailable,
-                          absl::StrCat("sync file ", files_.PathOf(entry),
+                          absl::StrCat("sync file ", table_.PathOf(entry),
                                        ": ", status.message(),
                                        "; call Sync again"));
     }
     NoteFailure(index, entry, error);
-    files_.NoteSynced(index, handle);
+    handles_.NoteSynced(index, handle);
     return absl::DataLossError(absl::StrCat(
-        "sync file ", files_.PathOf(entry), ": ", status.ToString()));
+        "sync file ", table_.PathOf(entry), ": ", status.ToString()));
   }
   for (const auto& [header, bits] : covered) {
     State seen{bits};
@@ -163,8 +162,8 @@ absl::Status FileSync::Fsync(uint32_t index, FileEntry& entry,
   // Equal counts, read in this order, mean that every write has ended.
   if (over == writes) RaiseTo(&entry.synced_count, writes);
   MPOOL_STEP("mpool.fsync.covered");
-  FileTable::LookAgain(entry, *handle.file);
-  files_.NoteSynced(index, handle);
+  FileWatch::LookAgain(entry, *handle.file);
+  handles_.NoteSynced(index, handle);
   return status;
 }
 
@@ -181,7 +180,7 @@ absl::Status FileSync::DescribeError(FileEntry& entry) const {
   const uint64_t gone =
       entry.unsynced_evicted.load() - entry.evicted_covered.load();
   return absl::DataLossError(absl::StrCat(
-      "sync file ", files_.PathOf(entry), ": an earlier fsync failed (",
+      "sync file ", table_.PathOf(entry), ": an earlier fsync failed (",
       strerror(static_cast<int>(error.error)), "), or its process died in it; ",
       error.lost
           ? absl::StrCat(gone, " pages had left the pool by then, and the "
@@ -204,9 +203,10 @@ void FileSync::Clear(FileEntry& entry, uint64_t seen) {
 }
 
 absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
-                                   uint64_t before, bool is_rewritten,
+                                   uint64_t before, Written written,
                                    const os::Deadline& deadline) {
-  FileEntry& entry = *files_.At(index);
+  MPOOL_ASSERT(index < kMaxFiles && self.id != 0);
+  FileEntry& entry = *table_.At(index);
   if (IsCovered(entry) && !HasError(entry.sticky.load())) {
     return absl::OkStatus();
   }
@@ -229,16 +229,17 @@ absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
     End(entry);
     if (HasError(now)) return DescribeError(entry);
     return absl::UnavailableError(absl::StrCat(
-        "sync file ", files_.PathOf(entry), ": a process died that had written "
+        "sync file ", table_.PathOf(entry), ": a process died that had written "
         "pages of it, which have to be written again; call Sync again"));
   }
   absl::Status status = Fsync(index, entry, handle);
   if (status.ok()) {
     // S4: after this report the next Sync is Ok.
-    if (HasError(now) && (!StickyError::Unpack(now).told || !is_rewritten)) {
+    const bool is_all = written == Written::kAll;
+    if (HasError(now) && (!StickyError::Unpack(now).told || !is_all)) {
       status = DescribeError(entry);
     }
-    if (is_rewritten) Clear(entry, now);
+    if (is_all) Clear(entry, now);
   } else if (absl::IsDataLoss(status)) {
     DescribeError(entry).IgnoreError();
   }
@@ -248,7 +249,8 @@ absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
 
 absl::Status FileSync::SyncUntold(const region::Thread& self,
                                   uint32_t index) {
-  FileEntry& entry = *files_.At(index);
+  MPOOL_ASSERT(index < kMaxFiles && self.id != 0);
+  FileEntry& entry = *table_.At(index);
   const uint32_t generation = GenerationOf(entry);
   const os::Deadline at_once(absl::ZeroDuration());
   MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle,
@@ -267,10 +269,10 @@ absl::Status FileSync::SyncUntold(const region::Thread& self,
 absl::StatusOr<SyncHandle> FileSync::ForSync(const region::Thread& self,
                                              uint32_t index,
                                              const os::Deadline& deadline) {
-  absl::StatusOr<SyncHandle> handle = files_.ForSync(index);
+  absl::StatusOr<SyncHandle> handle = handles_.ForSync(index);
   if (os::IsOutOfDescriptors(handle.status())) {
     TrimKept(self, 0).IgnoreError();
-    handle = files_.ForSync(index);
+    handle = handles_.ForSync(index);
   }
   if (handle.ok()) {
     MPOOL_RETURN_IF_ERROR(RepairAfterOpen(self, index, *handle, deadline));
@@ -282,26 +284,28 @@ absl::Status FileSync::RepairAfterOpen(const region::Thread& self,
                                        uint32_t index,
                                        const SyncHandle& handle,
                                        const os::Deadline& deadline) {
+  MPOOL_ASSERT(handle.file != nullptr);
   if (!handle.is_new) return absl::OkStatus();
   if (!region_.repairer().RepairAndWait(self, deadline.Left(kAnothersRepair))) {
     return absl::DeadlineExceededError(absl::StrCat(
-        "sync file ", files_.PathOf(*files_.At(index)), ": another process has "
+        "sync file ", table_.PathOf(*table_.At(index)), ": another process has "
         "not finished the repair of a dead one; call Sync again"));
   }
-  files_.NoteRepaired(index, handle);
+  handles_.NoteRepaired(index, handle);
   return absl::OkStatus();
 }
 
 absl::Status FileSync::SyncKept(const region::Thread& self,
-                                const FileTable::Kept& kept,
+                                const FileHandles::Kept& kept,
                                 absl::Duration wait) {
+  MPOOL_ASSERT(kept.handle.file != nullptr);
   if (!kept.needs_sync) return absl::OkStatus();
   // Another file has the entry since a good fsync by another process.
   if (kept.index == kMaxFiles) return kept.handle.file->Sync();
   const os::Deadline deadline(wait);
   MPOOL_RETURN_IF_ERROR(
       RepairAfterOpen(self, kept.index, kept.handle, deadline));
-  FileEntry& entry = *files_.At(kept.index);
+  FileEntry& entry = *table_.At(kept.index);
   MPOOL_RETURN_IF_ERROR(Begin(self, entry, deadline));
   const absl::Status status = GenerationOf(entry) == kept.generation
                                   ? Fsync(kept.index, entry, kept.handle)
@@ -312,19 +316,20 @@ absl::Status FileSync::SyncKept(const region::Thread& self,
 
 absl::Status FileSync::TrimKept(const region::Thread& self, size_t most,
                                 absl::Duration wait) {
+  MPOOL_ASSERT(self.id != 0);
   absl::Status result;
   // The bound ends the loop after one round, so that kept descriptors are not
   // taken twice.
-  for (size_t left = files_.kept_count(); left > 0; --left) {
-    const std::optional<FileTable::Kept> kept = files_.TakeKept(most);
+  for (size_t left = handles_.kept_count(); left > 0; --left) {
+    const std::optional<FileHandles::Kept> kept = handles_.TakeKept(most);
     if (!kept.has_value()) break;
     const absl::Status status = SyncKept(self, *kept, wait);
     // A failure that is in the entry has made the pages dirty again.
     const bool is_known = status.ok() || absl::IsDataLoss(status);
     if (is_known) {
-      files_.ReleaseKept(*kept);
+      handles_.ReleaseKept(*kept);
     } else {
-      files_.KeepOn(*kept);
+      handles_.KeepOn(*kept);
     }
     if (wait != absl::ZeroDuration() || !absl::IsDeadlineExceeded(status)) {
       result.Update(status);
@@ -334,7 +339,8 @@ absl::Status FileSync::TrimKept(const region::Thread& self, size_t most,
 }
 
 void FileSync::Repair(const std::function<bool(uint32_t)>& is_dead) {
-  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+  MPOOL_ASSERT(is_dead != nullptr);
+  table_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
     uint64_t mark = entry.fsync_mark.load(std::memory_order_seq_cst);
     const FsyncMark dead = FsyncMark::Unpack(mark);
     if (mark == 0 || !is_dead(dead.thread)) return;
@@ -363,7 +369,7 @@ void FileSync::NoteSuspect(FileEntry& entry) {
 void FileSync::RedirtyUnsynced() {
   std::vector<bool> suspect(kMaxFiles);
   bool any = false;
-  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+  table_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
     if (IsCovered(entry)) return;
     NoteSuspect(entry);
     suspect[index] = true;
@@ -381,7 +387,7 @@ void FileSync::RedirtyUnsynced() {
   });
   MPOOL_STEP("mpool.repair.redirtied");
   // A Sync may have read the first number before the pages were dirty.
-  files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+  table_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
     if (suspect[index]) NoteSuspect(entry);
   });
 }

@@ -39,27 +39,34 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
 #include "mpool/memory/frame_table.h"
 #include "os/clock.h"
 #include "region/region.h"
 
 namespace mpool::internal {
 
+// The dirty pages of a file that a Sync wrote before its fsync.
+enum class Written { kSome, kAll };
+
 class FileSync {
  public:
-  FileSync(region::Region& region, FrameTable& frames, FileTable& files)
-      : region_(region), frames_(frames), files_(files) {}
+  FileSync(region::Region& region, FrameTable& frames, FileTable& table,
+           FileHandles& handles)
+      : region_(region),
+        frames_(frames),
+        table_(table),
+        handles_(handles) {}
 
   // Makes all writes of the file durable that ended before the call. `before`
   // is the entry's sticky word, read before the dirty pages were written.
-  // `is_rewritten`: all dirty pages were written. `deadline` bounds the wait
-  // for another fsync.
+  // `deadline` bounds the wait for another fsync.
   // Errors: DataLoss (a failed fsync), DeadlineExceeded, Unavailable (a signal
   // ended the fsync, or a process died; pages are dirty again), and the errors
   // of an open.
   absl::Status MakeDurable(const region::Thread& self, uint32_t index,
-                           uint64_t before, bool is_rewritten,
+                           uint64_t before, Written written,
                            const os::Deadline& deadline);
 
   // Syncs the file once and returns the fsync's error. A DataLoss error is also
@@ -99,11 +106,12 @@ class FileSync {
                                      uint32_t index,
                                      const os::Deadline& deadline);
   absl::Status SyncKept(const region::Thread& self,
-                        const FileTable::Kept& kept, absl::Duration wait);
+                        const FileHandles::Kept& kept, absl::Duration wait);
 
   region::Region& region_;
   FrameTable& frames_;
-  FileTable& files_;
+  FileTable& table_;
+  FileHandles& handles_;
 };
 
 }  // namespace mpool::internal

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mpool/page/page_lsn.h"
+#include "os/assert.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -14,6 +15,7 @@ namespace mpool::internal {
 
 bool WriteBack::Begin(ThreadContext& self, BufferHeader& header,
                       std::byte* copy, Item* item) {
+  MPOOL_ASSERT(copy != nullptr && item != nullptr);
   const absl::StatusOr<EntryWord*> entry = ledger_.FreeEntry(self.thread);
   if (!entry.ok()) return false;
   uint32_t nobody = 0;
@@ -50,7 +52,10 @@ bool WriteBack::Begin(ThreadContext& self, BufferHeader& header,
   return begun;
 }
 
-void WriteBack::End(BufferHeader& header, bool written) {
+// REQUIRES: this thread is io_owner and Begin turned the page WRITING.
+void WriteBack::End(BufferHeader& header, Outcome outcome) {
+  MPOOL_ASSERT(header.io_owner.load(std::memory_order_relaxed) != 0);
+  const bool written = outcome == Outcome::kWritten;
   MPOOL_STEP("mpool.write.end");
   latch_.ChangeAndWake(header, [&](State s) {
     return s.Without(State::kWriting)
@@ -70,6 +75,7 @@ absl::Status WriteBack::Write(ThreadContext& self,
   std::vector<std::pair<uint64_t, BufferHeader*>> sorted;
   sorted.reserve(headers.size());
   for (BufferHeader* header : headers) {
+    MPOOL_ASSERT(header != nullptr);
     if (!header->Load().has(State::kDirty)) continue;
     sorted.emplace_back(header->key.load(std::memory_order_relaxed), header);
   }
@@ -93,6 +99,7 @@ absl::Status WriteBack::Write(ThreadContext& self,
     if (!Begin(self, *header, self.staging.get() + used, &item)) continue;
     batch.push_back(item);
     used += item.size;
+    MPOOL_ASSERT(item.size <= kMaxPageBytes && used <= kStagingBytes);
   }
   flush();
   return result;
@@ -101,6 +108,7 @@ absl::Status WriteBack::Write(ThreadContext& self,
 absl::Status WriteBack::WriteBatch(ThreadContext& self,
                                    const std::vector<Item>& batch,
                                    uint64_t* written) {
+  MPOOL_ASSERT(self.thread.id != 0);
   absl::Status result;
   for (size_t first = 0; first < batch.size();) {
     size_t count = 1;
@@ -110,7 +118,8 @@ absl::Status WriteBack::WriteBatch(ThreadContext& self,
     }
     const absl::Status status = WriteRun(self, &batch[first], count);
     for (size_t i = 0; i < count; ++i) {
-      End(*batch[first + i].header, status.ok());
+      End(*batch[first + i].header,
+          status.ok() ? Outcome::kWritten : Outcome::kFailed);
     }
     if (status.ok() && written != nullptr) *written += count;
     if (!status.ok()) {
@@ -125,24 +134,24 @@ absl::Status WriteBack::WriteBatch(ThreadContext& self,
 // Writes adjacent pages, which lie side by side in the staging buffer.
 absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
                                  size_t count) {
+  MPOOL_ASSERT(first != nullptr && count != 0 && first->size != 0);
   const uint32_t index = PageKey::FileIndex(first->key);
-  FileEntry& entry = *files_.At(index);
+  FileEntry& entry = *table_.At(index);
   MPOOL_RETURN_IF_ERROR(FlushLog(self, entry, first, count));
   MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
                          BeginWriting(self, index));
-  files_.BeforeWrite(self.thread, entry);
   const os::ConstBytes bytes(first->copy, count * first->size);
-  const uint64_t begin = PageKey::Page(first->key) * first->size;
-  if (MayHaveLostWrites(entry)) file->DropCache(begin, bytes.size());
   uint64_t calls = 0;
   const absl::Status status =
-      file->WriteAtGathered(begin, {&bytes, 1}, &calls);
-  if (!status.ok()) {
-    files_.CutPartialPage(self.thread, entry, *file, begin,
-                          begin + bytes.size());
-  }
-  files_.AfterWrite(entry, *file, status.ok() ? count : 0);
-  files_.EndWriting(index);
+      page_io_.WriteRun(self.thread,
+                        {.entry = entry,
+                         .file = *file,
+                         .first = PageKey::Page(first->key),
+                         .page_bytes = first->size,
+                         .page_count = count,
+                         .parts = {&bytes, 1}},
+                        &calls);
+  handles_.EndWriting(index);
   TrimNew(self);
   self.Count(Counter::writes, calls);
   if (status.ok()) self.Count(Counter::pages_written, count);
@@ -152,9 +161,9 @@ absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
 // Bounds the kept descriptors after each file, so that a write of many files
 // does not need a descriptor for each of them.
 void WriteBack::TrimNew(ThreadContext& self) {
-  if (!files_.HasNewKept()) return;
+  if (!handles_.HasNewKept()) return;
   const absl::Status kept =
-      file_sync_.TrimKept(self.thread, FileTable::kMostKept);
+      file_sync_.TrimKept(self.thread, FileHandles::kMostKept);
   if (!kept.ok() && on_failure_ != nullptr) on_failure_(kept);
 }
 
@@ -162,20 +171,21 @@ void WriteBack::TrimNew(ThreadContext& self) {
 // descriptors, so that kept descriptors do not make a write fail.
 absl::StatusOr<std::shared_ptr<os::File>> WriteBack::BeginWriting(
     ThreadContext& self, uint32_t index) {
-  absl::StatusOr<std::shared_ptr<os::File>> file = files_.BeginWriting(index);
+  absl::StatusOr<std::shared_ptr<os::File>> file = handles_.BeginWriting(index);
   if (!os::IsOutOfDescriptors(file.status())) return file;
   file_sync_.TrimKept(self.thread, 0).IgnoreError();
-  return files_.BeginWriting(index);
+  return handles_.BeginWriting(index);
 }
 
 // Applies the write-ahead rule: the log of a change is durable before the page.
 absl::Status WriteBack::FlushLog(const ThreadContext& self,
                                  const FileEntry& entry, const Item* first,
                                  size_t count) {
+  MPOOL_ASSERT(first != nullptr && count != 0);
   if (!HasLsn(entry)) return absl::OkStatus();
   if (log_flush_ == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "write back pages of ", files_.PathOf(entry), ": the file has an "
+        "write back pages of ", table_.PathOf(entry), ": the file has an "
         "lsn_offset, and this process no EnvOptions::log_flush; leave it to "
         "one that has"));
   }
@@ -190,7 +200,7 @@ absl::Status WriteBack::FlushLog(const ThreadContext& self,
   if (flushed.ok()) return flushed;
   return absl::Status(
       flushed.code(),
-      absl::StrCat("write back pages of ", files_.PathOf(entry),
+      absl::StrCat("write back pages of ", table_.PathOf(entry),
                    ": EnvOptions::log_flush up to ", highest.file, "/",
                    highest.offset, " failed: ", flushed.message()));
 }

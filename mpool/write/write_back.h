@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/page/ledger.h"
 #include "mpool/page/page_latch.h"
@@ -28,10 +30,13 @@ namespace mpool::internal {
 
 class WriteBack {
  public:
-  WriteBack(FrameTable& frames, FileTable& files, FileSync& file_sync,
-            Ledger& ledger, PageLatch& latch)
+  WriteBack(FrameTable& frames, FileTable& table, FileHandles& handles,
+            PageIo& page_io, FileSync& file_sync, Ledger& ledger,
+            PageLatch& latch)
       : frames_(frames),
-        files_(files),
+        table_(table),
+        handles_(handles),
+        page_io_(page_io),
         file_sync_(file_sync),
         ledger_(ledger),
         latch_(latch) {}
@@ -66,7 +71,8 @@ class WriteBack {
 
   bool Begin(ThreadContext& self, BufferHeader& header, std::byte* copy,
              Item* item);
-  void End(BufferHeader& header, bool written);
+  enum class Outcome { kWritten, kFailed };
+  void End(BufferHeader& header, Outcome outcome);
   absl::Status WriteBatch(ThreadContext& self, const std::vector<Item>& batch,
                           uint64_t* written);
   absl::Status WriteRun(ThreadContext& self, const Item* first, size_t count);
@@ -77,7 +83,9 @@ class WriteBack {
                         const Item* first, size_t count);
 
   FrameTable& frames_;
-  FileTable& files_;
+  FileTable& table_;
+  FileHandles& handles_;
+  PageIo& page_io_;
   FileSync& file_sync_;
   Ledger& ledger_;
   PageLatch& latch_;
