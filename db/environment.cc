@@ -263,7 +263,7 @@ absl::StatusOr<os::File> Environment::MakePageFile(
 absl::Status Environment::OpenPageFile(std::string_view path,
                                        const std::string& full,
                                        const FileOptions& options,
-                                       FileTable::Request* request) const {
+                                       OpenRequest* request) const {
   std::optional<os::File> dir;
   if (path.front() != '/') {
     MPOOL_ASSIGN_OR_RETURN(dir, os::OpenSameDirectory(home_, identity_));
@@ -278,11 +278,13 @@ absl::Status Environment::OpenPageFile(std::string_view path,
   MPOOL_RETURN_IF_ERROR(node.status());
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, node->Info());
   request->found = info.identity;
+  const FileAccess access =
+      options.read_only ? FileAccess::kReading : FileAccess::kWriting;
   request->file =
-      pool_->files().FindOpen(info.identity, !options.read_only);
+      pool_->files().handles().FindOpen(info.identity, access);
   if (request->file != nullptr) return absl::OkStatus();
   MPOOL_ASSIGN_OR_RETURN(request->file,
-                         internal::OpenPageFile(*node, !options.read_only));
+                         internal::OpenPageFile(*node, access));
   MPOOL_ASSIGN_OR_RETURN(const std::string pseudo,
                          request->file->PseudoFilesystem());
   if (!pseudo.empty()) {
@@ -309,7 +311,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
         "flushed before its pages; give EnvOptions::log_flush to the first "
         "DbEnv::Open of this process"));
   }
-  FileTable::Request request;
+  OpenRequest request;
   absl::Status found = OpenPageFile(path, full, options, &request);
   if (os::IsOutOfDescriptors(found)) {
     // Free the descriptors that the library keeps for other files, and retry.
@@ -362,7 +364,9 @@ std::vector<std::string> Environment::Guards(
 }
 
 absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
-  if (pool_->files().LocalHandles(file.index) != 1) return absl::OkStatus();
+  if (pool_->files().handles().LocalHandles(file.index) != 1) {
+    return absl::OkStatus();
+  }
   const std::vector<std::string> guards = Guards(file.index);
   if (guards.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(
@@ -374,7 +378,7 @@ absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
 // Such a child has nothing to close except its copy.
 bool Environment::ForgetFile(OpenedFile* file) {
   while (!region_->generation().HasEntered()) {
-    if (!pool_->files().Forget(*file)) continue;
+    if (!pool_->files().handles().Forget(*file)) continue;
     delete file;
     return true;
   }
@@ -393,8 +397,8 @@ absl::Status Environment::CloseFile(OpenedFile* file) {
 // Closes without writing dirty pages.
 void Environment::ForceClose(const OpenedFile& file) {
   os::MutexLock lock(region_->members().process_mutex());
-  pool_->files().Close(region_->members().process_thread(), file,
-                       FileTable::kAnyway);
+  pool_->opener().Close(region_->members().process_thread(), file,
+                       FileOpener::kAnyway);
 }
 
 void Environment::AbandonFile(OpenedFile* file) {
@@ -418,7 +422,7 @@ absl::Status Environment::CheckNothingOut() {
         "close environment ", home_, ": guards are out (", Some(guards),
         "); put them first"));
   }
-  const uint32_t files = pool_->files().open_handles();
+  const uint32_t files = pool_->files().handles().open_handles();
   if (files != 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("close environment ", home_, ": ", files,

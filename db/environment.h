@@ -85,7 +85,7 @@ class Environment {
                                         int mode) const;
   absl::Status OpenPageFile(std::string_view path, const std::string& full,
                             const FileOptions& options,
-                            FileTable::Request* request) const;
+                            OpenRequest* request) const;
   bool ForgetFile(OpenedFile* file);
   void ForceClose(const OpenedFile& file);
   std::vector<std::string> Guards(std::optional<uint32_t> file) const;

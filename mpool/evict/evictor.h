@@ -14,7 +14,9 @@
 
 #include "absl/status/status.h"
 #include "mpool/evict/active_policy.h"
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/memory/page_index.h"
 #include "mpool/page/ledger.h"

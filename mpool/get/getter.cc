@@ -83,7 +83,8 @@ absl::StatusOr<WritePage> Getter::New(const OpenedFile& file) {
         absl::StrCat("make a page of ", file.path,
                      ": the file was opened with FileOptions::read_only"));
   }
-  MPOOL_RETURN_IF_ERROR(files_.CutTail(self->thread, *file.entry, *file.file));
+  MPOOL_RETURN_IF_ERROR(
+      files_.page_io().CutTail(self->thread, *file.entry, *file.file));
   // The frame comes first, so that a call that finds no frame makes no page.
   MPOOL_ASSIGN_OR_RETURN(BufferHeader * header,
                          supply_.Take(*self, file.page_class,

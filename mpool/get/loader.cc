@@ -60,7 +60,7 @@ absl::StatusOr<std::optional<Granted>> Loader::Load(ThreadContext& self,
     }
     MPOOL_RETURN_IF_ERROR(CheckCanHold(*request.file, request.page));
     MPOOL_RETURN_IF_ERROR(
-        files_.CutTail(self.thread, entry, *request.file->file));
+        files_.page_io().CutTail(self.thread, entry, *request.file->file));
   }
   BufferHeader* header = std::exchange(request.frame, nullptr);
   if (header == nullptr) {

@@ -17,7 +17,9 @@
 
 #include <cstdint>
 
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/page.h"
 #include "mpool/page/images.h"

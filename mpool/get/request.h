@@ -8,7 +8,9 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/options.h"
 #include "mpool/page/buffer_header.h"
 #include "mpool/page/hash_table.h"

@@ -12,7 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
 #include "region/region.h"

@@ -6,7 +6,9 @@
 #ifndef MPOOL_MPOOL_OBSERVE_STATS_H_
 #define MPOOL_MPOOL_OBSERVE_STATS_H_
 
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
 #include "region/region.h"

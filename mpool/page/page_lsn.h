@@ -9,7 +9,7 @@
 #include <cstring>
 #include <span>
 
-#include "mpool/files/files.h"
+#include "mpool/files/file_entry.h"
 #include "mpool/types.h"
 
 namespace mpool::internal {

@@ -27,7 +27,7 @@ void BeforeFork() {
   ThreadRegistry::LockForFork();
   for (Pool* pool : LivePools().all) {
     pool->region().members().process_mutex().lock();
-    pool->files().mutex().lock();
+    pool->files().handles().mutex().lock();
   }
   OpenInodes::mutex().lock();
 }
@@ -37,8 +37,8 @@ void AfterFork() {
   for (Pool* pool : LivePools().all) {
     // A forked child has no generation.
     if (pool->region().generation().value() == 0)
-      pool->files().LeaveClaimsToParent();
-    pool->files().mutex().unlock();
+      pool->files().handles().LeaveClaimsToParent();
+    pool->files().handles().mutex().unlock();
     pool->region().members().process_mutex().unlock();
   }
   ThreadRegistry::UnlockAfterFork();

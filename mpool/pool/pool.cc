@@ -40,10 +40,10 @@ absl::Status Pool::Start() {
 
 void Pool::Stop() {
   // The descriptors that could learn of a lost write go.
-  if (region_.generation().value() != 0 && files_.HasUnsynced()) {
+  if (region_.generation().value() != 0 && files_.handles().HasUnsynced()) {
     file_sync_.RedirtyUnsynced();
   }
-  files_.CloseAll();
+  files_.handles().CloseAll();
   threads_.Unlist();
   ForgetForksOf(*this);
 }
@@ -74,7 +74,7 @@ absl::Status Pool::EnterChild() {
       os::MutexLock lock(region_.members().process_mutex());
       ThreadContext self;
       self.thread = region_.members().process_thread();
-      MPOOL_RETURN_IF_ERROR(files_.MarkOpenInChild(
+      MPOOL_RETURN_IF_ERROR(opener_.MarkOpenInChild(
           self.thread, check_room,
           [&](uint32_t index) { return evictor_.DropFile(self, index); }));
     }
@@ -83,7 +83,7 @@ absl::Status Pool::EnterChild() {
   });
 }
 
-absl::StatusOr<OpenedFile> Pool::OpenFile(const FileTable::Request& request) {
+absl::StatusOr<OpenedFile> Pool::OpenFile(const OpenRequest& request) {
   MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
   MPOOL_RETURN_IF_ERROR(panic_.Check());
   auto& latch = frames_.pool().files_latch;
@@ -95,14 +95,14 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(const FileTable::Request& request) {
     return index_.Ensure(self->thread, request.page_bytes);
   };
   auto try_open = [&] {
-    return files_.Open(self->thread, request, make_room, [&](uint32_t index) {
+    return opener_.Open(self->thread, request, make_room, [&](uint32_t index) {
       return evictor_.DropFile(*self, index);
     });
   };
   // Close the files of dead processes first: a file that only they have open
   // counts as closed, because others may have changed it since.
   region_.repairer().RepairAndWait(self->thread);
-  file_sync_.TrimKept(self->thread, FileTable::kMostKept).IgnoreError();
+  file_sync_.TrimKept(self->thread, FileHandles::kMostKept).IgnoreError();
   absl::StatusOr<OpenedFile> opened = try_open();
   if (os::IsOutOfDescriptors(opened.status())) {
     file_sync_.TrimKept(self->thread, 0).IgnoreError();
@@ -132,10 +132,10 @@ absl::Status Pool::CloseFile(const OpenedFile& file) {
   while (true) {
     // Close the files of dead processes first.
     region_.repairer().RepairAndWait(self->thread);
-    written = files_.Close(self->thread, file, written);
-    if (written == FileTable::kClosed) {
+    written = opener_.Close(self->thread, file, written);
+    if (written == FileOpener::kClosed) {
       // On an error the file's entry keeps it for the next Sync.
-      file_sync_.TrimKept(self->thread, FileTable::kMostKept).IgnoreError();
+      file_sync_.TrimKept(self->thread, FileHandles::kMostKept).IgnoreError();
       return absl::OkStatus();
     }
     std::set<uint64_t> unwritten;
@@ -143,7 +143,7 @@ absl::Status Pool::CloseFile(const OpenedFile& file) {
         *self, file.index, os::Deadline(absl::InfiniteDuration()), &unwritten);
     // A read-only handle does not report errors of other handles' changes.
     if (!status.ok() && !file.read_only) return status;
-    if (!status.ok()) written = FileTable::kAnyway;
+    if (!status.ok()) written = FileOpener::kAnyway;
   }
 }
 
@@ -168,7 +168,7 @@ absl::StatusOr<RepairReport> Pool::FailCheck() {
   RepairReport report;
   region_.repairer().RepairAll(self->thread, &report);
   resizer_.Help(*self);
-  file_sync_.TrimKept(self->thread, FileTable::kMostKept).IgnoreError();
+  file_sync_.TrimKept(self->thread, FileHandles::kMostKept).IgnoreError();
   return report;
 }
 

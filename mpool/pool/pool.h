@@ -21,7 +21,9 @@
 #include "mpool/evict/active_policy.h"
 #include "mpool/evict/evictor.h"
 #include "mpool/evict/victim_finder.h"
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/get/frame_supply.h"
 #include "mpool/get/getter.h"
 #include "mpool/get/loader.h"
@@ -41,6 +43,7 @@
 #include "mpool/resize/resizer.h"
 #include "mpool/resize/room_check.h"
 #include "mpool/stats.h"
+#include "mpool/pool/file_opener.h"
 #include "mpool/write/file_sync.h"
 #include "mpool/write/syncer.h"
 #include "mpool/write/write_back.h"
@@ -69,7 +72,7 @@ class Pool {
   // fills the page tables, `lock_memory` locks the memory.
   absl::Status PrepareMore(bool prefault, bool lock_memory);
 
-  absl::StatusOr<OpenedFile> OpenFile(const FileTable::Request& request);
+  absl::StatusOr<OpenedFile> OpenFile(const OpenRequest& request);
   // Closes one handle. Writes back the file's dirty pages first if it is the
   // last handle of all processes. On an error the file stays open.
   absl::Status CloseFile(const OpenedFile& file);
@@ -95,6 +98,7 @@ class Pool {
   region::RegionClient& client() { return recovery_; }
   FrameTable& frames() { return frames_; }
   FileTable& files() { return files_; }
+  FileOpener& opener() { return opener_; }
   WriteBack& write_back() { return write_back_; }
   Panic& panic() { return panic_; }
   Getter& getter() { return getter_; }
@@ -112,8 +116,10 @@ class Pool {
   Images images_{region_};
   ThreadRegistry threads_;
   FileTable files_{region_, frames_};
-  FileSync file_sync_{region_, frames_, files_};
-  WriteBack write_back_{frames_, files_, file_sync_, ledger_, latch_};
+  FileOpener opener_{region_, files_, files_.handles()};
+  FileSync file_sync_{region_, frames_, files_, files_.handles()};
+  WriteBack write_back_{frames_,    files_, files_.handles(), files_.page_io(),
+                        file_sync_, ledger_, latch_};
   Syncer syncer_{frames_, files_, latch_, file_sync_, write_back_};
   ActivePolicy policy_{region_, frames_};
   Evictor evictor_{region_, frames_, index_, ledger_, latch_, files_, policy_};

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/page/buffer_header.h"
 #include "mpool/page/hash_table.h"

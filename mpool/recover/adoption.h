@@ -23,7 +23,9 @@
 #define MPOOL_MPOOL_RECOVER_ADOPTION_H_
 
 #include "mpool/evict/active_policy.h"
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/memory/page_index.h"
 #include "mpool/recover/frame_repair.h"

@@ -26,7 +26,9 @@
 #include <optional>
 
 #include "absl/status/status.h"
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
 #include "region/region.h"

@@ -14,7 +14,9 @@
 
 #include "absl/status/status.h"
 #include "mpool/evict/active_policy.h"
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/memory/page_index.h"
 #include "mpool/recover/adoption.h"
@@ -44,7 +46,7 @@ class PoolRecovery final : public region::RegionClient {
   absl::Status Check(bool alone, region::Reachable* reached) override;
   void Adopt(const region::Thread& self, region::Reachable* reached,
              RepairReport* report) override;
-  absl::Status ForgetLost() override { return files_.ForgetLost(); }
+  absl::Status ForgetLost() override { return files_.handles().ForgetLost(); }
   void RepairClient(const region::RepairPass& pass) override;
 
  private:

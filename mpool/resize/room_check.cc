@@ -12,7 +12,7 @@ namespace mpool::internal {
 uint32_t RoomCheck::OpenClasses() const {
   uint32_t classes = 0;
   files_.ForEach([&](uint32_t, FileEntry& entry, FileWord word) {
-    if (word.state != FileState::kOpen || !FileTable::IsOpenAnywhere(entry)) {
+    if (word.state != FileState::kOpen || !IsOpenAnywhere(entry)) {
       return;
     }
     classes |= 1u << ClassOf(entry.page_bytes.load());

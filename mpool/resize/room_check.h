@@ -10,7 +10,9 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 
 namespace mpool::internal {

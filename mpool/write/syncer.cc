@@ -32,7 +32,7 @@ absl::Status Syncer::Sync(ThreadContext& self, std::optional<uint32_t> file,
   }
   // The sync above has synced each file, so kept descriptors may be closed.
   const bool is_whole = !file.has_value() && result.ok();
-  file_sync_.TrimKept(self.thread, is_whole ? 0 : FileTable::kMostKept)
+  file_sync_.TrimKept(self.thread, is_whole ? 0 : FileHandles::kMostKept)
       .IgnoreError();
   return result;
 }
@@ -50,8 +50,10 @@ absl::Status Syncer::SyncOnce(ThreadContext& self, std::optional<uint32_t> file,
   files_.ForEach([&](uint32_t index, FileEntry&, FileWord word) {
     if (file.has_value() && *file != index) return;
     const uint64_t part = PageKey::FileKey(index, word.generation);
+    const Written written =
+        unwritten.contains(part) ? Written::kSome : Written::kAll;
     result.Update(file_sync_.MakeDurable(self.thread, index, sticky[index],
-                                         !unwritten.contains(part), deadline));
+                                         written, deadline));
   });
   return result;
 }
@@ -154,14 +156,17 @@ absl::Status Syncer::WriteOutOne(ThreadContext& self, BufferHeader& header,
 // its disk space as long as a descriptor is open.
 void Syncer::TrimKeptNowAndThen(ThreadContext& self) {
   constexpr uint32_t kEvery = 256;
-  if (++self.frames_taken % kEvery != 0 || files_.kept_count() == 0) return;
-  file_sync_.TrimKept(self.thread, FileTable::kMostKept).IgnoreError();
+  if (++self.frames_taken % kEvery != 0 ||
+      files_.handles().kept_count() == 0) {
+    return;
+  }
+  file_sync_.TrimKept(self.thread, FileHandles::kMostKept).IgnoreError();
 }
 
 // Syncs the closed files, so that their entries can be used again.
 void Syncer::SyncClosed(ThreadContext& self) {
   files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
-    if (FileTable::IsOpenAnywhere(entry) || IsCovered(entry)) return;
+    if (IsOpenAnywhere(entry) || IsCovered(entry)) return;
     file_sync_.SyncUntold(self.thread, index).IgnoreError();
   });
 }

@@ -16,7 +16,9 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "mpool/files/files.h"
+#include "mpool/files/file_handles.h"
+#include "mpool/files/file_table.h"
+#include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/page/page_latch.h"
 #include "mpool/page/thread_context.h"
