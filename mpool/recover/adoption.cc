@@ -73,7 +73,6 @@ void Adoption::Run(const region::Thread& self, region::Reachable* reached,
   });
   MPOOL_STEP("mpool.adopt.lost");
   frames_.RelinkAll(policy_.is_ordered());
-  if (policy_ != nullptr) policy_->Adopt();
   if (policy_.is_made()) policy_->Adopt();
   MPOOL_STEP("mpool.adopt.queues");
 }

@@ -22,20 +22,12 @@ absl::Status Damaged(std::string_view what) {
 
 absl::Status PoolRecovery::Format(const region::Thread& self) {
   MPOOL_RETURN_IF_ERROR(frames_.Format(self));
-  MakePolicy();
-  if (policy_ != nullptr) MPOOL_RETURN_IF_ERROR(policy_->Format(self));
   if (policy_.Make()) MPOOL_RETURN_IF_ERROR(policy_->Format(self));
   return index_.Ensure(self, /*page_bytes=*/4096);
 }
 
 absl::Status PoolRecovery::Check(bool alone, region::Reachable* reached) {
   MPOOL_RETURN_IF_ERROR(frames_.Check(reached));
-  const std::unique_ptr<Replacement> policy = MakeReplacement(
-      static_cast<Policy>(region_.fixed().policy), region_, frames_);
-  if (policy != nullptr) MPOOL_RETURN_IF_ERROR(policy->Check(reached));
-  const std::unique_ptr<Replacement> policy = MakeReplacement(
-      static_cast<Policy>(region_.memory().fixed().policy), region_, frames_);
-  if (policy != nullptr) MPOOL_RETURN_IF_ERROR(policy->Check(reached));
   const std::unique_ptr<Replacement> policy = policy_.MakeOther();
   if (policy != nullptr) MPOOL_RETURN_IF_ERROR(policy->Check(reached));
   const PoolHeader& pool = frames_.pool();
@@ -97,7 +89,6 @@ void PoolRecovery::RepairClient(const region::RepairPass& pass) {
   // no step: the next thread to find the resize unfinished completes it.
   if (is_dead(resizer)) pool.resizer.compare_exchange_strong(resizer, 0);
   frames_.Rebuild(self, is_dead, policy_.is_ordered(), &report->latches);
-  if (policy_ != nullptr) policy_->Rebuild(self, is_dead);
   if (policy_.is_made()) policy_->Rebuild(self, is_dead);
   frames_.extents().ReleaseDrained(is_dead);
   files_.Repair(self, dead_process, is_dead, &report->latches);
