@@ -8,8 +8,20 @@
 #include "absl/strings/str_cat.h"
 #include "os/assert.h"
 #include "os/step.h"
+#include "region/identity.h"
 
 namespace mpool::region {
+namespace {
+
+// The generation rises, so that a stale word never matches.
+void FreeWord(ThreadSlot& slot) {
+  const ThreadWord word =
+      ThreadWord::Unpack(slot.word.load(std::memory_order_relaxed));
+  slot.word.store(ThreadWord{.generation = word.generation + 1}.Pack(),
+                  std::memory_order_relaxed);
+}
+
+}  // namespace
 absl::Status Adopter::CannotAdopt(absl::string_view why) const {
   return absl::DataLossError(absl::StrCat(
       "join region of ", home_, ": ", why,
@@ -18,6 +30,7 @@ absl::Status Adopter::CannotAdopt(absl::string_view why) const {
 }
 
 absl::Status Adopter::CheckTables(bool alone, Reachable* reached) {
+  MPOOL_ASSERT(reached != nullptr);
   absl::Status status;
   if (alone) status = memory_.heap().CheckChunks();
   if (status.ok()) status = client_.Check(alone, reached);
@@ -27,6 +40,7 @@ absl::Status Adopter::CheckTables(bool alone, Reachable* reached) {
 // Cuts each link that does not lead to a chunk of its own. The slots, entries
 // and images behind it are lost; they belonged to dead processes.
 void Adopter::CutThreads(Reachable* reached, RepairReport* report) {
+  MPOOL_ASSERT(header().adopting.load() == 1);
   for (std::atomic<uint64_t>& place : header().thread_blocks) {
     if (place.load() == 0 || reached->Add(place.load(), sizeof(ThreadBlock))) {
       continue;
@@ -49,6 +63,7 @@ void Adopter::CutThreads(Reachable* reached, RepairReport* report) {
 }
 
 void Adopter::CutImages(Reachable* reached, RepairReport* report) {
+  MPOOL_ASSERT(header().adopting.load() == 1);
   // Images do not enter `reached`: Adopt reads them once more, then frees
   // them by Sweep.
   Reachable images(memory_.heap());
@@ -96,13 +111,14 @@ void Adopter::NoteTheDead(RepairReport* report) const {
 }
 
 void Adopter::FreeAllSlots() {
+  MPOOL_ASSERT(header().adopting.load() == 1);
   uint32_t last = 0;
   members_.ForEachSlotThere([&](uint32_t id, ThreadSlot& slot) {
     slot.intent_chunk.store(0, std::memory_order_relaxed);
     members_.ClearImages(slot);
     if (slot.word.load() == 0) return;
     if (id > kMaxProcesses) last = id;
-    SetThreadState(&slot.word, ThreadState::kFree, std::memory_order_relaxed);
+    FreeWord(slot);
   });
   ClaimWord(&header().process_threads[members_.process() - 1].word,
             members_.process());
@@ -123,6 +139,8 @@ void Adopter::FreeAllSlots() {
 }
 
 void Adopter::Adopt(Reachable* reached) {
+  MPOOL_ASSERT(reached != nullptr);
+  MPOOL_ASSERT(header().magic.load(std::memory_order_relaxed) == kMagic);
   const Thread self = members_.process_thread();
   RepairReport report;
   // A process that joined a half adopted region would find latches reset whose
@@ -147,7 +165,11 @@ void Adopter::Adopt(Reachable* reached) {
   MPOOL_STEP("region.adopt.heap");
   FreeAllSlots();
   MPOOL_STEP("region.adopt.slots");
-  if (members_.inherited().any()) members_.WriteIdentity();
+  MPOOL_ASSERT(header().heap_latch.owner() == 0);
+  MPOOL_ASSERT(header().block_latch.owner() == 0);
+  if (members_.inherited().any()) {
+    WriteIdentity(header().processes[members_.process() - 1]);
+  }
   members_.ClearInherited();
   header().repairs.fetch_add(report.processes.size());
   header().adoptions.fetch_add(1);

@@ -48,6 +48,7 @@ absl::Status NoRegion(const os::File& home) {
 }  // namespace
 
 absl::Status Attacher::Attach(const os::ByteLock* gate) {
+  MPOOL_ASSERT(gate == nullptr || (options_.shared && options_.named));
   if (!options_.shared || !options_.named) return AttachUnnamed();
   MPOOL_RETURN_IF_ERROR(os::CheckDirectory(home()));
   MPOOL_ASSIGN_OR_RETURN(const std::string remote, home().RemoteFilesystem());
@@ -67,6 +68,7 @@ absl::Status Attacher::Attach(const os::ByteLock* gate) {
 }
 
 absl::Status Attacher::AttachLocked() {
+  MPOOL_ASSERT(files_.has_register());
   const absl::StatusOr<os::ByteLock> held = files_.locks().Lock(0);
   // The lock file was removed while this process waited for the lock.
   if (absl::IsNotFound(held.status())) return NoRegion(home());
@@ -76,6 +78,7 @@ absl::Status Attacher::AttachLocked() {
 }
 
 absl::Status Attacher::AttachShared() {
+  MPOOL_ASSERT(members_.process() == 0);
   MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> holder,
                          files_.locks().FindHeld(1, kMaxProcesses));
   MPOOL_ASSIGN_OR_RETURN(std::optional<FixedHeader> descriptor,
@@ -139,6 +142,7 @@ absl::Status Attacher::Create(const std::optional<FixedHeader>& old,
   const std::string segment =
       os::MappingName(options_.backing, info.identity, CreationOf(fixed),
                       options_.sysv_key);
+  MPOOL_ASSERT(segment.size() < sizeof(fixed.segment));
   segment.copy(fixed.segment, sizeof(fixed.segment) - 1);
   Seal(&fixed);
   auto undo = absl::MakeCleanup([&] {
@@ -176,6 +180,8 @@ absl::Status Attacher::Create(const std::optional<FixedHeader>& old,
 }
 
 absl::Status Attacher::FormatRegion(const FixedHeader& fixed) {
+  MPOOL_ASSERT(IsSealed(fixed));
+  MPOOL_ASSERT(header().magic.load() == 0 && header().root.load() == 0);
   header().fixed[0] = fixed;
   header().fixed[1] = fixed;
   header().size_bytes.store(options_.size_bytes, std::memory_order_relaxed);
@@ -255,6 +261,7 @@ absl::Status Attacher::Join(const FixedHeader& descriptor, bool* unsound) {
 // Returns FailedPrecondition if the memory has permission bits that it did not
 // have at creation.
 absl::Status Attacher::CheckPermissions() const {
+  MPOOL_ASSERT(options_.named);
   if ((memory_.permissions() & ~memory_.fixed().mode) == 0)
     return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrFormat(
@@ -279,6 +286,7 @@ bool Attacher::AwaitNobody() const {
 }
 
 void Attacher::FillSizes(FixedHeader* fixed) const {
+  MPOOL_ASSERT(options_.size_bytes <= options_.reserved_bytes);
   fixed->reserved_bytes = options_.reserved_bytes;
   fixed->heap_limit = options_.heap_limit != 0 ? options_.heap_limit
                                                : options_.reserved_bytes;
@@ -287,6 +295,7 @@ void Attacher::FillSizes(FixedHeader* fixed) const {
 }
 
 absl::Status Attacher::AttachUnnamed() {
+  MPOOL_ASSERT(!options_.shared || !options_.named);
   if (options_.shared) {
     MPOOL_RETURN_IF_ERROR(ClaimHome(home()));
     MPOOL_RETURN_IF_ERROR(files_.MakeUnnamedRegister());

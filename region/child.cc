@@ -28,6 +28,7 @@ absl::Status ChildEntry::Enter(
 
 absl::StatusOr<uint32_t> ChildEntry::JoinAsChild(
     const std::function<absl::Status(uint32_t)>& ready) {
+  MPOOL_ASSERT(generation_.value() == 0);
   files_.ForgetLost();
   const absl::Status complete = client_.ForgetLost();
   if (!options_.shared) {
@@ -65,6 +66,7 @@ absl::StatusOr<uint32_t> ChildEntry::JoinAsChild(
 // Returns FailedPrecondition if the region was removed or replaced. This can
 // happen if the parent left before its child entered.
 absl::Status ChildEntry::CheckStillThere() const {
+  MPOOL_ASSERT(members_.is_shared());
   if (!options_.named) {
     if (header().magic.load(std::memory_order_acquire) == kMagic) {
       return absl::OkStatus();

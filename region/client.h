@@ -24,7 +24,7 @@ class RegionClient {
   // other process is attached, so no table is being changed. Reads only.
   virtual absl::Status Check(bool alone, Reachable* reached) = 0;
   // Repairs the tables as far as possible and releases everything that the dead
-  // held; see adopt.cc. Adds to `reached` the chunks that Check did not add.
+  // held; see adopt.h. Adds to `reached` the chunks that Check did not add.
   // Called only while no other process is attached.
   virtual void Adopt(const Thread& self, Reachable* reached,
                      RepairReport* report) = 0;

@@ -25,6 +25,7 @@ std::span<const std::byte> Bytes(const FixedHeader& fixed) {
 }  // namespace
 
 absl::Status WriteDescriptor(const os::File& home, const FixedHeader& fixed) {
+  MPOOL_ASSERT(IsSealed(fixed));
   MPOOL_RETURN_IF_ERROR(os::UnlinkAt(home, kNewDescriptorName));
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
   MPOOL_ASSIGN_OR_RETURN(
@@ -48,6 +49,7 @@ const FixedHeader* SoundCopy(const RegionHeader& header) {
 }
 
 void Seal(FixedHeader* fixed) {
+  MPOOL_ASSERT(fixed != nullptr);
   fixed->crc =
       os::Crc32(Bytes(*fixed).first(offsetof(FixedHeader, crc)));
 }

@@ -18,6 +18,7 @@ uint32_t Generation::Next() {
 }
 
 void Generation::Begin() {
+  MPOOL_ASSERT(value() == 0);
   // no step: only this process reads the word.
   std::atomic_ref<uint32_t>(*marker_.word()).store(Next());
 }
@@ -32,10 +33,10 @@ bool Generation::HasEntered() const {
 }
 
 bool Generation::BeginEntry() {
+  std::atomic_ref<uint32_t> marker(*marker_.word());
   uint32_t expected = 0;
   // no step: only this process reads the word.
-  return std::atomic_ref<uint32_t>(*marker_.word())
-      .compare_exchange_strong(expected, kEntering);
+  return marker.compare_exchange_strong(expected, kEntering);
 }
 
 void Generation::EndEntry(uint32_t generation) {

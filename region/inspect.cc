@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "os/assert.h"
 #include "os/lock_file.h"
 #include "os/status.h"
 #include "os/trust.h"
@@ -57,6 +58,7 @@ absl::StatusOr<Inspection> InspectRegion(const os::File& dir,
       os::JoinMapping(backing, dir, descriptor->segment,
                       {.reserved_bytes = descriptor->reserved_bytes,
                        .read_only = true}));
+  MPOOL_ASSERT(inspection.mapping != nullptr);
   const auto& header =
       *reinterpret_cast<RegionHeader*>(inspection.mapping->base());
   MPOOL_ASSIGN_OR_RETURN(const std::string_view why,

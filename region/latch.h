@@ -7,7 +7,7 @@
 //              CAS that takes the latch stores this name.
 //              L2 a waiter sets kWaiters beside the owner before it sleeps.
 // Crash:       the word still names the dead owner. After its longest sleep a
-//              waiter probes the owner, and repair (repair.cc) releases a dead
+//              waiter probes the owner, and repair (repair.h) releases a dead
 //              owner's latch. No timeout grants ownership.
 // Word:        owner 12 | waiters 1
 //              T1 0 -> owner             Lock

@@ -41,13 +41,13 @@ struct FixedHeader {
   uint32_t mode = 0;
   char segment[60] = {};  // name of the segment, NUL-terminated
   uint64_t home_filesystem = 0;  // FileSystemId of os/filesystem.h
-  uint64_t moved_from = 0;  // the home's previous device number; see move.cc
+  uint64_t moved_from = 0;  // the home's previous device number; see move.h
   // Identity of the home. A copied home has another identity.
   uint64_t home_device = 0;
   uint64_t home_inode = 0;
   uint64_t home_birth_ns = 0;
   uint64_t max_cache_bytes = 0;
-  uint64_t heap_limit = 0;  // end of the heap at most; the tenant has the rest
+  uint64_t heap_limit = 0;  // end of the heap at most; the client has it
   uint8_t pad[4] = {};
   uint32_t crc = 0;  // of all bytes before it
 };
@@ -62,7 +62,7 @@ struct alignas(kLineBytes) ProcessSlot {
   uint32_t pad;
   std::atomic<uint64_t> command[2];
   std::atomic<uint64_t> attached_ns;  // on the process's monotonic clock
-  std::atomic<uint64_t> clock;        // Members::OwnClock() of it
+  std::atomic<uint64_t> clock;        // OwnClock() of the process
 };
 
 inline constexpr uint32_t kThreadCounters = 16;

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
-#include "region/layout.h"
+#include "region/slot_words.h"
 
 #include "gtest/gtest.h"
 #include "region/region.h"
@@ -62,6 +62,61 @@ TEST(ThreadWordTest, ZeroedMemoryIsAFreeSlot) {
   EXPECT_EQ(ThreadWord::Unpack(0).state, ThreadState::kFree);
   EXPECT_EQ(ThreadWord().Pack(), 0u);
 }
+
+#ifndef NDEBUG
+TEST(ProcessWordDeathTest, ATransitionOutsideTheTableAborts) {
+  const ProcessWord free{.generation = 4};
+  const ProcessWord live{.generation = 5, .state = SlotState::kLive};
+  const ProcessWord claim{.generation = 5,
+                          .repairer = 2,
+                          .repairer_generation = 1,
+                          .state = SlotState::kRepairing};
+  const ProcessWord heir{.generation = 6, .state = SlotState::kLive};
+  CheckTransition(free, live);
+  CheckTransition(live, claim);
+  CheckTransition(claim, claim);
+  CheckTransition(live, heir);
+  CheckTransition(claim, heir);
+  CheckTransition(live, {.generation = 5});
+  CheckTransition(claim, {.generation = 5});
+  EXPECT_DEATH(CheckTransition(live, live), "process slot");
+  EXPECT_DEATH(CheckTransition(free, free), "process slot");
+  EXPECT_DEATH(CheckTransition(free, claim), "process slot");
+  EXPECT_DEATH(CheckTransition(live, free), "process slot");
+  EXPECT_DEATH(CheckTransition(claim, live), "process slot");
+}
+
+TEST(ProcessWordTest, TheGenerationAfterTheLastIsZero) {
+  CheckTransition({.generation = 0xffffff},
+                  {.generation = 0x1000000, .state = SlotState::kLive});
+}
+
+TEST(ThreadWordDeathTest, ATransitionOutsideTheTableAborts) {
+  const ThreadWord free{.generation = 4};
+  const ThreadWord live{
+      .generation = 4, .process = 3, .state = ThreadState::kLive};
+  const ThreadWord leaving{
+      .generation = 4, .process = 3, .state = ThreadState::kLeaving};
+  CheckTransition(free, live);
+  CheckTransition(live, leaving);
+  CheckTransition(leaving, live);
+  CheckTransition(live, {.generation = 5});
+  CheckTransition(leaving, {.generation = 5});
+  EXPECT_DEATH(CheckTransition(live, live), "thread slot");
+  EXPECT_DEATH(CheckTransition(free, leaving), "thread slot");
+  EXPECT_DEATH(CheckTransition(leaving, leaving), "thread slot");
+  EXPECT_DEATH(CheckTransition(live, free), "thread slot");
+  EXPECT_DEATH(CheckTransition(free, {.generation = 5}), "thread slot");
+}
+
+TEST(ThreadWordDeathTest, AFreeSlotCannotBeFreed) {
+  std::atomic<uint64_t> word = 0;
+  EXPECT_DEATH(SetThreadState(&word, ThreadState::kFree), "thread slot");
+  ASSERT_TRUE(ClaimWord(&word, 3));
+  SetThreadState(&word, ThreadState::kFree);
+  EXPECT_EQ(ThreadWord::Unpack(word.load()).generation, 1u);
+}
+#endif
 
 TEST(FixedHeaderTest, ASealHoldsUntilAnyByteOfTheCopyChanges) {
   FixedHeader fixed;

@@ -19,7 +19,7 @@ absl::StatusOr<os::ByteLock> Leaver::Begin(bool* is_last) {
 }
 
 void Leaver::Leave(os::ByteLock gate, bool closes) {
-  MPOOL_ASSERT(members_.process() != 0);
+  MPOOL_ASSERT(members_.process() >= 1 && members_.process() <= kMaxProcesses);
   if (members_.inherited().any()) {
     // The predecessor is not repaired yet. The slot stays live without a lock,
     // so that the next process finds it dead.
@@ -31,9 +31,10 @@ void Leaver::Leave(os::ByteLock gate, bool closes) {
   MPOOL_STEP("region.leave.threads");
   RegionHeader& header = *memory_.header();
   std::atomic<uint64_t>& place = header.processes[members_.process() - 1].word;
-  ProcessWord word = ProcessWord::Unpack(place.load());
-  place.store(ProcessWord{.generation = word.generation}.Pack(),
-              std::memory_order_release);
+  const ProcessWord word = ProcessWord::Unpack(place.load());
+  const ProcessWord next{.generation = word.generation};
+  CheckTransition(word, next);
+  place.store(next.Pack(), std::memory_order_release);
   MPOOL_STEP("region.leave.freed");
   const bool unnamed = members_.is_shared() && !named_;
   if (closes && unnamed && members_.IsAlone().value_or(false)) {
@@ -42,6 +43,7 @@ void Leaver::Leave(os::ByteLock gate, bool closes) {
     header.magic.store(0);  // no step: no process enters after this
     os::UnclaimDirectory(home_files_.home());
   }
+  MPOOL_ASSERT(members_.inherited().none());
   members_.DropLife();
   MPOOL_STEP("region.leave.unlocked");
   gate.Drop();

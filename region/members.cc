@@ -2,14 +2,12 @@
 
 #include "region/members.h"
 
-#include <cstring>
 #include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "os/clock.h"
-#include "os/process.h"
 #include "os/step.h"
+#include "region/identity.h"
 
 namespace mpool::region {
 namespace {
@@ -28,6 +26,7 @@ ThreadSlot* Members::SlotOf(uint32_t id) const {
   if (id == 0 || id > kMaxThreads) return nullptr;
   if (id <= kMaxProcesses) return &header().process_threads[id - 1];
   const uint32_t index = id - kMaxProcesses - 1;
+  MPOOL_ASSERT(index / kThreadsPerBlock < kThreadBlocks);
   const uint64_t block =
       header().thread_blocks[index / kThreadsPerBlock].load(
           std::memory_order_acquire);
@@ -42,50 +41,27 @@ Thread Members::process_thread() const {
           &watch_};
 }
 
-void Members::WriteIdentity() {
-  ProcessSlot& place = header().processes[process_ - 1];
-  const os::ProcessIdentity me = os::CurrentProcess();
-  place.pid.store(static_cast<uint32_t>(me.pid), std::memory_order_relaxed);
-  place.start_time.store(me.start_time, std::memory_order_relaxed);
-  place.pid_namespace.store(me.pid_namespace, std::memory_order_relaxed);
-  uint64_t command[2] = {};
-  std::memcpy(command, me.command.data(), sizeof(command));
-  place.command[0].store(command[0], std::memory_order_relaxed);
-  place.command[1].store(command[1], std::memory_order_relaxed);
-  place.clock.store(OwnClock(), std::memory_order_relaxed);
-  place.attached_ns.store(os::CoarseNs(), std::memory_order_relaxed);
-}
-
-uint64_t Members::OwnClock() {
-  const std::optional<int64_t> offset_ns = os::MonotonicOffsetNs();
-  if (!offset_ns.has_value()) return 0;
-  return static_cast<uint64_t>(*offset_ns) + (uint64_t{1} << 63);
-}
-
-std::optional<uint64_t> Members::NowOf(const ProcessSlot& slot,
-                                       uint64_t own) {
-  const uint64_t clock = slot.clock.load(std::memory_order_relaxed);
-  if (clock == 0 || own == 0) return std::nullopt;
-  return os::CoarseNs() + (clock - own);
-}
-
 std::optional<uint64_t> Members::NowOf(uint32_t thread_id) const {
   const uint32_t process = ProcessSlotOf(thread_id);
   if (process == 0 || process_ == 0) return std::nullopt;
-  return NowOf(header().processes[process - 1],
+  return region::NowOf(header().processes[process - 1],
                header().processes[process_ - 1].clock.load(
                    std::memory_order_relaxed));
 }
 
 void Members::MarkLive(uint32_t slot) {
+  MPOOL_ASSERT(slot >= 1 && slot <= kMaxProcesses);
+  MPOOL_ASSERT(life_.held() == is_shared());
   process_ = slot;
-  WriteIdentity();
+  WriteIdentity(header().processes[slot - 1]);
   ClaimWord(&header().process_threads[slot - 1].word, slot);
 }
 
 // Claims a free slot. False if the slot is not free or another process claims
 // it first.
 absl::StatusOr<bool> Members::TryClaimFree(uint32_t slot) {
+  MPOOL_ASSERT(slot >= 1 && slot <= kMaxProcesses);
+  MPOOL_ASSERT(!life_.held());
   std::atomic<uint64_t>& place = header().processes[slot - 1].word;
   uint64_t old = place.load(std::memory_order_acquire);
   if (ProcessWord::Unpack(old).state != SlotState::kFree) return false;
@@ -94,13 +70,15 @@ absl::StatusOr<bool> Members::TryClaimFree(uint32_t slot) {
   MPOOL_STEP("region.join.locked");
   // Load again: only a slot that is free under its lock can be claimed.
   old = place.load(std::memory_order_acquire);
-  ProcessWord word = ProcessWord::Unpack(old);
+  const ProcessWord word = ProcessWord::Unpack(old);
   if (word.state != SlotState::kFree) return false;
-  word = {.generation = word.generation + 1, .state = SlotState::kLive};
+  const ProcessWord mine{.generation = word.generation + 1,
+                         .state = SlotState::kLive};
+  CheckTransition(word, mine);
   // Raise the mark first, so that a repairer finds this slot if its joiner dies
   // right after the CAS.
   RaiseTo(&header().process_high_water, slot);
-  if (!place.compare_exchange_strong(old, word.Pack(),
+  if (!place.compare_exchange_strong(old, mine.Pack(),
                                      std::memory_order_seq_cst)) {
     return false;
   }
@@ -116,15 +94,19 @@ absl::StatusOr<bool> Members::TryClaimFree(uint32_t slot) {
 // the remains of one process. False if the slot is free, its process lives, or
 // another living process repairs it.
 absl::StatusOr<bool> Members::TrySucceed(uint32_t slot) {
+  MPOOL_ASSERT(slot >= 1 && slot <= kMaxProcesses);
+  MPOOL_ASSERT(!life_.held() && inherited_.none());
   std::atomic<uint64_t>& place = header().processes[slot - 1].word;
   uint64_t old = place.load(std::memory_order_acquire);
-  ProcessWord word = ProcessWord::Unpack(old);
+  const ProcessWord word = ProcessWord::Unpack(old);
   if (word.state == SlotState::kFree || IsClaimedByLiving(word)) return false;
   MPOOL_ASSIGN_OR_RETURN(os::ByteLock lock, home_files_.locks().TryLock(slot));
   if (!lock.held()) return false;
   MPOOL_STEP("region.succeed.locked");
-  word = {.generation = word.generation + 1, .state = SlotState::kLive};
-  if (!place.compare_exchange_strong(old, word.Pack(),
+  const ProcessWord mine{.generation = word.generation + 1,
+                         .state = SlotState::kLive};
+  CheckTransition(word, mine);
+  if (!place.compare_exchange_strong(old, mine.Pack(),
                                      std::memory_order_seq_cst)) {
     return false;
   }
@@ -134,13 +116,15 @@ absl::StatusOr<bool> Members::TrySucceed(uint32_t slot) {
   // `inherited_` must contain the slot's own thread, so claim it first.
   ClaimWord(&header().process_threads[slot - 1].word, slot);
   inherited_ = ThreadsOf(slot);
+  MPOOL_ASSERT(inherited_[slot]);
   return true;
 }
 
 absl::Status Members::ClaimProcessSlot(Succession succession) {
   MPOOL_ASSERT(process_ == 0 || generation_.value() == 0);
   if (!is_shared()) {
-    ProcessWord word{.generation = 1, .state = SlotState::kLive};
+    const ProcessWord word{.generation = 1, .state = SlotState::kLive};
+    CheckTransition(ProcessWord(), word);
     RaiseTo(&header().process_high_water, 1);
     // no step: only this process maps the region.
     header().processes[0].word.store(word.Pack(), std::memory_order_release);
@@ -163,6 +147,7 @@ absl::Status Members::ClaimProcessSlot(Succession succession) {
 }
 
 bool Members::IsLocked(uint32_t process) const {
+  MPOOL_ASSERT(process >= 1 && process <= kMaxProcesses);
   // A failed probe proves nothing. Neither does a probe of a replaced register,
   // which does not show this process's own lock.
   const auto held = home_files_.locks().FindHeld(process, 1);
@@ -186,6 +171,7 @@ bool Members::IsClaimedByLiving(const ProcessWord& word) const {
 }
 
 DeadThreads Members::ThreadsOf(uint32_t process) const {
+  MPOOL_ASSERT(process >= 1 && process <= kMaxProcesses);
   DeadThreads threads;
   ForEachThread([&](uint32_t id, ThreadSlot&, ThreadWord word) {
     if (word.process == process) threads.set(id);
@@ -194,6 +180,7 @@ DeadThreads Members::ThreadsOf(uint32_t process) const {
 }
 
 void Members::ReapLeaving() {
+  MPOOL_ASSERT(process_ >= 1 && process_ <= kMaxProcesses);
   ForEachThread([&](uint32_t id, ThreadSlot& slot, ThreadWord word) {
     if (id <= kMaxProcesses || word.process != process_ ||
         word.state != ThreadState::kLeaving) {
@@ -247,6 +234,7 @@ absl::StatusOr<Thread> Members::RegisterThread() {
 }
 
 bool Members::IsLedgerEmpty(const Thread& thread) const {
+  MPOOL_ASSERT(thread.slot != nullptr);
   bool empty = true;
   ForEachEntry(*thread.slot, [&](std::atomic<uint64_t>& entry) {
     if (entry.load(std::memory_order_acquire) != 0) empty = false;
@@ -255,6 +243,8 @@ bool Members::IsLedgerEmpty(const Thread& thread) const {
 }
 
 std::optional<uint64_t> Members::UnregisterThread(const Thread& thread) {
+  MPOOL_ASSERT(thread.id > kMaxProcesses && thread.id <= kMaxThreads);
+  MPOOL_ASSERT(thread.slot == SlotOf(thread.id));
   os::MutexLock lock(process_mutex());
   MPOOL_STEP("region.thread.leave");
   const bool empty = IsLedgerEmpty(thread);
@@ -276,6 +266,8 @@ bool Members::ResumeThread(const Thread& thread, uint64_t word) {
 }
 
 void Members::FreeImages(const Thread& self, ThreadSlot& slot, uint32_t kept) {
+  MPOOL_ASSERT(self.slot != nullptr);
+  MPOOL_ASSERT(kept <= kMaxImagesPerThread);
   uint32_t count = 0;
   ForEachImage(slot, [&](Image&) { ++count; });
   for (; count > kept; --count) {
@@ -295,14 +287,6 @@ uint32_t Members::ProcessSlotOf(uint32_t thread_id) const {
   const uint32_t process =
       ThreadWord::Unpack(slot->word.load(std::memory_order_acquire)).process;
   return process > kMaxProcesses ? 0 : process;
-}
-
-std::string Members::CommandOf(const ProcessSlot& slot) {
-  char command[17] = {};
-  const uint64_t words[2] = {slot.command[0].load(std::memory_order_relaxed),
-                             slot.command[1].load(std::memory_order_relaxed)};
-  std::memcpy(command, words, sizeof(words));
-  return command;
 }
 
 uint32_t Members::PidOf(uint32_t thread_id) const {
@@ -335,6 +319,7 @@ void Members::ClearImages(ThreadSlot& slot) {
 }
 
 absl::StatusOr<bool> Members::IsAlone() const {
+  MPOOL_ASSERT(process_ >= 1 && process_ <= kMaxProcesses);
   MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> lower,
                          home_files_.locks().FindHeld(1, process_ - 1));
   MPOOL_ASSIGN_OR_RETURN(
@@ -344,6 +329,7 @@ absl::StatusOr<bool> Members::IsAlone() const {
 }
 
 void Members::FreeThreads() {
+  MPOOL_ASSERT(process_ >= 1 && process_ <= kMaxProcesses);
   ForEachThread([&](uint32_t, ThreadSlot& slot, ThreadWord word) {
     if (word.process == process_) FreeImages(process_thread(), slot, 0);
   });
@@ -355,6 +341,7 @@ void Members::FreeThreads() {
 }
 
 void Members::BecomeChild() {
+  MPOOL_ASSERT(generation_.value() == 0);
   // A thread of the parent may hold the mutex. The child constructs it again in
   // place, so that a leak checker finds no lost mutex.
   new (process_mutex_.get()) os::Mutex;

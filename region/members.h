@@ -98,20 +98,12 @@ class Members {
   // Returns the threads of a process slot.
   DeadThreads ThreadsOf(uint32_t process) const;
 
-  // Returns the calling process's clock as a ProcessSlot keeps it: the
-  // nanoseconds by which it is ahead of the machine's clock, plus 2^63. Returns
-  // 0 if they are unknown.
-  static uint64_t OwnClock();
-  // Returns os::CoarseNs() on the clock of the slot's process. `own` is the
-  // caller's OwnClock(). nullopt if one of the clocks is unknown.
-  static std::optional<uint64_t> NowOf(const ProcessSlot& slot, uint64_t own);
-  // Returns the same for the process of a thread id; nullopt also if the caller
-  // is not attached.
+  // Returns region::NowOf for the process of a thread id; nullopt also if the
+  // caller is not attached.
   std::optional<uint64_t> NowOf(uint32_t thread_id) const;
 
   // Returns the process slot of a thread id, or 0.
   uint32_t ProcessSlotOf(uint32_t thread_id) const;
-  static std::string CommandOf(const ProcessSlot& slot);
   // Returns the pid of a thread id's process, or 0.
   uint32_t PidOf(uint32_t thread_id) const;
   // Returns a thread id in words: "process 12 (name), thread 3".
@@ -127,8 +119,6 @@ class Members {
   // Claims a slot for this process. ResourceExhausted if all are taken.
   // REQUIRES: the gate. Not checkable: the caller's object holds it.
   absl::Status ClaimProcessSlot(Succession succession);
-  // Writes this process's pid, name and clock to its slot.
-  void WriteIdentity();
   // Threads of the dead predecessor in this process's slot. Empty after their
   // repair.
   const DeadThreads& inherited() const { return inherited_; }

@@ -63,14 +63,17 @@ class Memory {
 
   template <class T>
   T* At(uint64_t offset) const {
+    MPOOL_ASSERT(base_ != nullptr);
     return reinterpret_cast<T*>(base_ + offset);
   }
   uint64_t OffsetOf(const void* place) const {
+    MPOOL_ASSERT(place >= base_ && place < base_ + mapping_bytes());
     return static_cast<uint64_t>(static_cast<const std::byte*>(place) - base_);
   }
   // True if [offset, offset + size) lies inside the region's memory and
   // `offset` is a multiple of 8.
   bool Contains(uint64_t offset, uint64_t size) const {
+    MPOOL_ASSERT(header_ != nullptr);
     const uint64_t end =
         std::min(header_->size_bytes.load(std::memory_order_acquire),
                  mapping_bytes());
@@ -83,10 +86,14 @@ class Memory {
   // Back and Release add and return memory beyond the heap, which belongs to
   // the client. Both calls can be repeated.
   absl::Status Back(uint64_t offset, uint64_t bytes) {
+    MPOOL_ASSERT(bytes <= mapping_bytes() &&
+                 offset <= mapping_bytes() - bytes);
     MPOOL_RETURN_IF_ERROR(mapping_->Back(offset, bytes));
     return PrepareMemory(offset, bytes);
   }
   absl::Status Release(uint64_t offset, uint64_t bytes) {
+    MPOOL_ASSERT(bytes <= mapping_bytes() &&
+                 offset <= mapping_bytes() - bytes);
     return mapping_->Release(offset, bytes);
   }
   // Prefaults and locks backed memory if the options say so. Each process does

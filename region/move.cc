@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "os/assert.h"
 #include "os/filesystem.h"
 #include "os/mapping.h"
 #include "os/status.h"
@@ -31,6 +32,7 @@ absl::Status Describe(const os::File& home, FixedHeader fixed) {
 
 // Step 2 of a move.
 absl::Status RenameMemory(const os::File& home, const FixedHeader& moved) {
+  MPOOL_ASSERT(moved.moved_from != 0);
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
   // A copy of the file system may have the old device number now. The file
   // system itself may have it again.
@@ -73,6 +75,7 @@ absl::StatusOr<bool> HasMoved(const os::File& home,
 }
 
 absl::Status FollowHome(const os::File& home, FixedHeader* descriptor) {
+  MPOOL_ASSERT(descriptor != nullptr);
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
   if (descriptor->moved_from != 0 &&
       descriptor->home_device != info.identity.device) {
@@ -87,6 +90,7 @@ absl::Status FollowHome(const os::File& home, FixedHeader* descriptor) {
     moved.home_device = info.identity.device;
     const std::string name = NameUnder(moved, moved.home_device);
     std::memset(moved.segment, 0, sizeof(moved.segment));
+    MPOOL_ASSERT(name.size() < sizeof(moved.segment));
     name.copy(moved.segment, sizeof(moved.segment) - 1);
     MPOOL_STEP("region.move.describe");
     MPOOL_RETURN_IF_ERROR(Describe(home, moved));

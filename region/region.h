@@ -29,6 +29,7 @@
 #include "region/descriptor.h"
 #include "region/generation.h"
 #include "region/home_files.h"
+#include "region/identity.h"
 #include "region/inspect.h"
 #include "region/leave.h"
 #include "region/members.h"

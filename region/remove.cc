@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "os/assert.h"
 #include "os/mapping.h"
 #include "os/status.h"
 #include "os/step.h"
@@ -54,6 +55,7 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(os::File home) {
 }
 
 absl::Status RegionRemover::Finish() {
+  MPOOL_ASSERT(home_ != nullptr);
   if (!gate_.held()) return absl::OkStatus();
   MPOOL_STEP("region.remove.segment");
   MPOOL_RETURN_IF_ERROR(RemoveMemory(*home_, descriptor_).status());

@@ -9,6 +9,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/step.h"
+#include "region/identity.h"
 
 namespace mpool::region {
 namespace {
@@ -23,6 +24,8 @@ thread_local const DeadThreads* underway = nullptr;
 // Claims the repair of a dead process for this process, or takes over the claim
 // of a dead repairer. False if the process lives or is being repaired.
 bool Repairer::ClaimRepair(uint32_t process) {
+  MPOOL_ASSERT(process >= 1 && process <= kMaxProcesses);
+  MPOOL_ASSERT(process != members_.process());
   std::atomic<uint64_t>& place = header().processes[process - 1].word;
   uint64_t seen = place.load(std::memory_order_acquire);
   const ProcessWord word = ProcessWord::Unpack(seen);
@@ -38,6 +41,7 @@ bool Repairer::ClaimRepair(uint32_t process) {
                           .repairer = members_.process(),
                           .repairer_generation = mine.generation,
                           .state = SlotState::kRepairing};
+  CheckTransition(word, claim);
   MPOOL_STEP("region.repair.claim");
   if (!place.compare_exchange_strong(seen, claim.Pack(),
                                      std::memory_order_seq_cst)) {
@@ -48,6 +52,7 @@ bool Repairer::ClaimRepair(uint32_t process) {
 }
 
 void Repairer::ClearLedgers(const DeadThreads& dead, RepairReport* report) {
+  MPOOL_ASSERT(!dead[0]);
   for (uint32_t id = 1; id <= kMaxThreads; ++id) {
     if (!dead[id]) continue;
     members_.ForEachEntry(
@@ -62,6 +67,7 @@ void Repairer::ClearLedgers(const DeadThreads& dead, RepairReport* report) {
 }
 
 bool Repairer::IsLinked(uint64_t payload, uint32_t process) const {
+  MPOOL_ASSERT(process >= 1 && process <= kMaxProcesses);
   bool linked = false;
   members_.ForEachThread([&](uint32_t, ThreadSlot& slot, ThreadWord word) {
     if (word.process != process) return;
@@ -98,6 +104,7 @@ void Repairer::RepairRows(const Thread& self, uint32_t process,
     return IsLinked(payload, process);
   });
   MPOOL_STEP("region.repair.heap");
+  MPOOL_ASSERT(underway == &all);
   underway = outer;
   report->processes.push_back(
       {static_cast<int>(header().processes[process - 1].pid.load(
@@ -107,13 +114,15 @@ void Repairer::RepairRows(const Thread& self, uint32_t process,
 
 void Repairer::FreeThread(const Thread& self, uint32_t id) {
   ThreadSlot* slot = members_.SlotOf(id);
+  MPOOL_ASSERT(slot != nullptr && slot != self.slot);
   members_.ClearImages(*slot);
   members_.FreeImages(self, *slot, 0);
   slot->intent_chunk.store(0, std::memory_order_relaxed);
   const ThreadWord word =
       ThreadWord::Unpack(slot->word.load(std::memory_order_relaxed));
-  slot->word.store(ThreadWord{.generation = word.generation + 1}.Pack(),
-                   std::memory_order_release);
+  const ThreadWord next{.generation = word.generation + 1};
+  CheckTransition(word, next);
+  slot->word.store(next.Pack(), std::memory_order_release);
   MPOOL_STEP("region.repair.thread");
 }
 
@@ -123,6 +132,7 @@ void Repairer::RepairProcess(const Thread& self, uint32_t process,
       !ClaimRepair(process)) {
     return;
   }
+  MPOOL_ASSERT(self.slot != nullptr && self.watch != nullptr);
   const DeadThreads dead = members_.ThreadsOf(process);
   RepairRows(self, process, dead, report);
   for (uint32_t id = 1; id <= kMaxThreads; ++id) {
@@ -131,12 +141,14 @@ void Repairer::RepairProcess(const Thread& self, uint32_t process,
   header().repairs.fetch_add(1, std::memory_order_relaxed);
   std::atomic<uint64_t>& place = header().processes[process - 1].word;
   const ProcessWord word = ProcessWord::Unpack(place.load());
-  place.store(ProcessWord{.generation = word.generation}.Pack(),
-              std::memory_order_release);
+  const ProcessWord next{.generation = word.generation};
+  CheckTransition(word, next);
+  place.store(next.Pack(), std::memory_order_release);
   MPOOL_STEP("region.repair.freed");
 }
 
 void Repairer::RepairPredecessor(RepairReport* report) {
+  MPOOL_ASSERT(report != nullptr);
   if (members_.inherited().none()) return;
   const Thread self = members_.process_thread();
   RepairRows(self, members_.process(), members_.inherited(), report);
@@ -148,7 +160,7 @@ void Repairer::RepairPredecessor(RepairReport* report) {
   self.slot->intent_chunk.store(0, std::memory_order_relaxed);
   members_.ClearInherited();
   header().repairs.fetch_add(1, std::memory_order_relaxed);
-  members_.WriteIdentity();
+  WriteIdentity(header().processes[members_.process() - 1]);
   ReportRepair(*report);
 }
 
@@ -167,6 +179,7 @@ bool Repairer::RepairIfDead(uint32_t suspect, uint32_t self) {
 }
 
 void Repairer::RepairAll(const Thread& self, RepairReport* report) {
+  MPOOL_ASSERT(report != nullptr);
   const uint32_t count = std::min(
       header().process_high_water.load(std::memory_order_acquire),
       kMaxProcesses);
@@ -177,6 +190,7 @@ void Repairer::RepairAll(const Thread& self, RepairReport* report) {
 }
 
 bool Repairer::RepairAndWait(const Thread& self, absl::Duration patience) {
+  MPOOL_ASSERT(patience >= absl::ZeroDuration());
   RepairReport report;
   RepairAll(self, &report);
   auto is_underway = [this] {

@@ -36,6 +36,23 @@ bool IsUsed(uint64_t word) { return (word & 0xf) == kStateUsed; }
 
 }  // namespace
 
+#ifndef NDEBUG
+void CheckChunkTransition(uint64_t from, uint64_t to) {
+  const uint64_t size = SizeOfWord(to);
+  const bool same_size = size == SizeOfWord(from);
+  bool is_legal = size >= kHeader && (IsFree(to) || IsUsed(to));
+  if (IsFree(to)) is_legal = is_legal && TagOfWord(to) == 0;
+  if (IsUsed(from)) {
+    is_legal = is_legal && same_size;
+  } else if (IsFree(from)) {
+    is_legal = is_legal && (IsUsed(to) ? same_size : !same_size);
+  } else {
+    is_legal = is_legal && from == 0;
+  }
+  if (!is_legal) os::TransitionFailed("chunk", from, to);
+}
+#endif
+
 RankedLatch<LockRank::kHeap>& Shalloc::latch() const {
   return memory_.header()->heap_latch;
 }
@@ -45,11 +62,14 @@ Chunk* Shalloc::At(uint64_t offset) const {
 }
 
 void Shalloc::Format(uint64_t begin, uint64_t end) {
+  MPOOL_ASSERT(begin % kUnit == 0 && end % kUnit == 0);
+  MPOOL_ASSERT(begin + kHeader < end);
   RegionHeader* header = memory_.header();
   Chunk* chunk = At(begin);
+  const uint64_t word = Word(end - begin, kStateFree, 0);
+  CheckChunkTransition(0, word);
   chunk->next.store(0, std::memory_order_relaxed);
-  chunk->word.store(Word(end - begin, kStateFree, 0),
-                    std::memory_order_relaxed);
+  chunk->word.store(word, std::memory_order_relaxed);
   header->heap_free.store(begin, std::memory_order_relaxed);
   header->heap_begin.store(begin, std::memory_order_relaxed);
   // no step: no other process can see the region yet.
@@ -62,34 +82,39 @@ uint64_t Shalloc::TakeLocked(const Thread& self, uint64_t size,
                              uint64_t alignment) {
   latch().AssertHeld(self);
   const uint32_t tag = self.process;
+  MPOOL_ASSERT(tag >= 1 && tag <= kMaxProcesses);
+  MPOOL_ASSERT(size != 0 && size % kUnit == 0);
+  MPOOL_ASSERT(alignment >= kUnit && (alignment & (alignment - 1)) == 0);
   RegionHeader* header = memory_.header();
   std::atomic<uint64_t>* link = &header->heap_free;
   for (uint64_t at = link->load(std::memory_order_relaxed); at != 0;
        link = &At(at)->next, at = link->load(std::memory_order_relaxed)) {
     Chunk* chunk = At(at);
-    const uint64_t chunk_size =
-        SizeOfWord(chunk->word.load(std::memory_order_relaxed));
+    const uint64_t seen = chunk->word.load(std::memory_order_relaxed);
+    const uint64_t chunk_size = SizeOfWord(seen);
     if (chunk_size < kHeader + size) continue;
     const uint64_t end = at + chunk_size;
     const uint64_t payload = (end - size) / alignment * alignment;
     if (payload < at + kHeader) continue;
     const uint64_t start = payload - kHeader;
+    MPOOL_ASSERT(payload % alignment == 0 && payload + size <= end);
     Chunk* taken = At(start);
+    const uint64_t word = Word(end - start, kStateUsed, tag);
+    const uint64_t rest = Word(start - at, kStateFree, 0);
+    CheckChunkTransition(start == at ? seen : 0, word);
+    if (start != at) CheckChunkTransition(seen, rest);
     MPOOL_STEP("region.heap.take");
     if (start == at) {
       link->store(chunk->next.load(std::memory_order_relaxed),
                   std::memory_order_relaxed);
       MPOOL_STEP("region.heap.unlinked");
       taken->next.store(kCheck ^ start, std::memory_order_relaxed);
-      taken->word.store(Word(chunk_size, kStateUsed, tag),
-                        std::memory_order_release);
+      taken->word.store(word, std::memory_order_release);
     } else {
       taken->next.store(kCheck ^ start, std::memory_order_relaxed);
-      taken->word.store(Word(end - start, kStateUsed, tag),
-                        std::memory_order_relaxed);
+      taken->word.store(word, std::memory_order_relaxed);
       MPOOL_STEP("region.heap.split");
-      chunk->word.store(Word(start - at, kStateFree, 0),
-                        std::memory_order_release);
+      chunk->word.store(rest, std::memory_order_release);
     }
     MPOOL_STEP("region.heap.taken");
     return payload;
@@ -107,8 +132,10 @@ absl::Status Shalloc::GrowLocked(const Thread& self, uint64_t size,
   MPOOL_RETURN_IF_ERROR(memory_.Grow(self, old_end + more));
   // Publish the new end after the chunk in front of it is whole.
   Chunk* chunk = At(old_end);
+  const uint64_t word = Word(more, kStateFree, 0);
+  CheckChunkTransition(0, word);
   chunk->next.store(0, std::memory_order_relaxed);
-  chunk->word.store(Word(more, kStateFree, 0), std::memory_order_relaxed);
+  chunk->word.store(word, std::memory_order_relaxed);
   MPOOL_STEP("region.heap.grow");
   header->heap_end.store(old_end + more, std::memory_order_release);
   MPOOL_STEP("region.heap.grown");
@@ -139,6 +166,7 @@ absl::StatusOr<uint64_t> Shalloc::Allocate(const Thread& self, uint64_t size,
     return absl::ResourceExhaustedError(
         absl::StrCat("allocate in region: no room for ", size, " bytes"));
   }
+  MPOOL_ASSERT(SizeOf(payload) >= size);
   std::memset(memory_.base() + payload, 0, size);
   return payload;
 }
@@ -150,6 +178,7 @@ absl::StatusOr<uint64_t> Shalloc::AllocateLinked(
   MPOOL_ASSIGN_OR_RETURN(const uint64_t payload,
                          Allocate(self, size, alignment));
   if (prepare != nullptr) prepare(payload);
+  MPOOL_ASSERT(place != nullptr && self.slot != nullptr);
   self.slot->intent_place.store(memory_.OffsetOf(place),
                                 std::memory_order_relaxed);
   self.slot->intent_chunk.store(payload, std::memory_order_release);
@@ -167,6 +196,7 @@ absl::StatusOr<uint64_t> Shalloc::AllocateLinked(
 
 void Shalloc::FreeLinked(const Thread& self, std::atomic<uint64_t>* place,
                          uint64_t next) {
+  MPOOL_ASSERT(place != nullptr && self.slot != nullptr);
   const uint64_t payload = place->load(std::memory_order_relaxed);
   const bool is_chunk = SizeOf(payload) != 0;
   self.slot->intent_place.store(memory_.OffsetOf(place),
@@ -182,10 +212,14 @@ void Shalloc::FreeLinked(const Thread& self, std::atomic<uint64_t>* place,
 }
 
 void Shalloc::SetTag(uint64_t offset, uint32_t process) {
+  MPOOL_ASSERT(offset >= sizeof(RegionHeader) && offset % kUnit == 0);
+  MPOOL_ASSERT(process <= kMaxProcesses);
   Chunk* chunk = At(offset - kHeader);
-  uint64_t word = chunk->word.load(std::memory_order_relaxed);
-  chunk->word.store(Word(SizeOfWord(word), kStateUsed, process),
-                    std::memory_order_release);
+  const uint64_t seen = chunk->word.load(std::memory_order_relaxed);
+  MPOOL_ASSERT(IsUsed(seen));
+  const uint64_t word = Word(SizeOfWord(seen), kStateUsed, process);
+  CheckChunkTransition(seen, word);
+  chunk->word.store(word, std::memory_order_release);
   MPOOL_STEP("region.heap.tagged");
 }
 
@@ -222,7 +256,9 @@ void Shalloc::FreeLocked(const Thread& self, uint64_t at) {
   latch().AssertHeld(self);
   RegionHeader* header = memory_.header();
   Chunk* chunk = At(at);
-  uint64_t size = SizeOfWord(chunk->word.load(std::memory_order_relaxed));
+  const uint64_t seen = chunk->word.load(std::memory_order_relaxed);
+  uint64_t size = SizeOfWord(seen);
+  CheckChunkTransition(seen, Word(size, kStateFree, 0));
   uint64_t before = 0;
   uint64_t after = header->heap_free.load(std::memory_order_relaxed);
   while (after != 0 && after < at) {
@@ -232,10 +268,13 @@ void Shalloc::FreeLocked(const Thread& self, uint64_t at) {
   MPOOL_STEP("region.heap.free");
   chunk->word.store(Word(size, kStateFree, 0), std::memory_order_release);
   MPOOL_STEP("region.heap.freed");
+  MPOOL_ASSERT(before < at && (after == 0 || after > at));
   chunk->next.store(after, std::memory_order_relaxed);
   if (after == at + size) {
     const Chunk* next = At(after);
+    const uint64_t alone = Word(size, kStateFree, 0);
     size += SizeOfWord(next->word.load(std::memory_order_relaxed));
+    CheckChunkTransition(alone, Word(size, kStateFree, 0));
     chunk->next.store(next->next.load(std::memory_order_relaxed),
                       std::memory_order_relaxed);
     chunk->word.store(Word(size, kStateFree, 0), std::memory_order_release);
@@ -246,9 +285,12 @@ void Shalloc::FreeLocked(const Thread& self, uint64_t at) {
     return;
   }
   Chunk* previous = At(before);
-  const uint64_t previous_size =
-      SizeOfWord(previous->word.load(std::memory_order_relaxed));
+  const uint64_t previous_word =
+      previous->word.load(std::memory_order_relaxed);
+  const uint64_t previous_size = SizeOfWord(previous_word);
   if (before + previous_size == at) {
+    CheckChunkTransition(previous_word,
+                         Word(previous_size + size, kStateFree, 0));
     previous->next.store(chunk->next.load(std::memory_order_relaxed),
                          std::memory_order_relaxed);
     previous->word.store(Word(previous_size + size, kStateFree, 0),
@@ -275,9 +317,10 @@ void Shalloc::Rebuild() {
           last_free + SizeOfWord(At(last_free)->word.load(
                           std::memory_order_relaxed)) == at) {
         Chunk* previous = At(last_free);
-        previous->word.store(
-            Word(at + size - last_free, kStateFree, 0),
-            std::memory_order_release);
+        const uint64_t merged = Word(at + size - last_free, kStateFree, 0);
+        CheckChunkTransition(previous->word.load(std::memory_order_relaxed),
+                             merged);
+        previous->word.store(merged, std::memory_order_release);
         MPOOL_STEP("region.mend.merged");
       } else {
         chunk->next.store(0, std::memory_order_relaxed);
@@ -342,8 +385,9 @@ void Shalloc::Repair(const RepairPass& pass,
       if (is_linked(at + kHeader)) {
         Publish(at + kHeader);
       } else {
-        chunk->word.store(Word(size, kStateFree, 0),
-                          std::memory_order_release);
+        const uint64_t free = Word(size, kStateFree, 0);
+        CheckChunkTransition(word, free);
+        chunk->word.store(free, std::memory_order_release);
         MPOOL_STEP("region.mend.chunk");
       }
     }
@@ -381,8 +425,9 @@ void Shalloc::Sweep(const Reachable& reached) {
     const uint64_t size = SizeOfWord(word);
     if (IsUsed(word)) {
       const bool kept = reached.Has(at + kHeader);
-      chunk->word.store(Word(size, kept ? kStateUsed : kStateFree, 0),
-                        std::memory_order_release);
+      const uint64_t next = Word(size, kept ? kStateUsed : kStateFree, 0);
+      CheckChunkTransition(word, next);
+      chunk->word.store(next, std::memory_order_release);
     }
     MPOOL_STEP("region.adopt.chunk");
     at += size;

@@ -38,11 +38,25 @@ namespace mpool::region {
 
 class Memory;
 
-// SHARED. Word: size in 16-byte units 48 | owner tag 12 | state 4
+// SHARED. Word: size in 16-byte units 48 | owner tag 12 | state 4. State 0:
+// memory in which no chunk starts yet. Legal transitions:
+//   C1 0 -> free       Format and GrowLocked, before the heap's end is stored
+//   C2 0 -> used       TakeLocked: the tail of a free chunk, before the split
+//   C3 free -> used    TakeLocked: the whole chunk, with a tag
+//   C4 free -> free    TakeLocked (smaller), FreeLocked and Rebuild (merged)
+//   C5 used -> used    SetTag and Sweep; the size stays
+//   C6 used -> free    FreeLocked, Repair and Sweep; the size stays
 struct Chunk {
   std::atomic<uint64_t> word;
   std::atomic<uint64_t> next;  // free: next free chunk; used: check value
 };
+
+#ifdef NDEBUG
+inline void CheckChunkTransition(uint64_t, uint64_t) {}
+#else
+// Aborts unless the change of a chunk's word is in the table above.
+void CheckChunkTransition(uint64_t from, uint64_t to);
+#endif
 
 struct HeapStats {
   uint64_t free_bytes = 0;

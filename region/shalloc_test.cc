@@ -164,6 +164,34 @@ TEST_F(ShallocTest, ALinkedChunkIsNamedByItsPlaceAndFilledBefore) {
   EXPECT_EQ(here_->region().memory().base()[*linked], std::byte{7});
 }
 
+#ifndef NDEBUG
+TEST(ChunkDeathTest, ATransitionOutsideTheTableAborts) {
+  constexpr uint64_t kFree = 1;
+  constexpr uint64_t kUsed = 2;
+  constexpr uint64_t kSize = uint64_t{4} << 16;  // 64 bytes
+  constexpr uint64_t kTag = uint64_t{7} << 4;
+  CheckChunkTransition(0, kSize | kFree);
+  CheckChunkTransition(0, kSize | kTag | kUsed);
+  CheckChunkTransition(kSize | kFree, kSize | kTag | kUsed);
+  CheckChunkTransition(kSize | kFree, kSize * 2 | kFree);
+  CheckChunkTransition(kSize | kTag | kUsed, kSize | kUsed);
+  CheckChunkTransition(kSize | kUsed, kSize | kFree);
+  EXPECT_DEATH(CheckChunkTransition(kSize | kFree, kSize | kFree), "chunk");
+  EXPECT_DEATH(CheckChunkTransition(kSize | kUsed, kSize * 2 | kUsed), "chunk");
+  EXPECT_DEATH(CheckChunkTransition(kSize | kUsed, kSize * 2 | kFree), "chunk");
+  EXPECT_DEATH(CheckChunkTransition(kSize | kUsed, kSize | kTag | kFree),
+               "chunk");
+  EXPECT_DEATH(CheckChunkTransition(kSize | kUsed, kFree), "chunk");
+  EXPECT_DEATH(CheckChunkTransition(kSize | kUsed, kSize), "chunk");
+}
+
+TEST_F(ShallocTest, ATagForAFreeChunkAborts) {
+  const uint64_t taken = Take(500);
+  ASSERT_THAT(heap().Free(self(), taken), IsOk());
+  EXPECT_DEATH(heap().Publish(taken), "IsUsed\\(seen\\)");
+}
+#endif
+
 TEST_F(ShallocTest, RepairFreesWhatTheDeadDidNotLinkAndKeepsTheRest) {
   const uint64_t loose = Take(500);
   const uint64_t published = Take(500);

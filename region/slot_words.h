@@ -10,14 +10,17 @@
 
 namespace mpool::region {
 
-// State of a process slot. Transitions:
-//   free -> live            joiner, which holds the slot's byte lock
-//   live -> free            leaver, before it drops the lock
-//   live -> repairing       repairer that found the byte of a live slot free
-//   repairing -> repairing  another repairer, if the first repairer died
-//   repairing -> free       repairer, last
-//   live, repairing -> live joiner that finds no free slot and takes the slot
-//                           of a dead process, with the slot's byte lock
+// State of a process slot. Legal transitions:
+//   P1 free -> live              Members::TryClaimFree, under the byte's lock;
+//                                generation + 1
+//   P2 live -> free              Leaver::Leave, before it drops the lock
+//   P3 live -> repairing         Repairer::ClaimRepair, if the byte is free
+//   P4 repairing -> repairing    Repairer::ClaimRepair, if the repairer died
+//   P5 repairing -> free         Repairer::RepairProcess, last
+//   P6 live, repairing -> live   Members::TrySucceed, under the byte's lock;
+//                                generation + 1
+//   P7 any -> free               Adopter::FreeAllSlots; not checked, because
+//                                the word may be damaged
 enum class SlotState : uint32_t { kFree = 0, kLive = 1, kRepairing = 2 };
 
 // generation 24 | generation of the repairer 24 | repairer's slot 12 | state 4
@@ -42,7 +45,14 @@ struct ProcessWord {
 
 // State of a thread slot. Leaving: the thread has ended, but its guards still
 // hold pages. Any thread of the process frees the slot once its ledger is
-// empty.
+// empty. Legal transitions:
+//   T1 free -> live              ClaimWord
+//   T2 live -> leaving           Members::UnregisterThread
+//   T3 leaving -> live           Members::ResumeThread
+//   T4 live, leaving -> free     Members::UnregisterThread, ReapLeaving and
+//                                FreeThreads, Repairer::FreeThread;
+//                                generation + 1
+//   T5 any -> free               Adopter::FreeAllSlots; not checked, as P7
 enum class ThreadState : uint32_t { kFree = 0, kLive = 1, kLeaving = 2 };
 
 // generation 32 | process slot 16 | state 8
@@ -66,8 +76,16 @@ struct ThreadWord {
 bool ClaimWord(std::atomic<uint64_t>* word, uint32_t process);
 // Stores the state of a thread slot. The generation rises when the slot turns
 // free, so that a stale word never matches.
-void SetThreadState(std::atomic<uint64_t>* word, ThreadState state,
-                    std::memory_order order = std::memory_order_release);
+void SetThreadState(std::atomic<uint64_t>* word, ThreadState state);
+
+#ifdef NDEBUG
+inline void CheckTransition(const ProcessWord&, const ProcessWord&) {}
+inline void CheckTransition(const ThreadWord&, const ThreadWord&) {}
+#else
+// Aborts unless the transition is in the tables above.
+void CheckTransition(const ProcessWord& from, const ProcessWord& to);
+void CheckTransition(const ThreadWord& from, const ThreadWord& to);
+#endif
 
 }  // namespace mpool::region
 

@@ -31,7 +31,7 @@ class Collector {
         frames_(frames),
         files_(files),
         is_alive_(is_alive),
-        clock_(region::Members::OwnClock()) {}
+        clock_(region::OwnClock()) {}
 
   std::vector<Holding> Collect() {
     Processes();
@@ -49,7 +49,7 @@ class Collector {
     const ProcessSlot& slot = region_.memory().header()->processes[process - 1];
     Holding holding;
     holding.pid = static_cast<int>(slot.pid.load());
-    holding.command = region::Members::CommandOf(slot);
+    holding.command = region::CommandOf(slot);
     holding.process_slot = process;
     holding.thread = thread;
     holding.what = std::move(what);
@@ -71,7 +71,7 @@ class Collector {
           word.state == SlotState::kRepairing
               ? absl::StrCat("process slot ", i, ", which is being repaired")
               : absl::StrCat("process slot ", i),
-          Since(slot.attached_ns.load(), region::Members::NowOf(slot, clock_)));
+          Since(slot.attached_ns.load(), region::NowOf(slot, clock_)));
     }
   }
 
@@ -85,7 +85,7 @@ class Collector {
   std::optional<uint64_t> NowOf(uint32_t thread) const {
     const uint32_t process = region_.members().ProcessSlotOf(thread);
     if (process == 0) return std::nullopt;
-    return region::Members::NowOf(
+    return region::NowOf(
         region_.memory().header()->processes[process - 1], clock_);
   }
 
