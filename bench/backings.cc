@@ -8,9 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "bench/measurements.h"
-#include "bench/page_file.h"
-#include "bench/subject.h"
+#include "bench/suite.h"
 #include "os/status.h"
 
 namespace mpool::bench {
@@ -32,78 +30,74 @@ const Kind kKinds[] = {{"shm", Backing::kPosixShm},
                        {"heap", Backing::kHeap}};
 
 struct Cache {
-  const Kind& kind;
-  std::string home;
-  std::unique_ptr<Subject> subject;
+  std::string name;
+  Subject* subject;
+  uint64_t page_ins;  // before the passes
 };
 
-absl::StatusOr<Cache> OpenCache(const Kind& kind, bool huge_pages,
-                                const Context& context) {
-  Cache cache{kind, {}, nullptr};
-  MPOOL_ASSIGN_OR_RETURN(cache.home, context.scratch.NewHome("backing"));
-  // A page file of its own, because only one environment may cache a file.
-  const CacheSpec spec{cache.home, absl::StrCat(cache.home, "/pages"),
-                       kSmall, kind.backing, huge_pages};
-  MPOOL_RETURN_IF_ERROR(EnsurePages(spec.file, kSmall));
-  MPOOL_ASSIGN_OR_RETURN(cache.subject, OpenMpool(spec));
-  MPOOL_RETURN_IF_ERROR(CheckedRun(*cache.subject, ShuffledPages(kSmall)));
-  return cache;
+absl::Status Check(const std::string& measurement, const Cache& cache,
+                   Report& report) {
+  const std::string name = absl::StrCat(measurement, ".", cache.name);
+  MPOOL_ASSIGN_OR_RETURN(const Counts counts, cache.subject->Count());
+  if (counts.page_ins != cache.page_ins) {
+    return absl::InternalError(absl::StrCat(
+        name, ": ", counts.page_ins - cache.page_ins,
+        " pages were not in memory; give it more"));
+  }
+  const uint64_t bytes = cache.subject->HugeBytes();
+  report.AddCount(name + "_huge_bytes", bytes,
+                  absl::StrCat(bytes, " bytes in huge pages"));
+  return absl::OkStatus();
 }
 
-absl::Status Measure(const std::string& name, std::vector<Cache>& caches,
-                     const Context& context) {
-  const std::vector<uint32_t> pages =
-      UniformPages(context.hit_gets(), kSmall);
-  std::vector<Contender> contenders;
-  std::vector<Ratio> ratios;
-  std::vector<uint64_t> page_ins;
-  for (const Cache& cache : caches) {
-    Subject& subject = *cache.subject;
-    contenders.push_back({cache.kind.name, [&]() -> absl::StatusOr<double> {
-                            MPOOL_RETURN_IF_ERROR(WarmUp(subject, pages));
-                            return TimedRun(subject, pages);
-                          }});
-    ratios.push_back({absl::StrCat(cache.kind.name, "_over_shm"),
-                      cache.kind.name, kKinds[0].name});
-    MPOOL_ASSIGN_OR_RETURN(const Counts counts, subject.Count());
-    page_ins.push_back(counts.page_ins);
+absl::Status Open(const std::string& name, bool huge_pages, Fixture& fixture) {
+  const auto sequences = std::make_shared<const std::vector<Sequence>>(
+      1, Sequence(UniformPages(kHitGets, kSmall)));
+  std::vector<Cache> caches;
+  for (const Kind& kind : kKinds) {
+    MPOOL_ASSIGN_OR_RETURN(const std::string home, fixture.NewHome("backing"));
+    // A page file of its own, because only one environment may cache a file.
+    const CacheSpec spec{home, home + "/pages", kSmall, kind.backing,
+                         huge_pages};
+    MPOOL_RETURN_IF_ERROR(EnsurePages(spec.file, kSmall));
+    MPOOL_ASSIGN_OR_RETURN(Subject * subject, fixture.Add(OpenMpool(spec)));
+    MPOOL_RETURN_IF_ERROR(
+        CheckedRun(*subject, Sequence(ShuffledPages(kSmall))));
+    MPOOL_ASSIGN_OR_RETURN(const Counts counts, subject->Count());
+    caches.push_back({kind.name, subject, counts.page_ins});
+    fixture.contenders.push_back(MakeContender(
+        kind.name, [=](auto pages) { return subject->Run(pages); },
+        /*warms_up=*/true, sequences));
   }
-  ratios.erase(ratios.begin());
-  MPOOL_ASSIGN_OR_RETURN(const std::vector<Figures> figures,
-                         Interleave(contenders, context.hit_rounds()));
-  context.report.Add(name, figures, Unit::kNanoseconds, ratios);
-  for (size_t i = 0; i < caches.size(); ++i) {
-    MPOOL_ASSIGN_OR_RETURN(const Counts counts, caches[i].subject->Count());
-    if (counts.page_ins != page_ins[i]) {
-      return absl::InternalError(absl::StrCat(
-          name, ", ", caches[i].kind.name, ": ",
-          counts.page_ins - page_ins[i],
-          " pages were not in memory; give it more"));
+  fixture.check = [name, caches](Report& report) {
+    absl::Status result;
+    for (const Cache& cache : caches) {
+      result.Update(Check(name, cache, report));
     }
-    const uint64_t huge_bytes = caches[i].subject->HugeBytes();
-    context.report.AddCount(
-        absl::StrCat(name, ".", caches[i].kind.name, "_huge_bytes"),
-        huge_bytes, absl::StrCat(huge_bytes, " bytes in huge pages"));
-  }
+    return result;
+  };
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status MeasureBackings(const std::string& name, bool huge_pages,
-                             const Context& context) {
-  std::vector<Cache> caches;
+Suite BackingSuite(const std::string& name, bool huge_pages) {
+  Suite suite = {.name = name,
+                 .in_quick = !huge_pages,
+                 .rounds = 51,
+                 .operations = kHitGets,
+                 .contenders = {},
+                 .ratios = {},
+                 .open = [=](Fixture& fixture) {
+                   return Open(name, huge_pages, fixture);
+                 }};
   for (const Kind& kind : kKinds) {
-    MPOOL_ASSIGN_OR_RETURN(Cache cache, OpenCache(kind, huge_pages, context));
-    caches.push_back(std::move(cache));
+    suite.contenders.push_back(kind.name);
+    if (&kind == kKinds) continue;
+    suite.ratios.push_back(
+        {kind.name + "_over_shm", kind.name, kKinds[0].name});
   }
-  absl::Status result = Measure(name, caches, context);
-  for (Cache& cache : caches) {
-    result.Update(cache.subject->Close());
-    cache.subject = nullptr;
-    result.Update(context.scratch.RemoveHome(cache.home));
-  }
-  return result;
+  return suite;
 }
 
 }  // namespace mpool::bench

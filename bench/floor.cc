@@ -5,7 +5,6 @@
 // the same mapping, and the same word of the page. No ledger entry, no fence,
 // no counter, no put.
 
-#include <cstring>
 #include <utility>
 
 #include "bench/subject.h"
@@ -57,10 +56,8 @@ class FloorSubject final : public Subject {
           return absl::InternalError("floor: a page is not in memory");
         }
       }
-      uint64_t word;
-      std::memcpy(&word, hash.base() + hash.header(frame).data_offset(),
-                  sizeof(word));
-      sum += word;
+      sum += FirstWord(
+          {hash.base() + hash.header(frame).data_offset(), kPageBytes});
     }
     return sum;
   }

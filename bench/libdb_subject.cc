@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -57,9 +56,7 @@ class LibdbSubject final : public Subject {
       void* bytes = nullptr;
       int error = file_->get(file_, &number, nullptr, 0, &bytes);
       if (error != 0) return Failure("memp_fget", error);
-      uint64_t word;
-      std::memcpy(&word, bytes, sizeof(word));
-      sum += word;
+      sum += FirstWord({static_cast<std::byte*>(bytes), kPageBytes});
       error = file_->put(file_, bytes, DB_PRIORITY_UNCHANGED, 0);
       if (error != 0) return Failure("memp_fput", error);
     }
@@ -71,7 +68,8 @@ class LibdbSubject final : public Subject {
     MPOOL_RETURN_IF_ERROR(
         Failure("memp_stat", env_->memp_stat(env_, &stat, nullptr, 0)));
     const Counts counts{.hits = stat->st_cache_hit,
-                        .page_ins = stat->st_page_in};
+                        .page_ins = stat->st_page_in,
+                        .page_outs = stat->st_page_out};
     std::free(stat);
     return counts;
   }

@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
 // main.cc - mpool_bench [--quick] [--json FILE] [--only SUBSTRING]
+//           mpool_bench [--quick] [--only SUBSTRING] --benchmark_FLAG ...
 //
 // The measurements run in a child. The parent only waits for the child and
 // removes its files and shared memory, so that a crash or a ^C leaves none.
@@ -10,83 +11,126 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "bench/measurements.h"
-#include "bench/subject.h"
+#include "bench/runner.h"
 
 namespace mpool::bench {
 namespace {
 
 constexpr char kUsage[] =
     "usage: mpool_bench [--quick] [--json FILE] [--only SUBSTRING]\n"
-    "  --quick            the most important measurements, shorter\n"
+    "       mpool_bench [--quick] [--only SUBSTRING] --benchmark_FLAG ...\n"
+    "  --quick            the most important measurements, fewer rounds\n"
     "  --json FILE        writes the medians and ratios as one JSON object\n"
-    "  --only SUBSTRING   only measurements with this in their name\n";
+    "  --only SUBSTRING   only measurements with this in their name\n"
+    "  --benchmark_FLAG   a plain run of the suites by Google Benchmark\n";
 
-struct Arguments {
-  bool quick = false;
-  std::string json;
-  std::string only;
+struct Measurement {
+  std::string name;
+  bool in_quick = false;
+  std::function<absl::Status(const std::string& name, Fixture&, Report&)> run;
 };
 
-bool Parse(const std::vector<std::string>& words, Arguments* out) {
+struct Request {
+  bool is_quick = false;
+  std::string json;
+  std::string only;
+  std::vector<std::string> flags;  // of Google Benchmark
+  std::vector<Suite> suites;
+  std::vector<Measurement> measurements;
+};
+
+std::vector<Measurement> AllMeasurements() {
+  const auto two_processes = [](uint64_t page_count) {
+    return [=](const std::string& name, Fixture& fixture, Report& report) {
+      return MeasureTwoProcesses(name, page_count, fixture, report);
+    };
+  };
+  const auto memory = [](uint64_t cache_bytes) {
+    return [=](const std::string& name, Fixture& fixture, Report& report) {
+      return MeasureMemory(name, cache_bytes, fixture, report);
+    };
+  };
+  const auto repair = [](const std::string&, Fixture& fixture,
+                         Report& report) {
+    return MeasureRepair(fixture, report);
+  };
+  return {{"hit.40mb.2p", false, two_processes(kSmall)},
+          {"hit.400mb.2p", false, two_processes(kLarge)},
+          {"memory.64mb", true, memory(uint64_t{64} << 20)},
+          {"memory.1gb", true, memory(uint64_t{1} << 30)},
+          {"repair", false, repair}};
+}
+
+// Keeps those that the request names.
+template <class T>
+std::vector<T> Chosen(const Request& request, std::vector<T> all) {
+  std::erase_if(all, [&](const T& one) {
+    return one.name.find(request.only) == std::string::npos ||
+           (request.is_quick && !one.in_quick);
+  });
+  return all;
+}
+
+bool Parse(const std::vector<std::string>& words, Request* out) {
   for (size_t i = 0; i < words.size(); ++i) {
     const bool has_value = i + 1 < words.size();
     if (words[i] == "--quick") {
-      out->quick = true;
+      out->is_quick = true;
     } else if (words[i] == "--json" && has_value) {
       out->json = words[++i];
     } else if (words[i] == "--only" && has_value) {
       out->only = words[++i];
+    } else if (words[i].starts_with("--benchmark_")) {
+      out->flags.push_back(words[i]);
     } else {
       return false;
     }
   }
-  return true;
+  out->suites = Chosen(*out, AllSuites());
+  if (out->flags.empty()) out->measurements = Chosen(*out, AllMeasurements());
+  return out->flags.empty() || out->json.empty();
 }
 
-std::vector<Measurement> Chosen(const Arguments& arguments) {
-  std::vector<Measurement> chosen;
-  for (Measurement& one : AllMeasurements()) {
-    const bool wanted = one.name.find(arguments.only) != std::string::npos &&
-                        (one.in_quick || !arguments.quick);
-    if (wanted) chosen.push_back(std::move(one));
-  }
-  return chosen;
-}
-
-void Complain(const absl::Status& status) {
+// Prints the error. Returns the number of errors.
+int Complain(const absl::Status& status) {
+  if (status.ok()) return 0;
   std::fprintf(stderr, "mpool_bench: %s\n", status.ToString().c_str());
+  return 1;
 }
 
-int MeasureAll(const Arguments& arguments, const Scratch& scratch,
-               const std::vector<Measurement>& chosen) {
-  Report report;
-  report.AddFact("mode", arguments.quick ? "quick" : "full");
+int MeasureAll(const Request& request, const Scratch& scratch) {
+  if (!request.flags.empty()) {
+    Report silent(Report::Table::kSilent);
+    return Complain(Runner(request.suites, request.flags, scratch, silent)
+                        .RunByFlags());
+  }
+  Report report(Report::Table::kPrinted);
+  report.AddFact("mode", request.is_quick ? "quick" : "full");
   const std::string libdb = LibdbVersion();
   report.AddFact("libdb",
                  libdb.empty() ? "not built in: no rows of it" : libdb);
-  const Context context{arguments.quick, scratch, report};
-  int failures = 0;
-  for (const Measurement& one : chosen) {
-    const absl::Status status = one.run(context);
-    if (status.ok()) continue;
-    Complain(status);
-    ++failures;
+  int errors = 0;
+  Runner runner(request.suites, {}, scratch, report);
+  for (const Suite& suite : request.suites) {
+    errors += Complain(
+        runner.RunRounds(suite, request.is_quick ? 31 : suite.rounds));
   }
-  if (!arguments.json.empty()) {
-    const absl::Status status = report.WriteJson(arguments.json);
-    if (!status.ok()) {
-      Complain(status);
-      ++failures;
-    }
+  for (const Measurement& one : request.measurements) {
+    Fixture fixture(scratch);
+    absl::Status status = one.run(one.name, fixture, report);
+    status.Update(fixture.Close());
+    errors += Complain(status);
   }
-  return failures == 0 ? 0 : 1;
+  if (!request.json.empty()) errors += Complain(report.WriteJson(request.json));
+  return errors == 0 ? 0 : 1;
 }
 
 pid_t worker = 0;
@@ -106,19 +150,16 @@ int WaitForAll() {
   }
 }
 
-int Run(const Arguments& arguments, const std::vector<Measurement>& chosen) {
+int Run(const Request& request) {
   const absl::StatusOr<Scratch> scratch = Scratch::Create();
-  if (!scratch.ok()) {
-    Complain(scratch.status());
-    return 1;
-  }
+  if (!scratch.ok()) return Complain(scratch.status());
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const pid_t parent = getpid();
   worker = fork();
   if (worker == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
-    const int code = MeasureAll(arguments, *scratch, chosen);
+    const int code = MeasureAll(request, *scratch);
     std::fflush(nullptr);
     _exit(code);
   }
@@ -127,26 +168,25 @@ int Run(const Arguments& arguments, const std::vector<Measurement>& chosen) {
       signal(signal_number, PassOn);
     }
   }
-  int code = worker > 0 ? WaitForAll() : 1;
-  const absl::Status removed = scratch->Remove();
-  if (!removed.ok()) {
-    Complain(removed);
-    code = 1;
-  }
-  return code;
+  const int code = worker > 0 ? WaitForAll() : 1;
+  return std::max(code, Complain(scratch->Remove()));
 }
 
 int Main(const std::vector<std::string>& words) {
-  Arguments arguments;
-  if (!Parse(words, &arguments)) {
+  Request request;
+  if (!Parse(words, &request)) {
     std::fputs(kUsage, stderr);
     return 2;
   }
-  const std::vector<Measurement> chosen = Chosen(arguments);
-  if (!chosen.empty()) return Run(arguments, chosen);
-  std::fprintf(
-      stderr, "mpool_bench: no measurement has \"%s\" in its name%s:\n",
-      arguments.only.c_str(), arguments.quick ? " and belongs to --quick" : "");
+  if (!request.suites.empty() || !request.measurements.empty()) {
+    return Run(request);
+  }
+  std::fprintf(stderr, "mpool_bench: no measurement has \"%s\" in its name%s\n",
+               request.only.c_str(),
+               request.is_quick ? " and belongs to --quick" : "");
+  for (const Suite& one : AllSuites()) {
+    std::fprintf(stderr, "  %s\n", one.name.c_str());
+  }
   for (const Measurement& one : AllMeasurements()) {
     std::fprintf(stderr, "  %s\n", one.name.c_str());
   }

@@ -1,66 +1,30 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// measurements.h - the measurements of the benchmark, by name.
+// measurements.h - the measurements that need other processes or the kernel's
+// count of memory. Google Benchmark cannot make them.
 
 #ifndef MPOOL_BENCH_MEASUREMENTS_H_
 #define MPOOL_BENCH_MEASUREMENTS_H_
 
 #include <cstdint>
-#include <functional>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "bench/report.h"
-#include "bench/scratch.h"
+#include "bench/suite.h"
 
 namespace mpool::bench {
 
-// Pages of a file: 40 MB, which fits the caches of a core, and 400 MB.
-inline constexpr uint64_t kSmall = 10240;
-inline constexpr uint64_t kLarge = 102400;
+// Hits of two processes at a time. `name` is that of the report.
+absl::Status MeasureTwoProcesses(const std::string& name, uint64_t page_count,
+                                 Fixture& fixture, Report& report);
 
-// The environment of a measurement.
-struct Context {
-  bool quick = false;
-  const Scratch& scratch;
-  Report& report;
+// Memory of a full cache in addition to its pages.
+absl::Status MeasureMemory(const std::string& name, uint64_t cache_bytes,
+                           Fixture& fixture, Report& report);
 
-  int rounds() const { return quick ? 7 : 11; }
-  // Rounds for hits: many and short, so that each ends before the machine
-  // changes its speed. hit_gets() is the number of gets of one timed loop.
-  int hit_rounds() const { return quick ? 31 : 51; }
-  uint32_t hit_gets() const { return 1u << 17; }
-};
-
-struct HitCase {
-  std::string name;
-  uint64_t page_count = 0;
-  uint32_t threads = 1;
-  bool two_processes = false;
-  bool hot = false;  // all threads get one page
-};
-absl::Status MeasureHit(const HitCase& what, const Context& context);
-
-struct MemoryCase {
-  std::string name;
-  uint64_t cache_bytes = 0;
-};
-absl::Status MeasureMemory(const MemoryCase& what, const Context& context);
-
-absl::Status MeasureBackings(const std::string& name, bool huge_pages,
-                             const Context& context);
-absl::Status MeasureExclusiveHit(const Context& context);
-absl::Status MeasureMiss(const Context& context);
-absl::Status MeasureSync(const Context& context);
-absl::Status MeasureRepair(const Context& context);
-
-struct Measurement {
-  std::string name;
-  bool in_quick = false;
-  std::function<absl::Status(const Context&)> run;
-};
-std::vector<Measurement> AllMeasurements();
+// Time from the death of a page's holder to the next get of the page.
+absl::Status MeasureRepair(Fixture& fixture, Report& report);
 
 }  // namespace mpool::bench
 

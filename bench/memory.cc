@@ -12,8 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "bench/measurements.h"
-#include "bench/page_file.h"
-#include "bench/subject.h"
 #include "db/environment.h"
 #include "mpool/mpool.h"
 #include "os/file.h"
@@ -59,44 +57,37 @@ absl::Status ReadAllInThreads(
   return result;
 }
 
-absl::Status Measure(const MemoryCase& what, const std::string& home,
-                     Report& report) {
-  const EnvOptions options{.cache_bytes = what.cache_bytes};
+}  // namespace
+
+absl::Status MeasureMemory(const std::string& name, uint64_t cache_bytes,
+                           Fixture& fixture, Report& report) {
+  MPOOL_ASSIGN_OR_RETURN(const std::string home, fixture.NewHome("memory"));
+  const EnvOptions options{.cache_bytes = cache_bytes};
   MPOOL_ASSIGN_OR_RETURN(const std::unique_ptr<DbEnv> env,
                          DbEnv::Open(home, options));
   std::vector<std::unique_ptr<MPoolFile>> files;
   for (uint32_t i = 0; i < kThreads; ++i) {
     const std::string path = absl::StrCat(home, "/file-", i);
     MPOOL_RETURN_IF_ERROR(
-        MakeSparse(path, what.cache_bytes / kPageBytes / kThreads));
+        MakeSparse(path, cache_bytes / kPageBytes / kThreads));
     MPOOL_ASSIGN_OR_RETURN(files.emplace_back(), env->OpenFile(path));
   }
   MPOOL_RETURN_IF_ERROR(ReadAllInThreads(files));
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, SegmentInfo(home, options));
-  const double frames = static_cast<double>(what.cache_bytes);
+  const double frames = static_cast<double>(cache_bytes);
   auto overhead = [&](uint64_t bytes) {
     return (static_cast<double>(bytes) - frames) / frames * 100;
   };
   const double percent = overhead(info.size_bytes);
   const double allocated = overhead(info.allocated_bytes);
-  report.AddValue(what.name + ".overhead_percent", percent,
+  report.AddValue(name + ".overhead_percent", percent,
                   absl::StrFormat("%.3f %% of the page bytes, by st_size %d",
                                   percent, info.size_bytes));
-  report.AddValue(what.name + ".allocated_overhead_percent", allocated,
+  report.AddValue(name + ".allocated_overhead_percent", allocated,
                   absl::StrFormat("%.3f %%, by st_blocks %d x 512", allocated,
                                   info.allocated_bytes / 512));
   for (const auto& file : files) MPOOL_RETURN_IF_ERROR(file->Close());
   return env->Close();
-}
-
-}  // namespace
-
-absl::Status MeasureMemory(const MemoryCase& what, const Context& context) {
-  MPOOL_ASSIGN_OR_RETURN(const std::string home,
-                         context.scratch.NewHome("memory"));
-  absl::Status result = Measure(what, home, context.report);
-  result.Update(context.scratch.RemoveHome(home));
-  return result;
 }
 
 }  // namespace mpool::bench

@@ -1,10 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
-#include <cstring>
 #include <utility>
 
 #include "bench/subject.h"
-#include "mpool/mpool.h"
 #include "os/status.h"
 
 namespace mpool::bench {
@@ -22,17 +20,17 @@ class MpoolSubject final : public Subject {
     for (const uint32_t page : pages) {
       const absl::StatusOr<ReadPage> got = file_->Get(page);
       if (!got.ok()) return got.status();
-      uint64_t word;
-      std::memcpy(&word, got->data().data(), sizeof(word));
-      sum += word;
+      sum += FirstWord(got->data());
     }
     return sum;
   }
 
   absl::StatusOr<Counts> Count() override {
     const EnvStats stats = env_->Stats();
-    return Counts{.hits = stats.hits, .page_ins = stats.pages_read};
+    return Counts{.hits = stats.hits, .page_ins = stats.pages_read,
+                  .page_outs = stats.pages_written};
   }
+  MPoolFile* file() override { return file_.get(); }
   uint64_t HugeBytes() const override { return env_->HugeBytes(); }
 
   absl::Status Close() override {

@@ -8,7 +8,6 @@
 #include <random>
 #include <utility>
 
-#include "bench/subject.h"
 #include "os/file.h"
 #include "os/status.h"
 
@@ -23,14 +22,19 @@ uint64_t Below(uint64_t limit, std::mt19937_64* random) {
   return ((*random)() >> 32) * limit >> 32;
 }
 
-}  // namespace
-
+// Returns the first word of a page.
 uint64_t WordOf(uint64_t page) { return page * 2 + 1; }
 
-uint64_t SumOf(std::span<const uint32_t> pages) {
-  uint64_t sum = 0;
+}  // namespace
+
+Sequence::Sequence(std::vector<uint32_t> list) : pages(std::move(list)) {
   for (const uint32_t page : pages) sum += WordOf(page);
-  return sum;
+}
+
+uint64_t FirstWord(std::span<const std::byte> page) {
+  uint64_t word;
+  std::memcpy(&word, page.data(), sizeof(word));
+  return word;
 }
 
 absl::Status EnsurePages(const std::string& path, uint64_t page_count) {

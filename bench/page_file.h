@@ -16,10 +16,18 @@
 
 namespace mpool::bench {
 
-// Returns the first word of a page. The sum over a sequence shows that its
-// pages were read.
-uint64_t WordOf(uint64_t page);
-uint64_t SumOf(std::span<const uint32_t> pages);
+inline constexpr uint32_t kPageBytes = 4096;
+
+// Pages to get, and the sum of their first words. The sum shows that the pages
+// were read.
+struct Sequence {
+  explicit Sequence(std::vector<uint32_t> pages);
+
+  std::vector<uint32_t> pages;
+  uint64_t sum = 0;
+};
+
+uint64_t FirstWord(std::span<const std::byte> page);
 
 // Creates `path`, with all blocks written and on disk, unless it exists.
 absl::Status EnsurePages(const std::string& path, uint64_t page_count);

@@ -105,4 +105,6 @@ absl::StatusOr<double> Peer::Finish() {
       absl::StrCat("second process ", child_, ": ", answer.error));
 }
 
+void Peer::Kill() const { kill(child_, SIGKILL); }
+
 }  // namespace mpool::bench

@@ -34,6 +34,9 @@ class Peer {
   absl::Status Start(uint32_t command);
   absl::StatusOr<double> Finish();
 
+  // Kills the child with SIGKILL.
+  void Kill() const;
+
  private:
   Peer(pid_t child, int socket) : child_(child), socket_(socket) {}
 

@@ -19,16 +19,18 @@ const Figures* Find(std::span<const Figures> figures, std::string_view name) {
   return nullptr;
 }
 
-void PrintRow(std::string_view measurement, std::string_view name,
-              std::string_view rest) {
+}  // namespace
+
+void Report::PrintRow(std::string_view measurement, std::string_view name,
+                      std::string_view rest) const {
+  if (table_ == Table::kSilent) return;
   absl::PrintF("%-14s %-10s %s\n", os::Abs(measurement), os::Abs(name),
                os::Abs(rest));
   std::fflush(stdout);
 }
 
-}  // namespace
-
-Report::Report() : json_(nlohmann::ordered_json::object()) {
+Report::Report(Table table)
+    : table_(table), json_(nlohmann::ordered_json::object()) {
   PrintRow("measurement", "of",
            absl::StrFormat("%10s %10s %10s  %s", "median", "min", "max",
                            "median of the ratios"));
@@ -70,12 +72,7 @@ void Report::AddCount(const std::string& key, uint64_t value,
 
 void Report::AddFact(const std::string& key, const std::string& value) {
   json_[key] = value;
-  Note(absl::StrCat(key, ": ", value));
-}
-
-void Report::Note(std::string_view line) {
-  absl::PrintF("# %s\n", os::Abs(line));
-  std::fflush(stdout);
+  PrintRow(absl::StrCat("# ", key, ":"), value, "");
 }
 
 absl::Status Report::WriteJson(const std::string& path) const {

@@ -28,7 +28,8 @@ struct Ratio {
 
 class Report {
  public:
-  Report();
+  enum class Table { kPrinted, kSilent };
+  explicit Report(Table table);
 
   // Adds one row for each contender, and "MEASUREMENT.CONTENDER_ns" (or _ms)
   // with its median. A ratio is in the row of its first name. Figures are in
@@ -40,11 +41,14 @@ class Report {
   void AddCount(const std::string& key, uint64_t value, std::string_view text);
   // Adds a fact about the run, to the JSON and as a printed line.
   void AddFact(const std::string& key, const std::string& value);
-  void Note(std::string_view line);
 
   absl::Status WriteJson(const std::string& path) const;
 
  private:
+  void PrintRow(std::string_view measurement, std::string_view name,
+                std::string_view rest) const;
+
+  const Table table_;
   nlohmann::ordered_json json_;
 };
 

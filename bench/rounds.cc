@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "os/status.h"
-
 namespace mpool::bench {
 
 double NowNs() {
@@ -46,20 +44,6 @@ double RatioOf(const Figures& over, const Figures& under) {
     ratios.values.push_back(over.values[i] / under.values[i]);
   }
   return ratios.Median();
-}
-
-absl::StatusOr<std::vector<Figures>> Interleave(
-    std::span<const Contender> contenders, int rounds) {
-  std::vector<Figures> all;
-  for (const Contender& contender : contenders)
-    all.push_back({contender.name, {}});
-  for (int round = 0; round < rounds; ++round) {
-    for (size_t i = 0; i < contenders.size(); ++i) {
-      MPOOL_ASSIGN_OR_RETURN(const double value, contenders[i].run());
-      all[i].values.push_back(value);
-    }
-  }
-  return all;
 }
 
 }  // namespace mpool::bench

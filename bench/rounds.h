@@ -1,18 +1,13 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// rounds.h - timing several contenders in turn, A B C A B C, so that other load
-// of the machine affects all of them.
+// rounds.h - contenders in turn, A B C A B C, so that other load of the machine
+// affects all of them.
 
 #ifndef MPOOL_BENCH_ROUNDS_H_
 #define MPOOL_BENCH_ROUNDS_H_
 
-#include <functional>
-#include <span>
 #include <string>
 #include <vector>
-
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 
 namespace mpool::bench {
 
@@ -22,12 +17,6 @@ double NowNs();
 // Returns the nanoseconds of processor time of the calling thread: the cost of
 // a loop that never sleeps, independent of other load of the machine.
 double ThreadNs();
-
-// A timed operation. `run` executes it once and returns its time.
-struct Contender {
-  std::string name;
-  std::function<absl::StatusOr<double>()> run;
-};
 
 // The times of one contender, one per round.
 struct Figures {
@@ -42,10 +31,6 @@ struct Figures {
 // Returns the median over the rounds of the ratio of two contenders' times. The
 // two run one after the other, so a disturbance mostly affects both.
 double RatioOf(const Figures& over, const Figures& under);
-
-// Runs the contenders in turn, `rounds` times each. Returns the first error.
-absl::StatusOr<std::vector<Figures>> Interleave(
-    std::span<const Contender> contenders, int rounds);
 
 }  // namespace mpool::bench
 

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// subject.h - one cache whose hits are timed.
+// subject.h - one cache whose gets and puts are timed.
 
 #ifndef MPOOL_BENCH_SUBJECT_H_
 #define MPOOL_BENCH_SUBJECT_H_
@@ -12,16 +12,16 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "mpool/types.h"
+#include "bench/page_file.h"
+#include "mpool/mpool.h"
 
 namespace mpool::bench {
-
-inline constexpr uint32_t kPageBytes = 4096;
 
 // The counters of a cache since its creation, summed over its users.
 struct Counts {
   uint64_t hits = 0;
   uint64_t page_ins = 0;
+  uint64_t page_outs = 0;
 };
 
 // Concurrency: Run may be called by several threads at once.
@@ -34,21 +34,16 @@ class Subject {
   // the sum of the words.
   virtual absl::StatusOr<uint64_t> Run(std::span<const uint32_t> pages) = 0;
   virtual absl::StatusOr<Counts> Count() = 0;
+  // Returns the open page file of mpool.
+  virtual MPoolFile* file() { return nullptr; }
   // Returns the bytes of its memory that are in huge pages now.
   virtual uint64_t HugeBytes() const { return 0; }
   // Closes the cache. The destructor does so too, and drops the status.
   virtual absl::Status Close() = 0;
 };
 
-// Runs the sequence untimed. Returns DataLoss if it read wrong pages.
-absl::Status CheckedRun(Subject& subject, std::span<const uint32_t> pages);
-// Runs an eighth of the sequence before a timed run, because the processor's
-// caches hold the data of the previous contender.
-absl::Status WarmUp(Subject& subject, std::span<const uint32_t> pages);
-// Returns the nanoseconds of the calling thread's processor time for one get
-// and put of the sequence. Errors: as CheckedRun.
-absl::StatusOr<double> TimedRun(Subject& subject,
-                                std::span<const uint32_t> pages);
+// Gets and puts the sequence. Returns DataLoss if it read wrong pages.
+absl::Status CheckedRun(Subject& subject, const Sequence& sequence);
 
 // A cache of a file that holds `page_count` of its pages.
 struct CacheSpec {

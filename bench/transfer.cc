@@ -5,13 +5,10 @@
 
 #include <cstring>
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "bench/measurements.h"
-#include "bench/page_file.h"
-#include "bench/subject.h"
+#include "bench/suite.h"
 #include "mpool/mpool.h"
 #include "os/file.h"
 #include "os/status.h"
@@ -19,57 +16,20 @@
 namespace mpool::bench {
 namespace {
 
-// An environment of its own with one file open.
-class OneFile {
- public:
-  static absl::StatusOr<std::unique_ptr<OneFile>> Open(const Scratch& scratch,
-                                                       const std::string& path,
-                                                       uint64_t cache_pages) {
-    std::unique_ptr<OneFile> one(new OneFile(scratch));
-    MPOOL_ASSIGN_OR_RETURN(one->home_, scratch.NewHome("mpool"));
-    MPOOL_ASSIGN_OR_RETURN(
-        one->env_,
-        DbEnv::Open(one->home_, {.cache_bytes = cache_pages * kPageBytes}));
-    MPOOL_ASSIGN_OR_RETURN(one->file_, one->env_->OpenFile(path));
-    return one;
-  }
+// Frames of the cache of the misses: a page is got again only long after its
+// eviction.
+constexpr uint64_t kMissFrames = 1024;
+constexpr uint64_t kSyncPages = 16384;  // 64 MiB
 
-  DbEnv& env() { return *env_; }
-  MPoolFile& file() { return *file_; }
-
-  absl::Status Close() {
-    MPOOL_RETURN_IF_ERROR(file_->Close());
-    MPOOL_RETURN_IF_ERROR(env_->Close());
-    return scratch_.RemoveHome(home_);
-  }
-
- private:
-  explicit OneFile(const Scratch& scratch) : scratch_(scratch) {}
-
-  const Scratch& scratch_;
-  std::string home_;
-  std::unique_ptr<DbEnv> env_;
-  std::unique_ptr<MPoolFile> file_;
-};
-
-uint64_t FirstWord(std::span<const std::byte> bytes) {
-  uint64_t word;
-  std::memcpy(&word, bytes.data(), sizeof(word));
-  return word;
+// Opens mpool over a file of `page_count` pages.
+absl::StatusOr<Subject*> OpenCache(uint64_t page_count, uint64_t frames,
+                                   Fixture& fixture) {
+  MPOOL_ASSIGN_OR_RETURN(const std::string file, fixture.PagesFile(page_count));
+  MPOOL_ASSIGN_OR_RETURN(const std::string home, fixture.NewHome("mpool"));
+  return fixture.Add(OpenMpool({home, file, frames}));
 }
 
-absl::StatusOr<uint64_t> GetShared(MPoolFile& file,
-                                   std::span<const uint32_t> pages) {
-  uint64_t sum = 0;
-  for (const uint32_t page : pages) {
-    const absl::StatusOr<ReadPage> got = file.Get(page);
-    if (!got.ok()) return got.status();
-    sum += FirstWord(got->data());
-  }
-  return sum;
-}
-
-absl::StatusOr<uint64_t> GetExclusive(MPoolFile& file,
+absl::StatusOr<uint64_t> GetForUpdate(MPoolFile& file,
                                       std::span<const uint32_t> pages) {
   uint64_t sum = 0;
   for (const uint32_t page : pages) {
@@ -80,28 +40,64 @@ absl::StatusOr<uint64_t> GetExclusive(MPoolFile& file,
   return sum;
 }
 
-absl::StatusOr<uint64_t> Pread(const os::File& file, std::span<std::byte> into,
-                               std::span<const uint32_t> pages) {
-  uint64_t sum = 0;
-  for (const uint32_t page : pages) {
-    MPOOL_RETURN_IF_ERROR(
-        file.ReadAt(uint64_t{page} * kPageBytes, into).status());
-    sum += FirstWord(into);
-  }
-  return sum;
+absl::Status OpenExclusive(Fixture& fixture) {
+  MPOOL_ASSIGN_OR_RETURN(Subject * cache, OpenCache(kSmall, kSmall, fixture));
+  MPOOL_RETURN_IF_ERROR(CheckedRun(*cache, Sequence(ShuffledPages(kSmall))));
+  const auto sequences = std::make_shared<const std::vector<Sequence>>(
+      1, Sequence(UniformPages(kHitGets, kSmall)));
+  fixture.contenders = {
+      MakeContender(
+          "shared", [=](auto pages) { return cache->Run(pages); },
+          /*warms_up=*/false, sequences),
+      MakeContender(
+          "exclusive",
+          [=](auto pages) { return GetForUpdate(*cache->file(), pages); },
+          /*warms_up=*/false, sequences)};
+  return absl::OkStatus();
 }
 
-// Returns the nanoseconds per page of `loop`, which must return the right sum.
-template <class Loop>
-absl::StatusOr<double> TimePerPage(std::span<const uint32_t> pages,
-                                   Loop&& loop) {
-  const double begin = ThreadNs();
-  MPOOL_ASSIGN_OR_RETURN(const uint64_t sum, loop(pages));
-  const double end = ThreadNs();
-  if (sum == SumOf(pages)) {
-    return (end - begin) / static_cast<double>(pages.size());
-  }
-  return absl::DataLossError("a loop read other pages than it asked for");
+// Returns an error unless the contender's passes had `each` events.
+absl::Status CheckEvents(const char* what, uint64_t events, uint64_t each,
+                         const Contender& contender) {
+  const uint64_t due = each * contender.passes;
+  if (events == due) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat(what, ": ", events, " pages, but ", due, " were due"));
+}
+
+absl::Status OpenMiss(Fixture& fixture) {
+  MPOOL_ASSIGN_OR_RETURN(Subject * cache,
+                         OpenCache(kLarge, kMissFrames, fixture));
+  MPOOL_ASSIGN_OR_RETURN(const std::string path, fixture.PagesFile(kLarge));
+  MPOOL_ASSIGN_OR_RETURN(
+      os::File opened,
+      os::File::Open(path, {.mode = os::File::Mode::kReadOnly}));
+  const auto bare = std::make_shared<os::File>(std::move(opened));
+  const auto pread = [=, buffer = std::vector<std::byte>(kPageBytes)](
+                         std::span<const uint32_t> pages) mutable
+      -> absl::StatusOr<uint64_t> {
+    uint64_t sum = 0;
+    for (const uint32_t page : pages) {
+      MPOOL_RETURN_IF_ERROR(
+          bare->ReadAt(uint64_t{page} * kPageBytes, buffer).status());
+      sum += FirstWord(buffer);
+    }
+    return sum;
+  };
+  const auto sequences = std::make_shared<const std::vector<Sequence>>(
+      1, Sequence(ShuffledPages(kLarge)));
+  fixture.contenders = {
+      MakeContender("pread", pread, /*warms_up=*/false, sequences),
+      MakeContender(
+          "mpool", [=](auto pages) { return cache->Run(pages); },
+          /*warms_up=*/false, sequences)};
+  // The operating system has the file in its cache before the first round.
+  MPOOL_RETURN_IF_ERROR(fixture.contenders[0].pass(0));
+  fixture.check = [&fixture, cache](Report&) -> absl::Status {
+    MPOOL_ASSIGN_OR_RETURN(const Counts counts, cache->Count());
+    return CheckEvents("miss", counts.page_ins, kLarge, fixture.contenders[1]);
+  };
+  return absl::OkStatus();
 }
 
 // Marks every page of the file dirty, without a change.
@@ -124,108 +120,58 @@ absl::Status WriteStream(const os::File& file,
   return file.Sync();
 }
 
+absl::Status OpenSync(Fixture& fixture) {
+  MPOOL_ASSIGN_OR_RETURN(Subject * cache,
+                         OpenCache(kSyncPages, kSyncPages, fixture));
+  const std::string path = fixture.scratch().path() + "/stream";
+  MPOOL_RETURN_IF_ERROR(EnsurePages(path, kSyncPages));
+  MPOOL_ASSIGN_OR_RETURN(os::File opened, os::File::Open(path, {}));
+  const auto stream = std::make_shared<os::File>(std::move(opened));
+  std::vector<std::byte> bytes(kSyncPages * kPageBytes);
+  MPOOL_RETURN_IF_ERROR(stream->ReadAt(0, bytes).status());
+  fixture.contenders = {
+      {.name = "pwritev",
+       .prepare = {},
+       .pass = [=](uint32_t) { return WriteStream(*stream, bytes); }},
+      {.name = "mpool",
+       .prepare = [=](uint32_t) { return DirtyAll(*cache->file()); },
+       .pass = [=](uint32_t) { return cache->file()->Sync(); }}};
+  fixture.check = [&fixture, cache](Report&) -> absl::Status {
+    MPOOL_ASSIGN_OR_RETURN(const Counts counts, cache->Count());
+    return CheckEvents("sync", counts.page_outs, kSyncPages,
+                       fixture.contenders[1]);
+  };
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-absl::Status MeasureExclusiveHit(const Context& context) {
-  const std::string path =
-      absl::StrCat(context.scratch.path(), "/pages-", kSmall);
-  MPOOL_RETURN_IF_ERROR(EnsurePages(path, kSmall));
-  MPOOL_ASSIGN_OR_RETURN(const std::unique_ptr<OneFile> one,
-                         OneFile::Open(context.scratch, path, kSmall));
-  MPoolFile& file = one->file();
-  MPOOL_RETURN_IF_ERROR(GetShared(file, ShuffledPages(kSmall)).status());
-  const std::vector<uint32_t> pages = UniformPages(context.hit_gets(), kSmall);
-  const Contender contenders[] = {
-      {"shared",
-       [&] {
-         return TimePerPage(pages, [&](auto p) { return GetShared(file, p); });
-       }},
-      {"exclusive", [&] {
-         return TimePerPage(pages,
-                            [&](auto p) { return GetExclusive(file, p); });
-       }}};
-  MPOOL_ASSIGN_OR_RETURN(const std::vector<Figures> figures,
-                         Interleave(contenders, context.hit_rounds()));
-  const Ratio ratios[] = {{"over_shared", "exclusive", "shared"}};
-  context.report.Add("xhit.40mb.1t", figures, Unit::kNanoseconds, ratios);
-  return one->Close();
+Suite ExclusiveSuite() {
+  return {.name = "xhit.40mb.1t",
+          .rounds = 51,
+          .operations = kHitGets,
+          .contenders = {"shared", "exclusive"},
+          .ratios = {{"over_shared", "exclusive", "shared"}},
+          .open = OpenExclusive};
 }
 
-absl::Status MeasureMiss(const Context& context) {
-  constexpr uint64_t kCachePages = 1024;
-  const std::string path =
-      absl::StrCat(context.scratch.path(), "/pages-", kLarge);
-  MPOOL_RETURN_IF_ERROR(EnsurePages(path, kLarge));
-  MPOOL_ASSIGN_OR_RETURN(
-      const os::File bare,
-      os::File::Open(path, {.mode = os::File::Mode::kReadOnly}));
-  MPOOL_ASSIGN_OR_RETURN(const std::unique_ptr<OneFile> one,
-                         OneFile::Open(context.scratch, path, kCachePages));
-  // A page is got again only long after its eviction.
-  const std::vector<uint32_t> pages = ShuffledPages(kLarge);
-  std::vector<std::byte> buffer(kPageBytes);
-  MPOOL_RETURN_IF_ERROR(Pread(bare, buffer, pages).status());
-  const uint64_t before = one->env().Stats().misses;
-  const Contender contenders[] = {{"pread",
-                                   [&] {
-                                     return TimePerPage(pages, [&](auto p) {
-                                       return Pread(bare, buffer, p);
-                                     });
-                                   }},
-                                  {"mpool", [&] {
-                                     return TimePerPage(pages, [&](auto p) {
-                                       return GetShared(one->file(), p);
-                                     });
-                                   }}};
-  MPOOL_ASSIGN_OR_RETURN(const std::vector<Figures> figures,
-                         Interleave(contenders, context.rounds()));
-  const uint64_t misses = one->env().Stats().misses - before;
-  const Ratio ratios[] = {{"over_pread", "mpool", "pread"}};
-  context.report.Add("miss", figures, Unit::kNanoseconds, ratios);
-  MPOOL_RETURN_IF_ERROR(one->Close());
-  const uint64_t gets = kLarge * static_cast<uint64_t>(context.rounds());
-  if (misses == gets) return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat("miss: only ", misses, " of ", gets, " gets were misses"));
+Suite MissSuite() {
+  return {.name = "miss",
+          .rounds = 11,
+          .operations = kLarge,
+          .contenders = {"pread", "mpool"},
+          .ratios = {{"over_pread", "mpool", "pread"}},
+          .open = OpenMiss};
 }
 
-absl::Status MeasureSync(const Context& context) {
-  constexpr uint64_t kPages = 16384;  // 64 MiB
-  const std::string path =
-      absl::StrCat(context.scratch.path(), "/pages-", kPages);
-  const std::string stream_path = path + "-stream";
-  MPOOL_RETURN_IF_ERROR(EnsurePages(path, kPages));
-  MPOOL_RETURN_IF_ERROR(EnsurePages(stream_path, kPages));
-  MPOOL_ASSIGN_OR_RETURN(const os::File stream,
-                         os::File::Open(stream_path, {}));
-  std::vector<std::byte> bytes(kPages * kPageBytes);
-  MPOOL_RETURN_IF_ERROR(stream.ReadAt(0, bytes).status());
-  MPOOL_ASSIGN_OR_RETURN(const std::unique_ptr<OneFile> one,
-                         OneFile::Open(context.scratch, path, kPages));
-  const uint64_t before = one->env().Stats().pages_written;
-  const Contender contenders[] = {
-      {"pwritev",
-       [&]() -> absl::StatusOr<double> {
-         const double begin = NowNs();
-         MPOOL_RETURN_IF_ERROR(WriteStream(stream, bytes));
-         return NowNs() - begin;
-       }},
-      {"mpool", [&]() -> absl::StatusOr<double> {
-         MPOOL_RETURN_IF_ERROR(DirtyAll(one->file()));
-         const double begin = NowNs();
-         MPOOL_RETURN_IF_ERROR(one->file().Sync());
-         return NowNs() - begin;
-       }}};
-  MPOOL_ASSIGN_OR_RETURN(const std::vector<Figures> figures,
-                         Interleave(contenders, context.rounds()));
-  const uint64_t written = one->env().Stats().pages_written - before;
-  const Ratio ratios[] = {{"over_pwritev", "mpool", "pwritev"}};
-  context.report.Add("sync", figures, Unit::kMilliseconds, ratios);
-  MPOOL_RETURN_IF_ERROR(one->Close());
-  const uint64_t due = kPages * static_cast<uint64_t>(context.rounds());
-  if (written == due) return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat("sync: ", written, " pages were written, not ", due));
+Suite SyncSuite() {
+  return {.name = "sync",
+          .rounds = 11,
+          .operations = 1,
+          .unit = Unit::kMilliseconds,
+          .contenders = {"pwritev", "mpool"},
+          .ratios = {{"over_pwritev", "mpool", "pwritev"}},
+          .open = OpenSync};
 }
 
 }  // namespace mpool::bench

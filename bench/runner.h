@@ -1,0 +1,63 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// runner.h - runs suites by Google Benchmark.
+//
+// A contender of a suite is the benchmark "SUITE/CONTENDER". The caches of at
+// most one suite are open at a time, because all of them need too much memory.
+
+#ifndef MPOOL_BENCH_RUNNER_H_
+#define MPOOL_BENCH_RUNNER_H_
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "bench/report.h"
+#include "bench/scratch.h"
+#include "bench/suite.h"
+#include "benchmark/benchmark.h"
+
+namespace mpool::bench {
+
+class Runner {
+ public:
+  // Registers the suites with Google Benchmark. `words` are the --benchmark_*
+  // flags. Without flags, a run of a contender is exactly one pass.
+  Runner(const std::vector<Suite>& suites,
+         const std::vector<std::string>& words, const Scratch& scratch,
+         Report& report);
+
+  // Lets Google Benchmark run and report as its flags say. Returns the first
+  // error of a contender.
+  absl::Status RunByFlags();
+
+  // Runs the contenders of a suite in turn, `rounds` times each, and reports
+  // their times and ratios. Returns the first error.
+  absl::Status RunRounds(const Suite& suite, int rounds);
+
+ private:
+  void Register(const Suite& suite);
+  // Runs in each thread of the benchmark.
+  void Run(const Suite& suite, size_t index, benchmark::State& state);
+  // Opens the suite's caches, unless they are open. Closes another suite's.
+  absl::StatusOr<Contender*> Open(const Suite& suite, size_t index)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Checks and closes the open suite.
+  absl::Status Close() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  std::vector<std::string> words_;
+  const Scratch& scratch_;
+  Report& report_;
+  std::mutex mutex_;
+  const Suite* open_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::unique_ptr<Fixture> fixture_ ABSL_GUARDED_BY(mutex_);
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace mpool::bench
+
+#endif  // MPOOL_BENCH_RUNNER_H_

@@ -1,0 +1,109 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "bench/suite.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "os/status.h"
+
+namespace mpool::bench {
+namespace {
+
+Suite HitSuite(const std::string& name, const HitCase& what) {
+  return {.name = name,
+          .in_quick = true,
+          .rounds = 51,
+          .operations = kHitGets,
+          .threads = what.threads,
+          .contenders = HitNames(),
+          .ratios = HitRatios(),
+          .open = [=](Fixture& fixture) -> absl::Status {
+            MPOOL_ASSIGN_OR_RETURN(const HitHomes homes,
+                                   NewHitHomes(what, fixture));
+            return OpenHit(name, what, homes, fixture);
+          }};
+}
+
+// Returns DataLoss if `loop` reads other pages than those of the sequence.
+absl::Status Check(const std::string& name, const Loop& loop,
+                   const Sequence& sequence) {
+  MPOOL_ASSIGN_OR_RETURN(const uint64_t sum, loop(sequence.pages));
+  if (sum == sequence.sum) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(name, ": it gave other pages than it was asked for"));
+}
+
+}  // namespace
+
+absl::Status CheckedRun(Subject& subject, const Sequence& sequence) {
+  return Check(subject.name(), [&](auto pages) { return subject.Run(pages); },
+               sequence);
+}
+
+Contender MakeContender(
+    const std::string& name, Loop loop, bool warms_up,
+    std::shared_ptr<const std::vector<Sequence>> sequences) {
+  Contender contender;
+  contender.name = name;
+  contender.pass = [=](uint32_t t) {
+    return Check(name, loop, (*sequences)[t]);
+  };
+  if (warms_up) {
+    contender.prepare = [=](uint32_t t) {
+      const std::vector<uint32_t>& pages = (*sequences)[t].pages;
+      const std::ptrdiff_t last = static_cast<std::ptrdiff_t>(pages.size() / 8);
+      return Check(name, loop, Sequence({pages.end() - last, pages.end()}));
+    };
+  }
+  return contender;
+}
+
+absl::StatusOr<std::string> Fixture::PagesFile(uint64_t page_count) const {
+  const std::string path =
+      absl::StrCat(scratch_.path(), "/pages-", page_count);
+  MPOOL_RETURN_IF_ERROR(EnsurePages(path, page_count));
+  return path;
+}
+
+absl::StatusOr<std::string> Fixture::NewHome(std::string_view name) {
+  MPOOL_ASSIGN_OR_RETURN(homes_.emplace_back(), scratch_.NewHome(name));
+  return homes_.back();
+}
+
+absl::StatusOr<Subject*> Fixture::Add(
+    absl::StatusOr<std::unique_ptr<Subject>> subject) {
+  MPOOL_RETURN_IF_ERROR(subject.status());
+  subjects_.push_back(*std::move(subject));
+  return subjects_.back().get();
+}
+
+absl::Status Fixture::Close() {
+  absl::Status result;
+  for (const auto& subject : subjects_) {
+    if (subject != nullptr) result.Update(subject->Close());
+  }
+  subjects_.clear();
+  for (const std::string& home : homes_) {
+    result.Update(scratch_.RemoveHome(home));
+  }
+  homes_.clear();
+  return result;
+}
+
+std::vector<Suite> AllSuites() {
+  return {
+      HitSuite("hit.40mb.1t", {kSmall}),
+      HitSuite("hit.40mb.2t", {kSmall, 2}),
+      HitSuite("hit.400mb.1t", {kLarge}),
+      HitSuite("hit.400mb.2t", {kLarge, 2}),
+      HitSuite("hit.hot.2t", {kSmall, 2, /*hot=*/true}),
+      BackingSuite("hit.backing", /*huge_pages=*/false),
+      BackingSuite("hit.backing.huge", /*huge_pages=*/true),
+      ExclusiveSuite(),
+      MissSuite(),
+      SyncSuite(),
+  };
+}
+
+}  // namespace mpool::bench
