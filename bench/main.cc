@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/measurements.h"
+#include "bench/suite.h"
 #include "bench/runner.h"
 
 namespace mpool::bench {
@@ -42,31 +42,17 @@ struct Request {
   bool is_quick = false;
   std::string json;
   std::string only;
-  std::vector<std::string> flags;  // of Google Benchmark
+  bool has_flags = false;  // of Google Benchmark
   std::vector<Suite> suites;
   std::vector<Measurement> measurements;
 };
 
 std::vector<Measurement> AllMeasurements() {
-  const auto two_processes = [](uint64_t page_count) {
-    return [=](const std::string& name, Fixture& fixture, Report& report) {
-      return MeasureTwoProcesses(name, page_count, fixture, report);
-    };
-  };
-  const auto memory = [](uint64_t cache_bytes) {
-    return [=](const std::string& name, Fixture& fixture, Report& report) {
-      return MeasureMemory(name, cache_bytes, fixture, report);
-    };
-  };
-  const auto repair = [](const std::string&, Fixture& fixture,
-                         Report& report) {
-    return MeasureRepair(fixture, report);
-  };
-  return {{"hit.40mb.2p", false, two_processes(kSmall)},
-          {"hit.400mb.2p", false, two_processes(kLarge)},
-          {"memory.64mb", true, memory(uint64_t{64} << 20)},
-          {"memory.1gb", true, memory(uint64_t{1} << 30)},
-          {"repair", false, repair}};
+  return {{"hit.40mb.2p", false, std::bind_front(MeasureTwoProcesses, kSmall)},
+          {"hit.400mb.2p", false, std::bind_front(MeasureTwoProcesses, kLarge)},
+          {"memory.64mb", true, std::bind_front(MeasureMemory, 64u << 20)},
+          {"memory.1gb", true, std::bind_front(MeasureMemory, 1u << 30)},
+          {"repair", false, MeasureRepair}};
 }
 
 // Keeps those that the request names.
@@ -88,15 +74,13 @@ bool Parse(const std::vector<std::string>& words, Request* out) {
       out->json = words[++i];
     } else if (words[i] == "--only" && has_value) {
       out->only = words[++i];
-    } else if (words[i].starts_with("--benchmark_")) {
-      out->flags.push_back(words[i]);
     } else {
       return false;
     }
   }
   out->suites = Chosen(*out, AllSuites());
-  if (out->flags.empty()) out->measurements = Chosen(*out, AllMeasurements());
-  return out->flags.empty() || out->json.empty();
+  if (!out->has_flags) out->measurements = Chosen(*out, AllMeasurements());
+  return !out->has_flags || out->json.empty();
 }
 
 // Prints the error. Returns the number of errors.
@@ -106,19 +90,20 @@ int Complain(const absl::Status& status) {
   return 1;
 }
 
-int MeasureAll(const Request& request, const Scratch& scratch) {
-  if (!request.flags.empty()) {
+int MeasureAll(const Request& request, const std::string& scratch) {
+  if (request.has_flags) {
     Report silent(Report::Table::kSilent);
-    return Complain(Runner(request.suites, request.flags, scratch, silent)
-                        .RunByFlags());
+    return Complain(Runner(request.suites, Runner::Runs::kByFlags, scratch,
+                           silent).RunByFlags());
   }
   Report report(Report::Table::kPrinted);
-  report.AddFact("mode", request.is_quick ? "quick" : "full");
-  const std::string libdb = LibdbVersion();
-  report.AddFact("libdb",
-                 libdb.empty() ? "not built in: no rows of it" : libdb);
+  const std::string mode = request.is_quick ? "quick" : "full";
+  report.AddValue("mode", mode, mode);
+  const std::string libdb =
+      LibdbVersion().empty() ? "not built in: no rows of it" : LibdbVersion();
+  report.AddValue("libdb", libdb, libdb);
   int errors = 0;
-  Runner runner(request.suites, {}, scratch, report);
+  Runner runner(request.suites, Runner::Runs::kOnePass, scratch, report);
   for (const Suite& suite : request.suites) {
     errors += Complain(
         runner.RunRounds(suite, request.is_quick ? 31 : suite.rounds));
@@ -151,7 +136,7 @@ int WaitForAll() {
 }
 
 int Run(const Request& request) {
-  const absl::StatusOr<Scratch> scratch = Scratch::Create();
+  const absl::StatusOr<std::string> scratch = MakeScratch();
   if (!scratch.ok()) return Complain(scratch.status());
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const pid_t parent = getpid();
@@ -169,27 +154,26 @@ int Run(const Request& request) {
     }
   }
   const int code = worker > 0 ? WaitForAll() : 1;
-  return std::max(code, Complain(scratch->Remove()));
+  return std::max(code, Complain(RemoveScratch(*scratch)));
 }
 
-int Main(const std::vector<std::string>& words) {
+int Main(int argc, char** argv) {
+  const int word_count = argc;
+  benchmark::Initialize(&argc, argv, [] {
+    std::fputs(kUsage, stdout);
+    benchmark::PrintDefaultHelp();
+  });
   Request request;
-  if (!Parse(words, &request)) {
+  request.has_flags = argc < word_count;
+  if (!Parse({argv + 1, argv + argc}, &request)) {
     std::fputs(kUsage, stderr);
     return 2;
   }
   if (!request.suites.empty() || !request.measurements.empty()) {
     return Run(request);
   }
-  std::fprintf(stderr, "mpool_bench: no measurement has \"%s\" in its name%s\n",
-               request.only.c_str(),
-               request.is_quick ? " and belongs to --quick" : "");
-  for (const Suite& one : AllSuites()) {
-    std::fprintf(stderr, "  %s\n", one.name.c_str());
-  }
-  for (const Measurement& one : AllMeasurements()) {
-    std::fprintf(stderr, "  %s\n", one.name.c_str());
-  }
+  std::fprintf(stderr, "mpool_bench: no measurement has \"%s\" in its name\n",
+               request.only.c_str());
   return 2;
 }
 
@@ -197,5 +181,5 @@ int Main(const std::vector<std::string>& words) {
 }  // namespace mpool::bench
 
 int main(int argc, char** argv) {
-  return mpool::bench::Main({argv + 1, argv + argc});
+  return mpool::bench::Main(argc, argv);
 }

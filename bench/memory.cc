@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "bench/measurements.h"
+#include "bench/suite.h"
 #include "db/environment.h"
 #include "mpool/mpool.h"
 #include "os/file.h"
@@ -59,9 +59,9 @@ absl::Status ReadAllInThreads(
 
 }  // namespace
 
-absl::Status MeasureMemory(const std::string& name, uint64_t cache_bytes,
+absl::Status MeasureMemory(uint64_t cache_bytes, const std::string& name,
                            Fixture& fixture, Report& report) {
-  MPOOL_ASSIGN_OR_RETURN(const std::string home, fixture.NewHome("memory"));
+  MPOOL_ASSIGN_OR_RETURN(const std::string home, fixture.NewHome());
   const EnvOptions options{.cache_bytes = cache_bytes};
   MPOOL_ASSIGN_OR_RETURN(const std::unique_ptr<DbEnv> env,
                          DbEnv::Open(home, options));

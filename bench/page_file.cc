@@ -2,17 +2,26 @@
 
 #include "bench/page_file.h"
 
+#include <stdlib.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <numeric>
 #include <random>
+#include <system_error>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "mpool/env.h"
 #include "os/file.h"
 #include "os/status.h"
 
 namespace mpool::bench {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr uint64_t kSeed = 20260101;
 
@@ -25,16 +34,24 @@ uint64_t Below(uint64_t limit, std::mt19937_64* random) {
 // Returns the first word of a page.
 uint64_t WordOf(uint64_t page) { return page * 2 + 1; }
 
+// Makes a directory. Other letters replace the last six of its name.
+absl::StatusOr<std::string> MakeDirectory(std::string path) {
+  if (mkdtemp(path.data()) != nullptr) return path;
+  return os::ErrnoToStatus(errno, "make directory", path,
+                           "set TMPDIR to a directory with some free space");
+}
+
+absl::Status RemoveTree(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (!error) return absl::OkStatus();
+  return os::ErrnoToStatus(error.value(), "remove directory", path);
+}
+
 }  // namespace
 
 Sequence::Sequence(std::vector<uint32_t> list) : pages(std::move(list)) {
   for (const uint32_t page : pages) sum += WordOf(page);
-}
-
-uint64_t FirstWord(std::span<const std::byte> page) {
-  uint64_t word;
-  std::memcpy(&word, page.data(), sizeof(word));
-  return word;
 }
 
 absl::Status EnsurePages(const std::string& path, uint64_t page_count) {
@@ -80,6 +97,35 @@ std::vector<uint32_t> ShuffledPages(uint64_t page_count) {
     std::swap(pages[i - 1], pages[Below(i, &random)]);
   }
   return pages;
+}
+
+absl::StatusOr<std::string> MakeScratch() {
+  const char* const chosen = ::secure_getenv("TMPDIR");
+  const std::string parent =
+      fs::absolute(chosen == nullptr || *chosen == 0 ? "/tmp" : chosen)
+          .string();
+  return MakeDirectory(absl::StrCat(parent, "/mpool-bench-XXXXXX"));
+}
+
+absl::StatusOr<std::string> MakeHome(const std::string& scratch) {
+  return MakeDirectory(absl::StrCat(scratch, "/home-XXXXXX"));
+}
+
+absl::Status RemoveHome(const std::string& home) {
+  MPOOL_RETURN_IF_ERROR(DbEnv::Remove(home, /*force=*/true));
+  return RemoveTree(home);
+}
+
+absl::Status RemoveScratch(const std::string& scratch) {
+  absl::Status result;
+  std::error_code error;
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(scratch, error)) {
+    if (!entry.is_directory(error)) continue;
+    result.Update(DbEnv::Remove(entry.path().string(), /*force=*/true));
+  }
+  result.Update(RemoveTree(scratch));
+  return result;
 }
 
 }  // namespace mpool::bench

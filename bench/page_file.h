@@ -1,18 +1,20 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// page_file.h - files of pages for the measurements, and the sequences of pages
-// to get.
+// page_file.h - the temporary directory of a run, its page files, and the
+// sequences of pages to get.
 
 #ifndef MPOOL_BENCH_PAGE_FILE_H_
 #define MPOOL_BENCH_PAGE_FILE_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace mpool::bench {
 
@@ -27,7 +29,11 @@ struct Sequence {
   uint64_t sum = 0;
 };
 
-uint64_t FirstWord(std::span<const std::byte> page);
+inline uint64_t FirstWord(std::span<const std::byte> page) {
+  uint64_t word;
+  std::memcpy(&word, page.data(), sizeof(word));
+  return word;
+}
 
 // Creates `path`, with all blocks written and on disk, unless it exists.
 absl::Status EnsurePages(const std::string& path, uint64_t page_count);
@@ -42,6 +48,17 @@ std::vector<uint32_t> UniformPages(size_t length, uint64_t page_count);
 // Returns every page below `page_count` once, in a random order that is the
 // same at each call.
 std::vector<uint32_t> ShuffledPages(uint64_t page_count);
+
+// Creates a new directory below $TMPDIR, or /tmp, and returns its path.
+absl::StatusOr<std::string> MakeScratch();
+// Creates a directory for an environment in it.
+absl::StatusOr<std::string> MakeHome(const std::string& scratch);
+// Removes a home before the end, because the next home needs its memory.
+absl::Status RemoveHome(const std::string& home);
+// Removes everything, the shared memory of the homes included.
+// REQUIRES: the processes that used it have ended. Not checkable: they are not
+// known.
+absl::Status RemoveScratch(const std::string& scratch);
 
 }  // namespace mpool::bench
 

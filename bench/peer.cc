@@ -25,34 +25,23 @@ struct Answer {
   char error[512] = {};  // empty if there was no error
 };
 
-// Sends a message. The socket keeps message boundaries, so each call transfers
-// a whole message.
+// The socket keeps message boundaries, so each call transfers a whole message.
 template <class T>
 bool Send(int socket, const T& message) {
-  return send(socket, &message, sizeof(T), MSG_NOSIGNAL) ==
-         static_cast<ssize_t>(sizeof(T));
+  return send(socket, &message, sizeof(T), MSG_NOSIGNAL) == ssize_t{sizeof(T)};
 }
-
 template <class T>
 bool Receive(int socket, T* message) {
-  ssize_t got = 0;
-  do {
-    got = recv(socket, message, sizeof(T), 0);
-  } while (got < 0 && errno == EINTR);
-  return got == static_cast<ssize_t>(sizeof(T));
+  return recv(socket, message, sizeof(T), 0) == ssize_t{sizeof(T)};
 }
 
 void Serve(int socket, const Peer::Body& body) {
   uint32_t command = 0;
   while (Receive(socket, &command)) {
     const absl::StatusOr<double> value = body(command);
-    Answer answer;
-    if (value.ok()) {
-      answer.value = *value;
-    } else {
-      const std::string text = value.status().ToString();
-      text.copy(answer.error, sizeof(answer.error) - 1);
-    }
+    Answer answer{.value = value.value_or(0)};
+    const std::string text = value.ok() ? "" : value.status().ToString();
+    text.copy(answer.error, sizeof(answer.error) - 1);
     if (!Send(socket, answer)) return;
   }
 }

@@ -3,15 +3,16 @@
 // repair.cc - the time from the death of a process that holds a page for update
 // until a waiting survivor holds the page.
 
+#include <algorithm>
 #include <memory>
 #include <thread>
 
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "bench/measurements.h"
 #include "bench/peer.h"
-#include "bench/rounds.h"
+#include "bench/suite.h"
 #include "mpool/mpool.h"
+#include "os/clock.h"
 #include "os/status.h"
 
 namespace mpool::bench {
@@ -33,25 +34,28 @@ absl::StatusOr<double> TimeOneDeath(DbEnv& env, MPoolFile& file, PageNo page) {
   MPOOL_RETURN_IF_ERROR(holder->Finish().status());
   const uint64_t waits = env.Stats().latch_waits;
   absl::Status answer;
-  double answered = 0;
+  uint64_t answered = 0;
   std::thread survivor([&] {
     answer = file.Get(page).status();
-    answered = NowNs();
+    answered = os::MonotonicNs();
   });
   while (env.Stats().latch_waits == waits)
     absl::SleepFor(absl::Milliseconds(1));
-  const double killed = NowNs();
+  const uint64_t killed = os::MonotonicNs();
   holder->Kill();
   survivor.join();
-  if (answer.ok() || absl::IsDataLoss(answer)) return answered - killed;
+  if (answer.ok() || absl::IsDataLoss(answer)) {
+    return static_cast<double>(answered - killed);
+  }
   return answer;
 }
 
 }  // namespace
 
-absl::Status MeasureRepair(Fixture& fixture, Report& report) {
+absl::Status MeasureRepair(const std::string& name, Fixture& fixture,
+                           Report& report) {
   constexpr uint64_t kPages = kCacheBytes / kPageBytes;
-  MPOOL_ASSIGN_OR_RETURN(const std::string home, fixture.NewHome("repair"));
+  MPOOL_ASSIGN_OR_RETURN(const std::string home, fixture.NewHome());
   MPOOL_ASSIGN_OR_RETURN(const std::unique_ptr<DbEnv> env,
                          DbEnv::Open(home, {.cache_bytes = kCacheBytes}));
   const std::string path = home + "/pages";
@@ -68,12 +72,12 @@ absl::Status MeasureRepair(Fixture& fixture, Report& report) {
         TimeOneDeath(*env, *file, static_cast<PageNo>(i) * 1000));
   }
   const double median = figures.Median() / 1e6;
-  const double worst = figures.Max() / 1e6;
-  report.AddValue("repair.ms_median", median,
+  const double worst = std::ranges::max(figures.values) / 1e6;
+  report.AddValue(name + ".ms_median", median,
                   absl::StrFormat("%.1f ms from SIGKILL of the holder to the "
                                   "waiter's page, 1 GiB of cache",
                                   median));
-  report.AddValue("repair.ms_worst", worst,
+  report.AddValue(name + ".ms_worst", worst,
                   absl::StrFormat("%.1f ms, worst of %d", worst, kDeaths));
   MPOOL_RETURN_IF_ERROR(file->Close());
   return env->Close();

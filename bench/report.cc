@@ -2,11 +2,13 @@
 
 #include "bench/report.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "nlohmann/json.hpp"
 #include "os/status.h"
 
 namespace mpool::bench {
@@ -19,7 +21,22 @@ const Figures* Find(std::span<const Figures> figures, std::string_view name) {
   return nullptr;
 }
 
+double RatioOf(const Figures& over, const Figures& under) {
+  Figures ratios;
+  for (size_t i = 0; i < over.values.size(); ++i) {
+    ratios.values.push_back(over.values[i] / under.values[i]);
+  }
+  return ratios.Median();
+}
+
 }  // namespace
+
+double Figures::Median() const {
+  std::vector<double> sorted = values;
+  std::sort(sorted.begin(), sorted.end());
+  const size_t half = sorted.size() / 2;
+  return (sorted[half] + sorted[sorted.size() - 1 - half]) / 2;
+}
 
 void Report::PrintRow(std::string_view measurement, std::string_view name,
                       std::string_view rest) const {
@@ -29,8 +46,7 @@ void Report::PrintRow(std::string_view measurement, std::string_view name,
   std::fflush(stdout);
 }
 
-Report::Report(Table table)
-    : table_(table), json_(nlohmann::ordered_json::object()) {
+Report::Report(Table table) : table_(table) {
   PrintRow("measurement", "of",
            absl::StrFormat("%10s %10s %10s  %s", "median", "min", "max",
                            "median of the ratios"));
@@ -43,46 +59,41 @@ void Report::Add(std::string_view measurement, std::span<const Figures> figures,
   std::string prefix(measurement);
   prefix += ".";
   for (const Figures& one : figures) {
-    json_[absl::StrCat(prefix, one.name, "_", suffix)] = one.Median() * scale;
-    std::string row = absl::StrFormat(
-        "%7.1f %s %7.1f %s %7.1f %s", one.Median() * scale, suffix,
-        one.Min() * scale, suffix, one.Max() * scale, suffix);
+    values_.emplace_back(absl::StrCat(prefix, one.name, "_", suffix),
+                         one.Median() * scale);
+    const auto [min, max] = std::ranges::minmax(one.values);
+    std::string row =
+        absl::StrFormat("%7.1f %s %7.1f %s %7.1f %s", one.Median() * scale,
+                        suffix, min * scale, suffix, max * scale, suffix);
     for (const Ratio& ratio : ratios) {
       const Figures* under = Find(figures, ratio.under);
       if (ratio.over != one.name || under == nullptr) continue;
       const double value = RatioOf(one, *under);
-      json_[prefix + ratio.key] = value;
+      values_.emplace_back(prefix + ratio.key, value);
       absl::StrAppendFormat(&row, "  %.2f x %s", value, ratio.under);
     }
     PrintRow(measurement, one.name, row);
   }
 }
 
-void Report::AddValue(const std::string& key, double value,
+void Report::AddValue(const std::string& key, const Value& value,
                       std::string_view text) {
-  json_[key] = value;
+  values_.emplace_back(key, value);
   PrintRow(key, "", text);
-}
-
-void Report::AddCount(const std::string& key, uint64_t value,
-                      std::string_view text) {
-  json_[key] = value;
-  PrintRow(key, "", text);
-}
-
-void Report::AddFact(const std::string& key, const std::string& value) {
-  json_[key] = value;
-  PrintRow(absl::StrCat("# ", key, ":"), value, "");
 }
 
 absl::Status Report::WriteJson(const std::string& path) const {
+  auto json = nlohmann::ordered_json::object();
+  for (const auto& [key, value] : values_) {
+    std::visit([&, &name = key](const auto& one) { json[name] = one; }, value);
+  }
   std::ofstream out(path);
-  out << json_.dump(2) << "\n";
+  out << json.dump(2) << "\n";
   out.close();
   if (out) return absl::OkStatus();
   return absl::UnknownError(
       absl::StrCat("write ", path,
-                   ": it could not be written; give --json a path that can"));
+                   ": it could not be written; give --json another path"));
 }
 
 }  // namespace mpool::bench

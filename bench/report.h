@@ -10,16 +10,26 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
-#include "bench/rounds.h"
-#include "nlohmann/json.hpp"
 
 namespace mpool::bench {
 
 enum class Unit { kNanoseconds, kMilliseconds };
 
-// One contender over another, round by round; see RatioOf.
+// The times of one contender in nanoseconds, one per round.
+struct Figures {
+  std::string name;
+  std::vector<double> values;
+
+  double Median() const;
+};
+
+// The median over the rounds of the ratio of two contenders' times. The two run
+// one after the other, so a disturbance mostly affects both.
 struct Ratio {
   std::string key;  // "over_floor"
   std::string over;
@@ -29,18 +39,16 @@ struct Ratio {
 class Report {
  public:
   enum class Table { kPrinted, kSilent };
+  using Value = std::variant<double, uint64_t, std::string>;
   explicit Report(Table table);
 
   // Adds one row for each contender, and "MEASUREMENT.CONTENDER_ns" (or _ms)
-  // with its median. A ratio is in the row of its first name. Figures are in
-  // nanoseconds.
+  // with its median. A ratio is in the row of its first name.
   void Add(std::string_view measurement, std::span<const Figures> figures,
            Unit unit, std::span<const Ratio> ratios);
-  // Adds a number that is not a time, with its row's text.
-  void AddValue(const std::string& key, double value, std::string_view text);
-  void AddCount(const std::string& key, uint64_t value, std::string_view text);
-  // Adds a fact about the run, to the JSON and as a printed line.
-  void AddFact(const std::string& key, const std::string& value);
+  // Adds another number, or a fact about the run, with its row's text.
+  void AddValue(const std::string& key, const Value& value,
+                std::string_view text);
 
   absl::Status WriteJson(const std::string& path) const;
 
@@ -49,7 +57,7 @@ class Report {
                 std::string_view rest) const;
 
   const Table table_;
-  nlohmann::ordered_json json_;
+  std::vector<std::pair<std::string, Value>> values_;  // in order of Add
 };
 
 }  // namespace mpool::bench

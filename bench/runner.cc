@@ -27,13 +27,11 @@ class Collector : public benchmark::BenchmarkReporter {
       const double seconds = suite_.unit == Unit::kMilliseconds
                                  ? run.real_accumulated_time
                                  : run.cpu_accumulated_time;
+      const double count = static_cast<double>(run.iterations);
       for (Figures& one : figures_) {
-        if (absl::StrCat(suite_.name, "/", one.name) !=
-            run.run_name.function_name) {
-          continue;
-        }
-        one.values.push_back(seconds * 1e9 /
-                             static_cast<double>(run.iterations));
+        const bool is_its = suite_.name + "/" + one.name ==
+                            run.run_name.function_name;
+        if (is_its) one.values.push_back(seconds * 1e9 / count);
       }
     }
   }
@@ -47,15 +45,13 @@ class Collector : public benchmark::BenchmarkReporter {
 
 }  // namespace
 
-Runner::Runner(const std::vector<Suite>& suites,
-               const std::vector<std::string>& words, const Scratch& scratch,
-               Report& report)
-    : words_(words), scratch_(scratch), report_(report) {
-  words_.insert(words_.begin(), "mpool_bench");
-  for (const Suite& suite : suites) Register(suite);
+Runner::Runner(const std::vector<Suite>& suites, Runs runs,
+               const std::string& scratch, Report& report)
+    : scratch_(scratch), report_(report) {
+  for (const Suite& suite : suites) Register(suite, runs);
 }
 
-void Runner::Register(const Suite& suite) {
+void Runner::Register(const Suite& suite, Runs runs) {
   for (size_t i = 0; i < suite.contenders.size(); ++i) {
     auto* const one = benchmark::RegisterBenchmark(
         absl::StrCat(suite.name, "/", suite.contenders[i]).c_str(),
@@ -64,21 +60,12 @@ void Runner::Register(const Suite& suite) {
     if (suite.unit == Unit::kMilliseconds) {
       one->UseRealTime()->Unit(benchmark::kMillisecond);
     }
-    // The words begin with the name of the program.
-    if (words_.size() > 1) continue;
+    if (runs == Runs::kByFlags) continue;
     one->Iterations(static_cast<benchmark::IterationCount>(suite.operations));
   }
 }
 
 absl::Status Runner::RunByFlags() {
-  std::vector<char*> argv;
-  for (std::string& word : words_) argv.push_back(word.data());
-  int argc = static_cast<int>(argv.size());
-  argv.push_back(nullptr);
-  benchmark::Initialize(&argc, argv.data());
-  if (benchmark::ReportUnrecognizedArguments(argc, argv.data())) {
-    return absl::InvalidArgumentError("a flag is not Google Benchmark's");
-  }
   benchmark::AddCustomContext("libdb", LibdbVersion());
   if (benchmark::RunSpecifiedBenchmarks() == 0) {
     return absl::NotFoundError("no benchmark matches --benchmark_filter");

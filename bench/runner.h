@@ -17,7 +17,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bench/report.h"
-#include "bench/scratch.h"
 #include "bench/suite.h"
 #include "benchmark/benchmark.h"
 
@@ -25,11 +24,10 @@ namespace mpool::bench {
 
 class Runner {
  public:
-  // Registers the suites with Google Benchmark. `words` are the --benchmark_*
-  // flags. Without flags, a run of a contender is exactly one pass.
-  Runner(const std::vector<Suite>& suites,
-         const std::vector<std::string>& words, const Scratch& scratch,
-         Report& report);
+  enum class Runs { kOnePass, kByFlags };
+  // Registers the suites, which must outlive it, with Google Benchmark.
+  Runner(const std::vector<Suite>& suites, Runs runs,
+         const std::string& scratch, Report& report);
 
   // Lets Google Benchmark run and report as its flags say. Returns the first
   // error of a contender.
@@ -40,7 +38,7 @@ class Runner {
   absl::Status RunRounds(const Suite& suite, int rounds);
 
  private:
-  void Register(const Suite& suite);
+  void Register(const Suite& suite, Runs runs);
   // Runs in each thread of the benchmark.
   void Run(const Suite& suite, size_t index, benchmark::State& state);
   // Opens the suite's caches, unless they are open. Closes another suite's.
@@ -49,8 +47,7 @@ class Runner {
   // Checks and closes the open suite.
   absl::Status Close() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  std::vector<std::string> words_;
-  const Scratch& scratch_;
+  const std::string scratch_;
   Report& report_;
   std::mutex mutex_;
   const Suite* open_ ABSL_GUARDED_BY(mutex_) = nullptr;

@@ -10,21 +10,6 @@
 namespace mpool::bench {
 namespace {
 
-Suite HitSuite(const std::string& name, const HitCase& what) {
-  return {.name = name,
-          .in_quick = true,
-          .rounds = 51,
-          .operations = kHitGets,
-          .threads = what.threads,
-          .contenders = HitNames(),
-          .ratios = HitRatios(),
-          .open = [=](Fixture& fixture) -> absl::Status {
-            MPOOL_ASSIGN_OR_RETURN(const HitHomes homes,
-                                   NewHitHomes(what, fixture));
-            return OpenHit(name, what, homes, fixture);
-          }};
-}
-
 // Returns DataLoss if `loop` reads other pages than those of the sequence.
 absl::Status Check(const std::string& name, const Loop& loop,
                    const Sequence& sequence) {
@@ -41,9 +26,13 @@ absl::Status CheckedRun(Subject& subject, const Sequence& sequence) {
                sequence);
 }
 
-Contender MakeContender(
-    const std::string& name, Loop loop, bool warms_up,
-    std::shared_ptr<const std::vector<Sequence>> sequences) {
+Sequences OneSequence(std::vector<uint32_t> pages) {
+  return std::make_shared<const std::vector<Sequence>>(
+      1, Sequence(std::move(pages)));
+}
+
+Contender MakeContender(const std::string& name, Loop loop, bool warms_up,
+                        Sequences sequences) {
   Contender contender;
   contender.name = name;
   contender.pass = [=](uint32_t t) {
@@ -59,15 +48,23 @@ Contender MakeContender(
   return contender;
 }
 
+absl::Status CheckNoRead(const std::string& name, Subject& subject,
+                         const Counts& before) {
+  MPOOL_ASSIGN_OR_RETURN(const Counts after, subject.Count());
+  if (after.page_ins == before.page_ins) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat(name, ": ", after.page_ins - before.page_ins,
+                   " pages were not in memory; give it more"));
+}
+
 absl::StatusOr<std::string> Fixture::PagesFile(uint64_t page_count) const {
-  const std::string path =
-      absl::StrCat(scratch_.path(), "/pages-", page_count);
+  const std::string path = absl::StrCat(scratch_, "/pages-", page_count);
   MPOOL_RETURN_IF_ERROR(EnsurePages(path, page_count));
   return path;
 }
 
-absl::StatusOr<std::string> Fixture::NewHome(std::string_view name) {
-  MPOOL_ASSIGN_OR_RETURN(homes_.emplace_back(), scratch_.NewHome(name));
+absl::StatusOr<std::string> Fixture::NewHome() {
+  MPOOL_ASSIGN_OR_RETURN(homes_.emplace_back(), MakeHome(scratch_));
   return homes_.back();
 }
 
@@ -85,7 +82,7 @@ absl::Status Fixture::Close() {
   }
   subjects_.clear();
   for (const std::string& home : homes_) {
-    result.Update(scratch_.RemoveHome(home));
+    result.Update(RemoveHome(home));
   }
   homes_.clear();
   return result;

@@ -1,8 +1,8 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// suite.h - a suite: contenders that do the same work over the same data in one
-// process, and the ratios of their times. Google Benchmark runs the suites
-// (runner.h).
+// suite.h - the measurements. A suite is one that Google Benchmark runs
+// (runner.h): contenders that do the same work over the same data in one
+// process, and the ratios of their times.
 
 #ifndef MPOOL_BENCH_SUITE_H_
 #define MPOOL_BENCH_SUITE_H_
@@ -18,7 +18,6 @@
 #include "absl/status/statusor.h"
 #include "bench/page_file.h"
 #include "bench/report.h"
-#include "bench/scratch.h"
 #include "bench/subject.h"
 
 namespace mpool::bench {
@@ -42,25 +41,37 @@ struct Contender {
 using Loop =
     std::function<absl::StatusOr<uint64_t>(std::span<const uint32_t> pages)>;
 
+inline Loop LoopOf(Subject* subject) {
+  return [=](std::span<const uint32_t> pages) { return subject->Run(pages); };
+}
+
+// One for each thread.
+using Sequences = std::shared_ptr<const std::vector<Sequence>>;
+Sequences OneSequence(std::vector<uint32_t> pages);
+
 // Returns a contender whose thread `t` gets `sequences[t]`. With `warms_up` an
 // eighth of the sequence runs before a pass, because the processor's caches
 // hold the data of the previous contender.
-Contender MakeContender(
-    const std::string& name, Loop loop, bool warms_up,
-    std::shared_ptr<const std::vector<Sequence>> sequences);
+Contender MakeContender(const std::string& name, Loop loop, bool warms_up,
+                        Sequences sequences);
+
+// Returns an error if the subject has read pages since `before`, because pages
+// read in a pass make the figures worthless.
+absl::Status CheckNoRead(const std::string& name, Subject& subject,
+                         const Counts& before);
 
 // The open caches and files of a suite.
 class Fixture {
  public:
-  explicit Fixture(const Scratch& scratch) : scratch_(scratch) {}
+  explicit Fixture(const std::string& scratch) : scratch_(scratch) {}
   Fixture(const Fixture&) = delete;
   Fixture& operator=(const Fixture&) = delete;
 
-  const Scratch& scratch() const { return scratch_; }
+  const std::string& scratch() const { return scratch_; }
   // Returns the path of a file of `page_count` pages, which it creates once.
   absl::StatusOr<std::string> PagesFile(uint64_t page_count) const;
   // Creates a directory for an environment. Close removes it.
-  absl::StatusOr<std::string> NewHome(std::string_view name);
+  absl::StatusOr<std::string> NewHome();
   // Keeps an opened subject. Close closes it.
   absl::StatusOr<Subject*> Add(
       absl::StatusOr<std::unique_ptr<Subject>> subject);
@@ -72,7 +83,7 @@ class Fixture {
   std::function<absl::Status(Report&)> check;
 
  private:
-  const Scratch& scratch_;
+  const std::string scratch_;
   std::vector<std::string> homes_;
   std::vector<std::unique_ptr<Subject>> subjects_;
 };
@@ -93,28 +104,31 @@ struct Suite {
 // Every single-process measurement.
 std::vector<Suite> AllSuites();
 
-// The caches of a hit: mpool, its floor and Berkeley DB over one file.
 struct HitCase {
   uint64_t page_count = 0;
   uint32_t threads = 1;
   bool hot = false;  // all threads get one page
 };
-struct HitHomes {
-  std::string mpool;
-  std::string libdb;
-  std::string file;
-};
-absl::StatusOr<HitHomes> NewHitHomes(const HitCase& what, Fixture& fixture);
-// Opens the caches with every page in memory. `name` is that of the report.
-absl::Status OpenHit(const std::string& name, const HitCase& what,
-                     const HitHomes& homes, Fixture& fixture);
-std::vector<std::string> HitNames();
-std::vector<Ratio> HitRatios();
-
+Suite HitSuite(const std::string& name, const HitCase& what);
 Suite BackingSuite(const std::string& name, bool huge_pages);
 Suite ExclusiveSuite();
 Suite MissSuite();
 Suite SyncSuite();
+
+// The measurements that need other processes or the kernel's count of memory.
+// Google Benchmark cannot make them. Each `name` is that of the report.
+
+// Hits of two processes at a time.
+absl::Status MeasureTwoProcesses(uint64_t page_count, const std::string& name,
+                                 Fixture& fixture, Report& report);
+
+// Memory of a full cache in addition to its pages.
+absl::Status MeasureMemory(uint64_t cache_bytes, const std::string& name,
+                           Fixture& fixture, Report& report);
+
+// Time from the death of a page's holder to the next get of the page.
+absl::Status MeasureRepair(const std::string& name, Fixture& fixture,
+                           Report& report);
 
 }  // namespace mpool::bench
 

@@ -3,8 +3,8 @@
 // transfer.cc - operations that cost more than a hit: gets for update, reads
 // from the operating system's cache, and writes to the disk.
 
-#include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -25,7 +25,7 @@ constexpr uint64_t kSyncPages = 16384;  // 64 MiB
 absl::StatusOr<Subject*> OpenCache(uint64_t page_count, uint64_t frames,
                                    Fixture& fixture) {
   MPOOL_ASSIGN_OR_RETURN(const std::string file, fixture.PagesFile(page_count));
-  MPOOL_ASSIGN_OR_RETURN(const std::string home, fixture.NewHome("mpool"));
+  MPOOL_ASSIGN_OR_RETURN(const std::string home, fixture.NewHome());
   return fixture.Add(OpenMpool({home, file, frames}));
 }
 
@@ -43,16 +43,12 @@ absl::StatusOr<uint64_t> GetForUpdate(MPoolFile& file,
 absl::Status OpenExclusive(Fixture& fixture) {
   MPOOL_ASSIGN_OR_RETURN(Subject * cache, OpenCache(kSmall, kSmall, fixture));
   MPOOL_RETURN_IF_ERROR(CheckedRun(*cache, Sequence(ShuffledPages(kSmall))));
-  const auto sequences = std::make_shared<const std::vector<Sequence>>(
-      1, Sequence(UniformPages(kHitGets, kSmall)));
+  const Sequences pages = OneSequence(UniformPages(kHitGets, kSmall));
   fixture.contenders = {
+      MakeContender("shared", LoopOf(cache), /*warms_up=*/false, pages),
       MakeContender(
-          "shared", [=](auto pages) { return cache->Run(pages); },
-          /*warms_up=*/false, sequences),
-      MakeContender(
-          "exclusive",
-          [=](auto pages) { return GetForUpdate(*cache->file(), pages); },
-          /*warms_up=*/false, sequences)};
+          "exclusive", [=](auto p) { return GetForUpdate(*cache->file(), p); },
+          /*warms_up=*/false, pages)};
   return absl::OkStatus();
 }
 
@@ -74,23 +70,20 @@ absl::Status OpenMiss(Fixture& fixture) {
       os::File::Open(path, {.mode = os::File::Mode::kReadOnly}));
   const auto bare = std::make_shared<os::File>(std::move(opened));
   const auto pread = [=, buffer = std::vector<std::byte>(kPageBytes)](
-                         std::span<const uint32_t> pages) mutable
+                         std::span<const uint32_t> all) mutable
       -> absl::StatusOr<uint64_t> {
     uint64_t sum = 0;
-    for (const uint32_t page : pages) {
+    for (const uint32_t page : all) {
       MPOOL_RETURN_IF_ERROR(
           bare->ReadAt(uint64_t{page} * kPageBytes, buffer).status());
       sum += FirstWord(buffer);
     }
     return sum;
   };
-  const auto sequences = std::make_shared<const std::vector<Sequence>>(
-      1, Sequence(ShuffledPages(kLarge)));
+  const Sequences pages = OneSequence(ShuffledPages(kLarge));
   fixture.contenders = {
-      MakeContender("pread", pread, /*warms_up=*/false, sequences),
-      MakeContender(
-          "mpool", [=](auto pages) { return cache->Run(pages); },
-          /*warms_up=*/false, sequences)};
+      MakeContender("pread", pread, /*warms_up=*/false, pages),
+      MakeContender("mpool", LoopOf(cache), /*warms_up=*/false, pages)};
   // The operating system has the file in its cache before the first round.
   MPOOL_RETURN_IF_ERROR(fixture.contenders[0].pass(0));
   fixture.check = [&fixture, cache](Report&) -> absl::Status {
@@ -123,7 +116,7 @@ absl::Status WriteStream(const os::File& file,
 absl::Status OpenSync(Fixture& fixture) {
   MPOOL_ASSIGN_OR_RETURN(Subject * cache,
                          OpenCache(kSyncPages, kSyncPages, fixture));
-  const std::string path = fixture.scratch().path() + "/stream";
+  const std::string path = fixture.scratch() + "/stream";
   MPOOL_RETURN_IF_ERROR(EnsurePages(path, kSyncPages));
   MPOOL_ASSIGN_OR_RETURN(os::File opened, os::File::Open(path, {}));
   const auto stream = std::make_shared<os::File>(std::move(opened));
