@@ -14,7 +14,7 @@ namespace mpool::internal {
 // A friend of Pool. This file reads only the hash table.
 class PoolTester {
  public:
-  static const HashTable& HashOf(const Pool& pool) { return pool.hash_; }
+  static const HashTable& HashOf(const Pool& pool) { return pool.getter_.hash(); }
 };
 
 }  // namespace mpool::internal
