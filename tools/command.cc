@@ -69,6 +69,10 @@ int RunCommand(std::span<const std::string> words, const Terminal& terminal,
   if (!outcome.table.columns.empty()) {
     Print(outcome.table, outcome.format, rich_out, out);
   }
+  if (!outcome.more.columns.empty() && outcome.format == Format::kText) {
+    out << "\n";
+    Print(outcome.more, outcome.format, rich_out, out);
+  }
   for (const std::string& message : outcome.messages) {
     err << "mpool: " << message << "\n";
   }

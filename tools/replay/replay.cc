@@ -262,6 +262,8 @@ absl::Status TraceReplay::StartOver() {
   return file_->Rewrite();
 }
 
+bool IsReplayInterrupted() { return interrupted != 0; }
+
 void StopReplaysOnInterrupt() {
   struct sigaction action = {};
   action.sa_handler = OnInterrupt;

@@ -67,6 +67,8 @@ class TraceReplay {
 // Makes SIGINT and SIGTERM end a replay as a finding, after it has removed all
 // of its files.
 void StopReplaysOnInterrupt();
+// True after such a signal.
+bool IsReplayInterrupted();
 
 }  // namespace mpool::tools
 

@@ -14,6 +14,7 @@
 #include "mpool/version.h"
 #include "nlohmann/json.hpp"
 #include "tools/report/charts.h"
+#include "tools/report/kill_section.h"
 #include "tools/report/svg.h"
 #include "tools/trace/simulator.h"
 
@@ -106,6 +107,7 @@ Totals TotalsOf(const Report& report) {
       totals.verified = totals.verified && row.verified;
     }
   }
+  for (const Row& row : report.kills) totals.wrong_pages += row.wrong_pages;
   return totals;
 }
 
@@ -180,6 +182,10 @@ void AppendHead(const Report& report, std::string& html) {
   for (size_t i = 0; i < report.traces.size(); ++i) {
     absl::StrAppend(&html, "<li><a href=\"#trace", i, "\">",
                     EscapeHtml(report.traces[i].name), "</a></li>\n");
+  }
+  if (!report.kills.empty()) {
+    absl::StrAppend(&html,
+                    "<li><a href=\"#kills\">killed processes</a></li>\n");
   }
   if (!report.hit_costs.empty()) {
     absl::StrAppend(&html,
@@ -298,6 +304,7 @@ std::string RenderReport(const Report& report) {
   for (size_t i = 0; i < report.traces.size(); ++i) {
     AppendTrace(report.traces[i], i, html);
   }
+  if (!report.kills.empty()) html += KillSection(report.kills);
   if (!report.hit_costs.empty()) {
     absl::StrAppend(&html,
                     "<section id=\"hit-cost\">\n<h2>Cost of a hit</h2>\n",

@@ -48,6 +48,7 @@ absl::StatusOr<std::vector<HitCost>> ReadHitCosts(const std::string& path);
 
 struct Report {
   std::vector<ReportTrace> traces;
+  std::vector<Row> kills;             // kill scenes; may be empty
   std::vector<HitCost> hit_costs;     // empty: no chart of hit costs
   std::vector<std::string> findings;  // errors of the replays
 };

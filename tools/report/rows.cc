@@ -43,10 +43,34 @@ Table ReplayTable(std::span<const Row> rows) {
   table.columns.push_back({"writes", true});
   table.columns.push_back({"backing", true});
   table.columns.push_back({"verified", true});
+  table.columns.push_back({"processes_killed", true});
+  table.columns.push_back({"killed_in_update", true});
+  table.columns.push_back({"pages_checked", true});
+  table.columns.push_back({"lost_updates", true});
+  table.columns.push_back({"longest_stall_ms", true});
   for (size_t i = 0; i < rows.size(); ++i) {
-    table.rows[i].insert(table.rows[i].end(),
-                         {rows[i].seconds, rows[i].page_size, rows[i].writes,
-                          rows[i].backing, rows[i].verified});
+    const Row& row = rows[i];
+    table.rows[i].insert(
+        table.rows[i].end(),
+        {row.seconds, row.page_size, row.writes, row.backing, row.verified,
+         row.processes_killed, row.killed_in_update, row.pages_checked,
+         row.lost_updates, row.longest_stall_ms});
+  }
+  return table;
+}
+
+Table KillTable(std::span<const Row> rows) {
+  Table table;
+  table.columns = {{"trace"},         {"processes"},
+                   {"killed"},        {"killed_in_update"},
+                   {"writes"},        {"pages_checked"},
+                   {"wrong_pages"},   {"lost_updates"},
+                   {"longest_stall_ms"}};
+  for (const Row& row : rows) {
+    table.rows.push_back({row.trace, row.processes, row.processes_killed,
+                          row.killed_in_update, row.writes, row.pages_checked,
+                          row.wrong_pages, row.lost_updates,
+                          row.longest_stall_ms});
   }
   return table;
 }

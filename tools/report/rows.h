@@ -32,6 +32,12 @@ struct Row {
   double seconds = 0;
   std::string backing;
   bool verified = false;
+  // Only in a kill scene:
+  uint64_t processes_killed = 0;
+  uint64_t killed_in_update = 0;
+  uint64_t pages_checked = 0;
+  uint64_t lost_updates = 0;
+  double longest_stall_ms = 0;
 
   double hit_percent() const {
     if (references == 0) return 0;
@@ -41,6 +47,8 @@ struct Row {
 
 Table SimulateTable(std::span<const Row> rows);
 Table ReplayTable(std::span<const Row> rows);
+// The outcome of kill scenes.
+Table KillTable(std::span<const Row> rows);
 
 }  // namespace mpool::tools
 

@@ -24,6 +24,7 @@ enum class ExitCode {
 struct Outcome {
   ExitCode exit_code = ExitCode::kOk;
   Table table;
+  Table more;  // printed after `table`, only as text; may be empty
   Format format = Format::kText;
   std::vector<std::string> messages;  // for standard error
 

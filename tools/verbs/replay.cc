@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "os/mapping.h"
 #include "os/status.h"
+#include "tools/replay/kill_scene.h"
 #include "tools/replay/page_file.h"
 #include "tools/replay/progress.h"
 #include "tools/report/names.h"
@@ -32,11 +33,15 @@
 namespace mpool::tools {
 namespace {
 
+// 255, because the process that watches the workers needs a slot too.
+constexpr uint64_t kMostProcesses = 255;
+
 struct Request {
   std::vector<std::string> traces;
   CacheSizes sizes;
   std::vector<std::string> policies;
   ReplayOptions options;
+  uint32_t kills = 0;
   std::string home;
   std::string html_path;
   std::string bench_path;
@@ -53,7 +58,7 @@ absl::StatusOr<ReplayOptions> MakeReplayOptions(const Args& args) {
   const std::string& backing = args.Name("--backing");
   options.backing = FindValue(kBackings, backing).value();
   // The processes find the memory only by the home.
-  if (options.processes > 1 &&
+  if ((options.processes > 1 || args.Number("--kill") > 0) &&
       os::ReachOf(options.backing) != os::Reach::kAnyProcess) {
     return absl::InvalidArgumentError(absl::StrCat(
         "replay: --backing ", backing,
@@ -69,6 +74,13 @@ absl::StatusOr<Request> MakeRequest(const Args& args) {
   MPOOL_ASSIGN_OR_RETURN(request.sizes, ParseCacheSizes(args));
   request.policies = args.Names("--policy");
   MPOOL_ASSIGN_OR_RETURN(request.options, MakeReplayOptions(args));
+  request.kills = static_cast<uint32_t>(args.Number("--kill"));
+  if (request.kills + request.options.processes > kMostProcesses) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "replay: --processes and --kill together are ",
+        request.kills + request.options.processes, "; at most ",
+        kMostProcesses, " processes can work; give fewer"));
+  }
   request.home = args.Text("--home");
   request.html_path = args.Text("--html");
   request.bench_path = args.Text("--bench-json");
@@ -98,6 +110,30 @@ Row MakeRow(const Trace& trace, const std::string& policy, uint64_t frames,
   row.seconds = result.seconds;
   row.backing = FindName(kBackings, options.backing).value();
   row.verified = options.verify;
+  return row;
+}
+
+Row MakeKillRow(const Trace& trace, const std::string& policy,
+                const KillRequest& request, const ReplayOptions& options,
+                const KillResult& result) {
+  ReplayResult common;
+  common.writes = result.writes;
+  common.hits = result.hits;
+  common.misses = result.misses;
+  common.pages_read = result.pages_read;
+  common.pages_written = result.pages_written;
+  common.wrong_pages = result.wrong_pages;
+  common.seconds = result.seconds;
+  Row row = MakeRow(trace, policy, request.frames, options, common);
+  row.processes = options.processes + request.kills;
+  // The dead leave a part of their references undone.
+  row.references = result.hits + result.misses;
+  row.verified = true;
+  row.processes_killed = result.processes_killed;
+  row.killed_in_update = result.killed_in_update;
+  row.pages_checked = result.pages_checked;
+  row.lost_updates = result.lost_updates;
+  row.longest_stall_ms = result.longest_stall_ms;
   return row;
 }
 
@@ -132,6 +168,9 @@ class Replays {
                            ReplayHome::Make(request_.home));
     for (const Trace& trace : traces) {
       MPOOL_RETURN_IF_ERROR(RunTrace(trace, *home));
+      if (request_.kills > 0 && report_.findings.empty()) {
+        MPOOL_RETURN_IF_ERROR(RunKills(trace, *home));
+      }
       // The cause of a failed run would most likely fail the next run too.
       if (!report_.findings.empty()) break;
     }
@@ -167,6 +206,25 @@ class Replays {
     rows_.insert(rows_.end(), rows.begin(), rows.end());
     if (!request_.html_path.empty()) {
       report_.traces.push_back(MakeReportTrace(trace, std::move(rows)));
+    }
+    return absl::OkStatus();
+  }
+
+  // Runs under the last policy, at the first size.
+  absl::Status RunKills(const Trace& trace, const ReplayHome& home) {
+    const std::string& policy = request_.policies.back();
+    const KillRequest kill = {
+        .policy = FindValue(kPolicies, policy).value(),
+        .frames = request_.sizes.FramesFor(trace.page_count).front(),
+        .kills = request_.kills};
+    MPOOL_ASSIGN_OR_RETURN(
+        const KillResult result,
+        RunKillScene(trace, home, request_.options, kill, progress_));
+    report_.kills.push_back(
+        MakeKillRow(trace, policy, kill, request_.options, result));
+    for (const std::string& finding : result.findings) {
+      report_.findings.push_back(
+          absl::StrCat(trace.name, ", with kills: ", finding));
     }
     return absl::OkStatus();
   }
@@ -222,7 +280,13 @@ Outcome RunReplay(const Args& args, const VerbContext& context) {
 
   Outcome outcome;
   outcome.format = FormatOf(args);
-  outcome.table = ReplayTable(replays.rows());
+  std::vector<Row> rows = replays.rows();
+  const std::vector<Row>& kills = replays.report().kills;
+  if (outcome.format == Format::kJson) {
+    rows.insert(rows.end(), kills.begin(), kills.end());
+  }
+  outcome.table = ReplayTable(rows);
+  if (!kills.empty()) outcome.more = KillTable(kills);
   outcome.messages = replays.report().findings;
   if (!outcome.messages.empty()) outcome.exit_code = ExitCode::kFinding;
   AddReport(*request, replays.report(), outcome);
@@ -241,12 +305,10 @@ static_assert([] {
 }());
 
 constexpr uint64_t kLeastFrames = 16;
-// 255, because the process that watches the workers needs a slot too.
-constexpr uint64_t kMostProcesses = 255;
 constexpr uint64_t kMostThreads = 4094;
 constexpr uint64_t kMostSeed = ~uint64_t{0};
 
-constexpr std::array<OptionSpec, 15> kOptions = {{
+constexpr std::array<OptionSpec, 16> kOptions = {{
     CacheFramesOption(kLeastFrames, "cache sizes in frames, from 16"),
     kCachePercentOption,
     {.name = "--policy",
@@ -286,6 +348,12 @@ constexpr std::array<OptionSpec, 15> kOptions = {{
      .fallback = "",
      .help = "check the content of each page at every get, and on disk after "
              "the last close"},
+    {.name = "--kill",
+     .type = NumberType{0, kMostProcesses - 1},
+     .value_name = "N",
+     .fallback = "0",
+     .help = "replay each trace once more with N more processes that are "
+             "killed at work, and check that no put is lost"},
     {.name = "--backing",
      .type = NameType{"backing", kBackingNames},
      .value_name = "B",
