@@ -12,7 +12,7 @@
 
 #include "os/map_backings.h"
 #include "os/status.h"
-#include "os/test_backings.h"
+#include "tests/support/all_backings.h"
 
 namespace mpool::os {
 namespace {

@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 #include "gtest/gtest.h"
-#include "os/test_thread.h"
+#include "tests/support/test_thread.h"
 
 namespace mpool::os {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <fcntl.h>
 
-#include "os/test_support.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/system.h"
 
 namespace mpool::os {
 namespace {

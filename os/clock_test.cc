@@ -6,7 +6,7 @@
 
 #include <cerrno>
 
-#include "os/test_support.h"
+#include "tests/support/system.h"
 
 namespace mpool::os {
 namespace {

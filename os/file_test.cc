@@ -11,7 +11,7 @@
 #include <cerrno>
 
 #include "os/status.h"
-#include "os/test_support.h"
+#include "tests/support/system.h"
 
 namespace mpool::os {
 namespace {

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <thread>
 
-#include "os/test_support.h"
+#include "tests/support/system.h"
 
 namespace mpool::os {
 namespace {

@@ -11,7 +11,7 @@
 #include <fstream>
 
 #include "os/status.h"
-#include "os/test_backings.h"
+#include "tests/support/all_backings.h"
 
 namespace mpool::os {
 namespace {

@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "absl/status/status.h"
-#include "os/test_support.h"
+#include "tests/support/system.h"
 
 namespace mpool::os {
 namespace {

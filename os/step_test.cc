@@ -4,7 +4,7 @@
 
 #include <signal.h>
 
-#include "os/test_support.h"
+#include "tests/support/system.h"
 
 namespace mpool::os {
 namespace {

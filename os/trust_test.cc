@@ -17,7 +17,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "os/status.h"
-#include "os/test_support.h"
+#include "tests/support/system.h"
 
 namespace mpool::os {
 namespace {

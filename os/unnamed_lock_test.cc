@@ -10,7 +10,7 @@
 
 #include "os/lock_file.h"
 #include "os/status.h"
-#include "os/test_support.h"
+#include "tests/support/system.h"
 
 namespace mpool::os {
 namespace {

@@ -9,10 +9,10 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "os/test_support.h"
-#include "region/test_region.h"
 #include "tests/support/child.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/system.h"
+#include "tests/support/test_region.h"
 
 namespace mpool::region {
 namespace {

@@ -9,11 +9,11 @@
 #include "gtest/gtest.h"
 #include "os/step.h"
 #include "os/syscalls.h"
-#include "region/test_region.h"
 #include "tests/support/backings.h"
 #include "tests/support/child.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/step_names.h"
+#include "tests/support/test_region.h"
 
 namespace mpool::region {
 namespace {

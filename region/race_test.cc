@@ -16,12 +16,12 @@
 #include "gtest/gtest.h"
 #include "os/clock.h"
 #include "os/futex.h"
-#include "os/test_backings.h"
-#include "region/test_region.h"
+#include "tests/support/all_backings.h"
 #include "tests/support/campaign.h"
 #include "tests/support/child.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_home.h"
+#include "tests/support/test_region.h"
 
 namespace mpool::region {
 namespace {

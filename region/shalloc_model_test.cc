@@ -13,9 +13,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "region/test_region.h"
 #include "tests/support/campaign.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/test_region.h"
 
 namespace mpool::region {
 namespace {

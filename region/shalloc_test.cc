@@ -4,8 +4,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "region/test_region.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/test_region.h"
 
 namespace mpool::region {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "mpool/pool/test_pool.h"
+#include "tests/support/test_pool.h"
 
 namespace mpool::internal {
 namespace {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "mpool/pool/test_pool.h"
 #include "os/futex.h"
-#include "os/test_support.h"
+#include "tests/support/system.h"
+#include "tests/support/test_pool.h"
 
 namespace mpool::internal {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstddef>
 
 #include "gtest/gtest.h"
-#include "mpool/pool/test_pool.h"
+#include "tests/support/test_pool.h"
 
 namespace mpool::internal {
 namespace {

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "gmock/gmock.h"
-#include "mpool/pool/test_pool.h"
+#include "tests/support/test_pool.h"
 
 namespace mpool::internal {
 namespace {

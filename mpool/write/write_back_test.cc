@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "mpool/pool/test_pool.h"
+#include "tests/support/test_pool.h"
 
 namespace mpool::internal {
 namespace {

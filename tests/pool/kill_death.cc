@@ -229,10 +229,10 @@ std::string DescribeDeath(const Death& death) {
 
 // True if a scene passes the step. Other tests kill at the other steps.
 // region/kill_test.cc: the repair of a part of the heap, and a thread that
-// calls late. db/file_test.cc: files of other page sizes.
-// db/panic_kill_test.cc: files with a log. db/failure_kill_test.cc: failed
-// writes and fsyncs, and more files than entries. db/moved_home_test.cc: a home
-// that moved.
+// calls late. In tests/env/, files/file_test.cc: files of other page sizes.
+// death/panic_kill_test.cc: files with a log. death/failure_kill_test.cc:
+// failed writes and fsyncs, and more files than entries.
+// join/moved_home_test.cc: a home that moved.
 bool HasScene(const std::string& step) {
   return !step.starts_with("region.mend.") &&
          !step.starts_with("region.move.") &&

@@ -12,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "os/crc32.h"
 #include "os/file.h"
-#include "os/leftovers.h"
 #include "os/status.h"
+#include "tests/support/leftovers.h"
 
 namespace mpool::pooltest {
 namespace {

@@ -21,8 +21,8 @@
 #include "db/environment.h"
 #include "mpool/mpool.h"
 #include "mpool/pool/pool.h"
-#include "os/test_support.h"
 #include "tests/support/campaign.h"
+#include "tests/support/system.h"
 
 namespace mpool::pooltest {
 

@@ -14,7 +14,7 @@
 
 #include "gtest/gtest.h"
 #include "os/crc32.h"
-#include "os/test_backings.h"
+#include "tests/support/all_backings.h"
 
 namespace mpool::test {
 

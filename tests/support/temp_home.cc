@@ -16,9 +16,9 @@
 #include "gtest/gtest.h"
 #include "mpool/env.h"
 #include "os/file.h"
-#include "os/leftovers.h"
 #include "os/mapping.h"
 #include "os/status.h"
+#include "tests/support/leftovers.h"
 
 namespace mpool::test {
 namespace {

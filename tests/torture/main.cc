@@ -12,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "os/clock.h"
-#include "os/leftovers.h"
 #include "tests/pool/kill_scenes.h"
+#include "tests/support/leftovers.h"
 #include "tests/torture/driver.h"
 
 namespace mpool::torture {
@@ -113,7 +113,7 @@ bool Run::ForKills() {
 }
 
 // Steps that a scene cannot kill at have other tests: those of the region, and
-// db/panic_kill_test.cc, because no file here has a log.
+// tests/env/death/panic_kill_test.cc, because no file here has a log.
 bool Run::NoStepIsLeftOut() {
   for (const std::string& step : tally_.StepsWithoutKill()) {
     if (pooltest::HasScene(step) && !Scene(step, 0)) return false;

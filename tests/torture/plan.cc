@@ -6,7 +6,7 @@
 #include <iterator>
 #include <random>
 
-#include "os/test_backings.h"
+#include "tests/support/all_backings.h"
 #include "tests/support/step_names.h"
 
 namespace mpool::torture {

@@ -14,7 +14,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "os/leftovers.h"
+#include "tests/support/leftovers.h"
 
 namespace mpool::tools {
 
