@@ -2,9 +2,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "db/environment.h"
+#include "db/home.h"
+#include "db/registry.h"
 #include "mpool/env.h"
 #include "mpool/observe/holders.h"
 #include "mpool/observe/stats.h"
+#include "os/assert.h"
 #include "os/cancel.h"
 #include "os/status.h"
 
@@ -19,11 +22,14 @@ absl::Status Closed() {
 }  // namespace
 
 DbEnv::DbEnv(std::shared_ptr<internal::Environment> env)
-    : env_(std::move(env)) {}
+    : env_(std::move(env)) {
+  MPOOL_ASSERT(env_ != nullptr);
+}
 
 DbEnv::~DbEnv() {
   const os::CancelOff no_cancel;
-  if (env_ != nullptr) internal::Environment::Abandon(std::move(env_));
+  if (env_ == nullptr) return;
+  internal::Registry::OfProcess().Abandon(std::move(env_));
 }
 
 absl::StatusOr<std::unique_ptr<DbEnv>> DbEnv::Open(
@@ -31,38 +37,41 @@ absl::StatusOr<std::unique_ptr<DbEnv>> DbEnv::Open(
   const os::CancelOff no_cancel;
   MPOOL_ASSIGN_OR_RETURN(std::shared_ptr<internal::Environment> env,
                          internal::WithDescriptors([&] {
-                           return internal::Environment::Open(home, options);
+                           return internal::Registry::OfProcess().Open(
+                               home, options);
                          }));
   return std::unique_ptr<DbEnv>(new DbEnv(std::move(env)));
 }
 
 absl::Status DbEnv::Remove(std::string_view home, bool force) noexcept {
   const os::CancelOff no_cancel;
+  const internal::DirtyPages dirty_pages =
+      force ? internal::DirtyPages::kDiscard : internal::DirtyPages::kWriteBack;
   return internal::WithDescriptors(
-      [&] { return internal::RemoveHome(home, force); });
+      [&] { return internal::RemoveHome(home, dirty_pages); });
 }
 
 absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) noexcept {
   const os::CancelOff no_cancel;
   MPOOL_ASSIGN_OR_RETURN(
-      const internal::Look look,
-      internal::WithDescriptors([&] { return internal::LookAt(home); }));
-  return internal::StatsOf(*look.region, *look.frames, *look.files,
-                                 look.region->memory().heap().Survey());
+      const internal::HomeView view,
+      internal::WithDescriptors([&] { return internal::InspectHome(home); }));
+  return internal::StatsOf(*view.region, *view.frames, *view.files,
+                                 view.region->memory().heap().Survey());
 }
 
 absl::StatusOr<std::vector<Holding>> DbEnv::Holders(
     std::string_view home) noexcept {
   const os::CancelOff no_cancel;
   MPOOL_ASSIGN_OR_RETURN(
-      const internal::Look look,
-      internal::WithDescriptors([&] { return internal::LookAt(home); }));
+      const internal::HomeView view,
+      internal::WithDescriptors([&] { return internal::InspectHome(home); }));
   MPOOL_ASSIGN_OR_RETURN(
       const os::LockFile locks, internal::WithDescriptors([&] {
-        return os::LockFile::Open(look.dir, region::kRegisterName, false, 0600);
+        return os::LockFile::Open(view.dir, region::kRegisterName, false, 0600);
       }));
   return internal::HoldingsOf(
-      *look.region, *look.frames, *look.files, [&](uint32_t slot) {
+      *view.region, *view.frames, *view.files, [&](uint32_t slot) {
         const auto held = locks.FindHeld(slot, 1);
         return !held.ok() || held->has_value();
       });
@@ -85,7 +94,7 @@ absl::Status DbEnv::Sync(const SyncOptions& options) noexcept {
   if (options.up_to != Lsn{}) return internal::Unbuilt("SyncOptions::up_to");
   const absl::Status status = internal::WithDescriptors(
       [&] { return env_->pool().Sync(std::nullopt, options.wait); });
-  env_->DeliverEvents();
+  env_->events().Deliver();
   return status;
 }
 
@@ -99,7 +108,7 @@ absl::Status DbEnv::Resize(uint64_t cache_bytes) noexcept {
   const os::CancelOff no_cancel;
   if (env_ == nullptr) return Closed();
   const absl::Status status = env_->pool().Resize(cache_bytes);
-  env_->DeliverEvents();
+  env_->events().Deliver();
   return status;
 }
 
@@ -113,7 +122,7 @@ absl::StatusOr<RepairReport> DbEnv::FailCheck() noexcept {
   const os::CancelOff no_cancel;
   if (env_ == nullptr) return Closed();
   absl::StatusOr<RepairReport> report = env_->pool().FailCheck();
-  env_->DeliverEvents();
+  env_->events().Deliver();
   return report;
 }
 
@@ -132,8 +141,10 @@ absl::Status DbEnv::Close() noexcept {
   const os::CancelOff no_cancel;
   if (env_ == nullptr) return absl::OkStatus();
   const absl::Status status =
-      internal::WithDescriptors([&] { return env_->Close(); });
-  env_->DeliverEvents();
+      internal::WithDescriptors([&] {
+        return internal::Registry::OfProcess().Close(*env_);
+      });
+  env_->events().Deliver();
   if (status.ok()) env_ = nullptr;
   return status;
 }

@@ -2,65 +2,23 @@
 
 #include "db/environment.h"
 #include "mpool/observe/holders.h"
-#include "mpool/pool/forks.h"
-#include "mpool/pool/signature.h"
 
-#include <map>
-#include <tuple>
+#include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "os/file.h"
+#include "db/home.h"
+#include "db/options.h"
+#include "db/registry.h"
+#include "os/assert.h"
 #include "os/filesystem.h"
-#include "os/fork.h"
 #include "os/lost_fd.h"
 #include "os/status.h"
-#include "os/step.h"
 
 namespace mpool::internal {
 namespace {
 
-// The attachments of this process, by home. A forked child inherits them and
-// uses those whose memory it shares.
-struct Registry {
-  std::mutex mutex;
-  std::map<std::pair<uint64_t, uint64_t>, std::shared_ptr<Environment>> envs;
-  // Attachments without handles, until they leave the region. They keep their
-  // memory mapped for guards that still hold pages of it.
-  std::vector<std::shared_ptr<Environment>> abandoned;
-};
-// Returns the registry without setting fork handlers. The handlers use it, also
-// if a fork meets the first Open.
-Registry& Unwatched() {
-  static Registry* homes = new Registry;
-  return *homes;
-}
-
-void ForEachEvents(void (std::mutex::*act)()) {
-  for (auto& [identity, env] : Unwatched().envs) {
-    if (env != nullptr) (env->events_mutex().*act)();
-  }
-  for (auto& env : Unwatched().abandoned) (env->events_mutex().*act)();
-}
-
-Registry& Homes() {
-  static Registry& homes = []() -> Registry& {
-    // Fork handlers run in reverse order of registration. A fork therefore
-    // locks the registry, the pools, the events and the locks that are being
-    // made, in this order, which is the order of all code.
-    os::LockFile::WatchForks();
-    os::AtFork([] { ForEachEvents(&std::mutex::lock); },
-               [] { ForEachEvents(&std::mutex::unlock); });
-    WatchForks();
-    os::AtFork([] { Unwatched().mutex.lock(); },
-               [] { Unwatched().mutex.unlock(); });
-    return Unwatched();
-  }();
-  return homes;
-}
-
-// Number of events that are kept until a call delivers them.
-constexpr size_t kMostEvents = 1000;
 // How long Close waits for an fsync of another process.
 constexpr absl::Duration kLeaveWait = absl::Seconds(60);
 
@@ -77,110 +35,56 @@ std::string Some(const std::vector<std::string>& all) {
   return text;
 }
 
-absl::Status RepairAtAttach(region::Region& region, Pool& pool) {
-  RepairReport report;
-  region.repairer().RepairPredecessor(&report);
-  return pool.FailCheck().status();
-}
-
 }  // namespace
 
 Environment::Environment(std::string home, const os::FileIdentity& identity,
                          const EnvOptions& options)
-    : home_(std::move(home)), identity_(identity), options_(options) {}
+    : home_(std::move(home)),
+      identity_(identity),
+      options_(options),
+      events_(home_, options.on_event) {}
 
 Environment::~Environment() = default;
 
 absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
     std::string_view home, const EnvOptions& options) {
-  MPOOL_RETURN_IF_ERROR(Validate(options));
-  MPOOL_ASSIGN_OR_RETURN(os::File dir, OpenHome("open", home));
-  os::SettleIdentity(dir);
-  MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, dir.Info());
-  std::shared_ptr<Environment> env;
-  {
-    Registry& homes = Homes();
-    std::lock_guard<std::mutex> lock(homes.mutex);
-    std::erase_if(homes.abandoned,
-                  [](const auto& one) { return one->HasLeftLate(); });
-    std::shared_ptr<Environment>& known =
-        homes.envs[{info.identity.device, info.identity.inode}];
-    // A forked child may use an inherited attachment only if it can attach.
-    if (known != nullptr && known->region_->generation().value() == 0) {
-      const absl::Status entered = known->pool_->FailCheck().status();
-      if (!entered.ok() && known->region_->IsInheritedOnly()) {
-        return absl::FailedPreconditionError(absl::StrCat(
-            entered.message(), " (its memory has no name: first close, in the "
-            "child, the handles of files that the parent closed)"));
-      }
-      if (!entered.ok()) homes.abandoned.push_back(std::move(known));
-    }
-    if (known == nullptr) {
-      std::shared_ptr<Environment> made(
-          new Environment(dir.path(), info.identity, options));
-      MPOOL_RETURN_IF_ERROR(made->Attach(std::move(dir)));
-      known = std::move(made);
-    } else {
-      MPOOL_RETURN_IF_ERROR(known->pool_->PrepareMore(options.prefault,
-                                                      options.lock_memory));
-      MPOOL_RETURN_IF_ERROR(known->CheckPanic(options));
-    }
-    ++known->handles_;
-    env = known;
-  }
-  env->DeliverEvents();
-  return env;
+  return Registry::OfProcess().Open(home, options);
 }
 
-// Under the registry's mutex no environment closes.
-void Environment::ReleaseDescriptors() {
-  Registry& homes = Homes();
-  // A close may be under way that calls log_flush, and that this call.
-  const std::unique_lock<std::mutex> lock(homes.mutex, std::try_to_lock);
-  if (!lock.owns_lock()) return;
-  for (const auto& [home, env] : homes.envs) {
-    if (env != nullptr && env->region_->generation().value() != 0) {
-      env->pool_->TrimKept(/*most=*/0).IgnoreError();
-    }
-  }
+absl::Status Environment::Close() { return Registry::OfProcess().Close(*this); }
+
+absl::StatusOr<std::shared_ptr<Environment>> Environment::Attach(
+    os::File dir, const os::FileIdentity& identity,
+    const EnvOptions& options) {
+  MPOOL_ASSERT(dir.path().starts_with('/'));
+  std::shared_ptr<Environment> made(
+      new Environment(dir.path(), identity, options));
+  MPOOL_RETURN_IF_ERROR(made->AttachRegion(std::move(dir)));
+  MPOOL_ASSERT(made->region_->generation().HasEntered());
+  return made;
 }
 
-absl::Status Environment::Attach(os::File dir) {
+absl::Status Environment::AttachRegion(os::File dir) {
+  MPOOL_ASSERT(region_ == nullptr && pool_ == nullptr);
   MPOOL_ASSIGN_OR_RETURN(
       region_,
       region::Region::Prepare(std::move(dir), RegionOptionsFor(options_)));
   pool_ = std::make_unique<Pool>(*region_);
   region_->repairer().set_on_repair([this](const RepairReport& report) {
-    for (const RepairReport::Process& process : report.processes) {
-      Report(Event::Kind::kRepair,
-             absl::StrCat("process ", process.pid,
-                          " died inside ", home_, " and was repaired: ",
-                          report.pins, " pins, ", report.frames, " frames, ",
-                          report.latches, " latches, ", report.restored,
-                          " pages set back, ", report.poisoned,
-                          " pages lost"));
-    }
-    if (report.damaged != 0) {
-      Report(Event::Kind::kRepair,
-             absl::StrCat(report.damaged, " words of the tables of ", home_,
-                          " were damaged, and were mended"));
-    }
-    if (report.panicked) {
-      Report(Event::Kind::kPanic,
-             std::string(pool_->panic().CheckAsOther().message()));
-    }
-    if (report.poisoned != 0) {
-      Report(Event::Kind::kPoisoned,
-             absl::StrCat(report.poisoned, " pages of ", home_,
-                          " died with their writer; reads answer DataLoss"));
-    }
+    std::string panic;
+    if (report.panicked)
+      panic = std::string(pool_->panic().CheckAsOther().message());
+    events_.ReportRepair(report, panic);
   });
   pool_->write_back().set_log_flush(options_.log_flush);
   pool_->write_back().set_on_failure([this](const absl::Status& status) {
-    Report(Event::Kind::kWriteFailed, status.ToString());
+    events_.Report(Event::Kind::kWriteFailed, status.ToString());
   });
   MPOOL_RETURN_IF_ERROR(region_->Attach(pool_->client()));
-  if (region_->attached() == region::Attached::kCreated) ReportOrigin();
+  if (region_->attached() == region::Attached::kCreated) {
+    events_.ReportOrigin(
+        static_cast<Origin>(region_->memory().header()->origin.load()));
+  }
   absl::Status ready = pool_->Start();
   if (ready.ok()) ready = RepairAtAttach(*region_, *pool_);
   if (ready.ok()) ready = CheckPanic(options_);
@@ -194,6 +98,13 @@ absl::Status Environment::Attach(os::File dir) {
   return ready;
 }
 
+absl::Status Environment::AddOptions(const EnvOptions& options) {
+  MPOOL_ASSERT(region_->generation().value() != 0);
+  MPOOL_RETURN_IF_ERROR(
+      pool_->PrepareMore(options.prefault, options.lock_memory));
+  return CheckPanic(options);
+}
+
 // Handles the panic for one handle's open. With `recover` this process keeps
 // working during the panic.
 absl::Status Environment::CheckPanic(const EnvOptions& options) {
@@ -205,21 +116,10 @@ absl::Status Environment::CheckPanic(const EnvOptions& options) {
   return absl::OkStatus();
 }
 
-void Environment::ReportOrigin() {
-  const auto origin =
-      static_cast<Origin>(region_->memory().header()->origin.load());
-  if (origin == Origin::kNew) return;
-  Report(Event::Kind::kMadeAnew,
-         absl::StrCat("the region of ", home_, " was made anew: ",
-                      origin == Origin::kReboot
-                          ? "the one before was of another boot"
-                          : "its memory was gone, cut short or never finished",
-                      "; changes that no Sync had made durable are lost"));
-}
-
 // Returns InvalidArgument for the environment's own files.
 absl::Status Environment::CheckPath(const std::string& path) const {
   const size_t slash = path.rfind('/');
+  MPOOL_ASSERT(slash != std::string::npos);
   const absl::StatusOr<std::string> parent =
       os::AbsolutePath(slash == 0 ? "/" : path.substr(0, slash));
   constexpr std::string_view kOwnPrefix = "__db.";
@@ -231,6 +131,20 @@ absl::Status Environment::CheckPath(const std::string& path) const {
                      "does not start with __db."));
   }
   return absl::OkStatus();
+}
+
+// Returns FailedPrecondition if the file's log could not be flushed before its
+// pages.
+absl::Status Environment::CheckLog(const std::string& path,
+                                   const FileOptions& options) const {
+  if (options.lsn_offset == -1 || options.read_only ||
+      pool_->write_back().has_log_flush()) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "open file ", path, " with FileOptions::lsn_offset: its log must be "
+      "flushed before its pages; give EnvOptions::log_flush to the first "
+      "DbEnv::Open of this process"));
 }
 
 // Returns the node of a page file. `full` is `path` with its links resolved; no
@@ -249,6 +163,8 @@ absl::StatusOr<os::Node> Environment::FindPageFile(
 absl::StatusOr<os::File> Environment::MakePageFile(
     std::string_view path, const std::string& full,
     const std::optional<os::File>& dir, int mode) const {
+  MPOOL_ASSERT((mode & ~0777) == 0);
+  MPOOL_ASSERT(dir.has_value() || full.starts_with('/'));
   const os::File::OpenOptions how = {.create = true,
                                      .no_follow = true,
                                      .regular = true,
@@ -264,6 +180,8 @@ absl::Status Environment::OpenPageFile(std::string_view path,
                                        const std::string& full,
                                        const FileOptions& options,
                                        OpenRequest* request) const {
+  MPOOL_ASSERT(!path.empty() && full.starts_with('/'));
+  MPOOL_ASSERT(request->file == nullptr);
   std::optional<os::File> dir;
   if (path.front() != '/') {
     MPOOL_ASSIGN_OR_RETURN(dir, os::OpenSameDirectory(home_, identity_));
@@ -304,13 +222,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   // Resolves links. A file that does not exist has no links.
   const std::string full = os::AbsolutePath(named).value_or(named);
   MPOOL_RETURN_IF_ERROR(CheckPath(full));
-  if (options.lsn_offset != -1 && !options.read_only &&
-      !pool_->write_back().has_log_flush()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "open file ", full, " with FileOptions::lsn_offset: its log must be "
-        "flushed before its pages; give EnvOptions::log_flush to the first "
-        "DbEnv::Open of this process"));
-  }
+  MPOOL_RETURN_IF_ERROR(CheckLog(full, options));
   OpenRequest request;
   absl::Status found = OpenPageFile(path, full, options, &request);
   if (os::IsOutOfDescriptors(found)) {
@@ -325,6 +237,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
                        : "file; make it with FileOptions::create"));
   }
   MPOOL_RETURN_IF_ERROR(found);
+  MPOOL_ASSERT(request.file != nullptr);
   MPOOL_ASSIGN_OR_RETURN(request.path, os::AbsolutePath(full));
   request.page_bytes = options.page_size;
   request.read_only = options.read_only;
@@ -334,13 +247,10 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
       options.atomic_update.value_or(options.lsn_offset == -1);
   absl::StatusOr<OpenedFile> opened = pool_->OpenFile(request);
   if (opened.ok() && opened->partial_bytes != 0) {
-    Report(Event::Kind::kPartialPage,
-           absl::StrCat(opened->path, " ends with ", opened->partial_bytes,
-                        " bytes of a page of ", opened->page_bytes,
-                        ": a write of it was cut short; the pages before it "
-                        "are whole"));
+    events_.ReportPartialPage(opened->path, opened->partial_bytes,
+                              opened->page_bytes);
   }
-  DeliverEvents();
+  events_.Deliver();
   MPOOL_RETURN_IF_ERROR(opened.status());
   if (options_.backing == Backing::kHeap) {
     // Until the file is claimed, only this check detects a region that another
@@ -358,12 +268,14 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
 // none, because the guards in the region are its parent's.
 std::vector<std::string> Environment::Guards(
     std::optional<uint32_t> file) const {
+  MPOOL_ASSERT(pool_ != nullptr);
   return region_->generation().value() == 0 ? std::vector<std::string>()
                                     : GuardsOf(*region_, pool_->frames(),
                                                pool_->files(), file);
 }
 
 absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
+  MPOOL_ASSERT(file.entry != nullptr);
   if (pool_->files().handles().LocalHandles(file.index) != 1) {
     return absl::OkStatus();
   }
@@ -377,6 +289,7 @@ absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
 // Drops the handle of a forked child that never attached, and returns true.
 // Such a child has nothing to close except its copy.
 bool Environment::ForgetFile(OpenedFile* file) {
+  MPOOL_ASSERT(file != nullptr);
   while (!region_->generation().HasEntered()) {
     if (!pool_->files().handles().Forget(*file)) continue;
     delete file;
@@ -389,7 +302,7 @@ absl::Status Environment::CloseFile(OpenedFile* file) {
   if (ForgetFile(file)) return absl::OkStatus();
   absl::Status status = CheckNoGuardsOn(*file);
   if (status.ok()) status = pool_->CloseFile(*file);
-  DeliverEvents();
+  events_.Deliver();
   if (status.ok()) delete file;
   return status;
 }
@@ -405,14 +318,14 @@ void Environment::AbandonFile(OpenedFile* file) {
   if (ForgetFile(file)) return;
   const absl::Status held = CheckNoGuardsOn(*file);
   if (!held.ok()) {
-    Report(Event::Kind::kGuardsAtClose, held.ToString());
+    events_.Report(Event::Kind::kGuardsAtClose, held.ToString());
   } else if (absl::Status status = pool_->CloseFile(*file); !status.ok()) {
     // The dirty pages stay in the region.
-    Report(Event::Kind::kWriteFailed, status.ToString());
+    events_.Report(Event::Kind::kWriteFailed, status.ToString());
     ForceClose(*file);
   }
   delete file;
-  DeliverEvents();
+  events_.Deliver();
 }
 
 absl::Status Environment::CheckNothingOut() {
@@ -431,17 +344,13 @@ absl::Status Environment::CheckNothingOut() {
   return absl::OkStatus();
 }
 
-// `force`: leaves even if dirty pages could not be written. They stay in the
-// region, which outlives its processes unless it is on the heap.
-// If *has_left is false, nothing is closed.
-absl::Status Environment::Leave(bool force, bool* has_left) {
-  *has_left = true;
+LeaveResult Environment::Leave(LeaveMode mode) {
+  MPOOL_ASSERT(region_ != nullptr && pool_ != nullptr);
   // A forked child that never used the environment has nothing to leave.
   if (!region_->generation().HasEntered()) {
     pool_->Stop();
-    return absl::OkStatus();
+    return {.status = absl::OkStatus(), .has_left = true};
   }
-  *has_left = false;
   // A process makes its own writes durable, even if other processes stay. This
   // also frees descriptors, which the leave may use.
   absl::Status written =
@@ -451,26 +360,26 @@ absl::Status Environment::Leave(bool force, bool* has_left) {
   bool is_last = false;
   absl::StatusOr<os::ByteLock> gate = region_->BeginLeave(&is_last);
   if (!gate.ok()) {
-    return absl::Status(gate.status().code(),
-                        absl::StrCat("leave environment ", home_, ": ",
-                                     gate.status().message()));
+    return {.status = absl::Status(
+                gate.status().code(),
+                absl::StrCat("leave environment ", home_, ": ",
+                             gate.status().message()))};
   }
   if (is_last) {
     written.Update(pool_->WriteBackAll(options_.sync_on_last_close
                                            ? Pool::Durability::kSynced
                                            : Pool::Durability::kWritten));
   }
-  if (!written.ok() && !force) return written;
+  if (!written.ok() && mode == LeaveMode::kIfWritten) {
+    return {.status = std::move(written)};
+  }
   pool_->Stop();
   region_->Leave(*std::move(gate));
-  *has_left = true;
-  return written;
+  return {.status = std::move(written), .has_left = true};
 }
 
-// Keeps the process attached, with its slot, because it cannot leave. Writes
-// pages as the last process would, because other attachments are unknown.
-// Returns the status to report.
 absl::Status Environment::Stay(const absl::Status& why) {
+  MPOOL_ASSERT(!why.ok());
   // Limits the wait for a page that another process may hold forever.
   constexpr absl::Duration kMostWait = absl::Seconds(1);
   const absl::Status written = pool_->Sync(std::nullopt, kMostWait);
@@ -480,124 +389,6 @@ absl::Status Environment::Stay(const absl::Status& why) {
                    "the home is removed or the process gives up its rights",
                    written.ok() ? "" : "; pages were not written: ",
                    written.message()));
-}
-
-bool Environment::HasLeftLate() {
-  bool has_left = false;
-  if (stays_) Leave(/*force=*/false, &has_left).IgnoreError();
-  return has_left;
-}
-
-absl::Status Environment::Close() {
-  Registry& homes = Homes();
-  std::lock_guard<std::mutex> lock(homes.mutex);
-  if (handles_ == 1) {
-    MPOOL_RETURN_IF_ERROR(CheckNothingOut());
-    bool has_left = false;
-    MPOOL_RETURN_IF_ERROR(Leave(/*force=*/false, &has_left));
-    std::erase_if(homes.envs, [this](const auto& entry) {
-      return entry.second.get() == this;
-    });
-  }
-  --handles_;
-  return absl::OkStatus();
-}
-
-void Environment::Abandon(std::shared_ptr<Environment> env) {
-  Registry& homes = Homes();
-  std::unique_lock<std::mutex> lock(homes.mutex);
-  if (--env->handles_ != 0) return;
-  std::erase_if(homes.envs,
-                [&](const auto& entry) { return entry.second == env; });
-  homes.abandoned.push_back(env);
-  lock.unlock();
-  bool has_left = false;
-  Event::Kind kind = Event::Kind::kGuardsAtClose;
-  absl::Status status = env->CheckNothingOut();
-  if (status.ok()) {
-    status = env->Leave(/*force=*/true, &has_left);
-    kind = has_left ? Event::Kind::kWriteFailed : Event::Kind::kLeaveFailed;
-    if (!has_left) status = env->Stay(status);
-    lock.lock();
-    env->stays_ = !has_left;
-    if (has_left) std::erase(homes.abandoned, env);
-    lock.unlock();
-  }
-  if (!status.ok()) env->Report(kind, status.ToString());
-  env->DeliverEvents();
-}
-
-void Environment::Report(Event::Kind kind, std::string message) {
-  if (options_.on_event == nullptr) return;
-  std::lock_guard<std::mutex> lock(events_mutex_);
-  if (events_.size() == kMostEvents) return;
-  events_.push_back({kind, std::move(message)});
-  MPOOL_STEP("db.event.kept");
-}
-
-void Environment::DeliverEvents() {
-  if (options_.on_event == nullptr) return;
-  std::vector<Event> events;
-  {
-    std::lock_guard<std::mutex> lock(events_mutex_);
-    events.swap(events_);
-  }
-  for (const Event& event : events) options_.on_event(event);
-}
-
-absl::StatusOr<Look> LookAt(std::string_view home) {
-  Look look;
-  MPOOL_ASSIGN_OR_RETURN(look.dir, OpenHome("inspect", home));
-  MPOOL_ASSIGN_OR_RETURN(
-      region::Inspection inspection,
-      region::InspectRegion(look.dir, LayoutSignature()));
-  look.region = std::make_unique<region::Region>(
-      std::move(inspection.mapping), inspection.fixed);
-  look.frames = std::make_unique<FrameTable>(*look.region);
-  region::Reachable reached(look.region->memory().heap());
-  const absl::Status sound = look.frames->Check(&reached);
-  if (!sound.ok()) {
-    return absl::DataLossError(absl::StrCat(
-        "inspect ", look.dir.path(), ": ", sound.message(),
-        "; DbEnv::Open refuses it, and 'mpool remove --force' discards it"));
-  }
-  look.files = std::make_unique<FileTable>(*look.region, *look.frames);
-  return look;
-}
-
-absl::Status RemoveHome(std::string_view home, bool force) {
-  MPOOL_ASSIGN_OR_RETURN(os::File dir, OpenHome("remove", home));
-  os::SettleIdentity(dir);
-  const std::string path = dir.path();
-  MPOOL_ASSIGN_OR_RETURN(os::File again, os::File::OpenDirectory(dir));
-  MPOOL_ASSIGN_OR_RETURN(region::RegionRemover remover,
-                         region::RegionRemover::Begin(std::move(again)));
-  if (remover.descriptor().has_value() && !force) {
-    region::RegionOptions options = RegionOptionsFor({});
-    options.create = false;
-    MPOOL_ASSIGN_OR_RETURN(std::unique_ptr<region::Region> region,
-                           region::Region::Prepare(std::move(dir), options));
-    Pool pool(*region);
-    const absl::Status attached =
-        region->Attach(pool.client(), &remover.gate());
-    // A region that is not whole has no pages to write back.
-    if (!absl::IsNotFound(attached)) {
-      MPOOL_RETURN_IF_ERROR(attached);
-      absl::Status status = pool.Start();
-      if (status.ok()) status = RepairAtAttach(*region, pool);
-      if (status.ok()) status = pool.WriteBackAll(Pool::Durability::kSynced);
-      const uint64_t dirty = pool.Stats().frames_dirty;
-      pool.Stop();
-      region->Leave(os::ByteLock());
-      if (!status.ok()) {
-        return absl::FailedPreconditionError(absl::StrCat(
-            "remove ", path, ": its pages are not all on disk, ", dirty,
-            " of them dirty (", status.ToString(),
-            "); mend that, or discard them with force"));
-      }
-    }
-  }
-  return remover.Finish();
 }
 
 }  // namespace mpool::internal

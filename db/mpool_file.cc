@@ -1,9 +1,13 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
+#include <bit>
+
 #include "absl/strings/str_cat.h"
 #include "db/environment.h"
+#include "db/registry.h"
 #include "mpool/file.h"
 #include "mpool/get/hit.h"
+#include "os/assert.h"
 #include "os/cancel.h"
 #include "os/status.h"
 
@@ -24,7 +28,9 @@ absl::Status Closed() {
 
 MPoolFile::MPoolFile(std::shared_ptr<internal::Environment> env,
                      internal::OpenedFile* file)
-    : env_(std::move(env)), getter_(&env_->pool().getter()), file_(file) {}
+    : env_(std::move(env)), getter_(&env_->pool().getter()), file_(file) {
+  MPOOL_ASSERT(file_ != nullptr && file_->entry != nullptr);
+}
 
 MPoolFile::~MPoolFile() {
   const os::CancelOff no_cancel;
@@ -86,12 +92,13 @@ absl::Status MPoolFile::Sync() noexcept {
   const absl::Status status = internal::WithDescriptors([&] {
     return env_->pool().Sync(file_->index, absl::InfiniteDuration());
   });
-  env_->DeliverEvents();
+  env_->events().Deliver();
   return status;
 }
 
 PageNo MPoolFile::page_count() const noexcept {
   if (file_ == nullptr) return 0;
+  MPOOL_ASSERT(file_->entry != nullptr);
   return file_->entry->page_count.load(std::memory_order_acquire);
 }
 
@@ -99,6 +106,7 @@ FileStats MPoolFile::Stats() const noexcept {
   FileStats stats;
   if (file_ == nullptr) return stats;
   stats.page_size = file_->page_bytes;
+  MPOOL_ASSERT(std::has_single_bit(stats.page_size));
   stats.page_count = page_count();
   stats.pages_read = file_->entry->pages_read.load(std::memory_order_relaxed);
   stats.pages_written =

@@ -7,6 +7,7 @@
 #include "mpool/env.h"
 #include "mpool/file.h"
 #include "mpool/get/group.h"
+#include "os/assert.h"
 #include "os/cancel.h"
 
 namespace mpool {
@@ -39,6 +40,7 @@ absl::StatusOr<WritePage*> UpdateGroup::Add(
     MPoolFile& file, PageNo page, const GetOptions& options) noexcept {
   const os::CancelOff no_cancel;
   if (group_ == nullptr || file.file_ == nullptr) return Closed();
+  MPOOL_ASSERT(file.env_ != nullptr);
   if (!group_->IsOf(file.env_->pool().getter()))
     return OfAnother(file.file_->path);
   return group_->Add(*file.file_, page, options);
@@ -47,6 +49,7 @@ absl::StatusOr<WritePage*> UpdateGroup::Add(
 absl::StatusOr<WritePage*> UpdateGroup::AddNew(MPoolFile& file) noexcept {
   const os::CancelOff no_cancel;
   if (group_ == nullptr || file.file_ == nullptr) return Closed();
+  MPOOL_ASSERT(file.env_ != nullptr);
   if (!group_->IsOf(file.env_->pool().getter()))
     return OfAnother(file.file_->path);
   return group_->AddNew(*file.file_);

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "db/environment.h"
+#include "db/options.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mpool/pool/pool.h"

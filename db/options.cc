@@ -1,21 +1,23 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
-//
-// validate.cc - the checks of options, made once at each open.
+
+#include "db/options.h"
+#include "mpool/evict/policies.h"
+#include "mpool/pool/signature.h"
 
 #include <bit>
-#include <cerrno>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "db/environment.h"
-#include "mpool/evict/policies.h"
-#include "mpool/pool/signature.h"
+#include "mpool/file.h"
+#include "mpool/pool/pool.h"
+#include "os/assert.h"
 #include "os/process.h"
 #include "os/status.h"
 
 namespace mpool::internal {
 
 absl::Status Unbuilt(const char* what) {
+  MPOOL_ASSERT(what != nullptr && *what != '\0');
   return absl::UnimplementedError(absl::StrCat(
       what, " is not built yet; leave it at its default"));
 }
@@ -93,31 +95,6 @@ absl::Status CheckPolicy(Policy policy) {
 
 }  // namespace
 
-absl::StatusOr<os::File> OpenHome(std::string_view verb,
-                                  std::string_view home) {
-  const std::string what =
-      absl::StrCat(os::Abs(verb), " environment ", os::Abs(home), ": ");
-  if (home.empty() || home.find('\0') != std::string_view::npos) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        what, "the path is empty or has a NUL in it; name a directory"));
-  }
-  absl::StatusOr<std::string> path = os::AbsolutePath(home);
-  absl::StatusOr<os::File> dir =
-      path.ok() ? os::File::OpenDirectory(*path)
-                : absl::StatusOr<os::File>(path.status());
-  if (absl::IsNotFound(dir.status())) {
-    return absl::NotFoundError(
-        absl::StrCat(what, "there is no such directory; make it first, or "
-                           "name the one that its programs use"));
-  }
-  if (os::StatusErrno(dir.status()) == ENOTDIR) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        what, "it is not a directory; name the directory that shall hold the "
-              "environment"));
-  }
-  return dir;
-}
-
 absl::Status Validate(const EnvOptions& options) {
   MPOOL_RETURN_IF_ERROR(CheckCacheBytes(options));
   MPOOL_RETURN_IF_ERROR(CheckBacking(options.backing));
@@ -182,6 +159,9 @@ absl::Status Validate(std::string_view path, const FileOptions& options) {
 }
 
 region::RegionOptions RegionOptionsFor(const EnvOptions& options) {
+  MPOOL_ASSERT(options.cache_bytes != 0);
+  MPOOL_ASSERT(options.max_cache_bytes == 0 ||
+               options.max_cache_bytes >= options.cache_bytes);
   region::RegionOptions out;
   SizeRegion(options.cache_bytes,
              options.max_cache_bytes != 0 ? options.max_cache_bytes
@@ -199,6 +179,8 @@ region::RegionOptions RegionOptionsFor(const EnvOptions& options) {
   out.prefault = options.prefault;
   out.lock_memory = options.lock_memory;
   out.signature = LayoutSignature();
+  MPOOL_ASSERT(out.size_bytes <= out.reserved_bytes);
+  MPOOL_ASSERT(out.shared || !out.named);
   return out;
 }
 

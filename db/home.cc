@@ -1,0 +1,115 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "db/home.h"
+#include "mpool/pool/signature.h"
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "db/options.h"
+#include "os/assert.h"
+#include "os/filesystem.h"
+#include "os/status.h"
+
+namespace mpool::internal {
+namespace {
+
+// Writes back the pages of a region without processes. Attaches for that time.
+absl::Status WriteBackIdle(os::File dir, region::RegionRemover& remover) {
+  const std::string path = dir.path();
+  region::RegionOptions options = RegionOptionsFor({});
+  options.create = false;
+  MPOOL_ASSIGN_OR_RETURN(std::unique_ptr<region::Region> region,
+                         region::Region::Prepare(std::move(dir), options));
+  Pool pool(*region);
+  const absl::Status attached = region->Attach(pool.client(), &remover.gate());
+  // A region that is not whole has no pages to write back.
+  if (absl::IsNotFound(attached)) return absl::OkStatus();
+  MPOOL_RETURN_IF_ERROR(attached);
+  MPOOL_ASSERT(region->attached() != region::Attached::kCreated);
+  absl::Status status = pool.Start();
+  if (status.ok()) status = RepairAtAttach(*region, pool);
+  if (status.ok()) status = pool.WriteBackAll(Pool::Durability::kSynced);
+  const uint64_t dirty = pool.Stats().frames_dirty;
+  pool.Stop();
+  region->Leave(os::ByteLock());
+  if (status.ok()) return status;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "remove ", path, ": its pages are not all on disk, ", dirty,
+      " of them dirty (", status.ToString(),
+      "); mend that, or discard them with force"));
+}
+
+}  // namespace
+
+absl::StatusOr<os::File> OpenHome(std::string_view verb,
+                                  std::string_view home) {
+  const std::string what =
+      absl::StrCat(os::Abs(verb), " environment ", os::Abs(home), ": ");
+  if (home.empty() || home.find('\0') != std::string_view::npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        what, "the path is empty or has a NUL in it; name a directory"));
+  }
+  absl::StatusOr<std::string> path = os::AbsolutePath(home);
+  absl::StatusOr<os::File> dir =
+      path.ok() ? os::File::OpenDirectory(*path)
+                : absl::StatusOr<os::File>(path.status());
+  if (absl::IsNotFound(dir.status())) {
+    return absl::NotFoundError(
+        absl::StrCat(what, "there is no such directory; make it first, or "
+                           "name the one that its programs use"));
+  }
+  if (os::StatusErrno(dir.status()) == ENOTDIR) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        what, "it is not a directory; name the directory that shall hold the "
+              "environment"));
+  }
+  MPOOL_ASSERT(!dir.ok() || dir->path().starts_with('/'));
+  return dir;
+}
+
+absl::Status RepairAtAttach(region::Region& region, Pool& pool) {
+  MPOOL_ASSERT(region.generation().HasEntered());
+  RepairReport report;
+  region.repairer().RepairPredecessor(&report);
+  return pool.FailCheck().status();
+}
+
+absl::StatusOr<HomeView> InspectHome(std::string_view home) {
+  HomeView view;
+  MPOOL_ASSIGN_OR_RETURN(view.dir, OpenHome("inspect", home));
+  MPOOL_ASSIGN_OR_RETURN(
+      region::Inspection inspection,
+      region::InspectRegion(view.dir, LayoutSignature()));
+  view.region = std::make_unique<region::Region>(
+      std::move(inspection.mapping), inspection.fixed);
+  view.frames = std::make_unique<FrameTable>(*view.region);
+  region::Reachable reached(view.region->memory().heap());
+  const absl::Status sound = view.frames->Check(&reached);
+  if (!sound.ok()) {
+    return absl::DataLossError(absl::StrCat(
+        "inspect ", view.dir.path(), ": ", sound.message(),
+        "; DbEnv::Open refuses it, and 'mpool remove --force' discards it"));
+  }
+  view.files = std::make_unique<FileTable>(*view.region, *view.frames);
+  MPOOL_ASSERT(view.region->memory().header() != nullptr);
+  return view;
+}
+
+absl::Status RemoveHome(std::string_view home, DirtyPages dirty_pages) {
+  MPOOL_ASSIGN_OR_RETURN(os::File dir, OpenHome("remove", home));
+  os::SettleIdentity(dir);
+  MPOOL_ASSIGN_OR_RETURN(os::File again, os::File::OpenDirectory(dir));
+  MPOOL_ASSERT(again.path() == dir.path());
+  MPOOL_ASSIGN_OR_RETURN(region::RegionRemover remover,
+                         region::RegionRemover::Begin(std::move(again)));
+  if (remover.descriptor().has_value() &&
+      dirty_pages == DirtyPages::kWriteBack) {
+    MPOOL_RETURN_IF_ERROR(WriteBackIdle(std::move(dir), remover));
+  }
+  return remover.Finish();
+}
+
+}  // namespace mpool::internal

@@ -1,0 +1,58 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// home.h - the directory of an environment: opening, inspecting and removing
+// it.
+//
+// Concurrency: thread-safe. InspectHome takes no latch and no slot, so that it
+//              works on a panicked or full environment.
+// Crash:       a remover that dies leaves a home that an open makes again and
+//              another removal removes.
+
+#ifndef MPOOL_DB_HOME_H_
+#define MPOOL_DB_HOME_H_
+
+#include <memory>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "mpool/pool/pool.h"
+#include "os/file.h"
+#include "region/region.h"
+
+namespace mpool::internal {
+
+// Opens the directory of a home; the path of the result is absolute. `verb`
+// names the call in an error. Errors: InvalidArgument, NotFound, and errors of
+// the file system.
+absl::StatusOr<os::File> OpenHome(std::string_view verb,
+                                  std::string_view home);
+
+// Repairs the former owner of this process's slot, then all other dead
+// processes. REQUIRES: the process is attached.
+absl::Status RepairAtAttach(region::Region& region, Pool& pool);
+
+// A home's region, mapped read-only for Inspect and Holders.
+struct HomeView {
+  os::File dir;
+  std::unique_ptr<region::Region> region;
+  std::unique_ptr<FrameTable> frames;
+  std::unique_ptr<FileTable> files;
+};
+// Errors: those of OpenHome, NotFound if the home has no region, DataLoss if
+// the region is damaged.
+absl::StatusOr<HomeView> InspectHome(std::string_view home);
+
+// The treatment of pages that only the region has.
+enum class DirtyPages {
+  kWriteBack,  // if one cannot be written, nothing is removed
+  kDiscard,
+};
+
+// Removes the region and the other files of the environment. Errors:
+// FailedPrecondition if a process is attached or a page could not be written.
+absl::Status RemoveHome(std::string_view home, DirtyPages dirty_pages);
+
+}  // namespace mpool::internal
+
+#endif  // MPOOL_DB_HOME_H_
