@@ -26,7 +26,7 @@ using test::TempHome;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-TEST(DefaultsTest, AnEnvironmentIsOpenedAsTheHeaderSays) {
+TEST(DefaultsTest, EnvironmentDefaultsMatchHeader) {
   const EnvOptions options;
   EXPECT_EQ(options.cache_bytes, uint64_t{32} << 20);
   EXPECT_EQ(options.max_cache_bytes, 0u);
@@ -44,7 +44,7 @@ TEST(DefaultsTest, AnEnvironmentIsOpenedAsTheHeaderSays) {
   EXPECT_EQ(options.on_event, nullptr);
 }
 
-TEST(DefaultsTest, AFileIsOpenedAsTheHeaderSays) {
+TEST(DefaultsTest, FileDefaultsMatchHeader) {
   const FileOptions options;
   EXPECT_EQ(options.page_size, 4096u);
   EXPECT_FALSE(options.create);
@@ -60,7 +60,7 @@ TEST(DefaultsTest, AFileIsOpenedAsTheHeaderSays) {
   EXPECT_EQ(options.max_bytes, 0u);
 }
 
-TEST(DefaultsTest, AGetAndASyncWaitForEverAndCoverEverything) {
+TEST(DefaultsTest, GetAndSyncDefaultsWaitForever) {
   const GetOptions get;
   EXPECT_EQ(get.latch, Latch::kShared);
   EXPECT_FALSE(get.create);
@@ -94,7 +94,7 @@ class EnvOptionsTest : public ::testing::Test {
   TempHome home_;
 };
 
-TEST_F(EnvOptionsTest, WhatIsNotBuiltNamesItself) {
+TEST_F(EnvOptionsTest, UnbuiltOptionIsNamed) {
   struct Case {
     const char* name;
     std::function<void(EnvOptions&)> change;
@@ -113,7 +113,7 @@ TEST_F(EnvOptionsTest, UnknownPolicyIsAnInvalidArgument) {
                     "no such policy"));
 }
 
-TEST_F(EnvOptionsTest, AKeyWithoutSystemVMemoryOrWithoutAValueIsRefused) {
+TEST_F(EnvOptionsTest, UselessOrMissingKeyIsRefused) {
   for (const Backing backing : {Backing::kPosixShm, Backing::kSysVPrivate}) {
     EXPECT_THAT(Open([&](auto& o) {
                   o.backing = backing;
@@ -130,7 +130,7 @@ TEST_F(EnvOptionsTest, AKeyWithoutSystemVMemoryOrWithoutAValueIsRefused) {
                     "IPC_PRIVATE", "Backing::kSysVPrivate"));
 }
 
-TEST_F(EnvOptionsTest, ACacheThatIsNotSixteenPagesOrMoreIsRefused) {
+TEST_F(EnvOptionsTest, CacheBelowSixteenPagesIsRefused) {
   for (const uint64_t bytes : {0u, 512u, 8191u, 8192u - 512u}) {
     EXPECT_THAT(Open([&](auto& o) { o.cache_bytes = bytes; }),
                 Fails(StatusCode::kInvalidArgument, "EnvOptions::cache_bytes",
@@ -138,7 +138,7 @@ TEST_F(EnvOptionsTest, ACacheThatIsNotSixteenPagesOrMoreIsRefused) {
   }
 }
 
-TEST_F(EnvOptionsTest, ACacheThatIsNoMultipleOf512IsRefused) {
+TEST_F(EnvOptionsTest, CacheNotMultipleOf512IsRefused) {
   for (const uint64_t bytes : {8193u, 10000u, 1048577u, 1049087u}) {
     EXPECT_THAT(Open([&](auto& o) { o.cache_bytes = bytes; }),
                 Fails(StatusCode::kInvalidArgument, "EnvOptions::cache_bytes",
@@ -146,7 +146,7 @@ TEST_F(EnvOptionsTest, ACacheThatIsNoMultipleOf512IsRefused) {
   }
 }
 
-TEST_F(EnvOptionsTest, ACacheLargerThanTheMachineIsRefused) {
+TEST_F(EnvOptionsTest, CacheLargerThanMemoryIsRefused) {
   const uint64_t memory = os::PhysicalMemoryBytes();
   ASSERT_GT(memory, 0u);
   for (const uint64_t bytes :
@@ -157,7 +157,7 @@ TEST_F(EnvOptionsTest, ACacheLargerThanTheMachineIsRefused) {
   }
 }
 
-TEST_F(EnvOptionsTest, AModeThatLocksTheOwnerOutIsRefusedInOctal) {
+TEST_F(EnvOptionsTest, ModeWithoutOwnerIsRefusedInOctal) {
   for (const int mode : {0, 0400, 0200, 0066, 01600, -1}) {
     EXPECT_THAT(Open([&](auto& o) { o.mode = mode; }),
                 Fails(StatusCode::kInvalidArgument, "EnvOptions::mode",
@@ -192,7 +192,7 @@ class FileOptionsTest : public ::testing::Test {
   std::unique_ptr<DbEnv> env_ = *DbEnv::Open(home_.path(), SmallEnv());
 };
 
-TEST_F(FileOptionsTest, WhatIsNotBuiltNamesItself) {
+TEST_F(FileOptionsTest, UnbuiltOptionIsNamed) {
   struct Case {
     const char* name;
     std::function<void(FileOptions&)> change;
@@ -215,7 +215,7 @@ TEST_F(FileOptionsTest, WhatIsNotBuiltNamesItself) {
               Fails(StatusCode::kUnimplemented, "temporary file"));
 }
 
-TEST_F(FileOptionsTest, APageSizeThatIsNoPowerOfTwoInRangeIsRefused) {
+TEST_F(FileOptionsTest, PageSizeOutsideRangeIsRefused) {
   for (const uint32_t size : {0u, 1u, 256u, 511u, 513u, 4095u, 5000u, 12288u,
                               65537u, 131072u, 0x80000000u, 0xffffffffu}) {
     EXPECT_THAT(Open([&](auto& o) { o.page_size = size; }),
@@ -225,7 +225,7 @@ TEST_F(FileOptionsTest, APageSizeThatIsNoPowerOfTwoInRangeIsRefused) {
   }
 }
 
-TEST_F(FileOptionsTest, PagesOfWhichSixteenDoNotFitTheCacheAreRefused) {
+TEST_F(FileOptionsTest, PageTooLargeForCacheIsRefused) {
   ASSERT_THAT(env_->Close(), IsOk());
   ASSERT_THAT(DbEnv::Remove(home_.path()), IsOk());
   EnvOptions small;
@@ -244,7 +244,7 @@ TEST_F(FileOptionsTest, CreateAndReadOnlyExcludeEachOther) {
       Fails(StatusCode::kInvalidArgument, "file.db", "create", "read_only"));
 }
 
-TEST_F(FileOptionsTest, AModeThatIsNoPermissionBitsIsRefused) {
+TEST_F(FileOptionsTest, ModeBeyondPermissionBitsIsRefused) {
   for (const int mode : {-1, 010000, 0100600}) {
     EXPECT_THAT(
         Open([&](auto& o) { o.mode = mode; }),
@@ -252,7 +252,7 @@ TEST_F(FileOptionsTest, AModeThatIsNoPermissionBitsIsRefused) {
   }
 }
 
-TEST_F(FileOptionsTest, APathThatIsTooLongOrHasANulIsRefused) {
+TEST_F(FileOptionsTest, LongPathOrNulIsRefused) {
   for (const std::string& path :
        {std::string(5000, 'x'), std::string("a\0b", 3)}) {
     EXPECT_THAT(env_->OpenFile(path, {.create = true}),

@@ -73,7 +73,7 @@ TEST_F(GroupLimitTest, AFileOfAnotherEnvironmentIsRefused) {
   EXPECT_EQ(GetText(*other.file, 0), "there");
 }
 
-TEST_F(GroupLimitTest, ALostPageStaysLostUntilItIsMadeAnewByItself) {
+TEST_F(GroupLimitTest, LostPageStaysLostInsideGroup) {
   Child dead([&](Channel& parent) -> std::string {
     auto both = Open(home_);
     EXPECT_THAT(PutText(*both.file, 0, "dirty"), IsOk());
@@ -97,14 +97,14 @@ TEST_F(GroupLimitTest, ALostPageStaysLostUntilItIsMadeAnewByItself) {
   EXPECT_EQ(GetText(*both_.file, 0), "anew");
 }
 
-TEST_F(GroupLimitTest, ANumberThatNoPageHasIsNotTakenForAMember) {
+TEST_F(GroupLimitTest, NumberWithoutPageIsNoMember) {
   UpdateGroup group(*both_.env);
   Change(group, *both_.file, 4);
   EXPECT_THAT(group.Add(*both_.file, (PageNo{1} << 48) + 3),
               Fails(StatusCode::kInvalidArgument, "page numbers end"));
 }
 
-TEST_F(GroupLimitTest, OneThatGotNoPageLeavesNothingToTheNextThread) {
+TEST_F(GroupLimitTest, GroupWithoutPageLeavesThreadFree) {
   UpdateGroup empty(*both_.env);
   for (int i = 0; i < 3; ++i) {
     std::thread([&] {
@@ -145,7 +145,7 @@ TEST_F(GroupLimitTest, GivesTheMemoryOfItsImagesBack) {
   EXPECT_LT(both_.env->Stats().heap_used, before + (uint64_t{64} << 10));
 }
 
-TEST_F(GroupLimitTest, OfTheDeadGivesItBackToo) {
+TEST_F(GroupLimitTest, DeadProcesssGroupReturnsMemory) {
   const uint64_t before = Used();
   Child dead([&](Channel& parent) -> std::string {
     auto both = Open(home_);

@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(All, SharedBackingTest,
 INSTANTIATE_TEST_SUITE_P(All, UnnamedBackingTest,
                          ::testing::ValuesIn(kUnnamedBackings), BackingText);
 
-TEST_P(BackingTest, TheKernelMapsWhatTheBackingIsCalled) {
+TEST_P(BackingTest, KernelMappingMatchesBackingName) {
   const auto mapping = *Create();
   const std::string line = MapsLine(mapping->base());
   switch (GetParam()) {
@@ -81,7 +81,7 @@ TEST_P(BackingTest, TheKernelMapsWhatTheBackingIsCalled) {
   }
 }
 
-TEST_P(BackingTest, PopulateKeepsBytesAndHasEveryPageThere) {
+TEST_P(BackingTest, PopulateKeepsBytesAndLoadsPages) {
   const auto mapping = *Create();
   mapping->base()[5] = std::byte{7};
   EXPECT_TRUE(mapping->Populate(0, kSizeBytes).ok());
@@ -91,7 +91,7 @@ TEST_P(BackingTest, PopulateKeepsBytesAndHasEveryPageThere) {
   for (const unsigned char page : there) EXPECT_EQ(page & 1, 1);
 }
 
-TEST_P(BackingTest, AKernelThatCannotPopulateHasItsPagesTouched) {
+TEST_P(BackingTest, KernelWithoutPopulateGetsPagesTouched) {
   Sys().madvise = [](void* address, size_t size, int advice) {
     constexpr int kPopulateWrite = 23;
     if (advice != kPopulateWrite) {
@@ -107,7 +107,7 @@ TEST_P(BackingTest, AKernelThatCannotPopulateHasItsPagesTouched) {
   for (const unsigned char page : there) EXPECT_EQ(page & 1, 1);
 }
 
-TEST_P(BackingTest, NoMemoryIsAnErrorThatSaysHowMuch) {
+TEST_P(BackingTest, NoMemoryIsErrorWithSize) {
   const auto mapping = *Create();
   Sys().madvise = [](void*, size_t, int) {
     errno = EFAULT;
@@ -132,7 +132,7 @@ TEST_P(BackingTest, LockedMemoryIsLockedInTheKernel) {
   EXPECT_TRUE(mapping->LockMemory(0, kSizeBytes).ok());
 }
 
-TEST_P(BackingTest, ALockThatIsNotAllowedNamesTheLimit) {
+TEST_P(BackingTest, ForbiddenLockNamesLimit) {
   const auto mapping = *Create();
   Sys().mlock = [](const void*, size_t) {
     errno = ENOMEM;
@@ -154,7 +154,7 @@ TEST_P(BackingTest, ALockThatIsNotAllowedNamesTheLimit) {
                     HasSubstr("ulimit -l")));
 }
 
-TEST_P(BackingTest, ARegionSmallerThanAHugePageHasNone) {
+TEST_P(BackingTest, SmallRegionHasNoHugePage) {
   const auto mapping = *Create(
       {.size_bytes = kSizeBytes, .reserved_bytes = uint64_t{1} << 20});
   mapping->AdviseHugePages();
@@ -162,7 +162,7 @@ TEST_P(BackingTest, ARegionSmallerThanAHugePageHasNone) {
   EXPECT_EQ(mapping->HugeBytes(), 0u);
 }
 
-TEST_P(SharedBackingTest, BlocksAreReservedAtCreateAndAtGrow) {
+TEST_P(SharedBackingTest, CreateAndGrowReserveBlocks) {
   const auto allocated = [&]() -> uint64_t {
     if (GetParam() == Backing::kSysV) return IpcsOf(name_).resident;
     const auto file = GetParam() == Backing::kFile
@@ -208,7 +208,7 @@ TEST_P(UnnamedBackingTest, AForkedChildSharesIt) {
   EXPECT_EQ(mapping->base()[0], std::byte{7});
 }
 
-TEST_P(UnnamedBackingTest, HasNoNameAndSaysWhatHas) {
+TEST_P(UnnamedBackingTest, UnnamedMemoryRefusesJoin) {
   const auto mapping = *Create();
   const absl::Status status =
       JoinMapping(GetParam(), temp_.dir(), name_, kOptions).status();
@@ -219,7 +219,7 @@ TEST_P(UnnamedBackingTest, HasNoNameAndSaysWhatHas) {
   EXPECT_TRUE(std::filesystem::is_empty(temp_.path()));
 }
 
-TEST(HeapTest, CannotBeJoinedAndSaysWhatCan) {
+TEST(HeapTest, JoinIsRefusedNamingOtherBackings) {
   const absl::Status status =
       JoinMapping(Backing::kHeap, File(), "", kOptions).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(status));
@@ -295,7 +295,7 @@ class SysVTest : public SyscallTest {
   int foreign_ = -1;
 };
 
-TEST_F(SysVTest, IsThereUnderTheKeyInItsNameUntilItIsRemoved) {
+TEST_F(SysVTest, SegmentKeepsNamedKeyUntilRemoved) {
   auto mapping = *CreateMapping(Backing::kSysV, temp_.dir(), name_, kOptions);
   const IpcsLine line = IpcsOf(name_);
   EXPECT_EQ(line.key, static_cast<uint32_t>(Key()));
@@ -309,7 +309,7 @@ TEST_F(SysVTest, IsThereUnderTheKeyInItsNameUntilItIsRemoved) {
   EXPECT_FALSE(HasStrayMappings(temp_.dir()));
 }
 
-TEST_F(SysVTest, WhatWasRemovedWhileItIsMappedIsNoStray) {
+TEST_F(SysVTest, RemovedMappedSegmentIsNoStray) {
   const auto mapping =
       *CreateMapping(Backing::kSysV, temp_.dir(), name_, kOptions);
   ASSERT_TRUE(Remove().ok());
@@ -318,7 +318,7 @@ TEST_F(SysVTest, WhatWasRemovedWhileItIsMappedIsNoStray) {
   EXPECT_EQ(*RemoveStrayMappings(temp_.dir()), 0u);
 }
 
-TEST_F(SysVTest, AnothersSegmentOfTheSameKeyIsNeitherJoinedNorRemoved) {
+TEST_F(SysVTest, ForeignSegmentOfKeyIsLeftAlone) {
   for (const size_t size : {size_t{4096}, size_t{kReservedBytes + 1000}}) {
     foreign_ = ::shmget(Key(), size, IPC_CREAT | IPC_EXCL | 0600);
     ASSERT_GE(foreign_, 0);
@@ -336,7 +336,7 @@ TEST_F(SysVTest, AnothersSegmentOfTheSameKeyIsNeitherJoinedNorRemoved) {
   }
 }
 
-TEST_F(SysVTest, ACreatorThatDiesAtOnceLeavesWhatIsFound) {
+TEST_F(SysVTest, DeadCreatorLeavesFindableSegment) {
   DieCreating(Backing::kSysV);
   EXPECT_NE(IpcsOf(name_).key, 0u);
   EXPECT_TRUE(HasStrayMappings(temp_.dir()));
@@ -346,7 +346,7 @@ TEST_F(SysVTest, ACreatorThatDiesAtOnceLeavesWhatIsFound) {
   EXPECT_EQ(IpcsOf(name_).key, 0u);
 }
 
-TEST_F(SysVTest, AKeyThatWasAgreedOnIsTheOneInTheKernel) {
+TEST_F(SysVTest, AgreedKeyIsKernelKey) {
   AgreeOnAKey();
   const auto mapping =
       *CreateMapping(Backing::kSysV, temp_.dir(), name_, kOptions);
@@ -357,7 +357,7 @@ TEST_F(SysVTest, AKeyThatWasAgreedOnIsTheOneInTheKernel) {
   EXPECT_EQ(*RemoveStrayMappings(temp_.dir()), 1u);
 }
 
-TEST_F(SysVTest, AnAgreedKeyThatAnotherProgramHasIsRefusedAndLeftAlone) {
+TEST_F(SysVTest, AgreedKeyOfAnotherProgramIsRefused) {
   AgreeOnAKey();
   foreign_ = ::shmget(Key(), 4096, IPC_CREAT | IPC_EXCL | 0600);
   ASSERT_GE(foreign_, 0);
@@ -373,7 +373,7 @@ TEST_F(SysVTest, AnAgreedKeyThatAnotherProgramHasIsRefusedAndLeftAlone) {
   EXPECT_EQ(IpcsOf(name_).id, foreign_);
 }
 
-TEST_F(SysVTest, AnAgreedKeyThatAnotherHomeHasIsRefusedAndLeftAlone) {
+TEST_F(SysVTest, AgreedKeyOfAnotherHomeIsRefused) {
   AgreeOnAKey();
   const TempDir other;
   const std::string theirs = MappingName(
@@ -391,7 +391,7 @@ TEST_F(SysVTest, AnAgreedKeyThatAnotherHomeHasIsRefusedAndLeftAlone) {
   EXPECT_EQ(*RemoveStrayMappings(other.dir()), 1u);
 }
 
-TEST_F(SysVTest, ACreatorThatDiesWithAnAgreedKeyLeavesWhatItsNameFinds) {
+TEST_F(SysVTest, DeadCreatorsAgreedKeyIsFound) {
   AgreeOnAKey();
   DieCreating(Backing::kSysV);
   EXPECT_NE(IpcsOf(name_).key, 0u);
@@ -399,7 +399,7 @@ TEST_F(SysVTest, ACreatorThatDiesWithAnAgreedKeyLeavesWhatItsNameFinds) {
   EXPECT_EQ(IpcsOf(name_).key, 0u);
 }
 
-TEST_F(SysVTest, PrivateMemoryIsMarkedAtOnceAndGoesWithItsLastProcess) {
+TEST_F(SysVTest, PrivateMemoryGoesWithLastProcess) {
   auto mapping = *CreateMapping(Backing::kSysVPrivate, temp_.dir(), "",
                                 kOptions);
   const IpcsLine line = MappedSegment();
@@ -422,7 +422,7 @@ TEST_F(SysVTest, PrivateMemoryIsMarkedAtOnceAndGoesWithItsLastProcess) {
   EXPECT_FALSE(is_there());
 }
 
-TEST_F(SysVTest, ACreatorThatDiesBeforeItMarksLeavesWhatIsFound) {
+TEST_F(SysVTest, CreatorDeadBeforeMarkLeavesFindableSegment) {
   DieCreating(Backing::kSysVPrivate);
   EXPECT_TRUE(HasStrayMappings(temp_.dir()));
   const TempDir other;
@@ -444,7 +444,7 @@ TEST_F(SysVTest, StraysOfOtherHomesAreLeftAlone) {
   EXPECT_EQ(*RemoveStrayMappings(other.dir()), 1u);
 }
 
-TEST_F(SysVTest, ASegmentThatTheKernelRefusesNamesItsLimits) {
+TEST_F(SysVTest, RefusedSegmentNamesKernelLimits) {
   Sys().shmget = [](key_t, size_t, int) {
     errno = ENOSPC;
     return -1;

@@ -36,7 +36,7 @@ TEST(CancelOffTest, HoldsACancellationOffUntilItsEnd) {
   EXPECT_FALSE(behind);
 }
 
-TEST(CancelOffTest, LeavesItOffIfTheThreadHadItOff) {
+TEST(CancelOffTest, DisabledCancellationStaysDisabled) {
   EXPECT_FALSE(IsCutShort([] {
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
     pthread_cancel(pthread_self());
@@ -95,7 +95,7 @@ TEST(UnwindingsTest, CountsTheEndOfAThread) {
   EXPECT_EQ(local, 0);
 }
 
-TEST(UnwindingsTest, ACancellationThatIsHeldOffIsNone) {
+TEST(UnwindingsTest, DeferredCancellationIsNoUnwinding) {
   int count = -1;
   EXPECT_FALSE(IsCutShort([&] {
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);

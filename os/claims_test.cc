@@ -31,7 +31,7 @@ class FileClaimsTest : public SyscallTest {
   FileClaims others_;
 };
 
-TEST_F(FileClaimsTest, AWriterExcludesOtherOwnersAndNotItsOwn) {
+TEST_F(FileClaimsTest, WriterExcludesOnlyOtherOwners) {
   auto claim = *mine_.Take(path_, Identity(), 1, /*for_writing=*/true);
   ASSERT_TRUE(claim.held());
   for (const bool for_writing : {true, false}) {
@@ -59,7 +59,7 @@ TEST_F(FileClaimsTest, FilesOfADirectoryAreApart) {
       others_.Take(path, other.Info()->identity, 2, true)->held());
 }
 
-TEST_F(FileClaimsTest, EveryClaimOfADirectorySharesOneDescriptor) {
+TEST_F(FileClaimsTest, ClaimsOfDirectoryShareDescriptor) {
   static int opens;
   static int closes;
   opens = closes = 0;
@@ -89,7 +89,7 @@ TEST_F(FileClaimsTest, WithoutLocksAClaimExcludesNone) {
   EXPECT_FALSE(IsTaken(others_, 2, true));
 }
 
-TEST_F(FileClaimsTest, ALockThatIsRefusedIsAnErrorAndNoClaim) {
+TEST_F(FileClaimsTest, RefusedLockIsErrorWithoutClaim) {
   for (const int error : {EAGAIN, ENOLCK}) {
     static int answer;
     answer = error;

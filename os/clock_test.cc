@@ -33,7 +33,7 @@ class DeadlineTest : public SyscallTest {
   }
 };
 
-TEST_F(DeadlineTest, InfiniteNeverReadsTheClockAndNeverPasses) {
+TEST_F(DeadlineTest, InfiniteDeadlineNeverReadsClock) {
   const Deadline deadline(absl::InfiniteDuration());
   EXPECT_TRUE(deadline.is_infinite());
   EXPECT_FALSE(deadline.passed());
@@ -78,7 +78,7 @@ TEST_F(DeadlineTest, TheLongestFiniteWaitDoesNotOverflow) {
 
 class SleepTest : public SyscallTest {};
 
-TEST_F(SleepTest, GoesOnForTheRestAfterASignal) {
+TEST_F(SleepTest, SignalDoesNotShortenSleep) {
   sleeps = 0;
   Sys().nanosleep = [](const timespec* time, timespec* rest) {
     slept[sleeps] = *time;

@@ -58,13 +58,13 @@ class FileTest : public SyscallTest {
   TempDir temp_;
 };
 
-TEST_F(FileTest, ReadsBackWhatWasWritten) {
+TEST_F(FileTest, WrittenBytesAreReadBack) {
   const File file = NewFile();
   ASSERT_TRUE(file.WriteAt(3, Bytes("hello")).ok());
   EXPECT_EQ(Contents(file), std::string("\0\0\0hello", 8));
 }
 
-TEST_F(FileTest, ReadStopsAtTheEndOfTheFile) {
+TEST_F(FileTest, ReadStopsAtEndOfFile) {
   const File file = NewFile();
   ASSERT_TRUE(file.WriteAt(0, Bytes("hello")).ok());
   std::vector<std::byte> bytes(10);
@@ -72,7 +72,7 @@ TEST_F(FileTest, ReadStopsAtTheEndOfTheFile) {
   EXPECT_EQ(*file.ReadAt(100, bytes), 0u);
 }
 
-TEST_F(FileTest, ShortReadsAndInterruptionsAreGoneOnFrom) {
+TEST_F(FileTest, ShortOrInterruptedReadContinues) {
   const File file = NewFile();
   ASSERT_TRUE(file.WriteAt(0, Bytes("0123456789")).ok());
   FailNext(2, EINTR);
@@ -86,7 +86,7 @@ TEST_F(FileTest, ShortReadsAndInterruptionsAreGoneOnFrom) {
   EXPECT_EQ(calls, 5);
 }
 
-TEST_F(FileTest, ShortWritesAndInterruptionsAreGoneOnFrom) {
+TEST_F(FileTest, ShortOrInterruptedWriteContinues) {
   const File file = NewFile();
   FailNext(2, EINTR);
   Sys().pwrite = [](int fd, const void* data, size_t size,
@@ -131,7 +131,7 @@ std::vector<std::string> Pieces(size_t count) {
   return pieces;
 }
 
-TEST_F(FileTest, GatheredWriteTakesAsFewCallsAsTheKernelAllows) {
+TEST_F(FileTest, GatheredWriteNeedsFewestCalls) {
   const std::string word = "xyz";
   const std::vector<ConstBytes> parts(2 * IOV_MAX + 1, Bytes(word));
   const File file = NewFile();
@@ -148,7 +148,7 @@ TEST_F(FileTest, GatheredWriteTakesAsFewCallsAsTheKernelAllows) {
   }
 }
 
-TEST_F(FileTest, GatheredWriteGoesOnInTheMiddleOfAPart) {
+TEST_F(FileTest, ShortGatheredWriteContinuesInsidePart) {
   const std::vector<std::string> pieces = Pieces(3000);
   std::string all;
   std::vector<ConstBytes> parts;
@@ -193,7 +193,7 @@ TEST_F(FileTest, FsyncIsNeverRetried) {
   EXPECT_TRUE(file.Sync().ok());
 }
 
-TEST_F(FileTest, OpenSaysWhatIsWrongAndWhatToDo) {
+TEST_F(FileTest, FailedOpenStatesReasonAndRemedy) {
   const absl::Status missing = File::Open(temp_.Below("no"), {}).status();
   EXPECT_TRUE(absl::IsNotFound(missing));
   EXPECT_THAT(Message(missing), HasSubstr(temp_.Below("no")));
@@ -213,7 +213,7 @@ TEST_F(FileTest, OpenIsRepeatedAfterASignal) {
   EXPECT_EQ(calls, 3);
 }
 
-TEST_F(FileTest, ExclusiveCreateRefusesAFileThatIsThere) {
+TEST_F(FileTest, ExclusiveCreateRefusesExistingFile) {
   const File file = NewFile();
   EXPECT_TRUE(
       absl::IsAlreadyExists(File::OpenAt(temp_.dir(), "f", kNewFile).status()));
@@ -288,7 +288,7 @@ TEST_F(FileTest, InfoTellsOneFileFromAnother) {
   EXPECT_TRUE(temp_.dir().Info()->is_directory);
 }
 
-TEST_F(FileTest, IdentityHasTheDeviceNumberThatStatGives) {
+TEST_F(FileTest, IdentityHasDeviceNumberOfStat) {
   struct stat raw = {};
   const File file = NewFile();
   ASSERT_EQ(::fstat(file.fd(), &raw), 0);
@@ -296,7 +296,7 @@ TEST_F(FileTest, IdentityHasTheDeviceNumberThatStatGives) {
   EXPECT_EQ(file.Info()->identity.inode, raw.st_ino);
 }
 
-TEST_F(FileTest, NamesBelowADirectoryAreMovedAndRemoved) {
+TEST_F(FileTest, NamesBelowDirectoryAreMovedAndRemoved) {
   const FileIdentity identity = NewFile("from").Info()->identity;
   NewFile("to");
   ASSERT_TRUE(RenameAt(temp_.dir(), "from", "to").ok());
@@ -317,7 +317,7 @@ TEST_F(FileTest, ResizeCutsAndExtends) {
 }
 
 // Without the check the kernel would kill the child with SIGXFSZ.
-TEST_F(FileTest, AFileBeyondTheLimitIsAnErrorThatNamesItAndNoSignal) {
+TEST_F(FileTest, FileBeyondLimitIsErrorWithoutSignal) {
   const File file = NewFile();
   ASSERT_TRUE(file.Resize(9000).ok());
   EXPECT_EQ(InChild([&]() -> std::string {
@@ -374,7 +374,7 @@ TEST_F(FileTest, InterruptedReserveGoesOnInSmallerPieces) {
   EXPECT_EQ(reserved_to, 10'000'001u);
 }
 
-TEST_F(FileTest, FullDiskAtReserveSaysHowMuchIsNeeded) {
+TEST_F(FileTest, FullDiskAtReserveStatesSize) {
   const File file = NewFile();
   FailNext(1, ENOSPC);
   Sys().fallocate = [](int, int, off_t, off_t) { return Fails() ? -1 : 0; };
@@ -403,7 +403,7 @@ TEST_F(FileTest, FilesystemThatCannotReserveIsNamed) {
   EXPECT_THAT(Message(file.Reserve(0, 1)), HasSubstr("type 0x1234abcd"));
 }
 
-TEST_F(FileTest, RemoteFilesystemsAreNamedAndOthersAreNot) {
+TEST_F(FileTest, OnlyRemoteFilesystemsAreNamed) {
   Sys().fstatfs = FakeFstatfs;
   const auto remote = [&](uint32_t type) {
     filesystem_type = static_cast<int32_t>(type);
@@ -427,7 +427,7 @@ TEST_F(FileTest, AbsolutePathResolvesLinks) {
   EXPECT_TRUE(absl::IsNotFound(AbsolutePath(temp_.Below("no")).status()));
 }
 
-TEST_F(FileTest, MovingKeepsTheFdAndClosingIsDoneOnce) {
+TEST_F(FileTest, MovedFileIsClosedOnce) {
   Sys().close = [](int fd) {
     ++calls;
     return RealSyscalls().close(fd);

@@ -14,7 +14,7 @@ namespace {
 
 class FutexTest : public SyscallTest {};
 
-TEST_F(FutexTest, WakesAcrossProcessesThoughTheWordIsUnchanged) {
+TEST_F(FutexTest, UnchangedWordIsWokenAcrossProcesses) {
   Shared shared;
   Child sleeper([&] {
     shared.word(1).store(1);
@@ -104,7 +104,7 @@ struct StoreBuffering {
   }
 };
 
-TEST_F(GlobalBarrierTest, OrdersAnotherRegisteredProcessThatHasNoFence) {
+TEST_F(GlobalBarrierTest, BarrierOrdersProcessWithoutFence) {
   constexpr uint32_t kRounds = 5000;
   ASSERT_TRUE(RegisterGlobalBarrier());
   ASSERT_TRUE(GlobalBarrier());

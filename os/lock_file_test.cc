@@ -99,7 +99,7 @@ TEST_F(LockFileTest, ProbeSeesTheOwnLock) {
   EXPECT_EQ(*file_.FindHeld(8, 100), std::nullopt);
 }
 
-TEST_F(LockFileTest, ProbeFindsTheFirstHeldByteInAnyOrderOfLocking) {
+TEST_F(LockFileTest, ProbeFindsFirstHeldByte) {
   const ByteLock middle = *file_.Lock(50);
   const ByteLock last = *file_.Lock(90);
   const ByteLock first = *file_.Lock(10);
@@ -177,7 +177,7 @@ TEST_F(LockFileTest, AnotherDirectoryUnderTheNameIsRefused) {
   EXPECT_FALSE(std::filesystem::exists(temp_.Below("d/register")));
 }
 
-TEST_F(LockFileTest, LockIsFreeAfterAKillThoughAForkedChildLives) {
+TEST_F(LockFileTest, KillFreesLockDespiteForkedChild) {
   Shared shared;
   Child holder([&] {
     const auto lock = file_.Lock(7);
@@ -201,7 +201,7 @@ TEST_F(LockFileTest, LockIsFreeAfterAKillThoughAForkedChildLives) {
   shared.Await(2);
 }
 
-TEST_F(LockFileTest, ForkedChildDoesNotKeepALockThatWasBeingMade) {
+TEST_F(LockFileTest, ForkedChildKeepsNoUnfinishedLock) {
   ByteLock first = *file_.Lock(0);
   Sys().fcntl_lock = AnnounceWait;
   std::thread second([&] { EXPECT_TRUE(file_.Lock(0)->held()); });
@@ -219,7 +219,7 @@ TEST_F(LockFileTest, ForkedChildDoesNotKeepALockThatWasBeingMade) {
   EXPECT_EQ(child.Wait(), 0);
 }
 
-TEST_F(LockFileTest, ForkedChildMayTakeLocksOfItsOwn) {
+TEST_F(LockFileTest, ForkedChildTakesOwnLocks) {
   ByteLock mine = *file_.Lock(1);
   EXPECT_EQ(InChild([&]() -> std::string {
               mine.Forget();
@@ -245,7 +245,7 @@ TEST_F(LockFileTest, ForgetMakesNoCall) {
             "0");
 }
 
-TEST_F(LockFileTest, UnmakeTakesBackWhatNobodyUses) {
+TEST_F(LockFileTest, UnmakeRemovesUnusedFile) {
   const auto is_there = [&] { return InfoAt(temp_.dir(), kName).ok(); };
   const auto yes = [] { return true; };
   LockFile::Open(temp_.dir(), kName, true, 0600, yes)->Unmake();
@@ -281,7 +281,7 @@ TEST_F(LockFileTest, UnmakeTakesBackWhatNobodyUses) {
   }
 }
 
-TEST_F(LockFileTest, AnOpenThatFailsTakesBackWhatItMade) {
+TEST_F(LockFileTest, FailedOpenRemovesItsFile) {
   ASSERT_TRUE(UnlinkAt(temp_.dir(), kName).ok());
   static int directory;
   directory = temp_.dir().fd();
@@ -361,7 +361,7 @@ TEST_F(LockFileTest, LockMakesARemovedFileAgain) {
   EXPECT_EQ(*file_.FindHeld(0, 1), 0u);
 }
 
-TEST_F(LockFileTest, WithoutCreateARemovedFileIsNotFound) {
+TEST_F(LockFileTest, RemovedFileWithoutCreateIsNotFound) {
   const LockFile file = *LockFile::Open(temp_.dir(), kName, false, 0600);
   ASSERT_TRUE(UnlinkAt(temp_.dir(), kName).ok());
   EXPECT_TRUE(absl::IsNotFound(file.Lock(0).status()));
@@ -391,7 +391,7 @@ TEST_F(LockFileTest, ReadersOfTheFileMayProbe) {
   EXPECT_EQ(write_opens, 0);
 }
 
-TEST_F(LockFileTest, KernelWithoutSuchLocksGivesAClearError) {
+TEST_F(LockFileTest, KernelWithoutLocksGivesClearError) {
   Sys().fcntl_lock = [](int, int, struct flock*) {
     errno = EINVAL;
     return -1;
@@ -404,7 +404,7 @@ TEST_F(LockFileTest, KernelWithoutSuchLocksGivesAClearError) {
   }
 }
 
-TEST_F(LockFileTest, LockThatAChildWouldKeepIsRefused) {
+TEST_F(LockFileTest, LockInheritedByChildIsRefused) {
   Sys().madvise = [](void*, size_t, int) {
     errno = EINVAL;
     return -1;

@@ -64,7 +64,7 @@ INSTANTIATE_TEST_SUITE_P(All, NamedFileTest,
                          ::testing::Values(Backing::kPosixShm, Backing::kFile),
                          BackingText);
 
-TEST_P(MappingTest, CreateGivesZeroedMemoryOfTheSizeAskedFor) {
+TEST_P(MappingTest, CreateGivesZeroedMemoryOfSize) {
   const auto mapping = Create();
   ASSERT_TRUE(mapping.ok()) << mapping.status();
   EXPECT_EQ((*mapping)->reserved_bytes(), kReservedBytes);
@@ -114,7 +114,7 @@ TEST_P(MappingTest, SizesThatDoNotFitAreRefused) {
   EXPECT_TRUE(absl::IsNotFound(Size().status()));
 }
 
-TEST_P(MappingTest, RemoveIsOkAlsoIfThereIsNothing) {
+TEST_P(MappingTest, RemoveOfNothingIsOk) {
   EXPECT_TRUE(Remove().ok());
   const auto mapping = *Create();
   EXPECT_TRUE(Remove().ok());
@@ -123,7 +123,7 @@ TEST_P(MappingTest, RemoveIsOkAlsoIfThereIsNothing) {
   mapping->base()[0] = std::byte{1};  // the memory stays until it is unmapped
 }
 
-TEST_P(MappingTest, IsLeftOutOfCoreDumpsAndUnmappedAtTheEnd) {
+TEST_P(MappingTest, MappingIsNotDumpedAndIsUnmapped) {
   static void* left_out;
   static void* unmapped;
   left_out = unmapped = nullptr;
@@ -147,7 +147,7 @@ TEST_P(MappingTest, IsLeftOutOfCoreDumpsAndUnmappedAtTheEnd) {
   EXPECT_EQ(unmapped, base);
 }
 
-TEST_P(MappingTest, NoRoomInTheAddressSpaceIsAnErrorThatLeavesNothing) {
+TEST_P(MappingTest, FullAddressSpaceIsErrorWithoutRest) {
   Sys().mmap = [](void*, size_t, int, int, int, off_t) {
     errno = ENOMEM;
     return MAP_FAILED;
@@ -162,7 +162,7 @@ TEST_P(MappingTest, NoRoomInTheAddressSpaceIsAnErrorThatLeavesNothing) {
   EXPECT_TRUE(absl::IsNotFound(Size().status()));
 }
 
-TEST_P(SharedMappingTest, NameThatIsTakenIsRefusedAndLeftAlone) {
+TEST_P(SharedMappingTest, TakenNameIsRefusedAndKept) {
   const auto first = *Create();
   first->base()[0] = std::byte{7};
   EXPECT_TRUE(absl::IsAlreadyExists(Create().status()));
@@ -196,7 +196,7 @@ TEST_P(SharedMappingTest, AForkedChildJoins) {
   EXPECT_EQ(created->base()[2], std::byte{8});
 }
 
-TEST_P(SharedMappingTest, JoinerSeesWhatTheOtherGrew) {
+TEST_P(SharedMappingTest, JoinerSeesGrowthOfOther) {
   const auto created = *Create();
   const auto joined = *Join();
   ASSERT_TRUE(created->Grow(2 * kSizeBytes).ok());
@@ -220,7 +220,7 @@ TEST_P(SharedMappingTest, ReadOnlyJoinCannotWriteNorGrow) {
             absl::StrCat("signal ", SIGSEGV));
 }
 
-TEST_P(SharedMappingTest, JoinAndSizeOfNothingAreNotFound) {
+TEST_P(SharedMappingTest, MissingSegmentIsNotFound) {
   EXPECT_TRUE(absl::IsNotFound(Join().status()));
   EXPECT_TRUE(absl::IsNotFound(Size().status()));
 }
@@ -237,7 +237,7 @@ TEST_P(SharedMappingTest, NoFdStaysOpen) {
   EXPECT_EQ(open_fds(), before);
 }
 
-TEST_P(NamedFileTest, GrowRefusesAnotherSegmentOfTheSameName) {
+TEST_P(NamedFileTest, GrowRefusesReplacedSegment) {
   const auto old = *Create();
   ASSERT_TRUE(Remove().ok());
   const auto fresh = *Create();
@@ -248,7 +248,7 @@ TEST_P(NamedFileTest, GrowRefusesAnotherSegmentOfTheSameName) {
   EXPECT_TRUE(absl::IsNotFound(old->Grow(2 * kSizeBytes)));
 }
 
-TEST_P(NamedFileTest, FilesystemThatCannotReserveIsRefusedByName) {
+TEST_P(NamedFileTest, FilesystemWithoutReserveIsNamed) {
   Sys().fallocate = [](int, int, off_t, off_t) {
     errno = EOPNOTSUPP;
     return -1;
@@ -284,7 +284,7 @@ std::string EnterMountNamespace() {
   return "";
 }
 
-TEST_P(NamedFileTest, FullFilesystemIsAnErrorThatLeavesNothing) {
+TEST_P(NamedFileTest, FullFilesystemIsErrorWithoutRest) {
   const std::string room =
       GetParam() == Backing::kFile ? temp_.path() : "/dev/shm";
   EXPECT_EQ(
@@ -321,7 +321,7 @@ TEST_P(NamedFileTest, FullFilesystemIsAnErrorThatLeavesNothing) {
       }()));
 }
 
-TEST_P(NamedFileTest, FullFilesystemAtGrowKeepsWhatIsThere) {
+TEST_P(NamedFileTest, FullFilesystemAtGrowKeepsMemory) {
   const std::string room =
       GetParam() == Backing::kFile ? temp_.path() : "/dev/shm";
   EXPECT_EQ(InChild([&]() -> std::string {
@@ -377,7 +377,7 @@ TEST_F(FileMappingTest, GrowsAfterTheDirectoryIsClosed) {
 
 class ForkMarkerTest : public SyscallTest {};
 
-TEST_F(ForkMarkerTest, ReadsZeroInAChildAndIsKeptInTheParent) {
+TEST_F(ForkMarkerTest, ChildReadsZeroAndParentKeepsMark) {
   ForkMarker marker;
   ASSERT_TRUE(marker.Map().ok());
   *marker.word() = 77;
@@ -385,7 +385,7 @@ TEST_F(ForkMarkerTest, ReadsZeroInAChildAndIsKeptInTheParent) {
   EXPECT_EQ(*marker.word(), 77u);
 }
 
-TEST_F(ForkMarkerTest, ChildMayMarkItselfAndItsChildrenReadZero) {
+TEST_F(ForkMarkerTest, MarkedChildsChildrenReadZero) {
   ForkMarker marker;
   ASSERT_TRUE(marker.Map().ok());
   *marker.word() = 77;
@@ -396,7 +396,7 @@ TEST_F(ForkMarkerTest, ChildMayMarkItselfAndItsChildrenReadZero) {
             "0");
 }
 
-TEST_F(ForkMarkerTest, ReadsZeroIfTheKernelHasNoPageAndSaysSo) {
+TEST_F(ForkMarkerTest, KernelWithoutWipeOnForkIsReported) {
   Sys().mmap = [](void*, size_t, int, int, int, off_t) {
     errno = ENOMEM;
     return MAP_FAILED;

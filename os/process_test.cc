@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 
 class ProcessTest : public SyscallTest {};
 
-TEST_F(ProcessTest, SaysWhoIsAsking) {
+TEST_F(ProcessTest, OwnProcessIsDescribed) {
   const ProcessIdentity self = CurrentProcess();
   EXPECT_EQ(self.pid, ::getpid());
   struct stat space = {};
@@ -30,7 +30,7 @@ TEST_F(ProcessTest, SaysWhoIsAsking) {
   EXPECT_EQ(CurrentProcess().start_time, self.start_time);
 }
 
-TEST_F(ProcessTest, AChildIsSomebodyElse) {
+TEST_F(ProcessTest, ChildIsAnotherProcess) {
   const ProcessIdentity self = CurrentProcess();
   EXPECT_EQ(InChild([&]() -> std::string {
               const ProcessIdentity child = CurrentProcess();
@@ -72,7 +72,7 @@ TEST_F(ProcessTest, WithoutProcOnlyThePidIsKnown) {
   EXPECT_EQ(PhysicalMemoryBytes(), 0u);
 }
 
-TEST_F(ProcessTest, BootIdIsStableAndWhatTheKernelSays) {
+TEST_F(ProcessTest, BootIdIsKernelsAndStable) {
   const auto id = BootId();
   ASSERT_TRUE(id.ok()) << id.status();
   EXPECT_EQ(*BootId(), *id);
@@ -92,7 +92,7 @@ TEST_F(ProcessTest, ShortReadsOfProcAreContinued) {
   EXPECT_EQ(*pieces, *id);
 }
 
-TEST_F(ProcessTest, BootIdThatIsNoIdIsRefused) {
+TEST_F(ProcessTest, MalformedBootIdIsRefused) {
   Sys().read = [](int, void*, size_t) -> ssize_t { return 0; };
   const auto id = BootId();
   EXPECT_TRUE(absl::IsDataLoss(id.status()));

@@ -16,7 +16,7 @@ struct Row {
 
 class ErrnoTableTest : public ::testing::TestWithParam<Row> {};
 
-TEST_P(ErrnoTableTest, EveryErrnoHasItsCodeAndComesBackOut) {
+TEST_P(ErrnoTableTest, EveryErrnoHasCodeAndIsRecovered) {
   const absl::Status status = ErrnoToStatus(GetParam().error, "do", "/x");
   EXPECT_EQ(status.code(), GetParam().code) << status;
   EXPECT_EQ(StatusErrno(status), GetParam().error);
@@ -46,7 +46,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Row{EAGAIN, Code::kUnavailable},
                       Row{EBUSY, Code::kUnknown}, Row{9999, Code::kUnknown}));
 
-TEST(ErrnoToStatusTest, SaysWhatOnWhatWhyAndWhatToDo) {
+TEST(ErrnoToStatusTest, MessageHasObjectReasonAndRemedy) {
   EXPECT_EQ(
       ErrnoToStatus(ENOSPC, "write", "/a/b", "free space there").message(),
       "write: /a/b: No space left on device (errno ENOSPC); free space "
@@ -73,7 +73,7 @@ absl::StatusOr<int> AddOne(const absl::StatusOr<int>& number) {
   return value + 1;
 }
 
-TEST(StatusMacrosTest, PassAnErrorOnAndGoOnWithoutOne) {
+TEST(StatusMacrosTest, OnlyErrorsReturnEarly) {
   bool went_on = false;
   EXPECT_TRUE(absl::IsAborted(PassOn(absl::AbortedError(""), went_on)));
   EXPECT_FALSE(went_on);

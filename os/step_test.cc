@@ -57,7 +57,7 @@ TEST_F(StepTest, AfterItsPassageThePlanIsSpent) {
   EXPECT_EQ(kills, 1);
 }
 
-TEST_F(StepTest, ActionIsCalledAtEveryPassageUntilItIsRemoved) {
+TEST_F(StepTest, ActionIsCalledUntilRemoved) {
   int calls = 0;
   CallAtStep("step.a", [&] { ++calls; });
   Step("step.a");
@@ -91,7 +91,7 @@ TEST_F(StepTest, ClearRemovesAllPlans) {
   EXPECT_EQ(calls, 0);
 }
 
-TEST_F(StepTest, ObserverIsToldOfEveryStepUntilItIsRemoved) {
+TEST_F(StepTest, ObserverSeesStepsUntilRemoved) {
   static std::string told;
   told.clear();
   ObserveSteps([](const char* name) { told.append(name).append(" "); });
@@ -103,7 +103,7 @@ TEST_F(StepTest, ObserverIsToldOfEveryStepUntilItIsRemoved) {
   EXPECT_EQ(told, "step.a step.b planned ");
 }
 
-TEST_F(StepTest, MacroPassesTheStepOnlyWhereStepsAreBuilt) {
+TEST_F(StepTest, MacroPassesStepOnlyInStepBuilds) {
   int calls = 0;
   CallAtStep("step.a", [&] { ++calls; });
   MPOOL_STEP("step.a");

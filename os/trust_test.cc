@@ -58,7 +58,7 @@ struct Belongs {
   bool trusted;
 };
 
-TEST_F(TrustTest, OwnersAreTheUserRootAndWhoTheDirectoryTrusts) {
+TEST_F(TrustTest, TrustedOwnersAreUserRootAndDirectorys) {
   Sys().geteuid = [] { return uid_t{kMe}; };
   for (const Belongs& one : {
            Belongs{0700, kMe, kOthers, true},
@@ -80,7 +80,7 @@ TEST_F(TrustTest, OwnersAreTheUserRootAndWhoTheDirectoryTrusts) {
   }
 }
 
-TEST_F(TrustTest, AnothersFileIsRefusedByNumbersAndWithWhatToDo) {
+TEST_F(TrustTest, ForeignFileIsRefusedWithRemedy) {
   Sys().geteuid = [] { return uid_t{kMe}; };
   FileInfo file;
   file.is_regular = true;
@@ -95,7 +95,7 @@ TEST_F(TrustTest, AnothersFileIsRefusedByNumbersAndWithWhatToDo) {
                     HasSubstr("user 2000"), HasSubstr("chmod 2770")));
 }
 
-TEST_F(TrustTest, OnlyADirectoryThatEverybodyMayWriteToNeedsTheStickyBit) {
+TEST_F(TrustTest, OnlyWorldWritableDirectoryNeedsStickyBit) {
   for (const mode_t mode : {0700, 0755, 0770, 02770, 01777, 01733}) {
     ASSERT_EQ(::chmod(temp_.path().c_str(), mode), 0);
     EXPECT_TRUE(CheckDirectory(temp_.dir()).ok()) << std::oct << mode;
@@ -112,7 +112,7 @@ TEST_F(TrustTest, OnlyADirectoryThatEverybodyMayWriteToNeedsTheStickyBit) {
 }
 
 // An open or removal of these files must not block.
-TEST_F(TrustTest, WhatIsNoRegularFileIsNeitherOpenedNorRemoved) {
+TEST_F(TrustTest, IrregularFileIsNeitherOpenedNorRemoved) {
   ASSERT_EQ(::mkdir(temp_.Below("directory").c_str(), 0700), 0);
   ASSERT_EQ(::mkfifo(temp_.Below("fifo").c_str(), 0600), 0);
   ASSERT_EQ(::symlink("target", temp_.Below("link").c_str()), 0);
@@ -144,7 +144,7 @@ TEST_F(TrustTest, WhatIsNoRegularFileIsNeitherOpenedNorRemoved) {
   EXPECT_TRUE(InfoAt(temp_.dir(), "target")->is_regular);
 }
 
-TEST_F(TrustTest, AFileWithASecondNameIsRefusedUntilItHasOne) {
+TEST_F(TrustTest, HardLinkedFileIsRefused) {
   MakeFile("file");
   ASSERT_EQ(
       ::link(temp_.Below("file").c_str(), temp_.Below("second").c_str()), 0);
@@ -161,7 +161,7 @@ TEST_F(TrustTest, AFileWithASecondNameIsRefusedUntilItHasOne) {
   EXPECT_TRUE(RemoveOwn(temp_.dir(), "file").ok());
 }
 
-TEST_F(TrustTest, AFileThatEverybodyMayWriteToIsRefused) {
+TEST_F(TrustTest, WorldWritableFileIsRefused) {
   MakeFile("file");
   ASSERT_EQ(::chmod(temp_.Below("file").c_str(), 0666), 0);
   EXPECT_THAT(Message(Open("file")),
@@ -172,7 +172,7 @@ TEST_F(TrustTest, AFileThatEverybodyMayWriteToIsRefused) {
 }
 
 // A holder of a lease can delay an open for lease-break-time, 45 seconds.
-TEST_F(TrustTest, AFileUnderALeaseIsNotWaitedFor) {
+TEST_F(TrustTest, LeasedFileIsNotAwaited) {
   MakeFile("file");
   const int fd = ::open(temp_.Below("file").c_str(), O_RDONLY | O_CLOEXEC);
   ASSERT_EQ(::fcntl(fd, F_SETLEASE, F_WRLCK), 0);
@@ -184,7 +184,7 @@ TEST_F(TrustTest, AFileUnderALeaseIsNotWaitedFor) {
   EXPECT_TRUE(Open("file").ok());
 }
 
-TEST_F(TrustTest, ANewFileIsOfTheGroupThatSharesItsDirectory) {
+TEST_F(TrustTest, NewFileGetsGroupOfDirectory) {
   EXPECT_EQ(NewOwn(Directory(0770), 0660).group, kTeam);
   EXPECT_EQ(NewOwn(Directory(0770), 0640).group, kTeam);
   EXPECT_EQ(NewOwn(Directory(0770), 0600).group, std::nullopt);
@@ -192,7 +192,7 @@ TEST_F(TrustTest, ANewFileIsOfTheGroupThatSharesItsDirectory) {
   EXPECT_EQ(NewOwn(Directory(01777), 0660).group, std::nullopt);
 }
 
-TEST_F(TrustTest, AGroupThatCannotBeGivenIsNamedAndWhatToDo) {
+TEST_F(TrustTest, UngivableGroupIsNamedWithRemedy) {
   Sys().fchown = [](int, uid_t, gid_t) {
     errno = EPERM;
     return -1;
@@ -229,7 +229,7 @@ std::string InUserNamespace(const std::string& map,
   });
 }
 
-TEST_F(TrustTest, TheNumberOfAllWhoHaveNoneIsNobodys) {
+TEST_F(TrustTest, OverflowUserIsNotTrusted) {
   constexpr uint32_t kAnybody = 65534;
   FileInfo dir = Directory(01777);
   dir.user = kAnybody;

@@ -24,7 +24,7 @@ class UnnamedLockTest : public SyscallTest {
   LockFile locks_ = *LockFile::Unnamed();
 };
 
-TEST_F(UnnamedLockTest, AForkedChildSeesTheLocksAndTakesItsOwn) {
+TEST_F(UnnamedLockTest, ForkedChildSeesAndTakesLocks) {
   const ByteLock mine = *locks_.Lock(3);
   EXPECT_EQ(**locks_.FindHeld(1, 10), 3u);
   EXPECT_EQ(InChild([&]() -> std::string {
@@ -38,7 +38,7 @@ TEST_F(UnnamedLockTest, AForkedChildSeesTheLocksAndTakesItsOwn) {
   EXPECT_FALSE(locks_.FindHeld(4, 10)->has_value());
 }
 
-TEST_F(UnnamedLockTest, ALockGoesWithItsOwnerAlthoughAChildLives) {
+TEST_F(UnnamedLockTest, LockEndsWithOwnerDespiteChild) {
   Shared shared;
   Child owner([&] {
     const ByteLock lock = *locks_.Lock(5);
@@ -57,7 +57,7 @@ TEST_F(UnnamedLockTest, ALockGoesWithItsOwnerAlthoughAChildLives) {
   shared.Await(2);
 }
 
-TEST_F(UnnamedLockTest, WhoHasNoFdLeftStillSeesWhoLives) {
+TEST_F(UnnamedLockTest, ProbeWorksWithoutFreeFd) {
   const ByteLock mine = *locks_.Lock(3);
   EXPECT_THAT(InChild([&] {
                 Sys().open = [](const char*, int, mode_t) {
@@ -71,7 +71,7 @@ TEST_F(UnnamedLockTest, WhoHasNoFdLeftStillSeesWhoLives) {
                     HasSubstr("ulimit -n")));
 }
 
-TEST_F(UnnamedLockTest, WhoClosedItsFdIsToldAndFindsNoOtherFile) {
+TEST_F(UnnamedLockTest, ClosedFdIsReportedAndNotReplaced) {
   EXPECT_EQ(InChild([&]() -> std::string {
               ::closefrom(3);
               const std::string first = Message(locks_.TryLock(1).status());
@@ -104,7 +104,7 @@ TEST_F(UnnamedLockTest, AnOlderKernelHasNoSeals) {
   EXPECT_TRUE(LockFile::Unnamed().ok());
 }
 
-TEST(DirectoryClaimTest, KeepsOthersOutAsLongAsAnOpenIsThere) {
+TEST(DirectoryClaimTest, ClaimExcludesOthersUntilLastClose) {
   const TempDir temp;
   const File other = *File::OpenDirectory(temp.path());
   auto first = *File::OpenDirectory(temp.path());
@@ -122,7 +122,7 @@ TEST(DirectoryClaimTest, KeepsOthersOutAsLongAsAnOpenIsThere) {
   EXPECT_FALSE(*IsDirectoryClaimed(other));
 }
 
-TEST(DirectoryClaimTest, OneOfThemGivesItBackForAll) {
+TEST(DirectoryClaimTest, OneReleaseReleasesForAll) {
   const TempDir temp;
   const File other = *File::OpenDirectory(temp.path());
   const File first = *File::OpenDirectory(temp.path());

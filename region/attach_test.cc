@@ -45,7 +45,7 @@ class AttachTest : public os::SyscallTest {
   TempHome home_;
 };
 
-TEST_F(AttachTest, TheFirstCreatesTheSecondJoinsAndTheNextAdopts) {
+TEST_F(AttachTest, CreatorJoinerAndAdopterAttach) {
   auto first = *Attachment::Open(home_.path());
   EXPECT_EQ(first->region().attached(), Attached::kCreated);
   auto second = *Attachment::Open(home_.path());
@@ -84,7 +84,7 @@ int MeasureThenGrow(int dir, const char* path, int flags, unsigned mask,
   return result;
 }
 
-TEST_F(AttachTest, ARegionThatGrowsMeanwhileIsJoined) {
+TEST_F(AttachTest, RegionGrowingDuringJoinIsJoined) {
   auto first = *Attachment::Open(home_.path());
   os::Sys().statx = MeasureThenGrow;
   for (const int times : {1, 2}) {
@@ -120,7 +120,7 @@ TEST_F(AttachTest, OnlyTheLastOneIsTheLast) {
   EXPECT_TRUE(is_last);
 }
 
-TEST_F(AttachTest, AProcessThatDiedIsRepairedByTheNext) {
+TEST_F(AttachTest, DeadProcessIsRepairedByJoiner) {
   {
     auto dead = *Attachment::Open(home_.path());
     ASSERT_THAT(dead->region().members().RegisterThread(), IsOk());
@@ -145,7 +145,7 @@ TEST_F(AttachTest, AProcessThatDiedIsRepairedByTheNext) {
   EXPECT_TRUE(next->Repair().processes.empty());
 }
 
-TEST_F(AttachTest, WithoutCreateAHomeWithoutARegionIsNotFoundAndStaysEmpty) {
+TEST_F(AttachTest, EmptyHomeWithoutCreateIsNotFound) {
   RegionOptions options = TestOptions();
   options.create = false;
   EXPECT_THAT(Attachment::Open(home_.path(), options),
@@ -154,7 +154,7 @@ TEST_F(AttachTest, WithoutCreateAHomeWithoutARegionIsNotFoundAndStaysEmpty) {
   EXPECT_THAT(AllOf(home_.path()), IsEmpty());
 }
 
-TEST_F(AttachTest, AllProcessSlotsTakenIsAnErrorThatSaysWhatToDo) {
+TEST_F(AttachTest, FullProcessSlotsGiveErrorWithRemedy) {
   std::vector<std::unique_ptr<Attachment>> all;
   for (uint32_t i = 0; i < kMaxProcesses; ++i) {
     all.push_back(*Attachment::Open(home_.path()));
@@ -207,7 +207,7 @@ class DeadButOneTest : public AttachTest {
   uint32_t used_ = 0;
 };
 
-TEST_F(DeadButOneTest, TheNextTakesTheSlotOfOneAndRepairsThemAll) {
+TEST_F(DeadButOneTest, SuccessorTakesSlotAndRepairsAll) {
   auto here = *Attachment::Open(home_.path());
   EXPECT_EQ(here->region().attached(), Attached::kJoined);
   EXPECT_EQ(here->region().members().process(), 2u);
@@ -219,7 +219,7 @@ TEST_F(DeadButOneTest, TheNextTakesTheSlotOfOneAndRepairsThemAll) {
   EXPECT_THAT(here->Leave(), IsOk());
 }
 
-TEST_F(DeadButOneTest, OneThatDiesAsASuccessorIsSucceededInTurn) {
+TEST_F(DeadButOneTest, DeadSuccessorIsSucceeded) {
   {
     auto first = *Attachment::Open(home_.path());
     EXPECT_EQ(first->region().members().process(), 2u);
@@ -231,7 +231,7 @@ TEST_F(DeadButOneTest, OneThatDiesAsASuccessorIsSucceededInTurn) {
   EXPECT_THAT(here->ProcessSlots(), ElementsAre(1, 2));
 }
 
-TEST_F(DeadButOneTest, WhatASuccessorInheritedIsRepairedAsItsOwn) {
+TEST_F(DeadButOneTest, InheritedStateOfSuccessorIsRepaired) {
   // Slots 2 and 3 died in the middle.
   auto two = *Attachment::Open(home_.path());
   ASSERT_EQ(two->region().members().process(), 2u);
@@ -246,7 +246,7 @@ TEST_F(DeadButOneTest, WhatASuccessorInheritedIsRepairedAsItsOwn) {
   EXPECT_THAT(three->ProcessSlots(), ElementsAre(1, 3));
 }
 
-TEST_F(DeadButOneTest, WhoAdoptsAfterTheLastRepairsThemAllAtOnce) {
+TEST_F(DeadButOneTest, AdopterRepairsAllDeadAtOnce) {
   alive_ = nullptr;
   auto here = *Attachment::Open(home_.path());
   EXPECT_EQ(here->region().attached(), Attached::kAdopted);
@@ -259,7 +259,7 @@ TEST_F(DeadButOneTest, WhoAdoptsAfterTheLastRepairsThemAllAtOnce) {
   EXPECT_EQ(here->region().memory().header()->adoptions.load(), 1u);
 }
 
-TEST_F(AttachTest, AllThreadSlotsTakenIsAnErrorAndAThreadThatEndsMakesRoom) {
+TEST_F(AttachTest, EndedThreadFreesSlotOfFullTable) {
   auto here = *Attachment::Open(home_.path());
   std::vector<Thread> threads;
   for (uint32_t i = 0; i < kMaxThreads - kMaxProcesses; ++i) {
@@ -274,7 +274,7 @@ TEST_F(AttachTest, AllThreadSlotsTakenIsAnErrorAndAThreadThatEndsMakesRoom) {
   EXPECT_EQ(again->id, threads[1000].id);
 }
 
-TEST_F(AttachTest, AThreadThatLeavesGuardsBehindKeepsItsSlotUntilTheyAreGone) {
+TEST_F(AttachTest, LeavingThreadKeepsSlotWhileGuardsRemain) {
   auto here = *Attachment::Open(home_.path());
   const Thread thread = *here->region().members().RegisterThread();
   thread.slot->used.store(1);
@@ -289,7 +289,7 @@ TEST_F(AttachTest, AThreadThatLeavesGuardsBehindKeepsItsSlotUntilTheyAreGone) {
   EXPECT_EQ(last.id, thread.id);
 }
 
-TEST_F(AttachTest, ARegionThatCouldNotBeFormattedLeavesNothingBehind) {
+TEST_F(AttachTest, FailedFormatLeavesNothing) {
   EXPECT_THAT(Attachment::Open(home_.path(), TestOptions(),
                                absl::ResourceExhaustedError("no room")),
               Fails(StatusCode::kResourceExhausted, "no room"));
@@ -300,7 +300,7 @@ TEST_F(AttachTest, ARegionThatCouldNotBeFormattedLeavesNothingBehind) {
 }
 
 // A temporary shortage in the kernel does not mean that the region is unsound.
-TEST_F(AttachTest, AdoptionThatFailsForAnotherReasonKeepsTheRegion) {
+TEST_F(AttachTest, FailedAdoptionKeepsRegion) {
   {
     auto first = *Attachment::Open(home_.path());
     first->root().sums[0] = 42;
@@ -340,7 +340,7 @@ TEST_F(AttachTest, TheSoundCopyOfTheHeaderCounts) {
             static_cast<uint32_t>(Policy::kClock));
 }
 
-TEST_F(AttachTest, FilesHaveTheModeThatWasAskedForWhateverTheUmask) {
+TEST_F(AttachTest, FileModeIgnoresUmask) {
   const os::ScopedUmask umask(0077);
   RegionOptions options = TestOptions();
   options.mode = 0664;
@@ -354,7 +354,7 @@ TEST_F(AttachTest, FilesHaveTheModeThatWasAskedForWhateverTheUmask) {
   }
 }
 
-TEST_F(AttachTest, AnInheritedAttachmentIsAProcessOfItsOwnInAForkedChild) {
+TEST_F(AttachTest, ForkedChildAttachesAsOwnProcess) {
   auto here = *Attachment::Open(home_.path());
   const uint32_t generation = here->region().generation().value();
   EXPECT_NE(generation, 0u);
@@ -385,7 +385,7 @@ TEST_F(AttachTest, AnInheritedAttachmentIsAProcessOfItsOwnInAForkedChild) {
   EXPECT_THAT(here->ProcessSlots(), ElementsAre(1));
 }
 
-TEST_F(AttachTest, AChildWhoseParentLeftAndRemovedTheRegionIsToldSo) {
+TEST_F(AttachTest, ChildOfRemovedRegionIsRefused) {
   auto here = *Attachment::Open(home_.path());
   test::Child child([&](Channel& parent) {
     parent.Hear();
@@ -406,7 +406,7 @@ class RemoverTest : public AttachTest {
 };
 Channel* RemoverTest::asked;
 
-TEST_F(RemoverTest, TakesEverythingOfARegionThatNobodyUses) {
+TEST_F(RemoverTest, UnusedRegionIsRemovedCompletely) {
   ASSERT_THAT((*Attachment::Open(home_.path()))->Leave(), IsOk());
   ExpectOneEnvironment();
   EXPECT_THAT(RemoveRegion(home_.path()), IsOk());
@@ -414,7 +414,7 @@ TEST_F(RemoverTest, TakesEverythingOfARegionThatNobodyUses) {
   EXPECT_THAT(RemoveRegion(home_.path()), IsOk());
 }
 
-TEST_F(RemoverTest, RefusesWhileAProcessIsAttachedAndTouchesNothing) {
+TEST_F(RemoverTest, AttachedProcessPreventsRemoval) {
   auto here = *Attachment::Open(home_.path());
   EXPECT_THAT(RemoveRegion(home_.path()),
               Fails(StatusCode::kFailedPrecondition, "remove region of",
@@ -424,7 +424,7 @@ TEST_F(RemoverTest, RefusesWhileAProcessIsAttachedAndTouchesNothing) {
             Attached::kJoined);
 }
 
-TEST_F(RemoverTest, OneThatComesWhileAnotherIsAtWorkFindsNothingLeft) {
+TEST_F(RemoverTest, SecondRemoverFindsNothing) {
   ASSERT_THAT((*Attachment::Open(home_.path()))->Leave(), IsOk());
   auto first = *RegionRemover::Begin(*os::File::OpenDirectory(home_.path()));
   test::Child second([&](Channel& parent) {

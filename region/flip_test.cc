@@ -47,7 +47,7 @@ class FlipTest : public os::SyscallTest {
   TempHome home_;
 };
 
-TEST_F(FlipTest, OfTheDescriptorIsNoticedWhicheverCopyIsLeft) {
+TEST_F(FlipTest, DescriptorFlipIsNoticed) {
   ASSERT_THAT((*Attachment::Open(home_.path()))->Leave(), IsOk());
   FixedHeader copy = *Read();
   for (const bool first : {true, false}) {
@@ -60,7 +60,7 @@ TEST_F(FlipTest, OfTheDescriptorIsNoticedWhicheverCopyIsLeft) {
   }
 }
 
-TEST_F(FlipTest, OfTheRegionsHeaderIsRefusedWhileSomebodyIsIn) {
+TEST_F(FlipTest, HeaderFlipIsRefusedWhileInUse) {
   auto here = *Attachment::Open(home_.path());
   RegionHeader& header = *here->region().memory().header();
   for (const int left : {0, 1}) {
@@ -79,7 +79,7 @@ TEST_F(FlipTest, OfTheRegionsHeaderIsRefusedWhileSomebodyIsIn) {
   EXPECT_THAT(Attachment::Open(home_.path()), IsOk());
 }
 
-TEST_F(FlipTest, OfTheMagicWordIsRefusedToo) {
+TEST_F(FlipTest, MagicWordFlipIsRefused) {
   auto here = *Attachment::Open(home_.path());
   ASSERT_THAT(here->Leave(), IsOk());
   RegionHeader& header = *here->region().memory().header();

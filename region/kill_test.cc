@@ -85,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(Step, KilledCreatorTest,
                          ::testing::ValuesIn(StepNames("region.create.")),
                          StepTestName);
 
-TEST_P(KilledCreatorTest, LeavesAHomeThatTheNextOneOpens) {
+TEST_P(KilledCreatorTest, HomeOpensAfterDeath) {
   ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
   auto here = OpenAndCheck();
   ASSERT_NE(here, nullptr);
@@ -99,7 +99,7 @@ TEST_P(KilledCreatorTest, LeavesAHomeThatCanBeRemoved) {
 }
 
 // The creator replaces a region that is no longer sound.
-TEST_P(KilledCreatorTest, LeavesNothingOfTheRegionThatItReplaced) {
+TEST_P(KilledCreatorTest, ReplacedRegionLeavesNothing) {
   ASSERT_THAT(OpenAndLeave(), IsOk());
   LoseMemory();
   ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
@@ -132,7 +132,7 @@ INSTANTIATE_TEST_SUITE_P(Step, DyingCreatorTest,
                                            "region.create.whole"),
                          StepTestName);
 
-TEST_P(DyingCreatorTest, IsWaitedForAndItsHomeMadeAnew) {
+TEST_P(DyingCreatorTest, HomeIsRecreatedAfterWait) {
   ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
   KeepLocked();
   auto here = Open();
@@ -173,7 +173,7 @@ TEST_P(KilledJoinerTest, IsRepairedByThoseInside) {
   ExpectAlone(*here);
 }
 
-TEST_P(KilledJoinerTest, IsRepairedByTheNextWhoAdopts) {
+TEST_P(KilledJoinerTest, NextAdopterRepairsIt) {
   ASSERT_THAT(OpenAndLeave(), IsOk());
   ASSERT_EQ(KilledWhile([&] { return OpenAndLeave(); }), test::kKilled);
   auto here = OpenAndCheck();
@@ -217,7 +217,7 @@ TEST_P(KilledLeaverTest, IsRepairedByThoseInside) {
   ExpectAlone(*here);
 }
 
-TEST_P(KilledLeaverTest, IsRepairedByTheNextWhoAdopts) {
+TEST_P(KilledLeaverTest, NextAdopterRepairsIt) {
   ASSERT_EQ(KilledWhile([&] { return UseThread(); }), test::kKilled);
   auto here = OpenAndCheck();
   ASSERT_NE(here, nullptr);
@@ -244,14 +244,14 @@ INSTANTIATE_TEST_SUITE_P(Step, KilledRemoverTest,
                          ::testing::ValuesIn(StepNames("region.remove.")),
                          StepTestName);
 
-TEST_P(KilledRemoverTest, LeavesAHomeThatTheNextOneOpens) {
+TEST_P(KilledRemoverTest, HomeOpensAfterDeath) {
   ASSERT_THAT(OpenAndLeave(), IsOk());
   ASSERT_EQ(KilledWhile([&] { return RemoveRegion(home_.path()); }),
             test::kKilled);
   EXPECT_NE(OpenAndCheck(), nullptr);
 }
 
-TEST_P(KilledRemoverTest, LeavesAHomeThatTheNextOneRemoves) {
+TEST_P(KilledRemoverTest, HomeIsRemovableAfterDeath) {
   ASSERT_THAT(OpenAndLeave(), IsOk());
   ASSERT_EQ(KilledWhile([&] { return RemoveRegion(home_.path()); }),
             test::kKilled);
@@ -270,7 +270,7 @@ INSTANTIATE_TEST_SUITE_P(Grow, KilledAllocatorTest,
                          ::testing::ValuesIn(StepNames("region.grow.")),
                          StepTestName);
 
-TEST_P(KilledAllocatorTest, LeavesAHeapThatIsWholeAndLosesNothing) {
+TEST_P(KilledAllocatorTest, HeapStaysWholeAfterDeath) {
   auto here = *Open();
   const HeapStats before = here->heap().Stats(here->self());
   ASSERT_EQ(
@@ -312,7 +312,7 @@ INSTANTIATE_TEST_SUITE_P(
                       "region.heap.tagged", "region.heap.settled"),
     StepTestName);
 
-TEST_P(KilledReplacerTest, LeavesTheOldChunkOrTheNewOne) {
+TEST_P(KilledReplacerTest, OldOrNewChunkRemainsAfterDeath) {
   // The first tag store tags the old chunk. The last clears the new one's tag.
   const uint64_t hits = GetParam() == "region.heap.tagged" ? 2 : 1;
   for (uint64_t hit = 1; hit <= hits; ++hit) {
@@ -385,7 +385,7 @@ INSTANTIATE_TEST_SUITE_P(Part, KilledRepairerTest,
                          ::testing::ValuesIn(StepNames("region.mend.")),
                          StepTestName);
 
-TEST_P(KilledRepairerTest, IsReplacedByAThirdWhoFinishes) {
+TEST_P(KilledRepairerTest, ThirdProcessFinishesRepair) {
   auto here = *Open();
   const uint32_t used_before = here->heap().Stats(here->self()).used_chunks;
   ASSERT_EQ(Victim(), "died");
@@ -406,7 +406,7 @@ INSTANTIATE_TEST_SUITE_P(Step, ReusedSlotTest,
                          ::testing::Values("region.repair.claimed"),
                          StepTestName);
 
-TEST_P(ReusedSlotTest, DoesNotKeepTheClaimOfItsFormerProcess) {
+TEST_P(ReusedSlotTest, FormerProcesssClaimIsVoid) {
   auto here = *Open();
   ASSERT_EQ(test::InChild([&]() -> std::string {
               return Open().ok() ? "died" : "not in";
@@ -435,7 +435,7 @@ INSTANTIATE_TEST_SUITE_P(Step, KilledAdopterTest,
                          ::testing::ValuesIn(StepNames("region.adopt.")),
                          StepTestName);
 
-TEST_P(KilledAdopterTest, IsReplacedByTheNextWhoAdoptsFromTheStart) {
+TEST_P(KilledAdopterTest, NextAdopterStartsAgain) {
   uint32_t used_before = 0;
   {
     auto first = *Open();

@@ -97,7 +97,7 @@ std::string HoldLatch(const std::string& home, Channel& parent) {
   return parent.Hear();
 }
 
-TEST_F(LatchTest, WaiterGetsItAfterTheOwnersProcessWasKilled) {
+TEST_F(LatchTest, WaiterAcquiresLatchOfKilledOwner) {
   auto here = *Attachment::Open(home_.path());
   test::Child owner(
       [&](Channel& parent) { return HoldLatch(home_.path(), parent); });
@@ -125,7 +125,7 @@ TEST_F(LatchTest, WaiterGetsItAfterTheOwnersProcessWasKilled) {
   EXPECT_THAT(here->ThreadSlots(), ElementsAre(1));
 }
 
-TEST_F(LatchTest, AStoppedOwnerIsWaitedForHoweverLong) {
+TEST_F(LatchTest, StoppedOwnerKeepsLatch) {
   auto here = *Attachment::Open(home_.path());
   test::Child owner(
       [&](Channel& parent) { return HoldLatch(home_.path(), parent); });
@@ -146,7 +146,7 @@ TEST_F(LatchTest, AStoppedOwnerIsWaitedForHoweverLong) {
   EXPECT_EQ(owner.End(), "let go");
 }
 
-TEST_F(LatchTest, OnlyTheDeadOwnersLatchIsTakenBack) {
+TEST_F(LatchTest, OnlyDeadOwnersLatchIsReleased) {
   RankedLatch<kRank> latch = {};
   auto here = *Attachment::Open(home_.path());
   LifeWatch& watch = here->region().repairer();
@@ -184,7 +184,7 @@ TEST_F(LatchDeathTest, UnlockByAnotherAborts) {
 }
 
 #ifndef NDEBUG
-TEST_F(LatchDeathTest, ALatchOfTheSameOrALowerRankAborts) {
+TEST_F(LatchDeathTest, SameOrLowerRankAborts) {
   const Thread self = {.id = 1, .watch = &here_->region().repairer()};
   RankedLatch<LockRank::kBucket> bucket = {};
   RankedLatch<LockRank::kQueue> queues[2] = {};
@@ -212,7 +212,7 @@ TEST_F(LatchDeathTest, ALatchThatAnotherHoldsIsNotHeld) {
   EXPECT_DEATH(latch.AssertHeld(), "owner\\(\\) != 0");
 }
 
-TEST_F(LatchDeathTest, ARankThatIsNotHeldCannotBeReleased) {
+TEST_F(LatchDeathTest, UnheldRankCannotBeReleased) {
   EXPECT_DEATH(RankReleased(LockRank::kFiles), "rank 1 released but not held");
 }
 #endif

@@ -8,7 +8,7 @@
 namespace mpool::region {
 namespace {
 
-TEST(ProcessWordTest, EveryFieldKeepsItsBitsAndTouchesNoOther) {
+TEST(ProcessWordTest, FieldsAreSeparate) {
   for (const uint32_t generation : {0u, 1u, 0x800000u, 0xffffffu}) {
     for (const uint32_t other : {0u, 1u, 0x123456u, 0xffffffu}) {
       for (const uint32_t repairer : {0u, 1u, kMaxProcesses}) {
@@ -43,7 +43,7 @@ TEST(ProcessWordTest, ZeroedMemoryIsAFreeSlot) {
   EXPECT_EQ(ProcessWord().Pack(), 0u);
 }
 
-TEST(ThreadWordTest, EveryFieldKeepsItsBitsAndTouchesNoOther) {
+TEST(ThreadWordTest, FieldsAreSeparate) {
   for (const uint32_t generation : {0u, 1u, 0x80000000u, 0xffffffffu}) {
     for (const uint32_t process : {0u, 1u, kMaxProcesses, 0xffffu}) {
       for (const ThreadState state :
@@ -118,7 +118,7 @@ TEST(ThreadWordDeathTest, AFreeSlotCannotBeFreed) {
 }
 #endif
 
-TEST(FixedHeaderTest, ASealHoldsUntilAnyByteOfTheCopyChanges) {
+TEST(FixedHeaderTest, ChangedByteBreaksSeal) {
   FixedHeader fixed;
   fixed.version = kLayoutVersion;
   fixed.cache_bytes = 4096;
@@ -133,7 +133,7 @@ TEST(FixedHeaderTest, ASealHoldsUntilAnyByteOfTheCopyChanges) {
   EXPECT_TRUE(IsSealed(fixed));
 }
 
-TEST(FixedHeaderTest, ACopyOfZerosOrWithAnEndlessNameIsNotWhole) {
+TEST(FixedHeaderTest, ZerosOrEndlessNameAreNotWhole) {
   FixedHeader zeros;
   Seal(&zeros);
   EXPECT_FALSE(IsSealed(zeros));

@@ -148,7 +148,7 @@ INSTANTIATE_TEST_SUITE_P(Shared, RaceTest,
                          ::testing::ValuesIn(os::kSharedBackings),
                          os::BackingText);
 
-TEST_P(RaceTest, OfSixteenOneCreatesAndAllJoinWithoutSleepOrRetry) {
+TEST_P(RaceTest, SixteenRacersCreateOneRegion) {
   uint64_t longest = 0;
   for (uint64_t round = 0; round < test::Rounds(10); ++round) {
     SCOPED_TRACE(absl::StrCat("round ", round));
@@ -168,7 +168,7 @@ TEST_P(RaceTest, OfSixteenOneCreatesAndAllJoinWithoutSleepOrRetry) {
   RecordProperty("longest_open_us", std::to_string(longest));
 }
 
-TEST_P(RaceTest, OneOfThemDiesAndTheOthersAreInOneRegion) {
+TEST_P(RaceTest, RacersShareRegionDespiteDeath) {
   std::mt19937_64 random(test::Seed());
   for (uint64_t round = 0; round < test::Rounds(10); ++round) {
     SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", test::Seed(), " round ", round));

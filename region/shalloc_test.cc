@@ -34,7 +34,7 @@ class ShallocTest : public ::testing::Test {
   const HeapStats before_;
 };
 
-TEST_F(ShallocTest, WhatIsTakenIsZeroedAndHoldsAtLeastWhatWasAskedFor) {
+TEST_F(ShallocTest, AllocatedChunkIsZeroedAndLargeEnough) {
   const uint64_t dirty = Take(4096);
   std::memset(here_->region().memory().base() + dirty, 0xff, 4096);
   ASSERT_THAT(heap().Free(self(), dirty), IsOk());
@@ -44,7 +44,7 @@ TEST_F(ShallocTest, WhatIsTakenIsZeroedAndHoldsAtLeastWhatWasAskedFor) {
   for (size_t i = 0; i < 4000; ++i) ASSERT_EQ(bytes[i], std::byte{0});
 }
 
-TEST_F(ShallocTest, FreedNeighboursBecomeOneChunkWhateverTheOrder) {
+TEST_F(ShallocTest, FreedNeighboursCoalesceInAnyOrder) {
   for (const auto& order : std::vector<std::vector<int>>{
            {0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}}) {
     uint64_t taken[3];
@@ -70,7 +70,7 @@ TEST_F(ShallocTest, ASecondFreeIsRefused) {
   EXPECT_THAT(heap().Free(self(), second), Fails(StatusCode::kInvalidArgument));
 }
 
-TEST_F(ShallocTest, AFreeThatWasSwallowedByItsNeighbourIsStillRefused) {
+TEST_F(ShallocTest, DoubleFreeOfCoalescedChunkIsRefused) {
   const uint64_t low = Take(100);
   const uint64_t high = Take(100);
   EXPECT_THAT(heap().Free(self(), high), IsOk());
@@ -111,7 +111,7 @@ TEST_F(ShallocTest, AbsurdSizesAndAlignmentsAreRefused) {
   }
 }
 
-TEST_F(ShallocTest, EveryAlignmentUpTo2MiBIsKept) {
+TEST_F(ShallocTest, LargeAlignmentIsKept) {
   std::vector<uint64_t> taken;
   for (uint64_t alignment = 16; alignment <= 2 << 20; alignment *= 2) {
     taken.push_back(Take(33, alignment));
@@ -123,7 +123,7 @@ TEST_F(ShallocTest, EveryAlignmentUpTo2MiBIsKept) {
   EXPECT_EQ(heap().Stats(self()).used_bytes, before_.used_bytes);
 }
 
-TEST_F(ShallocTest, GrowsTheRegionAndNamesTheLimitWhenItIsReached) {
+TEST_F(ShallocTest, HeapGrowsUntilNamedLimit) {
   const uint64_t size_before =
       here_->region().memory().header()->size_bytes.load();
   std::vector<uint64_t> taken;
@@ -150,7 +150,7 @@ TEST_F(ShallocTest, GrowsTheRegionAndNamesTheLimitWhenItIsReached) {
   EXPECT_NE(Take(32 * kTestBytes), 0u);
 }
 
-TEST_F(ShallocTest, ALinkedChunkIsNamedByItsPlaceAndFilledBefore) {
+TEST_F(ShallocTest, LinkedChunkIsFilledBeforeLink) {
   std::atomic<uint64_t>& place = here_->root().places[0];
   uint64_t named_while_filled = 1;
   const auto linked =
@@ -192,7 +192,7 @@ TEST_F(ShallocTest, ATagForAFreeChunkAborts) {
 }
 #endif
 
-TEST_F(ShallocTest, RepairFreesWhatTheDeadDidNotLinkAndKeepsTheRest) {
+TEST_F(ShallocTest, RepairFreesOnlyUnlinkedChunks) {
   const uint64_t loose = Take(500);
   const uint64_t published = Take(500);
   heap().Publish(published);

@@ -42,7 +42,7 @@ TEST(CommandTest, BothHelpsOfAVerbAreEqual) {
   EXPECT_EQ(RunMpool({"help", "nonsense"}).code, 2);
 }
 
-TEST(CommandTest, NoVerbAndUnknownVerbAreUsageErrors) {
+TEST(CommandTest, MissingOrUnknownVerbIsUsageError) {
   EXPECT_EQ(RunMpool({}).code, 2);
   const Ran ran = RunMpool({"reply"});
   EXPECT_EQ(ran.code, 2);

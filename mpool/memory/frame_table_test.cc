@@ -193,7 +193,7 @@ TEST(CutWordDeathTest, ExtentIsNotRetiredWithoutDrain) {
 
 class FrameWaitersTest : public os::SyscallTest {};
 
-TEST_F(FrameWaitersTest, WhoSleepsOnAFrameIsWokenWhenItGoesBack) {
+TEST_F(FrameWaitersTest, ReturnedFrameWakesSleeper) {
   TestPool pool(128 << 10);
   FrameTable& frames = pool.pool().frames();
   const uint32_t page_class = ClassOf(4096);

@@ -38,7 +38,7 @@ TEST(StateTest, VersionsGoRoundWithoutTouchingTheRest) {
   EXPECT_EQ(last.NextVersion().bits, kValid.With(State::kHint).bits);
 }
 
-TEST(StateTest, OnlyAValidPageThatNobodyTakesIsOpen) {
+TEST(StateTest, OnlyValidUntakenPageIsOpen) {
   EXPECT_TRUE(kValid.With(State::kDirty | State::kHint).is_open());
   EXPECT_FALSE(kValid.With(State::kX).is_open());
   EXPECT_FALSE(kValid.With(State::kXPending).is_open());
@@ -67,7 +67,7 @@ TEST(ClassTest, EachPageSizeHasItsClass) {
   EXPECT_EQ(c, kPageClasses);
 }
 
-TEST(TransitionTest, WhatTheListAllowsPasses) {
+TEST(TransitionTest, ListedTransitionPasses) {
   const State x = kValid.With(State::kX).WithOwner(kMe);
   const State pending = kValid.With(State::kXPending).WithOwner(kMe);
   for (const auto& [from, to] : std::initializer_list<std::pair<State, State>>{
@@ -96,7 +96,7 @@ TEST(TransitionTest, WhatTheListAllowsPasses) {
   }
 }
 
-TEST(TransitionTest, AChangeThatCameTooLateTellsWhatIsThere) {
+TEST(TransitionTest, LateChangeReturnsCurrentState) {
   BufferHeader header{};
   header.state.store(kValid.bits);
   State expected = kValid.With(State::kHint);

@@ -64,7 +64,7 @@ TEST_F(HashTableTest, ThreeFramesShareABucket) {
   EXPECT_EQ(HashTable::BucketsFor(3000), 1000u);
 }
 
-TEST_F(HashTableTest, FindsWhatWasInsertedUntilItIsRemoved) {
+TEST_F(HashTableTest, InsertedPageIsFoundUntilRemoved) {
   Use(8);
   std::map<uint64_t, FrameIndex> model;
   std::mt19937_64 random(7);
@@ -91,7 +91,7 @@ TEST_F(HashTableTest, FindsWhatWasInsertedUntilItIsRemoved) {
   }
 }
 
-TEST_F(HashTableTest, ABucketGoesOnInLinesThatAreUsedAgain) {
+TEST_F(HashTableTest, FullBucketReusesOverflowLines) {
   Use(1);
   for (uint64_t n = 0; n < 3 * kBucketSlots; ++n) {
     SetKey(n, n);
@@ -110,7 +110,7 @@ TEST_F(HashTableTest, ABucketGoesOnInLinesThatAreUsedAgain) {
   EXPECT_EQ(Lines(0), 2);
 }
 
-TEST_F(HashTableTest, PagesWithOneTagAreToldApartByTheirKeys) {
+TEST_F(HashTableTest, EqualTagsAreDistinguishedByKey) {
   Use(4);
   constexpr uint64_t kHash = 0x1234567890abcdef;
   for (uint64_t n = 0; n < 12; ++n) {
@@ -125,7 +125,7 @@ TEST_F(HashTableTest, PagesWithOneTagAreToldApartByTheirKeys) {
   EXPECT_EQ(table_.Find(kHash, 1006), Frame(6));
 }
 
-TEST_F(HashTableTest, ASlotWhoseFrameHoldsAnotherPageIsNoHit) {
+TEST_F(HashTableTest, SlotOfAnotherPageIsNoHit) {
   Use(1);
   SetKey(0, 77);
   Insert(HashTable::Hash(77), Frame(0));
@@ -134,7 +134,7 @@ TEST_F(HashTableTest, ASlotWhoseFrameHoldsAnotherPageIsNoHit) {
   EXPECT_TRUE(table_.Names(HashTable::Hash(77), Frame(0)));
 }
 
-TEST_F(HashTableTest, LatchesOfTheDeadAreReleasedAndNoOthers) {
+TEST_F(HashTableTest, OnlyLatchesOfDeadAreReleased) {
   Use(6);
   region::Region& region = pool_.region();
   // Bucket i begins at hash i * 2^64 / 6.

@@ -29,7 +29,7 @@ TEST_F(LedgerTest, AnEntryHoldsFrameAndMode) {
   EXPECT_NE(Entry::Make(1, Mode::kShared).word, 0u);
 }
 
-TEST_F(LedgerTest, AnEntryIsFreeOnlyWhileItNamesNothing) {
+TEST_F(LedgerTest, EntryIsFreeOnlyWhileEmpty) {
   EntryWord* first = Hold(pool_.self(), 10, Mode::kShared);
   EXPECT_EQ(Ledger::UsedFreeEntry(*pool_.self().slot), nullptr);
   EntryWord* second = Hold(pool_.self(), 11, Mode::kShared);
@@ -40,7 +40,7 @@ TEST_F(LedgerTest, AnEntryIsFreeOnlyWhileItNamesNothing) {
   EXPECT_EQ(Hold(pool_.self(), 12, Mode::kPin), first);
 }
 
-TEST_F(LedgerTest, AThreadFindsItsOwnEntryAndOthersFindAnyOfAMode) {
+TEST_F(LedgerTest, OwnEntriesAndModesAreFound) {
   const region::Thread other = *pool_.region().members().RegisterThread();
   EntryWord* pin = Hold(other, 10, Mode::kPin);
   EXPECT_FALSE(ledger_.FindOwn(pool_.self(), 10).has_value());
@@ -55,7 +55,7 @@ TEST_F(LedgerTest, AThreadFindsItsOwnEntryAndOthersFindAnyOfAMode) {
   EXPECT_EQ(ledger_.FindOwn(other, 10)->entry, pin);
 }
 
-TEST_F(LedgerTest, HoldsNoMoreThanItsLimitAndIsScannedToTheEnd) {
+TEST_F(LedgerTest, FullLedgerIsScannedToItsEnd) {
   std::set<EntryWord*> entries;
   while (entries.size() < kMaxPinsPerThread) {
     entries.insert(Hold(pool_.self(), 100, Mode::kShared));

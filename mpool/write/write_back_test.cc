@@ -42,7 +42,7 @@ class WriteBackTest : public os::SyscallTest {
   TestPool pool_{uint64_t{4} << 20};
 };
 
-TEST_F(WriteBackTest, SixtyFourNeighboursGoOutInOneCall) {
+TEST_F(WriteBackTest, SixtyFourNeighboursNeedOneCall) {
   const OpenedFile file = pool_.Open("f", 4096, 100);
   for (PageNo i = 0; i < 64; ++i) Dirty(file, 10 + (i * 37) % 64);
   ASSERT_TRUE(pool_.pool().Sync(file.index, absl::InfiniteDuration()).ok());
@@ -52,7 +52,7 @@ TEST_F(WriteBackTest, SixtyFourNeighboursGoOutInOneCall) {
   EXPECT_EQ(stats.writes, 1u);
 }
 
-TEST_F(WriteBackTest, AGapOrAnotherFileBeginsACallAndOrderIsByFileAndPage) {
+TEST_F(WriteBackTest, GapOrFileBeginsCallInOrder) {
   const OpenedFile f = pool_.Open("f", 512, 100);
   const OpenedFile g = pool_.Open("g", 512, 100);
   for (const PageNo page : {9u, 4u, 5u, 8u, 3u}) Dirty(f, page);
@@ -61,7 +61,7 @@ TEST_F(WriteBackTest, AGapOrAnotherFileBeginsACallAndOrderIsByFileAndPage) {
   EXPECT_THAT(writes_, ElementsAre("1536@1536", "1024@4096", "1024@3072"));
 }
 
-TEST_F(WriteBackTest, OneCallCarriesNoMoreThanTheStagingBuffer) {
+TEST_F(WriteBackTest, CallIsLimitedToStagingBuffer) {
   const OpenedFile file = pool_.Open("f", 65536, 40);
   for (PageNo page = 0; page < 20; ++page) Dirty(file, page);
   ASSERT_TRUE(pool_.pool().Sync(file.index, absl::InfiniteDuration()).ok());
@@ -70,7 +70,7 @@ TEST_F(WriteBackTest, OneCallCarriesNoMoreThanTheStagingBuffer) {
                                                 kStagingBytes)));
 }
 
-TEST_F(WriteBackTest, WhatIsCleanIsNotWritten) {
+TEST_F(WriteBackTest, CleanPageIsNotWritten) {
   const OpenedFile file = pool_.Open("f", 4096, 100);
   ASSERT_TRUE(pool_.pool().getter().Get(file, 1, {}).ok());
   pool_.pool().getter().GetForUpdate(file, 2, {})->Discard();
@@ -82,7 +82,7 @@ TEST_F(WriteBackTest, WhatIsCleanIsNotWritten) {
   EXPECT_THAT(writes_, ElementsAre("4096@4096"));
 }
 
-TEST_F(WriteBackTest, APageThatCouldNotBeWrittenIsWrittenByTheNextSync) {
+TEST_F(WriteBackTest, UnwrittenPageIsWrittenByNextSync) {
   const OpenedFile file = pool_.Open("f", 4096, 100);
   Dirty(file, 3);
   static bool is_full;

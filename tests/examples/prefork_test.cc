@@ -130,7 +130,7 @@ TEST_F(PreforkTest, AllWorkersServeFromOneCache) {
   Stop();
 }
 
-TEST_F(TcpPreforkTest, WhatIsPutIsOnDiskAfterSigterm) {
+TEST_F(TcpPreforkTest, SigtermWritesPutPages) {
   {
     const Client client(port_);
     EXPECT_EQ(client.Ask("PUT 1 kept"), "OK ");
@@ -140,14 +140,14 @@ TEST_F(TcpPreforkTest, WhatIsPutIsOnDiskAfterSigterm) {
             std::string("kept\0", 5));
 }
 
-TEST_F(PreforkTest, WhoIsConnectedIsLeftAtSigterm) {
+TEST_F(PreforkTest, SigtermLeavesConnectedClients) {
   const Client idle(address_);
   EXPECT_EQ(idle.Ask("GET 0").substr(0, 5), "ERROR");
   Stop();
   EXPECT_EQ(idle.Answer(), "");
 }
 
-TEST_F(PreforkTest, WhatIsNoRequestIsToldSo) {
+TEST_F(PreforkTest, MalformedRequestGetsError) {
   const Client client(address_);
   EXPECT_THAT(client.Ask("HELLO"), HasSubstr("ERROR INVALID_ARGUMENT"));
   EXPECT_THAT(client.Ask("GET"), HasSubstr("from 0 to 1023"));
@@ -157,7 +157,7 @@ TEST_F(PreforkTest, WhatIsNoRequestIsToldSo) {
   Stop();
 }
 
-TEST_F(PreforkTest, WorkersThatAreKilledAreReplacedAndTheCacheGoesOn) {
+TEST_F(PreforkTest, KilledWorkersAreReplaced) {
   std::set<pid_t> seen;
   for (uint64_t round = 1; round <= 6; ++round) {
     SCOPED_TRACE(round);
@@ -185,7 +185,7 @@ TEST_F(PreforkTest, WorkersThatAreKilledAreReplacedAndTheCacheGoesOn) {
 }
 
 // The kill hits the asked worker at any point of its work.
-TEST_F(PreforkTest, APutThatAKillMeetsCountsWholeOrNotAtAll) {
+TEST_F(PreforkTest, KilledPutIsWholeOrAbsent) {
   std::string before;
   for (int round = 0; round < 20; ++round) {
     const std::string after(1500, static_cast<char>('a' + round));
@@ -210,7 +210,7 @@ TEST_F(PreforkTest, APutThatAKillMeetsCountsWholeOrNotAtAll) {
   Stop();
 }
 
-TEST_F(PreforkTest, WithoutAMasterTheWorkersEndAndWriteWhatWasPut) {
+TEST_F(PreforkTest, WorkersWithoutMasterWritePutPages) {
   const Client client(address_);
   ASSERT_EQ(client.Ask("PUT 0 kept"), "OK ");
   ASSERT_EQ(::kill(server_.pid(), SIGKILL), 0);

@@ -25,7 +25,7 @@ class TwoProgramsTest : public ::testing::Test {
   test::TempHome home_;
 };
 
-TEST_F(TwoProgramsTest, OneReadsWhatTheOtherWritesFromTheSameMemory) {
+TEST_F(TwoProgramsTest, ReaderSeesWritersMemory) {
   Program watch("watch", {home_.path(), "2"});
   Program writer("writer", {home_.path()});
   writer.Type("first");
@@ -39,7 +39,7 @@ TEST_F(TwoProgramsTest, OneReadsWhatTheOtherWritesFromTheSameMemory) {
   EXPECT_EQ(writer.End(), 0);
 }
 
-TEST_F(TwoProgramsTest, AWriterThatIsKilledTakesNothingWithIt) {
+TEST_F(TwoProgramsTest, KilledWriterLosesNothing) {
   {
     Program killed("writer", {home_.path()});
     killed.Type("first");

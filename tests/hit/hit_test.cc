@@ -86,7 +86,7 @@ TEST_F(HitTest, StoresToTheThreadsOwnSlotAlone) {
             0);
 }
 
-TEST_F(HitTest, TwoPagesAtOnceStoreToTheOwnSlotAlone) {
+TEST_F(HitTest, TwoGuardsStoreToOwnSlot) {
   EXPECT_EQ(EndOf([](MPoolFile& file) {
               Must(file.Get(0), "one");
               const ReadPage first = Must(file.Get(1), "first");

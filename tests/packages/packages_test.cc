@@ -213,7 +213,7 @@ const Uses& UsesOfTests() {
   return uses;
 }
 
-TEST(PackagesTest, ThoseOfTheListAreInstalled) {
+TEST(PackagesTest, ListedPackagesAreInstalled) {
   ASSERT_GE(Lists().at("packages").size(), 10u);
   for (const std::string& package : Lists().at("packages")) {
     EXPECT_TRUE(Machine().Has(package)) << package;
@@ -246,7 +246,7 @@ TEST(PackagesTest, ManyUsesOfEachKindAreSeen) {
   EXPECT_EQ(names[Kind::kProgram].count("pkg-config"), 1u);
 }
 
-TEST(PackagesTest, OneThatIsTakenFromTheListIsMissed) {
+TEST(PackagesTest, PackageMissingFromListIsReported) {
   for (const char* package :
        {"cmake", "g++", "libabsl-dev", "libbenchmark-dev", "libdb5.3-dev",
         "libgmock-dev", "libgtest-dev", "ninja-build", "nlohmann-json3-dev",

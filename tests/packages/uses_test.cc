@@ -77,7 +77,7 @@ TEST(ShellTest, FunctionsBuiltinsAndPathsAreNotPrograms) {
   EXPECT_THAT(Programs("/bin/cat b"), ElementsAre("cat"));
 }
 
-TEST(ShellTest, WrappersAndWhatTheyRunAreCommands) {
+TEST(ShellTest, WrappersAndTheirCommandsAreCommands) {
   EXPECT_THAT(
       Programs("env -i A=1 a b; x | xargs -0 -n 1 c d; exec e; sudo -n f"),
       ElementsAre("env", "a", "x", "xargs", "c", "e", "sudo", "f"));
@@ -109,7 +109,7 @@ TEST(UsesTest, ProgramsThatCppRunsAreFound) {
               UnorderedElementsAre("a", "b", "c", "env", "f"));
 }
 
-TEST(UsesTest, WhatCMakeNamesIsFound) {
+TEST(UsesTest, NamesInCMakeAreFound) {
   const Tree tree = {
       tidy::MakeSource("CMakeLists.txt",
                        "# find_package(a)\n"
@@ -135,7 +135,7 @@ TEST(UsesTest, ListsOfPackagesAreFound) {
                   Pair("packages_all", UnorderedElementsAre("d4"))));
 }
 
-TEST(DebianTest, TheClosureHasWhatAptInstalls) {
+TEST(DebianTest, ClosureMatchesAptInstall) {
   Debian debian;
   debian.Add("a\ta:amd64\tinstalled\tno\t\t\tb (>= 2) | c, d:any, virtual");
   debian.Add("b\tb\tinstalled\tno\t\te\t");

@@ -71,7 +71,7 @@ TEST_P(DeathTest, AnIdleProcessLeavesNothing) {
 #ifdef MPOOL_STEPS
 // Repair must not restore a page that no slot names. A get that read the slot
 // earlier would mistake it for the page that another frame now holds.
-TEST_P(DeathTest, WhoEvictsLeavesNoPageThatNoSlotNames) {
+TEST_P(DeathTest, DeadEvictorLeavesNoUnnamedPage) {
   const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   Worker survivor(scene, Seed(), 1);
   survivor.Open();
@@ -97,7 +97,7 @@ TEST_P(DeathTest, PinsGoWithTheirProcess) {
   });
 }
 
-TEST_P(DeathTest, ACleanPageThatWasBeingChangedIsReadAgain) {
+TEST_P(DeathTest, CleanPageBeingChangedIsReadAgain) {
   ExpectAllGoOn([](Worker& worker) {
     const PageNo page = 30;  // no other process makes it dirty
     worker.Update(kA, page);
@@ -108,7 +108,7 @@ TEST_P(DeathTest, ACleanPageThatWasBeingChangedIsReadAgain) {
   });
 }
 
-TEST_P(DeathTest, ADirtyPageThatWasBeingChangedIsLostUntilItIsMadeAnew) {
+TEST_P(DeathTest, DirtyPageBeingChangedIsLost) {
   const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   Worker survivor(scene, Seed(), 1);
   const pid_t dead = [&] {
@@ -135,7 +135,7 @@ TEST_P(DeathTest, ADirtyPageThatWasBeingChangedIsLostUntilItIsMadeAnew) {
   EXPECT_EQ(scene.CheckFiles(), "");
 }
 
-TEST_P(DeathTest, OnesThatGoOnHealALostPage) {
+TEST_P(DeathTest, OverwriteHealsLostPage) {
   for (uint64_t round = 0; round < Rounds(4); ++round) {
     const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
     auto survivor = std::make_unique<Survivor>(scene, Survivor::Until::kBusy,
@@ -149,7 +149,7 @@ TEST_P(DeathTest, OnesThatGoOnHealALostPage) {
   }
 }
 
-TEST_P(DeathTest, ALostPageStaysLostWhenItsMakerDiesToo) {
+TEST_P(DeathTest, DeadOverwriterLeavesPageLost) {
   const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   KillOneThat(scene, [&](Worker& worker) {
     const WritePage held = HoldDirty(scene, worker, 3);
@@ -169,7 +169,7 @@ TEST_P(DeathTest, ALostPageStaysLostWhenItsMakerDiesToo) {
   EXPECT_EQ(scene.CheckFiles(), "");
 }
 
-TEST_P(DeathTest, ALostPageThatIsMadeAnewAndDiscardedIsCleared) {
+TEST_P(DeathTest, DiscardedOverwriteClearsLostPage) {
   const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   KillOneThat(scene, [&](Worker& worker) {
     const WritePage held = HoldDirty(scene, worker, 3);
@@ -216,7 +216,7 @@ TEST_P(DeathTest, SyncMeetsTheDeathItself) {
   EXPECT_EQ(GoOn(scene, std::move(survivor), Seed()), "");
 }
 
-TEST_P(DeathTest, WhoDoesNotWaitGetsThePagesOfTheDeadAtOnce) {
+TEST_P(DeathTest, GetWithoutWaitRepairsDead) {
   const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   os::Shared board;
   os::Child holder([&] {
@@ -362,13 +362,13 @@ class HeldPageTest : public DeathTest {
   }
 };
 
-TEST_P(HeldPageTest, OfAReaderStaysWhenAWaitingWriterDies) {
+TEST_P(HeldPageTest, ReaderKeepsPageWhenWriterDies) {
   ExpectItStays(Latch::kShared, [](internal::State s) {
     return s.has(internal::State::kXPending);
   });
 }
 
-TEST_P(HeldPageTest, OfAnOrphanedPinStaysUntilItIsPut) {
+TEST_P(HeldPageTest, OrphanedPinHoldsPageUntilPut) {
   ExpectItStays(Latch::kNone, [](internal::State s) {
     return s.has(internal::State::kX);
   });
@@ -381,7 +381,7 @@ INSTANTIATE_TEST_SUITE_P(Policies, HeldPageTest,
                                                                : "Clock";
                          });
 
-TEST_P(DeathTest, AllMayDieAndThePagesLiveOn) {
+TEST_P(DeathTest, PagesSurviveAllProcesses) {
   const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
   for (uint64_t round = 0; round < Rounds(4); ++round) {
     KillOneThat(scene, [](Worker& worker) {

@@ -16,7 +16,7 @@ class KillStepsTest : public os::SyscallTest,
   KillStepsTest() { WithoutFsync(); }
 };
 
-TEST_P(KillStepsTest, OthersGoOnAndNothingIsLost) {
+TEST_P(KillStepsTest, OthersContinueAndLoseNothing) {
   // Three rounds kill at the first, last and another passage of each step. Six
   // rounds do so under each policy. 20 rounds take minutes.
   const uint64_t rounds = Rounds(3);

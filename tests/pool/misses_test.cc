@@ -75,7 +75,7 @@ class MissesTest : public os::SyscallTest {
   os::SharedMemory<Seen> seen_;
 };
 
-TEST_F(MissesTest, EightProcessesReadEachPageOfAColdFileOnce) {
+TEST_F(MissesTest, EightProcessesReadColdPagesOnce) {
   constexpr PageNo kPages = 48;
   MakeFile(dir_.Below("f"), 0, kPage, kPages, table_);
   delay = absl::Milliseconds(2);
@@ -204,7 +204,7 @@ INSTANTIATE_TEST_SUITE_P(Policies, OrderTest,
                                                                : "Clock";
                          });
 
-TEST_F(MissesTest, APageSizeThatComesLateTakesFromWhoTookTheCache) {
+TEST_F(MissesTest, LatePageSizeGetsFrames) {
   MakeFile(dir_.Below("f"), 0, 4096, 40, table_);
   MakeFile(dir_.Below("g"), 1, 512, 40, table_);
   auto env = Must(DbEnv::Open(dir_.path(), {.cache_bytes = 128 << 10}),
@@ -216,7 +216,7 @@ TEST_F(MissesTest, APageSizeThatComesLateTakesFromWhoTookTheCache) {
   EXPECT_EQ(env->Stats().frames, 16u + 128u);
 }
 
-TEST_F(MissesTest, AGetThatFindsAllFramesHeldTellsByWhom) {
+TEST_F(MissesTest, FullyHeldCacheNamesHolders) {
   MakeFile(dir_.Below("f"), 0, 4096, 40, table_);
   auto env = Must(DbEnv::Open(dir_.path(), {.cache_bytes = 64 << 10}), "open");
   auto file = Must(env->OpenFile("f"), "f");

@@ -40,7 +40,7 @@ class RacesTest : public os::SyscallTest {
 // The order of the relevant calls, by name.
 std::string* calls = nullptr;
 
-TEST_F(RacesTest, AnFsyncCountsOnlyForWritesThatWereOverWhenItBegan) {
+TEST_F(RacesTest, FsyncCoversOnlyEarlierWrites) {
   const Scene scene(Policy::kClock, test::SharedBackingFor(test::TestName()));
   Worker worker(scene, Seed(), 0);
   worker.Open();
@@ -89,7 +89,7 @@ TEST_F(RacesTest, AnFsyncCountsOnlyForWritesThatWereOverWhenItBegan) {
   worker.Close();
 }
 
-TEST_F(RacesTest, SyncWritesAPageThatItsThreadReadsThoughAWriterWaits) {
+TEST_F(RacesTest, SyncWritesOwnReadPageBesideWriter) {
   const Scene scene(Policy::kClock, test::SharedBackingFor(test::TestName()));
   Worker worker(scene, Seed(), 0);
   worker.Open();
@@ -111,7 +111,7 @@ TEST_F(RacesTest, SyncWritesAPageThatItsThreadReadsThoughAWriterWaits) {
   EXPECT_EQ(scene.CheckFiles(), "");
 }
 
-TEST_F(RacesTest, AClaimedFileEntryIsFreedThoughItsRepairerDied) {
+TEST_F(RacesTest, DeadRepairersClaimedEntryIsFreed) {
   const Scene scene(Policy::kClock, test::SharedBackingFor(test::TestName()));
   auto survivor = std::make_unique<Survivor>(scene, Survivor::Until::kIdle,
                                              Seed(), false);
@@ -141,7 +141,7 @@ TEST_F(RacesTest, AClaimedFileEntryIsFreedThoughItsRepairerDied) {
 
 // A thread that cuts an extent for small pages needs the heap. The dead owner
 // of the heap had the file table as well.
-TEST_F(RacesTest, WhoWaitsUnderTheExtentsLatchRepairsAnOwnerOfTheFiles) {
+TEST_F(RacesTest, WaiterUnderExtentsLatchRepairsFilesOwner) {
   const Scene scene(Policy::kClock, test::SharedBackingFor(test::TestName()));
   os::Shared board;
   os::Child cutter([&] {
@@ -169,7 +169,7 @@ TEST_F(RacesTest, WhoWaitsUnderTheExtentsLatchRepairsAnOwnerOfTheFiles) {
   EXPECT_EQ(scene.CheckFiles(), "");
 }
 
-TEST_F(RacesTest, AThreadThatFoundNoSlotEndsQuietly) {
+TEST_F(RacesTest, ThreadWithoutSlotEndsCleanly) {
   const Scene scene(Policy::kClock, test::SharedBackingFor(test::TestName()));
   Worker worker(scene, Seed(), 0);
   worker.Open();

@@ -159,7 +159,7 @@ class ResizeLoadTest : public os::SyscallTest {
 constexpr uint64_t kTables =
     256 * kMiB / 4096 * 64 / 3 + 256 * kMiB / 4096 * 64 + kMiB;
 
-TEST_F(ResizeLoadTest, FiftyTimesFrom32To256To16MiBUnderFourProcesses) {
+TEST_F(ResizeLoadTest, FiftyResizesUnderFourProcessesLoseNothing) {
   Attached all = Attach();
   MakePages(all);
   std::vector<std::unique_ptr<os::Child>> crew;

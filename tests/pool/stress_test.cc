@@ -152,7 +152,7 @@ class StressTest : public os::SyscallTest,
   Table table_;
 };
 
-TEST_P(StressTest, EveryPageIsWhatWasPutLast) {
+TEST_P(StressTest, PagesEqualTheirLastPut) {
   SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", Seed()));
   MakeFile(dir_.Below("f"), 0, GetParam().page_bytes, pages(), table_);
   std::vector<std::unique_ptr<os::Child>> children;

@@ -64,7 +64,7 @@ class ThreadsTest : public ::testing::TestWithParam<Policy> {
   std::atomic<uint64_t> gets_{0};
 };
 
-TEST_P(ThreadsTest, NoneSeesWhatAnotherHasHalfDone) {
+TEST_P(ThreadsTest, HalfDoneChangesAreInvisible) {
   SCOPED_TRACE(absl::StrCat("MPOOL_SEED=", Seed()));
   MakeFile(dir_.Below("f"), 0, kPage, kPages, table_);
   EnvOptions options;

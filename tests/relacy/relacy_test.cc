@@ -291,10 +291,10 @@ void ExpectFound() {
   std::cout << report.substr(begin, report.find("\n\n") - begin) << "\n";
 }
 
-TEST(RelacyTest, UsersOfAPageWhoseWaitersHaveBarriers) {
+TEST(RelacyTest, PageUsersWithBarriersAreSafe) {
   ExpectHolds<Barriers>();
 }
-TEST(RelacyTest, UsersOfAPageWhosePutsHaveFences) { ExpectHolds<Fences>(); }
+TEST(RelacyTest, PageUsersWithFencesAreSafe) { ExpectHolds<Fences>(); }
 TEST(RelacyTest, PinsKeepThePage) { ExpectHolds<Pinners>(); }
 TEST(RelacyTest, APageIsGotTwice) { ExpectHolds<Reentry>(); }
 TEST(RelacyTest, AWriterGivesUp) { ExpectHolds<GivingUp>(); }

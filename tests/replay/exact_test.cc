@@ -137,7 +137,7 @@ class ExactTest : public testing::TestWithParam<const char*> {
   }
 };
 
-TEST_P(ExactTest, LruHitsAreThoseOfATextbookList) {
+TEST_P(ExactTest, LruHitsMatchTextbookList) {
   const tools::Trace trace = Read();
   for (const double percent : Percents()) {
     const uint64_t frames =
@@ -148,7 +148,7 @@ TEST_P(ExactTest, LruHitsAreThoseOfATextbookList) {
   }
 }
 
-TEST_P(ExactTest, ClockHitsAreThoseOfTheSimulatedRing) {
+TEST_P(ExactTest, ClockHitsMatchSimulatedRing) {
   const tools::Trace trace = Read();
   const uint64_t frames = tools::FramesForPercent(10, trace.page_count);
   OnePool pool(Policy::kClock, frames, trace.page_count);

@@ -61,7 +61,7 @@ TEST(FormRulesTest, LongFilesAreReported) {
               ElementsAre(801));
 }
 
-TEST(FormRulesTest, LongLinesAreReportedUnlessTheyHaveAnAddress) {
+TEST(FormRulesTest, LongLinesWithoutAddressAreReported) {
   const std::string good = Repeat("\u00e9", 80) + "\n";
   const std::string bad = Repeat("x", 81) + "\n";
   const std::string address = "// https://example.org/" + bad;
@@ -144,7 +144,7 @@ TEST(LayerRulesTest, UpwardIncludesAreReported) {
   EXPECT_THAT(IncludeDirection(One("db/a.cc", text)), IsEmpty());
 }
 
-TEST(LayerRulesTest, PublicTypesAreKnownBelowAndHandlesAreNot) {
+TEST(LayerRulesTest, LowerLayersKnowTypesNotHandles) {
   Tree tree =
       One("os/a.h", "#include \"mpool/types.h\"\n#include \"mpool/env.h\"\n");
   tree.push_back(MakeSource("include/mpool/types.h", ""));
@@ -191,7 +191,7 @@ TEST(LayerRulesTest, SystemCallsOutsideOsAreReported) {
   EXPECT_THAT(NoSystemCalls(One("db/a_test.cc", text)), IsEmpty());
 }
 
-TEST(LayerRulesTest, EnvironmentVariablesAreReadByProgramsAndNotWhenSetUid) {
+TEST(LayerRulesTest, SetUidProgramsIgnoreEnvironmentVariables) {
   const std::string plain = "const char* a = std::getenv(\"A\");\n";
   const std::string safe = "const char* a = ::secure_getenv(\"A\");\n";
   for (const char* library : {"os/a.cc", "region/a.h", "db/a.cc"}) {
@@ -264,7 +264,7 @@ TEST(TextRulesTest, UnknownCommandsAndDeadLinksAreReported) {
   EXPECT_THAT(LinesOf(findings), ElementsAre(1, 2, 3)) << Print(findings);
 }
 
-TEST(TextRulesTest, AProgramThatDiffersFromTheExampleIsReported) {
+TEST(TextRulesTest, ProgramDifferentFromExampleIsReported) {
   const std::string program = "int main() {}\n";
   const auto tree = [&](const std::string& shown) {
     Tree out = One("README.md", "```cpp\n" + shown + "```\n");
@@ -278,7 +278,7 @@ TEST(TextRulesTest, AProgramThatDiffersFromTheExampleIsReported) {
   EXPECT_THAT(Print(findings), HasSubstr("differs"));
 }
 
-TEST(TextRulesTest, AMutantWhoseTextIsGoneOrThereTwiceIsFound) {
+TEST(TextRulesTest, AmbiguousMutantTextIsReported) {
   const auto tree = [](const std::string& code) {
     return Tree{MakeSource("os/a.cc", code),
                 MakeSource("tests/mutants/list",

@@ -53,7 +53,7 @@ TEST(TidyTest, RegionAndPoolKnowNoBacking) {
   ExpectNone(NoBackingNames(Project()));
 }
 
-TEST(TidyTest, StepsAreNamedByLayerVerbAndPoint) {
+TEST(TidyTest, StepNamesHaveLayerVerbAndPoint) {
   ExpectNone(StepNames(Project()));
 }
 TEST(TidyTest, TestsNameStepsThatExist) {
@@ -64,7 +64,7 @@ TEST(TidyTest, StoresThatOthersActOnHaveSteps) {
   ExpectNone(StoresHaveSteps(Project()));
 }
 
-TEST(TidyTest, ReadmeNamesWhatExists) {
+TEST(TidyTest, ReadmeCommandsExist) {
   ExpectNone(ReadmeCommandsExist(Project()));
 }
 TEST(TidyTest, ReadmeShowsTheTestedProgram) {

@@ -94,7 +94,7 @@ TEST_F(ReplayTest, OneThreadHitsLikeTheSimulator) {
   EXPECT_EQ(result.pages_written, 0u);
 }
 
-TEST_F(ReplayTest, ThreadsOfOneProcessSeeOnlyRightPages) {
+TEST_F(ReplayTest, ThreadsSeeOnlyRightPages) {
   const Trace trace = SampleTrace(20000);
   for (const Named<Backing>& backing : kBackings) {
     SCOPED_TRACE(backing.name);

@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(All, SharedTest,
 INSTANTIATE_TEST_SUITE_P(All, SysVTest, ::testing::Values(Backing::kSysV),
                          BackingText);
 
-TEST_P(BackingTest, PagesArePutAndAreOnDiskAfterTheLastClose) {
+TEST_P(BackingTest, LastCloseWritesPutPages) {
   for (const char* text : {"first", "second"}) {
     auto both = *Open();
     EXPECT_EQ(both.env->Stats().backing, GetParam());
@@ -105,14 +105,14 @@ TEST_P(BackingTest, PagesArePutAndAreOnDiskAfterTheLastClose) {
   }
 }
 
-TEST_P(BackingTest, OnlyASharedOneHasFilesInTheHome) {
+TEST_P(BackingTest, OnlySharedBackingHasFiles) {
   auto both = *Open();
   const bool shared =
       os::ReachOf(GetParam()) == os::Reach::kAnyProcess;
   EXPECT_EQ(test::FilesIn(home_.path()).size() > 1, shared);
 }
 
-TEST_P(BackingTest, PrefaultHasTheWholeRegionInMemoryAtOnce) {
+TEST_P(BackingTest, PrefaultLoadsWholeRegion) {
   const uint64_t before = Of("/proc/self/status", "VmRSS:");
   auto env = OpenWith([](EnvOptions& options) {
     options.prefault = true;
@@ -129,7 +129,7 @@ TEST_P(BackingTest, LockedMemoryIsLocked) {
   ExpectLocked(**env);
 }
 
-TEST_P(LimitTest, ALockBeyondTheLimitIsRefusedAndSaysWhatToDo) {
+TEST_P(LimitTest, LockBeyondLimitIsRefusedWithRemedy) {
   const auto change = [](EnvOptions& options) { options.lock_memory = true; };
   EXPECT_THAT(
       OpenWithoutRights(change),
@@ -164,7 +164,7 @@ TEST_P(BackingTest, ALaterHandleHasTheMemoryLocked) {
   ExpectLocked(**env);
 }
 
-TEST_P(BackingTest, HugeBytesAreWhatTheKernelSays) {
+TEST_P(BackingTest, HugeBytesMatchKernel) {
   auto env = OpenWith([](EnvOptions& options) {
     options.prefault = true;
     options.cache_bytes = uint64_t{32} << 20;
@@ -180,7 +180,7 @@ TEST_P(BackingTest, HugeBytesAreWhatTheKernelSays) {
   EXPECT_GE((*env)->HugeBytes() + (uint64_t{8} << 20), huge);
 }
 
-TEST_P(BackingTest, WhoDoesNotAskForHugePagesHasNoneUnlessAllHave) {
+TEST_P(BackingTest, UnaskedHugePagesAreNotUsed) {
   std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
   const std::string mode{std::istreambuf_iterator<char>(file), {}};
   auto env = OpenWith([](EnvOptions& options) {
@@ -192,7 +192,7 @@ TEST_P(BackingTest, WhoDoesNotAskForHugePagesHasNoneUnlessAllHave) {
   EXPECT_TRUE(always || (*env)->HugeBytes() == 0);
 }
 
-TEST_P(ForkedTest, AChildThatIsKilledWithAPageForUpdateIsRepaired) {
+TEST_P(ForkedTest, KilledWritingChildIsRepaired) {
   auto both = *Open();
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
   Child child([&](Channel& parent) {
@@ -209,7 +209,7 @@ TEST_P(ForkedTest, AChildThatIsKilledWithAPageForUpdateIsRepaired) {
 }
 
 // The child had not attached when its parent died.
-TEST_P(ForkedTest, AChildTakesOverWhatItsKilledParentLeft) {
+TEST_P(ForkedTest, ChildRepairsKilledParent) {
   Child parent([&](Channel& line) -> std::string {
     auto both = *Open();
     EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
@@ -252,7 +252,7 @@ TEST_P(SharedTest, AnotherProgramJoins) {
   EXPECT_THAT(both.Close(), IsOk());
 }
 
-TEST_P(SharedTest, AnotherProgramThatIsKilledWithAPageForUpdateIsRepaired) {
+TEST_P(SharedTest, KilledWritingProgramIsRepaired) {
   auto both = *Open();
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
   Stranger stranger(home_.path(), "hold");
@@ -263,7 +263,7 @@ TEST_P(SharedTest, AnotherProgramThatIsKilledWithAPageForUpdateIsRepaired) {
   EXPECT_THAT(both.Close(), IsOk());
 }
 
-TEST_P(SharedTest, AnotherProgramTakesOverWhatAllTheDeadLeft) {
+TEST_P(SharedTest, AnotherProgramAdoptsRegionOfDead) {
   {
     auto both = *Open();
     ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
@@ -277,7 +277,7 @@ TEST_P(SharedTest, AnotherProgramTakesOverWhatAllTheDeadLeft) {
 }
 
 #ifdef MPOOL_STEPS
-TEST_P(SharedTest, ACreatorOrRemoverThatIsKilledAnywhereLeavesNothingForEver) {
+TEST_P(SharedTest, KilledCreatorOrRemoverLeaksNothing) {
   for (const char* prefix : {"region.create.", "region.remove."}) {
     for (const std::string& step : test::StepNames(prefix)) {
       SCOPED_TRACE(step);
@@ -300,7 +300,7 @@ TEST_P(SharedTest, ACreatorOrRemoverThatIsKilledAnywhereLeavesNothingForEver) {
 }
 #endif
 
-TEST_P(SharedTest, TheModeIsExactAndMemoryThatIsOpenToMoreIsRefused) {
+TEST_P(SharedTest, WiderModeOfMemoryIsRefused) {
   const auto change = [](EnvOptions& options) { options.mode = 0640; };
   {
     const os::ScopedUmask umask(0077);
@@ -324,7 +324,7 @@ TEST_P(SharedTest, TheModeIsExactAndMemoryThatIsOpenToMoreIsRefused) {
   EXPECT_THAT(Open(), IsOk());
 }
 
-TEST_P(SharedTest, ARegionOfAnotherBootIsRefusedInUseAndMadeAnewWhenIdle) {
+TEST_P(SharedTest, OtherBootsRegionIsRecreatedWhenIdle) {
   auto both = *Open();
   const std::string old = Segment();
   auto fixed =
@@ -346,7 +346,7 @@ TEST_P(SharedTest, ARegionOfAnotherBootIsRefusedInUseAndMadeAnewWhenIdle) {
   }
 }
 
-TEST_P(SysVTest, AKeyThatWasAgreedOnIsUsedAndJoinersNeedNotKnowIt) {
+TEST_P(SysVTest, JoinersNeedNotKnowAgreedKey) {
   auto env = OpenWithKey();
   ASSERT_THAT(env, IsOk());
   EXPECT_EQ(os::MappedSegment().key, static_cast<uint32_t>(Key()));
@@ -359,7 +359,7 @@ TEST_P(SysVTest, AKeyThatWasAgreedOnIsUsedAndJoinersNeedNotKnowIt) {
   EXPECT_EQ(GetText(*file, 1), "stranger");
 }
 
-TEST_P(SysVTest, AKeyThatAnotherHomeHasIsRefusedAndNothingIsLeft) {
+TEST_P(SysVTest, KeyOfAnotherHomeIsRefused) {
   auto env = OpenWithKey();
   const test::TempHome other;
   EnvOptions options = test::SmallEnv(Backing::kSysV);
@@ -371,7 +371,7 @@ TEST_P(SysVTest, AKeyThatAnotherHomeHasIsRefusedAndNothingIsLeft) {
   EXPECT_EQ(os::IpcsOf(Segment()).id, os::MappedSegment().id);
 }
 
-TEST_P(SysVTest, AKeyThatAnotherProgramTookMeanwhileIsRefusedAndLeftToIt) {
+TEST_P(SysVTest, KeyTakenByProgramIsLeftAlone) {
   ASSERT_THAT(OpenWithKey(), IsOk());
   LoseTheSegment();
   const int theirs = ::shmget(Key(), 4096, IPC_CREAT | IPC_EXCL | 0600);
@@ -385,7 +385,7 @@ TEST_P(SysVTest, AKeyThatAnotherProgramTookMeanwhileIsRefusedAndLeftToIt) {
   EXPECT_THAT(OpenWithKey(), IsOk());
 }
 
-TEST_P(SysVTest, ASegmentThatIsGoneWhileInUseRefusesJoinersByHolder) {
+TEST_P(SysVTest, LostSegmentInUseRefusesJoiners) {
   auto both = *Open();
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
   LoseTheSegment();
@@ -399,7 +399,7 @@ TEST_P(SysVTest, ASegmentThatIsGoneWhileInUseRefusesJoinersByHolder) {
   EXPECT_EQ(DiskText(home_.Below("pages.db"), 0), "put");
 }
 
-TEST_P(SysVTest, ASegmentThatIsGoneWhileIdleIsMadeAnewAndTold) {
+TEST_P(SysVTest, LostIdleSegmentIsRecreatedAndReported) {
   { auto both = *Open(); }
   LoseTheSegment();
   auto both = *Open();

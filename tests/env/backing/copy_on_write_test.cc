@@ -102,7 +102,7 @@ void Reflink(const std::string& from, const std::string& to) {
   ::close(target);
 }
 
-TEST_P(CopyOnWriteTest, AFullDiskEndsNoProcessThatChangesPages) {
+TEST_P(CopyOnWriteTest, FullDiskKillsNoWriter) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {
               const std::string home = MountHome();
@@ -134,7 +134,7 @@ TEST_P(CopyOnWriteTest, AFullDiskEndsNoProcessThatChangesPages) {
             "done");
 }
 
-TEST_P(CopyOnWriteTest, OtherMemoryIsNotConcerned) {
+TEST_P(CopyOnWriteTest, OtherMemoryIsAccepted) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {
               const std::string home = MountHome();
@@ -151,7 +151,7 @@ TEST_P(CopyOnWriteTest, OtherMemoryIsNotConcerned) {
 }
 
 // On a system without a tmpfs on /dev/shm, /dev/shm is a directory.
-TEST_P(CopyOnWriteTest, MemoryInDevShmIsLookedAtToo) {
+TEST_P(CopyOnWriteTest, MemoryInDevShmIsChecked) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {
               EXPECT_THAT(test::EnterOwnMounts(), IsOk());
@@ -172,7 +172,7 @@ TEST_P(CopyOnWriteTest, MemoryInDevShmIsLookedAtToo) {
             "done");
 }
 
-TEST_P(CopyOnWriteTest, AnOverlayIsLookedThrough) {
+TEST_P(CopyOnWriteTest, FilesystemBelowOverlayIsChecked) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {
               const std::string up = MountHome();
@@ -196,7 +196,7 @@ TEST_P(CopyOnWriteTest, AnOverlayIsLookedThrough) {
 }
 
 // The file was made by a library without the check.
-TEST_P(CopyOnWriteTest, AJoinerLooksAtTheFileThatIsThere) {
+TEST_P(CopyOnWriteTest, JoinerChecksExistingFile) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {
               const std::string home = MountHome();

@@ -35,7 +35,7 @@ INSTANTIATE_TEST_SUITE_P(All, UnnamedTest,
                          ::testing::ValuesIn(os::kUnnamedBackings),
                          BackingText);
 
-TEST_P(UnnamedTest, AChildThatClosedEveryFdIsToldWhy) {
+TEST_P(UnnamedTest, ChildWithoutFdsGetsReason) {
   auto both = *Open();
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
   EXPECT_THAT(os::InChild([&] {
@@ -46,7 +46,7 @@ TEST_P(UnnamedTest, AChildThatClosedEveryFdIsToldWhy) {
   EXPECT_EQ(GetText(*both.file, 0), "put");
 }
 
-TEST(HeapTest, AHomeWithARegionThatOthersCanJoinIsRefused) {
+TEST(HeapTest, HomeWithNamedRegionIsRefused) {
   const test::TempHome home;
   EXPECT_EQ(os::InChild([&] {
               auto both = *test::OpenBoth(home.path(), SmallEnv());
@@ -68,7 +68,7 @@ class HeapWriteErrorTest : public os::SyscallTest {
   const test::TempHome home_;
 };
 
-TEST(HeapTest, AFileIsRefusedOnceTheHomeHasSuchARegion) {
+TEST(HeapTest, FileIsRefusedBesideNamedRegion) {
   const test::TempHome home;
   auto env = *DbEnv::Open(home.path(), SmallEnv(Backing::kHeap));
   Stranger stranger(home.path(), "exchange");
@@ -98,7 +98,7 @@ TEST_F(HeapWriteErrorTest, ARefusedOpenLeavesNoHandle) {
   EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
 }
 
-TEST_P(UnnamedTest, AnotherProgramIsToldWhyItCannotJoin) {
+TEST_P(UnnamedTest, RefusedProgramGetsReason) {
   auto both = *Open();
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
   Stranger stranger(home_.path(), "exchange");
@@ -115,7 +115,7 @@ TEST_P(UnnamedTest, AnotherProgramIsToldWhyItCannotJoin) {
   EXPECT_EQ(later.child().End(), "");
 }
 
-TEST_P(UnnamedTest, AHomeThatOthersCanJoinIsRefused) {
+TEST_P(UnnamedTest, HomeWithNamedRegionIsRefused) {
   auto named = *OpenBoth(home_.path(), SmallEnv());
   ASSERT_THAT(named.Close(), IsOk());
   EXPECT_THAT(Open(), Fails(StatusCode::kFailedPrecondition, home_.path(),
@@ -124,7 +124,7 @@ TEST_P(UnnamedTest, AHomeThatOthersCanJoinIsRefused) {
   EXPECT_THAT(Open(), IsOk());
 }
 
-TEST_P(UnnamedTest, AChildThatComesAfterTheLastCloseOpensAgain) {
+TEST_P(UnnamedTest, ChildAfterLastCloseOpensAgain) {
   auto both = *Open();
   ASSERT_THAT(PutText(*both.file, 0, "old"), IsOk());
   Child child([&](Channel& parent) -> std::string {
@@ -144,7 +144,7 @@ TEST_P(UnnamedTest, AChildThatComesAfterTheLastCloseOpensAgain) {
 }
 
 // Until the idle child ends, it could attach.
-TEST_P(UnnamedTest, AnIdleChildOfAKilledParentKeepsOthersOut) {
+TEST_P(UnnamedTest, IdleChildOfKilledParentExcludesOthers) {
   Child parent([&](Channel& line) -> std::string {
     auto both = *Open();
     Child child([&](Channel&) -> std::string {
@@ -172,7 +172,7 @@ TEST_P(UnnamedTest, AnIdleChildOfAKilledParentKeepsOthersOut) {
   EXPECT_THAT(both, IsOk());
 }
 
-TEST_P(UnnamedTest, WhatNoSyncWroteIsLostWithAllProcesses) {
+TEST_P(UnnamedTest, UnsyncedPagesDieWithAllProcesses) {
   EXPECT_EQ(test::InChild([&]() -> std::string {
               auto both = *Open();
               EXPECT_THAT(PutText(*both.file, 0, "synced"), IsOk());

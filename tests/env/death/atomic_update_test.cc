@@ -73,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(Next, AtomicTest,
                                                                 : "Adopter";
                          });
 
-TEST_P(AtomicTest, APageHalfChangedIsAsAtItsLastPut) {
+TEST_P(AtomicTest, HalfChangedPageIsRestored) {
   Die([](test::Opened& both) {
     ASSERT_THAT(PutText(*both.file, 0, "on disk"), IsOk());
     ASSERT_THAT(both.file->Sync(), IsOk());
@@ -90,7 +90,7 @@ TEST_P(AtomicTest, APageHalfChangedIsAsAtItsLastPut) {
   EXPECT_EQ(both_.env->Stats().frames_poisoned, 0u);
 }
 
-TEST_P(AtomicTest, WithoutItADirtyPageIsLostAndACleanOneIsReadAgain) {
+TEST_P(AtomicTest, DirtyPageWithoutImageIsLost) {
   Die([this](test::Opened& both) {
     ASSERT_THAT(PutText(*both.file, 0, "dirty"), IsOk());
     ASSERT_THAT(PutText(*both.file, 1, "clean"), IsOk());
@@ -109,7 +109,7 @@ TEST_P(AtomicTest, WithoutItADirtyPageIsLostAndACleanOneIsReadAgain) {
   EXPECT_EQ(GetText(File(), 0), "anew");
 }
 
-TEST_P(AtomicTest, APageThatWasGivenBackUnchangedIsThatOfItsLastPut) {
+TEST_P(AtomicTest, UnchangedPageKeepsLastPut) {
   Die([](test::Opened& both) {
     ASSERT_THAT(PutText(*both.file, 0, "first"), IsOk());
     for (int i = 0; i < 3; ++i) both.file->GetForUpdate(0)->Discard();
@@ -120,7 +120,7 @@ TEST_P(AtomicTest, APageThatWasGivenBackUnchangedIsThatOfItsLastPut) {
   EXPECT_EQ(GetText(File(), 0), "second");
 }
 
-TEST_P(AtomicTest, AGroupThatWasNotCommittedIsNone) {
+TEST_P(AtomicTest, UncommittedGroupIsUndone) {
   Die([](test::Opened& both) {
     for (PageNo page = 0; page < 3; ++page) {
       ASSERT_THAT(PutText(*both.file, page, "old"), IsOk());
@@ -155,7 +155,7 @@ class GroupTest : public ::testing::Test {
   test::Opened both_;
 };
 
-TEST_F(GroupTest, CommitPutsAllAndTheGroupMayBeUsedAgain) {
+TEST_F(GroupTest, CommittedGroupIsReusable) {
   UpdateGroup group(*both_.env);
   for (int round = 0; round < 3; ++round) {
     const std::string text = absl::StrCat("round ", round);
@@ -202,7 +202,7 @@ TEST_F(GroupTest, ItsPagesAreHeldUntilItEnds) {
   EXPECT_EQ(GetText(file(), 0), "new");
 }
 
-TEST_F(GroupTest, BelongsToOneThreadWhichHasOneOpenGroup) {
+TEST_F(GroupTest, ThreadHasOneOpenGroup) {
   UpdateGroup group(*both_.env);
   Change(group, 0, "new");
   UpdateGroup second(*both_.env);
@@ -219,7 +219,7 @@ TEST_F(GroupTest, BelongsToOneThreadWhichHasOneOpenGroup) {
   EXPECT_THAT(second.Add(file(), 1), IsOk());
 }
 
-TEST_F(GroupTest, ThatAForkedChildInheritedIsItsParents) {
+TEST_F(GroupTest, InheritedGroupIsTheParents) {
   UpdateGroup group(*both_.env);
   Change(group, 0, "new");
   EXPECT_EQ(test::InChild([&]() -> std::string {
@@ -310,7 +310,7 @@ INSTANTIATE_TEST_SUITE_P(
                        ::testing::Values(Next::kSurvivor, Next::kAdopter)),
     NameOf);
 
-TEST_P(UpdateStepTest, LeavesTheOldOrTheNewPage) {
+TEST_P(UpdateStepTest, PageIsOldOrNewAfterDeath) {
   const auto texts = After([](test::Opened& both) {
     EXPECT_THAT(PutText(*both.file, 2, "new"), IsOk());
   });
@@ -327,7 +327,7 @@ INSTANTIATE_TEST_SUITE_P(
                        ::testing::Values(Next::kSurvivor, Next::kAdopter)),
     NameOf);
 
-TEST_P(GroupStepTest, LeavesAllOrNone) {
+TEST_P(GroupStepTest, GroupIsWholeOrAbsentAfterDeath) {
   const bool back = step() == "mpool.group.restored" ||
                     step() == "mpool.group.rolled_back";
   const auto texts = After([&](test::Opened& both) {

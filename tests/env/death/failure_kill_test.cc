@@ -115,7 +115,7 @@ using FsyncFailureKillTest = FailureKillTest;
 INSTANTIATE_TEST_SUITE_P(Step, FsyncFailureKillTest, AtSteps("mpool.fsync."),
                          NameOf);
 
-TEST_P(FsyncFailureKillTest, PagesAreWrittenAgainBeforeASyncIsOk) {
+TEST_P(FsyncFailureKillTest, PagesAreRewrittenBeforeSyncSucceeds) {
   os::Sys().fsync = [](int fd) {
     if (failures == 0) return os::RealSyscalls().fsync(fd);
     --failures;
@@ -133,7 +133,7 @@ using WriteFailureKillTest = FailureKillTest;
 INSTANTIATE_TEST_SUITE_P(Step, WriteFailureKillTest, AtSteps("mpool.cut."),
                          NameOf);
 
-TEST_P(WriteFailureKillTest, HalfAPageKeepsNoOtherWriterWaiting) {
+TEST_P(WriteFailureKillTest, HalfWrittenPageDelaysNoWriter) {
   os::Sys().pwritev = [](int fd, const iovec* parts, int count,
                          off_t offset) -> ssize_t {
     if (failures == 0) {
@@ -192,7 +192,7 @@ class EntryKillTest : public os::SyscallTest {
 
 // All entries are in use, so each further file reuses the entry of a closed
 // file.
-TEST_F(EntryKillTest, AnEntryIsTakenAfterADeathWhileItWasTaken) {
+TEST_F(EntryKillTest, ClaimedEntryIsReusedAfterDeath) {
   os::Sys().fsync = [](int) { return 0; };
   auto env = *DbEnv::Open(home_.path(), test::SmallEnv());
   const auto put = [&](DbEnv& by, int number) -> absl::Status {

@@ -242,7 +242,7 @@ TEST_P(LateEndTest, EveryOtherCallIsOk) {
   }
 }
 
-TEST_P(LateEndTest, AThreadKnowsThePagesThatItGotLate) {
+TEST_P(LateEndTest, EndingThreadKnowsItsLatePages) {
   for (const When when : kAllMoments) {
     SCOPED_TRACE(static_cast<int>(when));
     EXPECT_EQ(EndOfChild(when, PutOne,
@@ -328,7 +328,7 @@ TEST_P(LateForkTest, AForkedChildUsesTheEnvironmentLate) {
 // The moment at which the program unloads the library that has the handles.
 enum class Unload { kAtOnce, kAtExit, kNever };
 
-TEST_P(LateEndTest, ALibraryThatIsUnloadedWritesItsPages) {
+TEST_P(LateEndTest, UnloadedLibraryWritesItsPages) {
   for (const Unload unload : {Unload::kAtOnce, Unload::kAtExit,
                               Unload::kNever}) {
     SCOPED_TRACE(static_cast<int>(unload));

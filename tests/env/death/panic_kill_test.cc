@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(Step, PanicKillTest,
                          ::testing::ValuesIn(test::StepNames("mpool.panic.")),
                          test::StepTestName);
 
-TEST_P(PanicKillTest, TheNextOneIsStoppedOrGoesOnAndTheOwnerCanRecover) {
+TEST_P(PanicKillTest, OwnerRecoversAfterDeath) {
   const bool is_set = GetParam() == "mpool.panic.set" ||
                       GetParam() == "mpool.panic.is_set";
   test::DieChanging(home_.path(), /*atomic_update=*/false, /*dirty=*/true);

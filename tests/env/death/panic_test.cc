@@ -69,7 +69,7 @@ class PanicTest : public ::testing::Test {
   std::vector<std::string> panics_;
 };
 
-TEST_F(PanicTest, EveryGetOfEveryProcessIsRefusedUntilTheOwnerHasRecovered) {
+TEST_F(PanicTest, GetsAreRefusedUntilRecovery) {
   Opened both = OpenLogged(home_.path(), Options());
   const auto other = *both.env->OpenFile("other.db", {.create = true});
   PutLetter(*other, 5, 'o', {});
@@ -104,7 +104,7 @@ TEST_F(PanicTest, EveryGetOfEveryProcessIsRefusedUntilTheOwnerHasRecovered) {
   EXPECT_THAT(both.env->Sync(), IsOk());
 }
 
-TEST_F(PanicTest, APanicThatNobodyWasThereToSeeIsFoundByWhoComesNext) {
+TEST_F(PanicTest, AdopterFindsUnseenPanic) {
   Die();
   EXPECT_THAT(DbEnv::Open(home_.path(), Options()), IsPanic());
   EXPECT_THAT(DbEnv::Open(home_.path(), Options()), IsPanic());
@@ -115,7 +115,7 @@ TEST_F(PanicTest, APanicThatNobodyWasThereToSeeIsFoundByWhoComesNext) {
   EXPECT_EQ(GetLetter(*both.file, 1), 'b');
 }
 
-TEST_F(PanicTest, ASurvivorRecoversByOpeningItsHomeOnceMore) {
+TEST_F(PanicTest, SurvivorRecoversBySecondOpen) {
   Opened both = OpenLogged(home_.path(), Options());
   Die();
   EXPECT_THAT(both.file->Get(1), IsPanic());
@@ -123,7 +123,7 @@ TEST_F(PanicTest, ASurvivorRecoversByOpeningItsHomeOnceMore) {
   EXPECT_EQ(GetLetter(*both.file, 1), 'b');
 }
 
-TEST_F(PanicTest, IsNotClearedWhileAPageIsLost) {
+TEST_F(PanicTest, LostPagePreventsClear) {
   Die();
   Opened both = OpenLogged(home_.path(), Options(/*recover=*/true));
   EXPECT_THAT(both.env->ClearPanic(),
@@ -133,7 +133,7 @@ TEST_F(PanicTest, IsNotClearedWhileAPageIsLost) {
   EXPECT_THAT(both.file->Get(1), Fails(StatusCode::kDataLoss, "page 1 of"));
 }
 
-TEST_F(PanicTest, WhoRecoveredOnceIsStoppedByTheNext) {
+TEST_F(PanicTest, NextPanicStopsFormerRecoverer) {
   Opened both = OpenLogged(home_.path(), Options(/*recover=*/true));
   Die();
   ASSERT_THAT(both.env->FailCheck(), IsOk());
@@ -195,7 +195,7 @@ TEST_F(PanicTest, TheNextPanicStopsARecovererToo) {
   EXPECT_EQ(recoverer.End(), "recovered twice");
 }
 
-TEST_F(PanicTest, APageLostDuringAPanicIsTheNext) {
+TEST_F(PanicTest, PageLostDuringPanicPanicsAgain) {
   SecondWriter writer(home_.path(), 2);
   Die();
   Opened both = OpenLogged(home_.path(), Options(/*recover=*/true));
@@ -240,7 +240,7 @@ TEST_F(PanicTest, ARecovererClearsNoLaterPanic) {
   EXPECT_EQ(GetLetter(*early.file, 1), 'c');
 }
 
-TEST_F(PanicTest, OneOfTwoRecoverersClearsIt) {
+TEST_F(PanicTest, EitherRecovererClearsPanic) {
   Die();
   Opened first = OpenLogged(home_.path(), Options(/*recover=*/true));
   EXPECT_EQ(test::InChild([this] {
@@ -253,7 +253,7 @@ TEST_F(PanicTest, OneOfTwoRecoverersClearsIt) {
   EXPECT_EQ(first.env->Stats().panicked, 0u);
 }
 
-TEST_F(PanicTest, ARecovererComesInToDeathsNotYetRepaired) {
+TEST_F(PanicTest, RecovererRepairsDeathsAtOpen) {
   Opened both = OpenLogged(home_.path(), Options());
   Die();
   const auto again = *DbEnv::Open(home_.path(), Options(/*recover=*/true));
@@ -262,14 +262,14 @@ TEST_F(PanicTest, ARecovererComesInToDeathsNotYetRepaired) {
   EXPECT_THAT(again->ClearPanic(), IsOk());
 }
 
-TEST_F(PanicTest, APageThatEqualsItsFileIsReadAgain) {
+TEST_F(PanicTest, CleanPageIsReadAgain) {
   Opened both = OpenLogged(home_.path(), Options());
   Die(/*atomic_update=*/false, /*dirty=*/false);
   EXPECT_EQ(GetLetter(*both.file, 1), 'b');
   EXPECT_THAT(panics_, IsEmpty());
 }
 
-TEST_F(PanicTest, WithAtomicUpdateThePageIsAsAtItsLastPut) {
+TEST_F(PanicTest, AtomicUpdateRestoresLastPut) {
   Opened both = OpenLogged(home_.path(), Options());
   Die(/*atomic_update=*/true);
   EXPECT_EQ(GetLetter(*both.file, 1), 'b');
@@ -283,7 +283,7 @@ class LogTest : public ::testing::Test {
   Opened both_ = OpenLogged(home_.path(), WithLog(log_));
 };
 
-TEST_F(LogTest, IsFlushedUpToTheHighestPositionBeforeThePagesAreWritten) {
+TEST_F(LogTest, LogIsFlushedBeforePages) {
   PutLetter(*both_.file, 0, 'a', {1, 30});
   PutLetter(*both_.file, 1, 'b', {2, 5});
   PutLetter(*both_.file, 2, 'c', {1, 40});
@@ -357,7 +357,7 @@ TEST_F(NoLogTest, OpensTheFileOnlyToRead) {
   });
 }
 
-TEST_F(NoLogTest, ClosesItThoughTheDeadLeftPagesThatItCannotWrite) {
+TEST_F(NoLogTest, UnwritablePagesOfDeadAllowClose) {
   EXPECT_EQ(test::InChild([&]() -> std::string {
               auto both = OpenLogged(home_.path(), WithLog(log_));
               PutLetter(*both.file, 0, 'a', {1, 30});

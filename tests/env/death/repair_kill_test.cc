@@ -159,7 +159,7 @@ INSTANTIATE_TEST_SUITE_P(Pool, RepairKillTest,
                          ::testing::ValuesIn(test::StepNames("mpool.repair.")),
                          test::StepTestName);
 
-TEST_P(RepairKillTest, TheNextWhoAdoptsFinishes) {
+TEST_P(RepairKillTest, NextAdopterFinishesRepair) {
   Child bystander([&](Channel& parent) -> std::string {
     auto env = *DbEnv::Open(home_.path(), Env());
     parent.Say("in");
@@ -173,7 +173,7 @@ TEST_P(RepairKillTest, TheNextWhoAdoptsFinishes) {
   ExpectWhole(both);
 }
 
-TEST_P(RepairKillTest, OneWhoWasThereAllTheTimeFinishes) {
+TEST_P(RepairKillTest, SurvivorFinishesRepair) {
   Child third([&](Channel& parent) -> std::string {
     auto both = *OpenBoth(home_.path(), Env());
     parent.Say("in");
@@ -192,7 +192,7 @@ TEST_P(RepairKillTest, OneWhoWasThereAllTheTimeFinishes) {
 }
 
 // Both repairs reach a latch of one dead process before a latch of the other.
-TEST(TwoDeadTest, WhoHeldLatchesThatBothRepairsNeedAreRepaired) {
+TEST(TwoDeadTest, NestedRepairReleasesLatchesOfBoth) {
   TempHome home;
   EnvOptions options;
   options.cache_bytes = uint64_t{256} << 10;
@@ -244,7 +244,7 @@ TEST_P(AdoptKillTest, TheNextAdoptsFromTheStart) {
   ExpectWhole(both);
 }
 
-TEST_P(AdoptKillTest, ARemoverAdoptsTooAndCountsWhatIsNotOnDisk) {
+TEST_P(AdoptKillTest, RemoverCountsUnwrittenPages) {
   Victim();
   ASSERT_EQ(Repairer(), test::kKilled);
   EXPECT_THAT(DbEnv::Remove(home_.path()),
@@ -253,7 +253,7 @@ TEST_P(AdoptKillTest, ARemoverAdoptsTooAndCountsWhatIsNotOnDisk) {
   EXPECT_THAT(DbEnv::Remove(home_.path(), true), IsOk());
 }
 
-TEST(NewPageTest, ThatAnotherHasFilledMeanwhileIsAsThatOneHasPutIt) {
+TEST(NewPageTest, PageFilledByAnotherKeepsItsPut) {
   const TempHome home;
   Child maker([&](Channel& parent) -> std::string {
     auto both = *OpenBoth(home.path(), TinyEnv());

@@ -30,7 +30,7 @@ INSTANTIATE_TEST_SUITE_P(All, ResizeKillTest,
                          ::testing::ValuesIn(test::StepNames("mpool.resize.")),
                          test::StepTestName);
 
-TEST_P(ResizeKillTest, AKilledResizeIsUndoneOrEnded) {
+TEST_P(ResizeKillTest, KilledResizeIsUndoneOrFinished) {
   bool killed = false;
   for (const uint64_t to : {4 * kMiB + 8192, kMiB / 2 + 4096}) {
     for (const uint64_t hit : {1, 2}) {
@@ -68,7 +68,7 @@ TEST_P(ResizeKillTest, AKilledResizeIsUndoneOrEnded) {
 
 // The extent at the end of the cache is drained for another page size. During
 // the drain the cache grows, and the extent gets more frames.
-TEST(ResizeRaceTest, AnExtentThatGrowsWhileItIsGivenUpKeepsItsNewPages) {
+TEST(ResizeRaceTest, ExtentGrowingDuringDrainKeepsPages) {
   const test::TempHome home;
   EnvOptions options;
   options.cache_bytes = 96 << 10;  // one extent and a half
@@ -106,7 +106,7 @@ TEST(ResizeRaceTest, AnExtentThatGrowsWhileItIsGivenUpKeepsItsNewPages) {
 }
 
 // Frames that a shrink has taken keep the keys of their last pages.
-TEST(ResizeRaceTest, AFileThatGrewIsOpenedWhileItsFramesAreTakenOutOfUse) {
+TEST(ResizeRaceTest, GrownFileOpensWhileFramesRetire) {
   const test::TempHome home;
   EnvOptions options;
   options.cache_bytes = 1 << 20;
@@ -135,7 +135,7 @@ TEST(ResizeRaceTest, AFileThatGrewIsOpenedWhileItsFramesAreTakenOutOfUse) {
 
 // A writer died when its page was clean and in the hash table. The frame was
 // retired before any process repaired the death.
-TEST(DeadWriterTest, AFrameThatComesBackCanBeWritten) {
+TEST(DeadWriterTest, ReturnedFrameCanBeWritten) {
   const test::TempHome home;
   EnvOptions options;
   options.cache_bytes = 1 << 20;

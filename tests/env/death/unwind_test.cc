@@ -127,7 +127,7 @@ TEST_P(UnwindTest, AnAssignedGuardRestoresItsPage) {
   ExpectText(0, "clean");
 }
 
-TEST_P(UnwindTest, ADirtyPageIsAsAtItsLastPut) {
+TEST_P(UnwindTest, DirtyPageGetsItsLastPut) {
   ASSERT_THAT(PutText(file(), 0, "put"), IsOk());
   ThrowIn(file(), 0);
   EXPECT_EQ(both_.env->Stats().frames_dirty, 1u);
@@ -135,7 +135,7 @@ TEST_P(UnwindTest, ADirtyPageIsAsAtItsLastPut) {
   EXPECT_THAT(events_, IsEmpty());
 }
 
-TEST_P(UnwindTest, ACleanPageIsAsInItsFile) {
+TEST_P(UnwindTest, CleanPageMatchesItsFile) {
   PutClean(0, "on disk");
   const uint64_t free = both_.env->Stats().frames_free;
   ThrowIn(file(), 0);
@@ -144,7 +144,7 @@ TEST_P(UnwindTest, ACleanPageIsAsInItsFile) {
   ExpectText(0, "on disk");
 }
 
-TEST_P(UnwindTest, APageThatWasReadForItIsAsInItsFile) {
+TEST_P(UnwindTest, PageReadForUpdateMatchesItsFile) {
   PutClean(0, "on disk");
   for (PageNo page = 1; page < 400; ++page) {
     ASSERT_THAT(PutText(file(), page, "another"), IsOk());
@@ -235,7 +235,7 @@ TEST_P(UnwindTest, APageWithoutImageIsLost) {
   ExpectText(0, "made");
 }
 
-TEST_P(UnwindTest, OfACleanPageNoImageIsNeeded) {
+TEST_P(UnwindTest, CleanPageNeedsNoImage) {
   const auto file = *both_.env->OpenFile("pages.db", {.atomic_update = false});
   PutClean(0, "on disk");
   ThrowIn(*file, 0);
@@ -325,7 +325,7 @@ TEST_P(UnwindTest, AGuardThatOutlivesTheUnwindingPuts) {
   ExpectText(0, "put");
 }
 
-TEST_P(UnwindTest, AMovedGuardIsAsGot) {
+TEST_P(UnwindTest, MovedGuardRestoresPage) {
   ASSERT_THAT(PutText(file(), 0, "first"), IsOk());
   ASSERT_THAT(PutText(file(), 1, "second"), IsOk());
   try {
@@ -343,7 +343,7 @@ TEST_P(UnwindTest, AMovedGuardIsAsGot) {
   ExpectText(1, "second");
 }
 
-TEST_P(UnwindTest, AGuardOfAThreadThatIsGoneIsAsGot) {
+TEST_P(UnwindTest, GuardOfEndedThreadRestoresPage) {
   ASSERT_THAT(PutText(file(), 0, "put"), IsOk());
   PutClean(1, "on disk");
   std::vector<WritePage> pages;
@@ -384,7 +384,7 @@ TEST_P(UnwindTest, AForkedChildLeavesTheParentsPage) {
   ExpectText(0, "parent");
 }
 
-TEST_P(UnwindTest, ACancelledThreadLeavesThePageAsGot) {
+TEST_P(UnwindTest, CancelledThreadRestoresPage) {
   ASSERT_THAT(PutText(file(), 0, "put"), IsOk());
   PutClean(1, "on disk");
   std::promise<void> changed;
@@ -403,7 +403,7 @@ TEST_P(UnwindTest, ACancelledThreadLeavesThePageAsGot) {
   ExpectText(1, "on disk");
 }
 
-TEST_P(UnwindTest, AThreadThatExitsLeavesThePageAsGot) {
+TEST_P(UnwindTest, ExitingThreadRestoresPage) {
   ASSERT_THAT(PutText(file(), 0, "put"), IsOk());
   EXPECT_TRUE(os::IsCutShort([&] {
     const WritePage page = *file().GetForUpdate(0);
@@ -435,7 +435,7 @@ TEST_P(UnwindTest, AThreadThatReturnsPutsItsPage) {
   ExpectText(0, "put");
 }
 
-TEST_P(UnwindTest, AGuardGotByAnEndingThreadPuts) {
+TEST_P(UnwindTest, GuardAcquiredDuringThreadEndPuts) {
   struct Cleaner {
     ~Cleaner() {
       const WritePage page = *file->GetForUpdate(0, kCreate);

@@ -177,7 +177,7 @@ TEST_P(ChangedFileTest, IsReadAgainIfAllWasWritten) {
   }
 }
 
-TEST_P(ChangedFileTest, IsReadAgainIfOnlyTheDeadHadItOpen) {
+TEST_P(ChangedFileTest, FileOfOnlyDeadIsRead) {
   auto env = *DbEnv::Open(home_.path(), options());
   ASSERT_NO_FATAL_FAILURE(LeaveClean(/*by_death=*/true));
   MakeChange();
@@ -195,7 +195,7 @@ INSTANTIATE_TEST_SUITE_P(
                                          kChanges[3]),
                        ::testing::Values(Backing::kPosixShm, Backing::kFile)));
 
-TEST_P(RewrittenFileTest, IsRefusedByNameWhilePagesAreUnwritten) {
+TEST_P(RewrittenFileTest, UnwrittenPagesRefuseFileByName) {
   ASSERT_NO_FATAL_FAILURE(LeaveDirty());
   MakeChange();
   const std::string before = test::BytesOf(path_);
@@ -275,7 +275,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Combine(::testing::Values(kChanges[0]),
                        ::testing::Values(Backing::kPosixShm, Backing::kFile)));
 
-TEST_P(UnseenWriteTest, IsForgivenOnceAndLaterChangesAreNoticed) {
+TEST_P(UnseenWriteTest, UnseenWriteIsForgivenOnce) {
   WriteUnseen();
   {
     auto both = OpenBoth(home_.path(), options());
@@ -291,7 +291,7 @@ TEST_P(UnseenWriteTest, IsForgivenOnceAndLaterChangesAreNoticed) {
 }
 
 // Another process is attached all the time, so no process adopts the region.
-TEST_P(UnseenWriteTest, IsForgivenOnceBesideOneWhoSurvives) {
+TEST_P(UnseenWriteTest, UnseenWriteIsForgivenBesideSurvivor) {
   auto env = *DbEnv::Open(home_.path(), options());
   WriteUnseen();
   ASSERT_NO_FATAL_FAILURE(LeaveDirty());
@@ -321,7 +321,7 @@ TEST_P(UnchangedFileTest, IsNotReadAgain) {
   }
 }
 
-TEST_P(UnchangedFileTest, HasItsUnwrittenPagesWrittenByWhoAdoptsThem) {
+TEST_P(UnchangedFileTest, AdopterWritesUnwrittenPages) {
   ASSERT_NO_FATAL_FAILURE(LeaveDirty());
   auto env = *DbEnv::Open(home_.path(), options());
   EXPECT_EQ(DiskText(path_, 0), "old");
@@ -331,7 +331,7 @@ TEST_P(UnchangedFileTest, HasItsUnwrittenPagesWrittenByWhoAdoptsThem) {
   }
 }
 
-TEST_P(UnchangedFileTest, HasItsUnwrittenPagesThoughTheClockWentBack) {
+TEST_P(UnchangedFileTest, ClockSetBackKeepsUnwrittenPages) {
   ASSERT_NO_FATAL_FAILURE(LeaveClean(/*by_death=*/false));
   // The mtime says that the file was written tomorrow.
   SetTimeOfChange(path_, {.tv_sec = ::time(nullptr) + 86400, .tv_nsec = 0});
@@ -360,7 +360,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Combine(::testing::Values(Change{"None", nullptr}),
                        ::testing::Values(Backing::kPosixShm, Backing::kFile)));
 
-TEST_P(ReplacedFileTest, HasItsOwnPagesAndNotThoseOfTheOld) {
+TEST_P(ReplacedFileTest, NewFileHasOwnPages) {
   for (const bool by_death : {false, true}) {
     ASSERT_NO_FATAL_FAILURE(LeaveClean(by_death));
     Replace();
@@ -372,7 +372,7 @@ TEST_P(ReplacedFileTest, HasItsOwnPagesAndNotThoseOfTheOld) {
   }
 }
 
-TEST_P(ReplacedFileTest, IsNotWrittenWithThePagesOfTheOld) {
+TEST_P(ReplacedFileTest, OldPagesAreNotWrittenToIt) {
   ASSERT_NO_FATAL_FAILURE(LeaveDirty());
   Replace();
   auto both = *OpenBoth(home_.path(), options());

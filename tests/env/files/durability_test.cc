@@ -211,7 +211,7 @@ TEST_P(FateTest, ALeaverFsyncsItsOwnWrites) {
 }
 
 // The writer's descriptor was closed by its death.
-TEST_P(FateTest, AFileOfADeadWriterIsFsyncedOrNamed) {
+TEST_P(FateTest, DeadWritersFileIsFsyncedOrNamed) {
   auto env = Open();
   Child other([&](Channel&) -> std::string {
     auto mine = Open();
@@ -248,7 +248,7 @@ TEST_F(DurabilityTest, MoreFilesThanEntriesAreAllFsynced) {
   EXPECT_EQ(Unsynced(), 0u);
 }
 
-TEST_F(DurabilityTest, KeptDescriptorsAreFewAndGoWithASync) {
+TEST_F(DurabilityTest, SyncClosesKeptDescriptors) {
   auto env = Open();
   const int before = OpenDescriptors();
   for (int i = 0; i < 200; ++i) PutAndClose(*env, absl::StrCat("f", i));
@@ -278,7 +278,7 @@ TEST_F(DurabilityTest, DescriptorsOfOthersFilesAreFew) {
   EXPECT_LE(OpenDescriptors(), before);
 }
 
-TEST_F(DurabilityTest, RemovedFilesAreLetGoByALaterMiss) {
+TEST_F(DurabilityTest, LaterMissClosesRemovedFiles) {
   auto env = Open();
   auto own = *env->OpenFile("own.db", {.create = true});
   for (PageNo page = 0; page < 600; ++page) {
@@ -294,7 +294,7 @@ TEST_F(DurabilityTest, RemovedFilesAreLetGoByALaterMiss) {
   EXPECT_LE(OpenDescriptors(), before);
 }
 
-TEST_F(DurabilityTest, ADescriptorLimitIsNotMetByKeptDescriptors) {
+TEST_F(DurabilityTest, KeptDescriptorsStayBelowLimit) {
   auto env = Open();
   for (int i = 0; i < 30; ++i) PutAndClose(*env, absl::StrCat("f", i));
   rlimit old = {};
@@ -315,7 +315,7 @@ TEST_F(DurabilityTest, ADescriptorLimitIsNotMetByKeptDescriptors) {
 }
 
 // Entries that only the dead have open are used for other files.
-TEST_F(DurabilityTest, EntriesOfADeadWriterAreUsedAgain) {
+TEST_F(DurabilityTest, DeadWritersEntriesAreReused) {
   auto env = Open();
   Child other([&](Channel&) -> std::string {
     fsync_is_real = false;
@@ -338,7 +338,7 @@ TEST_F(DurabilityTest, EntriesOfADeadWriterAreUsedAgain) {
   EXPECT_THAT(env->OpenFile("one_more.db", {.create = true}), IsOk());
 }
 
-TEST_F(DurabilityTest, ASyncOfManyFilesNeedsFewDescriptors) {
+TEST_F(DurabilityTest, SyncOfManyFilesNeedsFewDescriptors) {
   auto env = Open();
   Child other([&](Channel& parent) { return PutManyFiles(parent); });
   ASSERT_EQ(other.Hear(), "put");
@@ -422,7 +422,7 @@ class FsyncTest : public DurabilityTest {
   }
 };
 
-TEST_F(FsyncTest, OneThatASignalEndedIsDoneAgain) {
+TEST_F(FsyncTest, InterruptedFsyncIsRepeated) {
   auto both = *OpenBoth(home_.path());
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
   fsync_errors = {EINTR, EINTR};
@@ -438,7 +438,7 @@ TEST_F(FsyncTest, OneThatASignalEndedIsDoneAgain) {
   EXPECT_EQ(DiskText(home_.Below("pages.db"), 0), "again");
 }
 
-TEST_F(FsyncTest, AFailedOneIsClearedByASyncThatWritesAllAgain) {
+TEST_F(FsyncTest, RewritingSyncClearsFailure) {
   for (const int error : {EIO, ENOSPC, EDQUOT}) {
     auto both = *OpenBoth(home_.path());
     for (PageNo page = 0; page < 5; ++page) {
@@ -454,7 +454,7 @@ TEST_F(FsyncTest, AFailedOneIsClearedByASyncThatWritesAllAgain) {
   }
 }
 
-TEST_F(FsyncTest, AFailedOneStaysWhereAPageHadLeftThePool) {
+TEST_F(FsyncTest, FailureStaysIfPageWasEvicted) {
   auto both = *OpenBoth(home_.path());
   for (PageNo page = 0; page < 400; ++page) {
     ASSERT_THAT(PutText(*both.file, page, "put"), IsOk());
@@ -473,7 +473,7 @@ TEST_F(FsyncTest, AFailedOneStaysWhereAPageHadLeftThePool) {
             0u);
 }
 
-TEST_F(FsyncTest, PagesThatLeftBeforeAGoodOneAreNotLost) {
+TEST_F(FsyncTest, PagesEvictedBeforeGoodFsyncAreSafe) {
   auto both = *OpenBoth(home_.path());
   for (PageNo page = 0; page < 400; ++page) {
     ASSERT_THAT(PutText(*both.file, page, "put"), IsOk());
@@ -486,7 +486,7 @@ TEST_F(FsyncTest, PagesThatLeftBeforeAGoodOneAreNotLost) {
 }
 
 // A call that does something else fsyncs the descriptor of a closed file.
-TEST_F(FsyncTest, AnErrorThatNoCallReturnedIsToldByTheNextSync) {
+TEST_F(FsyncTest, UnreturnedErrorIsReportedByNextSync) {
   auto env = Open();
   PutAndClose(*env, "first.db");
   fsync_errors = {EIO};
@@ -497,7 +497,7 @@ TEST_F(FsyncTest, AnErrorThatNoCallReturnedIsToldByTheNextSync) {
   EXPECT_EQ(Unsynced(), 0u);
 }
 
-TEST_F(FsyncTest, DeathInOneCountsAsItsFailureForSurvivors) {
+TEST_F(FsyncTest, DeathInFsyncIsFailureForSurvivors) {
   auto both = *OpenBoth(home_.path());
   ASSERT_NO_FATAL_FAILURE(DieInFsync(5));
   EXPECT_THAT(both.file->Sync(), Fails(StatusCode::kDataLoss, "pages.db"));
@@ -506,7 +506,7 @@ TEST_F(FsyncTest, DeathInOneCountsAsItsFailureForSurvivors) {
   EXPECT_EQ(DiskText(home_.Below("pages.db"), 4), "put");
 }
 
-TEST_F(FsyncTest, DeathInOneCountsAsItsFailureForAnAdopter) {
+TEST_F(FsyncTest, DeathInFsyncIsFailureForAdopter) {
   ASSERT_NO_FATAL_FAILURE(DieInFsync(5));
   auto both = *OpenBoth(home_.path());
   EXPECT_THAT(both.file->Sync(), Fails(StatusCode::kDataLoss, "pages.db"));
@@ -523,7 +523,7 @@ TEST_F(FsyncTest, DeathInOneCountsAsItsFailureForAnAdopter) {
   EXPECT_THAT(env->Close(), IsOk());
 }
 
-TEST_F(FsyncTest, DeathInOneOfManyPagesStaysKnown) {
+TEST_F(FsyncTest, DeathInLargeFsyncStaysKnown) {
   auto both = *OpenBoth(home_.path());
   ASSERT_NO_FATAL_FAILURE(DieInFsync(400));
   for (int i = 0; i < 2; ++i) {
@@ -533,7 +533,7 @@ TEST_F(FsyncTest, DeathInOneOfManyPagesStaysKnown) {
 }
 
 // If another file reused the entry, the error of the first file would be lost.
-TEST_F(FsyncTest, AnEntryWithAnErrorIsNotGivenToAnotherFile) {
+TEST_F(FsyncTest, EntryWithErrorIsNotReused) {
   auto env = Open();
   PutAndClose(*env, "first.db");
   fsync_errors = {EIO};
@@ -545,7 +545,7 @@ TEST_F(FsyncTest, AnEntryWithAnErrorIsNotGivenToAnotherFile) {
 }
 
 // A new page size gives the entry a new generation, and no error is lost.
-TEST_F(FsyncTest, AnOpenWithAnotherPageSizeKeepsTheError) {
+TEST_F(FsyncTest, OpenWithOtherPageSizeKeepsError) {
   auto env = Open();
   PutAndClose(*env, "a.db");
   auto half = env->OpenFile("a.db", {.page_size = 2048});
@@ -563,7 +563,7 @@ TEST_F(FsyncTest, AnOpenWithAnotherPageSizeKeepsTheError) {
 }
 
 // The kernel may forget the write of a process that is gone.
-TEST_F(FsyncTest, PagesOfADeadWriterAreWrittenAgain) {
+TEST_F(FsyncTest, DeadWritersPagesAreRewritten) {
   for (const bool survives : {true, false}) {
     SCOPED_TRACE(survives);
     std::unique_ptr<DbEnv> env;
@@ -600,7 +600,7 @@ TEST_F(FsyncTest, PagesOfADeadWriterAreWrittenAgain) {
 }
 
 // The Sync has looked for dirty pages already.
-TEST_F(FsyncTest, AWriterThatDiesDuringASyncIsNoticed) {
+TEST_F(FsyncTest, WriterDeathDuringSyncIsNoticed) {
   auto env = Open();
   static Child* writer;
   Child other([&](Channel& parent) -> std::string {
@@ -662,7 +662,7 @@ TEST_F(FsyncTest, ALeaverWaitsForAnotherFsync) {
 
 // A Sync of another process waits for the running fsync and returns its
 // outcome.
-TEST_F(FsyncTest, ASecondOneWaitsForTheFirstAndHearsOfItsFailure) {
+TEST_F(FsyncTest, SecondFsyncLearnsOfFirstsFailure) {
   auto both = *OpenBoth(home_.path());
   Child other([&](Channel& parent) -> std::string {
     static Channel* const channel = &parent;

@@ -132,7 +132,7 @@ INSTANTIATE_TEST_SUITE_P(
         FileSystem{"WithoutProof", 1'000'000'000, false, false}),
     [](const auto& test) { return std::string(test.param.name); });
 
-TEST_P(CoarseTest, AChangeRightAfterACloseIsRead) {
+TEST_P(CoarseTest, ChangeRightAfterCloseIsRead) {
   Show(GetParam());
   WriteFile('a');
   auto env = *DbEnv::Open(home_.path(), SmallEnv());
@@ -149,7 +149,7 @@ TEST_P(CoarseTest, AChangeRightAfterACloseIsRead) {
   }
 }
 
-TEST_F(FileIdentityTest, PagesStayOnceTheTimesAreOldEnough) {
+TEST_F(FileIdentityTest, OldEnoughTimesKeepPages) {
   Show({.grain_ns = 4'000'000});
   WriteFile('a');
   auto env = *DbEnv::Open(home_.path(), SmallEnv());
@@ -163,7 +163,7 @@ TEST_F(FileIdentityTest, PagesStayOnceTheTimesAreOldEnough) {
   EXPECT_EQ(env->Stats().pages_read, read);
 }
 
-TEST_F(FileIdentityTest, AnInodeNumberThatIsUsedAgainIsAnotherFile) {
+TEST_F(FileIdentityTest, ReusedInodeNumberIsAnotherFile) {
   for (const bool has_birth : {true, false}) {
     Show({.grain_ns = 1'000'000'000,
           .has_birth = has_birth,
@@ -188,7 +188,7 @@ TEST_F(FileIdentityTest, AnInodeNumberThatIsUsedAgainIsAnotherFile) {
 }
 
 // Without birth time and generation the clean pages are not trusted.
-TEST_F(FileIdentityTest, WithoutProofNoPageOutlivesTheLastClose) {
+TEST_F(FileIdentityTest, UnprovenPagesGoWithLastClose) {
   Show({.has_birth = false, .has_generation = false, .reuses_inodes = true});
   auto env = *DbEnv::Open(home_.path(), SmallEnv());
   Remake('a');
@@ -201,7 +201,7 @@ TEST_F(FileIdentityTest, WithoutProofNoPageOutlivesTheLastClose) {
   EXPECT_EQ(Shown(*env), 'b');
 }
 
-TEST_F(FileIdentityTest, AFileSystemThatIsMountedAgainKeepsItsPages) {
+TEST_F(FileIdentityTest, RemountedFileSystemKeepsPages) {
   WriteFile('a');
   LeaveDirty();
   // The same disk now has another device number.
@@ -235,7 +235,7 @@ class OverlayTest : public ::testing::Test {
   }
 };
 
-TEST_F(OverlayTest, AReaderOfTheImagesFileSeesWritersPages) {
+TEST_F(OverlayTest, ReaderOfLowerFileSeesWritersPages) {
   const TempHome home;
   const TempHome base;
   EXPECT_EQ(test::InChild([&]() -> std::string {
@@ -259,7 +259,7 @@ TEST_F(OverlayTest, AReaderOfTheImagesFileSeesWritersPages) {
 }
 
 // Another program's chmod copies the file, too.
-TEST_F(OverlayTest, AFileThatAnotherProgramCopiedUpIsOneFile) {
+TEST_F(OverlayTest, CopiedUpFileIsOneFile) {
   const TempHome home;
   const TempHome base;
   EXPECT_EQ(test::InChild([&]() -> std::string {

@@ -50,7 +50,7 @@ class FileTest : public ::testing::Test {
   test::Opened both_ = *OpenBoth(home_.path());
 };
 
-TEST_F(FileTest, AnotherPageSizeIsRefusedInTheSameProcess) {
+TEST_F(FileTest, OtherPageSizeInProcessIsRefused) {
   EXPECT_THAT(
       OpenAnother("pages.db", 8192),
       Fails(StatusCode::kInvalidArgument, "open file", home_.Below("pages.db"),
@@ -58,7 +58,7 @@ TEST_F(FileTest, AnotherPageSizeIsRefusedInTheSameProcess) {
   EXPECT_THAT(OpenAnother("pages.db", 4096), IsOk());
 }
 
-TEST_F(FileTest, AnotherPageSizeIsRefusedInAnotherProcess) {
+TEST_F(FileTest, AnotherProcesssPageSizeIsRefused) {
   ASSERT_THAT(PutText(*both_.file, 0, "here"), IsOk());
   Child other([&](Channel&) -> std::string {
     EXPECT_THAT(OpenBoth(home_.path(), SmallEnv(), "pages.db", 512),
@@ -70,7 +70,7 @@ TEST_F(FileTest, AnotherPageSizeIsRefusedInAnotherProcess) {
   EXPECT_EQ(other.End(), "here");
 }
 
-TEST_F(FileTest, AnotherPageSizeIsTakenOnceNobodyHasTheFileOpen) {
+TEST_F(FileTest, LastCloseAllowsOtherPageSize) {
   ASSERT_THAT(PutText(*both_.file, 1, "ab"), IsOk());
   ASSERT_THAT(both_.file->Close(), IsOk());
   auto file = *both_.env->OpenFile("pages.db", {.page_size = 512});
@@ -80,7 +80,7 @@ TEST_F(FileTest, AnotherPageSizeIsTakenOnceNobodyHasTheFileOpen) {
   EXPECT_EQ((*file->Get(8)).data()[0], std::byte{'a'});
 }
 
-TEST_F(FileTest, AFileThatIsNotAMultipleOfThePageSizeIsRefused) {
+TEST_F(FileTest, FileOfOddSizeIsRefused) {
   test::MakeFile(home_.Below("odd.db"), std::string(4096 + 512, 'x'));
   EXPECT_THAT(
       OpenAnother("odd.db", 4096),
@@ -89,14 +89,14 @@ TEST_F(FileTest, AFileThatIsNotAMultipleOfThePageSizeIsRefused) {
   EXPECT_THAT(OpenAnother("odd.db", 512), IsOk());
 }
 
-TEST_F(FileTest, AFileThatIsNotThereIsNotFoundWithoutCreate) {
+TEST_F(FileTest, MissingFileWithoutCreateIsNotFound) {
   EXPECT_THAT(OpenAnother("none.db", 4096),
               Fails(StatusCode::kNotFound, home_.Below("none.db"),
                     "FileOptions::create"));
   EXPECT_FALSE(fs::exists(home_.Below("none.db")));
 }
 
-TEST_F(FileTest, WhatIsNoRegularFileIsRefusedAtOnce) {
+TEST_F(FileTest, IrregularFileIsRefusedAtOnce) {
   fs::create_directory(home_.Below("directory"));
   ASSERT_EQ(::mkfifo(home_.Below("fifo").c_str(), 0600), 0);
   for (const bool read_only : {false, true}) {
@@ -110,7 +110,7 @@ TEST_F(FileTest, WhatIsNoRegularFileIsRefusedAtOnce) {
   }
 }
 
-TEST_F(FileTest, WhatLooksLikeAFileAndIsNoneIsRefusedByItsName) {
+TEST_F(FileTest, PseudoFileIsRefusedByName) {
   for (const std::string name : {"/maps", "/mem"}) {
     const auto file =
         both_.env->OpenFile("/proc/self" + name, {.read_only = true});
@@ -128,7 +128,7 @@ TEST_F(FileTest, TheEnvironmentsOwnFilesAreRefused) {
   }
 }
 
-TEST_F(FileTest, AGetPastTheEndIsNotFoundAndNamesFileAndSize) {
+TEST_F(FileTest, GetPastEndNamesFileAndSize) {
   ASSERT_THAT(PutText(*both_.file, 2, "last"), IsOk());
   for (const PageNo page : {PageNo{3}, PageNo{1000}, kMaxPageNo}) {
     EXPECT_THAT(both_.file->Get(page),
@@ -140,7 +140,7 @@ TEST_F(FileTest, AGetPastTheEndIsNotFoundAndNamesFileAndSize) {
   EXPECT_EQ(both_.file->page_count(), 3u);
 }
 
-TEST_F(FileTest, PageNumbersThatNoFileCanHaveAreInvalid) {
+TEST_F(FileTest, ImpossiblePageNumbersAreInvalid) {
   for (const PageNo page : {kMaxPageNo + 1, ~PageNo{0}}) {
     EXPECT_THAT(both_.file->Get(page),
                 Fails(StatusCode::kInvalidArgument, "page numbers end at"));
@@ -150,12 +150,12 @@ TEST_F(FileTest, PageNumbersThatNoFileCanHaveAreInvalid) {
   EXPECT_EQ(both_.file->page_count(), 0u);
 }
 
-TEST_F(FileTest, TheLastPageOfAnEmptyFileIsNotFound) {
+TEST_F(FileTest, EmptyFileHasNoLastPage) {
   EXPECT_THAT(both_.file->Last(),
               Fails(StatusCode::kNotFound, home_.Below("pages.db"), "empty"));
 }
 
-TEST_F(FileTest, AReadOnlyFileIsReadAndRefusesEveryChange) {
+TEST_F(FileTest, ReadOnlyFileRefusesChanges) {
   ASSERT_THAT(PutText(*both_.file, 0, "old"), IsOk());
   ASSERT_THAT(both_.Close(), IsOk());
   ASSERT_EQ(::chmod(home_.Below("pages.db").c_str(), 0400), 0);
@@ -177,7 +177,7 @@ TEST_F(FileTest, AReadOnlyFileIsReadAndRefusesEveryChange) {
   EXPECT_THAT(env->Close(), IsOk());
 }
 
-TEST_F(FileTest, AReadOnlyHandleSeesWhatAWritableOneChanges) {
+TEST_F(FileTest, ReadOnlyHandleSeesWritersChanges) {
   ASSERT_THAT(PutText(*both_.file, 0, "one"), IsOk());
   FileOptions options;
   options.read_only = true;
@@ -187,7 +187,7 @@ TEST_F(FileTest, AReadOnlyHandleSeesWhatAWritableOneChanges) {
   EXPECT_EQ(GetText(*reader, 0), "two");
 }
 
-TEST_F(FileTest, AThreadThatHoldsAPageIsToldInsteadOfWaitingForItself) {
+TEST_F(FileTest, WaitForOwnPageIsRefused) {
   ASSERT_THAT(PutText(*both_.file, 7, "x"), IsOk());
   auto refused = [&](const char* how) {
     return Fails(StatusCode::kFailedPrecondition, "page 7",
@@ -211,7 +211,7 @@ TEST_F(FileTest, AThreadThatHoldsAPageIsToldInsteadOfWaitingForItself) {
   EXPECT_THAT(both_.file->GetForUpdate(7), IsOk());
 }
 
-TEST_F(FileTest, AWaitThatIsOverNamesTheHoldersPid) {
+TEST_F(FileTest, TimedOutWaitNamesHoldersPid) {
   ASSERT_THAT(PutText(*both_.file, 7, "x"), IsOk());
   for (const bool for_update : {true, false}) {
     Child holder([&](Channel& parent) -> std::string {
@@ -263,7 +263,7 @@ TEST_F(FileTest, ATimedOutWriterLeavesReadersAlone) {
   EXPECT_THAT(PutText(*both_.file, 0, "y"), IsOk());
 }
 
-TEST_F(FileTest, TheLastWhoLivesWritesItBack) {
+TEST_F(FileTest, LastLivingProcessWritesFileBack) {
   EXPECT_EQ(test::InChild([&]() -> std::string {
               EXPECT_THAT(PutText(*both_.file, 1, "dead"), IsOk());
               ::raise(SIGKILL);
@@ -278,7 +278,7 @@ TEST_F(FileTest, TheLastWhoLivesWritesItBack) {
 }
 
 // An open coincides with the write-back of the previous close.
-TEST_F(FileTest, ThoseWhoOpenItWriteItAndCloseItAllTheTimeLoseNothing) {
+TEST_F(FileTest, RepeatedOpenWriteCloseLosesNothing) {
   EXPECT_THAT(both_.file->Close(), IsOk());
   constexpr int kRounds = 200;
   std::vector<std::unique_ptr<Child>> children;
@@ -359,7 +359,7 @@ std::atomic<bool> WrittenFileTest::in_file_;
 std::atomic<bool> WrittenFileTest::writes_;
 std::atomic<bool> WrittenFileTest::goes_on_;
 
-TEST_F(WrittenFileTest, HasThePagesThatWereWrittenMeanwhile) {
+TEST_F(WrittenFileTest, PagesWrittenDuringOpenAreSeen) {
   BeginWrite(/*in_file=*/false);
   EXPECT_EQ(::chmod(home_.Below("pages.db").c_str(), 0640), 0);
   const auto file = OpenMeanwhile(/*waits=*/true);
@@ -369,7 +369,7 @@ TEST_F(WrittenFileTest, HasThePagesThatWereWrittenMeanwhile) {
   EXPECT_EQ((*file)->New()->number(), 8u);
 }
 
-TEST_F(WrittenFileTest, IsNotTakenForOneThatOthersHaveChanged) {
+TEST_F(WrittenFileTest, PoolsOwnWriteIsNoForeignChange) {
   BeginWrite(/*in_file=*/true);
   const auto file = OpenMeanwhile(/*waits=*/false);
   ASSERT_THAT(file, IsOk());
@@ -379,7 +379,7 @@ TEST_F(WrittenFileTest, IsNotTakenForOneThatOthersHaveChanged) {
 
 #ifdef MPOOL_STEPS
 // Each closer sees the other's handle and leaves the pages to it.
-TEST_F(FileTest, TwoWhoCloseItAtOnceLeaveNothingUnwritten) {
+TEST_F(FileTest, SimultaneousClosesLeaveNothingUnwritten) {
   ASSERT_THAT(PutText(*both_.file, 0, "parent"), IsOk());
   Child other([&](Channel& parent) -> std::string {
     EXPECT_THAT(PutText(*both_.file, 1, "child"), IsOk());
@@ -409,7 +409,7 @@ TEST_F(FileTest, TwoWhoCloseItAtOnceLeaveNothingUnwritten) {
   EXPECT_EQ(test::DiskText(path, 1), "child");
 }
 
-TEST_F(FileTest, OneWhoDiesWhileItChangesThePageSizeLeavesTheRightCount) {
+TEST_F(FileTest, DeathDuringPageSizeChangeKeepsCount) {
   for (const char* step :
        {"mpool.file.renewed", "mpool.file.uncounted", "mpool.file.sized"}) {
     for (const uint32_t next : {4096u, 8192u}) {

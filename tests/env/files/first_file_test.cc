@@ -47,7 +47,7 @@ class FirstFileTest : public os::SyscallTest {
   TempHome home_;
 };
 
-TEST_F(FirstFileTest, OneWhoDiesWhileItReplacesTheTableLeavesOneTable) {
+TEST_F(FirstFileTest, DeathDuringReplacementLeavesOneTable) {
   Child reader(Reader("pages.db", 4096));
   Child victim([&](Channel& parent) -> std::string {
     parent.Hear();
@@ -69,7 +69,7 @@ TEST_F(FirstFileTest, OneWhoDiesWhileItReplacesTheTableLeavesOneTable) {
   EXPECT_EQ(reader.End(), "put");
 }
 
-TEST_F(FirstFileTest, TheTableOfOneWhoDiedReplacingItOutlivesThemAll) {
+TEST_F(FirstFileTest, DeadReplacersTableOutlivesProcesses) {
   Child victim([&](Channel& parent) -> std::string {
     parent.Hear();
     auto env = *DbEnv::Open(home_.path(), SmallEnv());
@@ -105,7 +105,7 @@ TEST_F(FirstFileTest, TheTableOfOneWhoDiedReplacingItOutlivesThemAll) {
 // The line to the parent for the process that is in the middle of its open.
 Channel* line;
 
-TEST_F(FirstFileTest, OneWhoIsOvertakenByASmallerPageSizeTakesItsTable) {
+TEST_F(FirstFileTest, OvertakenProcessUsesNewTable) {
   Child reader(Reader("medium.db", 1024));
   Child small([&](Channel& parent) -> std::string {
     parent.Hear();
@@ -168,7 +168,7 @@ TEST_F(FirstFileTest, OneWhoIsOvertakenByASmallerPageSizeTakesItsTable) {
   EXPECT_EQ(small.End(), "done");
 }
 
-TEST_F(FirstFileTest, OneWhoHasNoFileResizesByTheTableThatTheOthersUse) {
+TEST_F(FirstFileTest, ResizerWithoutFileUsesCurrentTable) {
   Child reader([&](Channel& parent) -> std::string {
     parent.Hear();
     ::alarm(60);
@@ -191,7 +191,7 @@ TEST_F(FirstFileTest, OneWhoHasNoFileResizesByTheTableThatTheOthersUse) {
 
 // A process dies while it cuts the first extent for large pages. The extent
 // holds small pages at the end.
-TEST_F(FirstFileTest, OneWhoDiesCuttingTheFirstExtentLeavesItToOtherPages) {
+TEST_F(FirstFileTest, DeadCuttersExtentServesOtherPages) {
   for (const char* step : {"mpool.extent.used", "mpool.extent.cut"}) {
     const TempHome home;
     auto small = *OpenBoth(home.path(), SmallEnv(), "small.db", 512);

@@ -90,7 +90,7 @@ class PartialPageTest : public os::SyscallTest {
   std::vector<Event> events_;
 };
 
-TEST_F(PartialPageTest, AWriteOnAFullDiskLeavesWholePages) {
+TEST_F(PartialPageTest, FullDiskLeavesWholePages) {
   EXPECT_EQ(WriteHalf(), test::kKilled);
   EXPECT_EQ(fs::file_size(path_), kPage);
   // This is the state after a power loss.
@@ -101,7 +101,7 @@ TEST_F(PartialPageTest, AWriteOnAFullDiskLeavesWholePages) {
   EXPECT_EQ(GetText(*both->file, 0), "whole");
 }
 
-TEST_F(PartialPageTest, AWriteOnAFullDiskIsDoneOnceThereIsSpace) {
+TEST_F(PartialPageTest, FreedSpaceLetsWriteFinish) {
   auto both = *Open();
   EXPECT_EQ(WriteHalf(), test::kKilled);
   EXPECT_THAT(both.file->Sync(), IsOk());
@@ -110,7 +110,7 @@ TEST_F(PartialPageTest, AWriteOnAFullDiskIsDoneOnceThereIsSpace) {
 }
 
 // Another process may be writing a later page.
-TEST_F(PartialPageTest, PagesOfOthersAreNotCutOff) {
+TEST_F(PartialPageTest, ForeignPagesAreNotCutOff) {
   auto both = *Open();
   for (PageNo page = 0; page < 3; ++page) {
     ASSERT_THAT(PutText(*both.file, page, "put"), IsOk());
@@ -126,7 +126,7 @@ TEST_F(PartialPageTest, PagesOfOthersAreNotCutOff) {
   EXPECT_EQ(DiskText(path_, 1, kPage), "new");
 }
 
-TEST_F(PartialPageTest, ADeathInTheWriteIsMendedByAnAdopter) {
+TEST_F(PartialPageTest, AdopterRepairsDeathDuringWrite) {
   dies = true;
   EXPECT_EQ(WriteHalf(), test::kKilled);
   EXPECT_EQ(fs::file_size(path_), kPage + 4096);
@@ -138,7 +138,7 @@ TEST_F(PartialPageTest, ADeathInTheWriteIsMendedByAnAdopter) {
 }
 
 // A write of another page sees the half of a page that is cut off after it.
-TEST_F(PartialPageTest, ACutAfterAnotherWriteIsNoChangeByOthers) {
+TEST_F(PartialPageTest, CutAfterWriteIsNoForeignChange) {
   {
     auto both = *Open();
     for (PageNo page = 0; page < 3; ++page) {
@@ -183,7 +183,7 @@ TEST_F(PartialPageTest, ACutAfterAnotherWriteIsNoChangeByOthers) {
 
 // The tail of a file is no page, also when a page takes its place that was
 // never written.
-TEST_F(PartialPageTest, ATailIsNeverShownAsAPage) {
+TEST_F(PartialPageTest, TailIsNeverReadAsPage) {
   const std::vector<std::function<void(MPoolFile&)>> makers = {
       [](MPoolFile& file) { (*file.New()).Discard(); },
       [](MPoolFile& file) {
@@ -228,7 +228,7 @@ TEST_F(PartialPageTest, ATailIsNeverShownAsAPage) {
   }
 }
 
-TEST_F(PartialPageTest, ARegionThatKnowsThePageSizeOpensTheFile) {
+TEST_F(PartialPageTest, KnownPageSizeOpensFile) {
   {
     auto both = *Open();
     ASSERT_THAT(PutText(*both.file, 0, "whole"), IsOk());
@@ -243,7 +243,7 @@ TEST_F(PartialPageTest, ARegionThatKnowsThePageSizeOpensTheFile) {
   EXPECT_EQ(events_.back().kind, Event::Kind::kPartialPage);
 }
 
-TEST_F(PartialPageTest, AFileOfOddSizeOpensOnRequestAndIsReported) {
+TEST_F(PartialPageTest, OddSizedFileOpensOnRequest) {
   test::MakeFile(path_, std::string(3 * 4096 + 10, 'a'));
   auto env = *DbEnv::Open(home_.path(), Options());
   EXPECT_THAT(env->OpenFile("pages.db"),

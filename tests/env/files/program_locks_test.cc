@@ -217,7 +217,7 @@ TEST_P(ProgramLocksTest, DoNotSwitchOffTheGuard) {
 
 // A process that writes back another's pages claims the file only during the
 // write.
-TEST(ClaimTest, AFileThatAllHaveClosedOpensInAnotherEnvironment) {
+TEST(ClaimTest, ClosedFileOpensInAnotherEnvironment) {
   const TempHome home;
   const TempHome elsewhere;
   auto env = *DbEnv::Open(home.path(), SmallEnv());
@@ -241,7 +241,7 @@ TEST(ClaimTest, AFileThatAllHaveClosedOpensInAnotherEnvironment) {
 }
 
 // The claim stays with a process that loses the right to read the directory.
-TEST(ClaimTest, ADirectoryThatBecomesUnreadableKeepsItsClaims) {
+TEST(ClaimTest, UnreadableDirectoryKeepsClaims) {
   if (::geteuid() != 0) return;  // needs a second user
   const TempHome home;
   const TempHome elsewhere;
@@ -274,7 +274,7 @@ TEST(ClaimTest, ADirectoryThatBecomesUnreadableKeepsItsClaims) {
 }
 
 // A child claims a file by the name that the file has now.
-TEST(ClaimTest, AForkedChildUsesAFileThatWasRenamed) {
+TEST(ClaimTest, ForkedChildUsesRenamedFile) {
   const TempHome home;
   const TempHome elsewhere;
   fs::create_directory(home.Below("one"));
@@ -340,7 +340,7 @@ TEST(ClaimTest, AForkedChildKeepsNoClaim) {
   ASSERT_THAT(DbEnv::Remove(home.path()), IsOk());
 }
 
-TEST(StandardStreamsTest, NoDescriptorOfTheLibraryIsBelowThree) {
+TEST(StandardStreamsTest, LibraryDescriptorsStartAtThree) {
   const TempHome home;
   for (const Backing backing :
        {Backing::kPosixShm, Backing::kFile, Backing::kSysV, Backing::kAnonymous,

@@ -55,7 +55,7 @@ class TroubledFileTest : public os::SyscallTest {
   test::Opened both_ = *OpenBoth(home_.path());
 };
 
-TEST_F(TroubledFileTest, ARenamedFileIsWrittenByOthersOnceItIsOpenedAgain) {
+TEST_F(TroubledFileTest, ReopenedRenamedFileIsWritten) {
   Child other([&](Channel& parent) -> std::string {
     auto mine = *OpenBoth(home_.path());
     EXPECT_EQ(GetText(*mine.file, 0), "kept");
@@ -78,7 +78,7 @@ TEST_F(TroubledFileTest, ARenamedFileIsWrittenByOthersOnceItIsOpenedAgain) {
   EXPECT_EQ(DiskText(home_.Below("new.db"), 7), "full");
 }
 
-TEST_F(TroubledFileTest, ARemovedFileIsNamedAndNotTakenForAMissingPage) {
+TEST_F(TroubledFileTest, RemovedFileIsNamed) {
   Child other([&](Channel&) -> std::string {
     auto mine = *OpenBoth(home_.path(), SmallEnv(), "gone.db");
     FillCache(*mine.file);
@@ -100,7 +100,7 @@ TEST_F(TroubledFileTest, ARemovedFileIsNamedAndNotTakenForAMissingPage) {
                     home_.Below("gone.db"), "not there any more", "--force"));
 }
 
-TEST_F(TroubledFileTest, WhatOneFileCannotHaveWrittenIsNotKeptFromAnother) {
+TEST_F(TroubledFileTest, UnwritableFileDoesNotBlockOthers) {
   Child other([&](Channel&) -> std::string {
     auto mine = *OpenBoth(home_.path(), SmallEnv(), "gone.db");
     EXPECT_THAT(PutText(*mine.file, 0, "lost"), IsOk());
@@ -117,7 +117,7 @@ TEST_F(TroubledFileTest, WhatOneFileCannotHaveWrittenIsNotKeptFromAnother) {
   EXPECT_EQ(DiskText(home_.Below("last.db"), 0), "written");
 }
 
-TEST_F(TroubledFileTest, APageThatEndsInTheMiddleIsDataLoss) {
+TEST_F(TroubledFileTest, HalfPageIsDataLoss) {
   ASSERT_THAT(PutText(*both_.file, 2, "cut"), IsOk());
   ASSERT_THAT(both_.file->Sync(), IsOk());
   auto other = OpenOther("other.db");
@@ -129,7 +129,7 @@ TEST_F(TroubledFileTest, APageThatEndsInTheMiddleIsDataLoss) {
   EXPECT_EQ(GetText(*both_.file, 0), "kept");
 }
 
-TEST_F(TroubledFileTest, APageThatWasOnDiskAndIsGoneIsDataLoss) {
+TEST_F(TroubledFileTest, PageCutOffDiskIsDataLoss) {
   ASSERT_THAT(PutText(*both_.file, 2, "cut"), IsOk());
   ASSERT_THAT(both_.file->Sync(), IsOk());
   auto other = OpenOther("other.db");
@@ -151,7 +151,7 @@ TEST_F(TroubledFileTest, APageThatWasOnDiskAndIsGoneIsDataLoss) {
   EXPECT_EQ(GetText(*both_.file, 3), "");
 }
 
-TEST_F(TroubledFileTest, APageBeyondTheLargestFileIsOutOfRangeAndMakesNone) {
+TEST_F(TroubledFileTest, PageBeyondLimitIsOutOfRange) {
   // Limits the offset as ext4 does with blocks of 4 KiB.
   os::Sys().lseek = [](int, off_t offset, int) -> off_t {
     return offset <= off_t{1} << 44 ? offset : -1;
@@ -166,7 +166,7 @@ TEST_F(TroubledFileTest, APageBeyondTheLargestFileIsOutOfRangeAndMakesNone) {
   EXPECT_EQ((*both_.file->New()).number(), 1u);
 }
 
-TEST_F(TroubledFileTest, ACallThatFindsNoFrameMakesNoPage) {
+TEST_F(TroubledFileTest, CallWithoutFrameMakesNoPage) {
   FillCache(*both_.file);
   std::vector<ReadPage> all;
   for (PageNo page = 0; page < kCachePages; ++page) {
@@ -186,7 +186,7 @@ TEST_F(TroubledFileTest, ACallThatFindsNoFrameMakesNoPage) {
 
 // The reader of each page syncs the other reader's file while writers wait for
 // both pages.
-TEST_F(TroubledFileTest, SyncDoesNotWaitForAWriterThatWaitsForReaders) {
+TEST_F(TroubledFileTest, SyncDoesNotAwaitWaitingWriter) {
   auto other = OpenOther("other.db");
   ASSERT_THAT(PutText(*other, 0, "other"), IsOk());
   auto read_one = *both_.file->Get(0);
@@ -208,7 +208,7 @@ TEST_F(TroubledFileTest, SyncDoesNotWaitForAWriterThatWaitsForReaders) {
   EXPECT_EQ(GetText(*both_.file, 0), "new");
 }
 
-TEST_F(TroubledFileTest, ChildrenThatDieOneAfterAnotherDoNotFillTheRegion) {
+TEST_F(TroubledFileTest, DyingChildrenDoNotFillRegion) {
   for (int i = 0; i < 300; ++i) {
     ASSERT_EQ(test::InChild([&]() -> std::string {
                 if (GetText(*both_.file, 0) != "kept") return "wrong";

@@ -78,7 +78,7 @@ class WriteErrorTest : public os::SyscallTest {
   test::Opened both_;
 };
 
-TEST_F(WriteErrorTest, AFailedWriteLeavesThePagesDirtyAndALaterOneIsOk) {
+TEST_F(WriteErrorTest, FailedWriteKeepsPagesDirty) {
   FailWrites();
   EXPECT_THAT(both_.file->Sync(), WriteFailed());
   EXPECT_EQ(both_.env->Stats().frames_dirty, kPages);
@@ -92,7 +92,7 @@ TEST_F(WriteErrorTest, AFailedWriteLeavesThePagesDirtyAndALaterOneIsOk) {
   ExpectOnDisk("first");
 }
 
-TEST_F(WriteErrorTest, AWriteThatStopsHalfWayIsDoneAgainInWhole) {
+TEST_F(WriteErrorTest, ShortWriteIsRepeatedWhole) {
   static bool failed;
   failed = false;
   os::Sys().pwritev = [](int fd, const iovec* parts, int count,
@@ -114,7 +114,7 @@ TEST_F(WriteErrorTest, AWriteThatStopsHalfWayIsDoneAgainInWhole) {
   ExpectOnDisk("first");
 }
 
-TEST_F(WriteErrorTest, WhatThisProcessCannotWriteAnotherCan) {
+TEST_F(WriteErrorTest, AnotherProcessWritesUnwritablePages) {
   FailWrites();
   EXPECT_THAT(both_.env->Sync(), WriteFailed());
   Child other([&](Channel&) -> std::string {
@@ -127,7 +127,7 @@ TEST_F(WriteErrorTest, WhatThisProcessCannotWriteAnotherCan) {
   EXPECT_THAT(both_.file->Sync(), IsOk());
 }
 
-TEST_F(WriteErrorTest, AVictimThatCannotBeWrittenIsNotLost) {
+TEST_F(WriteErrorTest, UnwritableVictimIsNotLost) {
   FailWrites();
   PageNo page = kPages;
   absl::Status status;
@@ -147,7 +147,7 @@ TEST_F(WriteErrorTest, AVictimThatCannotBeWrittenIsNotLost) {
   }
 }
 
-TEST_F(WriteErrorTest, AFailedReadIsReportedAndLeavesNoTrace) {
+TEST_F(WriteErrorTest, FailedReadLeavesNoTrace) {
   ASSERT_THAT(both_.Close(), IsOk());
   const TempHome cold;
   auto fresh = *OpenBoth(cold.path(), SmallEnv(), path_);
@@ -169,7 +169,7 @@ TEST_F(WriteErrorTest, AFailedReadIsReportedAndLeavesNoTrace) {
 
 // The pages are dirty again in the pool of all processes. A Sync of any process
 // writes all of them again.
-TEST_F(WriteErrorTest, AFailedFsyncIsMendedByAnotherProcess) {
+TEST_F(WriteErrorTest, AnotherProcessClearsFailedFsync) {
   FailFsync();
   EXPECT_THAT(both_.file->Sync(),
               Fails(StatusCode::kDataLoss, "sync file", path_, "fsync",
@@ -189,7 +189,7 @@ TEST_F(WriteErrorTest, AFailedFsyncIsMendedByAnotherProcess) {
 }
 
 // The page of the failed fsync is no longer in the pool.
-TEST_F(WriteErrorTest, AFailedFsyncIsKnownUntilTheRegionIsDiscarded) {
+TEST_F(WriteErrorTest, FailedFsyncIsKnownUntilDiscard) {
   for (PageNo page = kPages; page < 400; ++page) {
     ASSERT_THAT(PutText(*both_.file, page, "more"), IsOk());
   }
@@ -210,7 +210,7 @@ TEST_F(WriteErrorTest, AFailedFsyncIsKnownUntilTheRegionIsDiscarded) {
   EXPECT_THAT(fresh.file->Sync(), IsOk());
 }
 
-TEST_F(WriteErrorTest, ADestroyedFileHandleGoesThoughItsPagesCannotBeWritten) {
+TEST_F(WriteErrorTest, UnwritablePagesDoNotKeepHandle) {
   FailWrites();
   both_.file.reset();
   ASSERT_FALSE(events_.empty());
@@ -221,7 +221,7 @@ TEST_F(WriteErrorTest, ADestroyedFileHandleGoesThoughItsPagesCannotBeWritten) {
   ExpectOnDisk("first");
 }
 
-TEST_F(WriteErrorTest, WithoutSyncOnLastCloseNothingIsFsynced) {
+TEST_F(WriteErrorTest, LastCloseWithoutSyncFsyncsNothing) {
   ASSERT_THAT(both_.Close(), IsOk());
   EnvOptions options = SmallEnv();
   options.sync_on_last_close = false;

@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(Shared, NamedForkEndTest,
                          os::BackingText);
 
 // The grandchild talks over its parent's line, which outlives the parent.
-TEST_P(ForkEndTest, AChildGoesOnAfterItsParentWasKilled) {
+TEST_P(ForkEndTest, ChildContinuesAfterParentWasKilled) {
   Child parent([&](Channel& line) -> std::string {
     auto both = Open();
     auto held = *both.file->GetForUpdate(1);
@@ -113,7 +113,7 @@ TEST_P(ForkEndTest, AChildGoesOnAfterItsParentWasKilled) {
   EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 1), "orphan");
 }
 
-TEST_P(ForkEndTest, AParentTakesThePagesThatAKilledChildHeld) {
+TEST_P(ForkEndTest, ParentGetsKilledChildsPages) {
   auto both = Open();
   auto mine = *both.file->GetForUpdate(2);
   Child child([&](Channel& parent) {
@@ -169,7 +169,7 @@ struct Held {
   ::exit(::testing::Test::HasFailure() ? 1 : 0);
 }
 
-TEST_P(ForkEndTest, AChildThatExitsWithHandlesOpenLeavesTheParentAlone) {
+TEST_P(ForkEndTest, ExitingChildDoesNotDisturbParent) {
   Held mine;
   mine.both = Open();
   mine.updated = *mine.both.file->GetForUpdate(2);
@@ -203,7 +203,7 @@ TEST_P(ForkEndTest, AChildThatExitsWithHandlesOpenLeavesTheParentAlone) {
 }
 
 // The C library ends the child's only thread, a copy of the parent's.
-TEST_P(ForkEndTest, AChildThatExitsDoesNotEndTheParentsThread) {
+TEST_P(ForkEndTest, ExitingChildKeepsParentsThread) {
   Held mine;
   mine.both = Open();
   EXPECT_EQ(GetText(*mine.both.file, 0), "old");
@@ -243,7 +243,7 @@ pid_t VforkCat(int input) {
   ::_exit(127);
 }
 
-TEST_P(NamedForkEndTest, AnotherProgramThatTheParentStartsHoldsNothing) {
+TEST_P(NamedForkEndTest, ExecutedProgramHoldsNothing) {
   for (pid_t (*start)(int) : {SpawnCat, VforkCat}) {
     Child third([&](Channel& parent) -> std::string {
       parent.Hear();
@@ -285,7 +285,7 @@ TEST_P(NamedForkEndTest, AnotherProgramThatTheParentStartsHoldsNothing) {
 }
 
 #ifdef MPOOL_STEPS
-TEST_P(ForkEndTest, AChildThatIsKilledInsideAGetIsRepairedByItsParent) {
+TEST_P(ForkEndTest, ParentRepairsChildKilledInGet) {
   auto both = Open();
   auto mine = *both.file->Get(kPages - 1);
   PageNo page = 0;

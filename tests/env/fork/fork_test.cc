@@ -44,7 +44,7 @@ INSTANTIATE_TEST_SUITE_P(Shared, ForkTest,
                          ::testing::ValuesIn(os::kForkedBackings),
                          os::BackingText);
 
-TEST_P(ForkTest, AChildIsAProcessOfItsOwnAndItsInheritedGuardDoesNothing) {
+TEST_P(ForkTest, ChildsInheritedGuardDoesNothing) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "parent"), IsOk());
   ASSERT_THAT(PutText(*both.file, 1, "other"), IsOk());
@@ -78,7 +78,7 @@ TEST_P(ForkTest, AChildIsAProcessOfItsOwnAndItsInheritedGuardDoesNothing) {
   EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 0), "changed");
 }
 
-TEST_P(ForkTest, AChildThatExitsWithoutAWordIsRepaired) {
+TEST_P(ForkTest, ChildExitingWithoutCloseIsRepaired) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "clean"), IsOk());
   ASSERT_THAT(both.file->Sync(), IsOk());
@@ -96,7 +96,7 @@ TEST_P(ForkTest, AChildThatExitsWithoutAWordIsRepaired) {
   EXPECT_THAT(both.Close(), IsOk());
 }
 
-TEST_P(ForkTest, AChildThatDoesNothingMayCloseOrForgetWhatItInherited) {
+TEST_P(ForkTest, IdleChildClosesInheritedHandles) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
   auto guard = *both.file->Get(0);
@@ -121,7 +121,7 @@ TEST_P(ForkTest, AChildThatDoesNothingMayCloseOrForgetWhatItInherited) {
   EXPECT_THAT(both.Close(), IsOk());
 }
 
-TEST_P(ForkTest, AChildGoesOnAfterItsParentLeft) {
+TEST_P(ForkTest, ChildContinuesAfterParentLeft) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
   Child child([&](Channel& parent) -> std::string {
@@ -139,7 +139,7 @@ TEST_P(ForkTest, AChildGoesOnAfterItsParentLeft) {
   EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 0), "child alone");
 }
 
-TEST_P(ForkTest, AChildThatComesTooLateIsToldAndOpensAgain) {
+TEST_P(ForkTest, LateChildOpensAgain) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
   Child child([&](Channel& parent) -> std::string {
@@ -159,7 +159,7 @@ TEST_P(ForkTest, AChildThatComesTooLateIsToldAndOpensAgain) {
   EXPECT_EQ(child.End(), "OK");
 }
 
-TEST_P(ForkTest, AChildOfARemovedHomeLeavesNothingInIt) {
+TEST_P(ForkTest, ChildOfRemovedHomeLeavesNothing) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   Child child([&](Channel& parent) -> std::string {
     parent.Hear();
@@ -173,7 +173,7 @@ TEST_P(ForkTest, AChildOfARemovedHomeLeavesNothingInIt) {
   EXPECT_THAT(test::AllOf(home_.path()), ::testing::ElementsAre("pages.db"));
 }
 
-TEST_P(ForkTest, AChildWhoseFileHasOtherPagesByNowIsRefused) {
+TEST_P(ForkTest, FileOfChangedPageSizeIsRefused) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   for (PageNo page = 0; page < 4; ++page) {
     ASSERT_THAT(PutText(*both.file, page, "x"), IsOk());
@@ -192,7 +192,7 @@ TEST_P(ForkTest, AChildWhoseFileHasOtherPagesByNowIsRefused) {
   EXPECT_EQ(GetText(*large, 0), "large");
 }
 
-TEST_P(ForkTest, AnOpenInAChildEntersTheInheritedAttachment) {
+TEST_P(ForkTest, OpenInChildEntersInheritedAttachment) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
   EXPECT_EQ(test::InChild([&] {
@@ -207,7 +207,7 @@ TEST_P(ForkTest, AnOpenInAChildEntersTheInheritedAttachment) {
   EXPECT_THAT(both.Close(), IsOk());
 }
 
-TEST_P(ForkTest, AGrandchildIsAProcessOfItsOwn) {
+TEST_P(ForkTest, GrandchildIsOwnProcess) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
   EXPECT_EQ(test::InChild([&] {
@@ -226,7 +226,7 @@ TEST_P(ForkTest, AGrandchildIsAProcessOfItsOwn) {
 }
 
 // The child's handle must not lead to another file that reuses the entry.
-TEST_P(ForkTest, AChildWhoseParentClosedTheFileMeanwhileIsRefusedEveryTime) {
+TEST_P(ForkTest, FileClosedByParentIsRefused) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "first"), IsOk());
   Child child([&](Channel& parent) -> std::string {
@@ -268,7 +268,7 @@ TEST_P(ForkTest, AChildWhoseParentClosedTheFileMeanwhileIsRefusedEveryTime) {
   EXPECT_EQ(GetText(*other, 0), "other");
 }
 
-TEST_P(ForkTest, ThreadsOfAChildComeInTogether) {
+TEST_P(ForkTest, ThreadsOfChildAttachTogether) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
   EXPECT_EQ(
@@ -285,7 +285,7 @@ TEST_P(ForkTest, ThreadsOfAChildComeInTogether) {
 }
 
 #ifdef MPOOL_STEPS
-TEST_P(ForkTest, AThreadThatClosesWaitsForTheOneThatComesIn) {
+TEST_P(ForkTest, CloseWaitsForAttachingThread) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
   auto other = *both.env->OpenFile("other.db", {.create = true});
@@ -311,7 +311,7 @@ TEST_P(ForkTest, AThreadThatClosesWaitsForTheOneThatComesIn) {
 }
 #endif
 
-TEST(HeapForkTest, AChildIsRefusedTheParentsHeapAndMayOpenItsOwn) {
+TEST(HeapForkTest, ChildOpensOwnHeap) {
   const TempHome home;
   auto both = *OpenBoth(home.path(), SmallEnv(Backing::kHeap));
   ASSERT_THAT(PutText(*both.file, 0, "parent"), IsOk());
@@ -379,7 +379,7 @@ INSTANTIATE_TEST_SUITE_P(
              os::BackingText({std::get<1>(test.param), 0});
     });
 
-TEST_P(ForkInsideGetTest, TheThreadGetsItsPageAndTheChildWhatIsFree) {
+TEST_P(ForkInsideGetTest, ForkInsideGetKeepsBothWorking) {
   auto both = *OpenBoth(home_.path(), SmallEnv(std::get<1>(GetParam())));
   const std::string step = std::get<0>(GetParam());
   // A get of a page that is not in memory does not pass these steps.
@@ -433,7 +433,7 @@ TEST_P(ForkInsideGetTest, TheThreadGetsItsPageAndTheChildWhatIsFree) {
 
 // One thread forks while another attaches. Neither may wait forever for the
 // other, and the child can open any environment.
-TEST(OpenWhileForkingTest, ComesToAnEnd) {
+TEST(OpenWhileForkingTest, OpenFinishes) {
   const TempHome home;
   const TempHome other;
   std::atomic<bool> inside = false;
@@ -459,7 +459,7 @@ TEST(OpenWhileForkingTest, ComesToAnEnd) {
 }
 
 // One thread queues an event for on_event while another forks.
-TEST(EventWhileForkingTest, TheChildCanTellItsOwn) {
+TEST(EventWhileForkingTest, ChildReportsOwnEvents) {
   const TempHome home;
   EnvOptions options = SmallEnv();
   options.on_event = [](const Event&) {};
@@ -498,7 +498,7 @@ INSTANTIATE_TEST_SUITE_P(Shared, NamedForkTest,
 
 // The parent was the last process that had the file open. It had opened the
 // file only to write it back.
-TEST_P(NamedForkTest, AChildHasNoFileThatItsParentOnlyWroteBack) {
+TEST_P(NamedForkTest, FileWrittenBackIsNotInherited) {
   auto env = *DbEnv::Open(home_.path(), SmallEnv(GetParam()));
   const std::string path = home_.Below("pages.db");
   Child writer([&](Channel&) -> std::string {
@@ -526,7 +526,7 @@ TEST_P(NamedForkTest, AChildHasNoFileThatItsParentOnlyWroteBack) {
   EXPECT_EQ(child.End(), "OK");
 }
 
-TEST_P(NamedForkTest, AChildSeesWhatOthersChangedBeforeItCameIn) {
+TEST_P(NamedForkTest, ChildSeesChangesBeforeItAttached) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "old"), IsOk());
   Child child([&](Channel& parent) {
@@ -547,7 +547,7 @@ TEST_P(NamedForkTest, AChildSeesWhatOthersChangedBeforeItCameIn) {
   ASSERT_THAT(both.env->Close(), IsOk());
 }
 
-TEST_P(NamedForkTest, AChildWhoseFilesHaveNoRoomAnyMoreIsToldSo) {
+TEST_P(NamedForkTest, ChildWithoutFileEntriesIsRefused) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()), "pages.db", 65536);
   ASSERT_THAT(PutText(*both.file, 0, "put"), IsOk());
   Child child([&](Channel& parent) {

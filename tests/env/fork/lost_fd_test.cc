@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(All, LostFdTest,
                          ::testing::ValuesIn(os::kAllBackings),
                          os::BackingText);
 
-TEST_P(LostFdTest, AChildIsToldWhichFileIsOpen) {
+TEST_P(LostFdTest, ErrorNamesFileBehindFd) {
   EXPECT_EQ(os::InChild([&]() -> std::string {
               LoseFds();
               const std::string told =
@@ -83,7 +83,7 @@ TEST_P(LostFdTest, AChildIsToldWhichFileIsOpen) {
             "left alone");
 }
 
-TEST_P(LostFdTest, AChildMayDropWhatItInherited) {
+TEST_P(LostFdTest, ChildMayDropInheritedHandles) {
   EXPECT_EQ(os::InChild([&] {
               LoseFds();
               DropAll();
@@ -92,7 +92,7 @@ TEST_P(LostFdTest, AChildMayDropWhatItInherited) {
             "left alone");
 }
 
-TEST_P(LostFdTest, AChildMayCloseWhatItInherited) {
+TEST_P(LostFdTest, ChildMayCloseInheritedHandles) {
   EXPECT_EQ(os::InChild([&]() -> std::string {
               LoseFds();
               for (MPoolFile* file :
@@ -134,7 +134,7 @@ TEST_P(NamedLostFdTest, AChildWithoutOpenFilesComesIn) {
 
 // The fd numbers of the files are still the parent's. The fd of the home is
 // lost.
-TEST_P(NamedLostFdTest, AChildThatCannotComeInLeavesTheOthersAlone) {
+TEST_P(NamedLostFdTest, UnattachedChildDoesNotDisturbOthers) {
   const std::string moved = home_.path() + ".moved";
   EXPECT_EQ(os::InChild([&]() -> std::string {
               LoseFds();

@@ -199,7 +199,7 @@ INSTANTIATE_TEST_SUITE_P(
              (std::get<1>(test.param) == Backing::kFile ? "InFile" : "InShm");
     });
 
-TEST_P(DamageTest, IsRefusedWhileAProcessIsInsideAndNothingIsChanged) {
+TEST_P(DamageTest, DamageInUseIsRefusedUnchanged) {
   Child holder([&](Channel& parent) -> std::string {
     auto both = *OpenBoth(home_.path(), options());
     EXPECT_THAT(PutText(*both.file, 0, "held"), IsOk());
@@ -228,7 +228,7 @@ TEST_P(DamageTest, IsRefusedWhileAProcessIsInsideAndNothingIsChanged) {
   EXPECT_EQ(holder.End(), "OK");
 }
 
-TEST_P(DamageTest, WithNobodyInsideIsMadeAnewOrRefusedInOneSentence) {
+TEST_P(DamageTest, IdleDamageIsRecreatedOrRefused) {
   ASSERT_EQ(test::InChild([&] {
               auto both = *OpenBoth(home_.path(), options());
               EXPECT_THAT(PutText(*both.file, 0, "on disk"), IsOk());
@@ -260,7 +260,7 @@ TEST_P(DamageTest, WithNobodyInsideIsMadeAnewOrRefusedInOneSentence) {
   EXPECT_THAT(DbEnv::Inspect(home_.path()), IsOk());
 }
 
-TEST_P(DamageTest, WithNobodyInsideCanBeRemoved) {
+TEST_P(DamageTest, IdleDamagedRegionIsRemovable) {
   ASSERT_EQ(test::InChild([&] {
               return OpenBoth(home_.path(), options())->Close().ToString();
             }),
@@ -333,7 +333,7 @@ INSTANTIATE_TEST_SUITE_P(Shared, CopiedHomeTest,
                          ::testing::Values(Backing::kPosixShm,
                                            Backing::kFile));
 
-TEST_P(CopiedHomeTest, HasARegionOfItsOwnWhileTheFirstIsInUse) {
+TEST_P(CopiedHomeTest, CopyGetsOwnRegion) {
   auto first = *OpenBoth(home_.path(), options());
   ASSERT_THAT(PutText(*first.file, 0, "on disk"), IsOk());
   ASSERT_THAT(first.file->Sync(), IsOk());
@@ -357,7 +357,7 @@ TEST_P(CopiedHomeTest, HasARegionOfItsOwnWhileTheFirstIsInUse) {
   EXPECT_EQ(test::DiskText(copy_.Below("pages.db"), 0), "second");
 }
 
-TEST_P(CopiedHomeTest, CanBeRemovedAndTakesNothingOfTheFirst) {
+TEST_P(CopiedHomeTest, RemovedCopyLeavesOriginal) {
   ASSERT_EQ(test::InChild([&]() -> std::string {
               static auto both = *OpenBoth(home_.path(), options());
               EXPECT_THAT(PutText(*both.file, 0, "dirty"), IsOk());
@@ -372,7 +372,7 @@ TEST_P(CopiedHomeTest, CanBeRemovedAndTakesNothingOfTheFirst) {
 }
 
 // The files of the region were removed, so its memory cannot be found by them.
-TEST(LostDescriptorTest, TheMemoryGoesAllTheSameAndTheLossIsTold) {
+TEST(LostDescriptorTest, MemoryIsRemovedAndLossReported) {
   for (const bool remove : {false, true}) {
     const TempHome home;
     ASSERT_THAT(OpenBoth(home.path())->Close(), IsOk());

@@ -167,7 +167,7 @@ INSTANTIATE_TEST_SUITE_P(
                                          Where::kSegmentShm)),
     NameOf);
 
-TEST_P(HostileFileTest, InPlaceOfAFileThatWasUsedIsRefused) {
+TEST_P(HostileFileTest, ReplacedIdleFileIsRefused) {
   ASSERT_EQ(UseAs(backing()), "OK");
   const std::string path = Path();
   const std::string away = path + ".away";
@@ -244,7 +244,7 @@ TEST_P(HostileNewHomeTest, BeforeTheFirstOpenIsRefused) {
 
 // An attached process continues, a joiner is refused, and all end in bounded
 // time.
-TEST_P(HostileFileTest, InPlaceOfAFileThatIsInUseIsRefusedAndHoldersGoOn) {
+TEST_P(HostileFileTest, ReplacedFileInUseIsRefused) {
   test::Child holder([&](test::Channel& parent) -> std::string {
     auto both = *Open(backing());
     EXPECT_THAT(test::PutText(*both.file, 0, "put"), IsOk());
@@ -321,7 +321,7 @@ INSTANTIATE_TEST_SUITE_P(Shared, LostRegisterTest,
                          ::testing::ValuesIn(os::kSharedBackings),
                          os::BackingText);
 
-TEST_P(LostRegisterTest, WhileInUseMakesNobodyDeadAndLetsNobodyIn) {
+TEST_P(LostRegisterTest, LostRegisterExcludesJoinersOnly) {
   test::Child holder(Holder());
   ASSERT_EQ(holder.Hear(), "holds");
   test::Child waiter(Waiter());

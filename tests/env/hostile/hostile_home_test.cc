@@ -23,7 +23,7 @@ using ::testing::IsEmpty;
 class HostileHomeTest : public HostileTest {};
 
 // The user gave the link, so it is followed once.
-TEST_F(HostileHomeTest, ALinkToTheHomeIsFollowedOnceAndThenNotLookedAtAgain) {
+TEST_F(HostileHomeTest, LinkToHomeIsFollowedOnce) {
   const test::TempHome links;
   const std::string link = links.Below("link");
   fs::create_directory_symlink(home_.path(), link);
@@ -39,7 +39,7 @@ TEST_F(HostileHomeTest, ALinkToTheHomeIsFollowedOnceAndThenNotLookedAtAgain) {
   EXPECT_EQ(test::DiskText(home_.Below("second.db"), 0), "second");
 }
 
-TEST_F(HostileHomeTest, ThatEverybodyMayWriteToIsRefusedWithoutTheStickyBit) {
+TEST_F(HostileHomeTest, WorldWritableHomeNeedsStickyBit) {
   ASSERT_EQ(UseAs(Backing::kFile), "OK");
   ASSERT_EQ(::chmod(home_.path().c_str(), 0777), 0);
   const auto before = test::FilesIn(home_.path());
@@ -59,13 +59,13 @@ TEST_F(HostileHomeTest, ThatEverybodyMayWriteToIsRefusedWithoutTheStickyBit) {
 }
 
 // No file of the memory is in the home.
-TEST_F(HostileHomeTest, MemoryOfOneProcessDoesNotCareWhoMayWriteToTheHome) {
+TEST_F(HostileHomeTest, HeapAcceptsWorldWritableHome) {
   ASSERT_EQ(::chmod(home_.path().c_str(), 0777), 0);
   EXPECT_EQ(UseAs(Backing::kHeap), "OK");
   ASSERT_EQ(::chmod(home_.path().c_str(), 0700), 0);
 }
 
-TEST_F(HostileHomeTest, AModeThatLetsEverybodyWriteIsRefusedAtOnce) {
+TEST_F(HostileHomeTest, WorldWritableModeIsRefused) {
   EnvOptions options = test::SmallEnv();
   for (const int mode : {0666, 0662, 0777}) {
     options.mode = mode;
@@ -121,7 +121,7 @@ INSTANTIATE_TEST_SUITE_P(By, ReplacedHomeTest, ::testing::Bool(),
                            return test.param ? "ALink" : "ADirectory";
                          });
 
-TEST_P(ReplacedHomeTest, AtTheFirstOpenHasItsFilesInTheOldOne) {
+TEST_P(ReplacedHomeTest, FilesStayInOpenedDirectory) {
   for (const Backing backing : {Backing::kPosixShm, Backing::kFile}) {
     SwapAtNextOpen();
     auto env = DbEnv::Open(home_.path(), test::SmallEnv(backing));
@@ -165,7 +165,7 @@ TEST_P(ReplacedHomeTest, AtInspectShowsTheOldOne) {
   EXPECT_EQ(seen->cache_bytes, size);
 }
 
-TEST_P(ReplacedHomeTest, WhileItIsOpenRefusesRelativeFilesUntilItIsBack) {
+TEST_P(ReplacedHomeTest, ReplacedHomeRefusesRelativeFiles) {
   auto both = *Open(Backing::kFile);
   EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
   SwapAtNextOpen();
@@ -184,14 +184,14 @@ TEST_P(ReplacedHomeTest, WhileItIsOpenRefusesRelativeFilesUntilItIsBack) {
   EXPECT_THAT(both.env->OpenFile("third.db", {.create = true}), IsOk());
 }
 
-TEST_F(HostileHomeTest, WhereNoFileCanBeMadeIsRefusedByTheNameOfTheFile) {
+TEST_F(HostileHomeTest, UnwritableHomeIsRefusedByName) {
   const auto env = DbEnv::Open("/proc");
   ASSERT_FALSE(env.ok());
   EXPECT_THAT(std::string(env.status().message()),
               ::testing::HasSubstr("/proc/__db.register"));
 }
 
-TEST_F(HostileHomeTest, APageFileIsNotMadeThroughADanglingLink) {
+TEST_F(HostileHomeTest, DanglingLinkMakesNoPageFile) {
   auto both = *Open(Backing::kFile);
   const std::string target = outside_.Below("none");
   fs::create_symlink(target, home_.Below("link.db"));
@@ -202,7 +202,7 @@ TEST_F(HostileHomeTest, APageFileIsNotMadeThroughADanglingLink) {
   EXPECT_THAT(both.env->OpenFile("link.db", {.create = true}), IsOk());
 }
 
-TEST_F(HostileHomeTest, AFifoOrLinkPlantedBetweenLookAndOpenIsNotWaitedFor) {
+TEST_F(HostileHomeTest, PlantedFifoOrLinkIsNotAwaited) {
   static std::string planted;
   static bool is_fifo;
   auto both = *Open(Backing::kFile);
@@ -229,7 +229,7 @@ TEST_F(HostileHomeTest, AFifoOrLinkPlantedBetweenLookAndOpenIsNotWaitedFor) {
   }
 }
 
-TEST_F(HostileHomeTest, ANameOf255BytesIsGoodAndALongerOneIsRefused) {
+TEST_F(HostileHomeTest, NameLongerThan255BytesIsRefused) {
   const std::string longest = home_.Below(std::string(255, 'n'));
   fs::create_directory(longest);
   for (const Backing backing : {Backing::kPosixShm, Backing::kFile}) {
@@ -245,7 +245,7 @@ TEST_F(HostileHomeTest, ANameOf255BytesIsGoodAndALongerOneIsRefused) {
               Fails(StatusCode::kInvalidArgument, "nnnn", "ENAMETOOLONG"));
 }
 
-TEST_F(HostileHomeTest, APathLongerThanPathMaxIsRefusedByEitherName) {
+TEST_F(HostileHomeTest, PathLongerThanPathMaxIsRefused) {
   std::string deep = home_.path();
   EXPECT_EQ(test::InChild([&]() -> std::string {
               // Made from within, because no system call accepts such a long
@@ -270,7 +270,7 @@ TEST_F(HostileHomeTest, APathLongerThanPathMaxIsRefusedByEitherName) {
   fs::remove_all(home_.Below(std::string(250, 'd')));
 }
 
-TEST_F(HostileHomeTest, NewlinesAndBytesThatAreNoUtf8AreNamesAsAnyOther) {
+TEST_F(HostileHomeTest, NewlinesAndNonUtf8NamesWork) {
   const std::string odd = "a\nb\xff\xfe\x1b[31m c\\\"$(x)";
   const std::string home = home_.Below(odd);
   fs::create_directory(home);
@@ -299,7 +299,7 @@ class UmaskTest : public HostileTest,
                   public ::testing::WithParamInterface<mode_t> {};
 INSTANTIATE_TEST_SUITE_P(Umask, UmaskTest, ::testing::Values(0, 0777));
 
-TEST_P(UmaskTest, ChangesNoModeAndHindersNobody) {
+TEST_P(UmaskTest, UmaskChangesNoMode) {
   for (const Backing backing :
        {Backing::kPosixShm, Backing::kFile, Backing::kSysV}) {
     {

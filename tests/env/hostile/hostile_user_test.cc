@@ -49,7 +49,7 @@ class HostileUserTest : public HostileTest {
   }
 };
 
-TEST_F(HostileUserTest, FilesOfOthersInAStickyHomeAreRefusedUntilTheyAreGone) {
+TEST_F(HostileUserTest, ForeignFilesInStickyHomeAreRefused) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(::chmod(home_.path().c_str(), 01777), 0);
   const std::string path = home_.Below("__db.register");
@@ -109,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return std::string(test.param.name); });
 
 // The home is owned by neither of the two users.
-TEST_P(GroupTest, ItsMembersShareAnEnvironmentAndOthersAreKeptOut) {
+TEST_P(GroupTest, OnlyMembersShareEnvironment) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(::chown(home_.path().c_str(), kBob + 1, kTeam), 0);
   ASSERT_EQ(::chmod(home_.path().c_str(), GetParam().home_mode), 0);
@@ -135,7 +135,7 @@ TEST_P(GroupTest, ItsMembersShareAnEnvironmentAndOthersAreKeptOut) {
   EXPECT_EQ(stats.adoptions, 2u);
 }
 
-TEST_F(HostileUserTest, AMemberWhoseFilesAreOfAnotherGroupIsRefusedWithAdvice) {
+TEST_F(HostileUserTest, OtherGroupsFilesAreRefusedWithAdvice) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(::chown(home_.path().c_str(), kBob + 1, kTeam), 0);
   ASSERT_EQ(::chmod(home_.path().c_str(), 0770), 0);
@@ -155,7 +155,7 @@ TEST_F(HostileUserTest, AMemberWhoseFilesAreOfAnotherGroupIsRefusedWithAdvice) {
 
 // The name of the memory is known only to users that may read the descriptor.
 // If the memory was removed, another user may still use the name.
-TEST_F(HostileUserTest, MemoryThatAnotherMadeIsNeitherJoinedNorRemoved) {
+TEST_F(HostileUserTest, ForeignMemoryIsLeftAlone) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(UseAs(Backing::kPosixShm), "OK");
   const std::string path = SegmentPath();
@@ -182,7 +182,7 @@ TEST_F(HostileUserTest, MemoryThatAnotherMadeIsNeitherJoinedNorRemoved) {
 }
 
 // Their prefix follows from the home, and any user may make files there.
-TEST_F(HostileUserTest, SquattersInDevShmHinderNobodyAndAreLeftAlone) {
+TEST_F(HostileUserTest, SquattersInDevShmAreLeftAlone) {
   MPOOL_NEEDS_USERS();
   const os::FileIdentity home =
       os::File::OpenDirectory(home_.path())->Info()->identity;
@@ -220,7 +220,7 @@ std::string Squat(const os::IpcsLine& gone, const std::string& name) {
   return "squatted";
 }
 
-TEST_F(HostileUserTest, ASystemVSegmentThatAnotherMadeIsNotJoined) {
+TEST_F(HostileUserTest, ForeignSysVSegmentIsNotJoined) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(UseAs(Backing::kSysV), "OK");
   const std::string name = Described().segment;
@@ -240,7 +240,7 @@ TEST_F(HostileUserTest, ASystemVSegmentThatAnotherMadeIsNotJoined) {
 }
 
 // Segments without read permission are not the home's if its users made them.
-TEST_F(HostileUserTest, ASystemVKeyThatAnotherTookHindersNobody) {
+TEST_F(HostileUserTest, TakenSysVKeyDelaysNoOpen) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(::chown(home_.path().c_str(), kBob, kBob), 0);
   std::vector<key_t> squats;
@@ -279,7 +279,7 @@ TEST_F(HostileUserTest, ASystemVKeyThatAnotherTookHindersNobody) {
 }
 
 // A segment as if a process had died during the creation of the home's.
-TEST_F(HostileUserTest, ASystemVSegmentOfAnotherIsNoStray) {
+TEST_F(HostileUserTest, ForeignSysVSegmentIsNoStray) {
   MPOOL_NEEDS_USERS();
   ASSERT_EQ(UseAs(Backing::kSysV), "OK");
   const std::string name = Described().segment;
@@ -294,7 +294,7 @@ TEST_F(HostileUserTest, ASystemVSegmentOfAnotherIsNoStray) {
 }
 
 // Root maintains the home of a user that wrote other names into the descriptor.
-TEST_F(HostileUserTest, ADescriptorLeadsToNoMemoryButItsOwn) {
+TEST_F(HostileUserTest, DescriptorLeadsOnlyToOwnMemory) {
   for (const Backing backing : {Backing::kFile, Backing::kPosixShm}) {
     const std::string other = absl::StrCat("/mpool-not-yours-", ::getpid());
     const std::string name =
@@ -328,7 +328,7 @@ TEST_F(HostileUserTest, ADescriptorLeadsToNoMemoryButItsOwn) {
   }
 }
 
-TEST_F(HostileUserTest, AReadOnlyMountIsRefusedAndCanBeInspected) {
+TEST_F(HostileUserTest, ReadOnlyMountAllowsOnlyInspection) {
   ASSERT_EQ(UseAs(Backing::kFile), "OK");
   const auto before = test::FilesIn(home_.path());
   EXPECT_EQ(test::InChild([&]() -> std::string {
@@ -351,7 +351,7 @@ TEST_F(HostileUserTest, AReadOnlyMountIsRefusedAndCanBeInspected) {
   EXPECT_EQ(GetText(*Open(Backing::kFile)->file, 0), "put");
 }
 
-TEST_F(HostileUserTest, AMountWithoutExecSuidAndDevicesIsAsGoodAsAny) {
+TEST_F(HostileUserTest, RestrictedMountWorks) {
   EXPECT_EQ(test::InChild([&]() -> std::string {
               EXPECT_THAT(test::EnterOwnMounts(), IsOk());
               EXPECT_EQ(::mount("tmpfs", home_.path().c_str(), "tmpfs",
@@ -371,7 +371,7 @@ TEST_F(HostileUserTest, AMountWithoutExecSuidAndDevicesIsAsGoodAsAny) {
   EXPECT_THAT(test::AllOf(home_.path()), IsEmpty());
 }
 
-TEST_F(HostileUserTest, TwoMountsOfOneDirectoryAreOneEnvironment) {
+TEST_F(HostileUserTest, TwoMountsShareEnvironment) {
   const test::TempHome mounted;
   EXPECT_EQ(test::InChild([&]() -> std::string {
               EXPECT_THAT(test::EnterOwnMounts(), IsOk());
@@ -423,7 +423,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values("__db.001", "__db.register", "__db.002", "."),
     NameOf);
 
-TEST_P(ImmutableTest, AnImmutableFileIsAnErrorThatNamesItUntilItIsNot) {
+TEST_P(ImmutableTest, ImmutableFileIsNamedInError) {
   ASSERT_EQ(UseAs(Backing::kFile), "OK");
   const std::string path = home_.Below(GetParam());
   if (!SetImmutable(path, true)) {
@@ -452,7 +452,7 @@ TEST_P(ImmutableTest, AnImmutableFileIsAnErrorThatNamesItUntilItIsNot) {
   EXPECT_EQ(GetText(*both->file, 0), "put");
 }
 
-TEST_F(HostileUserTest, ALockFileThatTheDeadLeftIsUsedAgain) {
+TEST_F(HostileUserTest, DeadProcesssLockFileIsReused) {
   test::MakeFile(home_.Below("__db.register"), "");
   ASSERT_EQ(::chmod(home_.Below("__db.register").c_str(), 0600), 0);
   auto both = *Open(Backing::kFile);

@@ -278,7 +278,7 @@ class TableFlipTest : public ::testing::TestWithParam<size_t> {
   os::SharedMemory<Progress> progress_;
 };
 
-TEST_P(TableFlipTest, IsMendedOrRefusedAndNeverCrashesOrHangs) {
+TEST_P(TableFlipTest, FlipIsRepairedOrRefused) {
   const Area area = image_.areas()[GetParam()];
   const uint64_t bits = area.size * 8;
   const uint64_t step =

@@ -47,7 +47,7 @@ class GuardTest : public ::testing::Test {
   test::Opened both_;
 };
 
-TEST_F(GuardTest, CloseWithGuardsOutListsThemAndClosesNothing) {
+TEST_F(GuardTest, CloseWithGuardsOutListsThem) {
   auto reader = *both_.file->Get(3);
   auto writer = *both_.file->GetForUpdate(12);
   const std::string path = home_.Below("pages.db");
@@ -74,7 +74,7 @@ TEST_F(GuardTest, CloseWithGuardsOutListsThemAndClosesNothing) {
   EXPECT_THAT(events_, IsEmpty());
 }
 
-TEST_F(GuardTest, ManyGuardsAreCountedAndSomeOfThemNamed) {
+TEST_F(GuardTest, ManyGuardsAreCounted) {
   std::vector<ReadPage> guards;
   for (PageNo page = 0; page < 25; ++page) {
     guards.push_back(*both_.file->Get(page));
@@ -83,7 +83,7 @@ TEST_F(GuardTest, ManyGuardsAreCountedAndSomeOfThemNamed) {
                                         "page 0 of", "and 15 more"));
 }
 
-TEST_F(GuardTest, AGuardOfAnotherThreadIsListedToo) {
+TEST_F(GuardTest, GuardOfAnotherThreadIsListed) {
   ReadPage moved;
   std::thread([&] { moved = *both_.file->Get(5); }).join();
   EXPECT_THAT(both_.file->Close(),
@@ -92,7 +92,7 @@ TEST_F(GuardTest, AGuardOfAnotherThreadIsListedToo) {
   EXPECT_THAT(both_.Close(), IsOk());
 }
 
-TEST_F(GuardTest, DestroyedEnvironmentWithAGuardOutReportsAndStaysReadable) {
+TEST_F(GuardTest, DestroyedEnvironmentKeepsGuardReadable) {
   auto guard = *both_.file->Get(9);
   both_.file.reset();
   ASSERT_THAT(events_, SizeIs(1));
@@ -123,7 +123,7 @@ TEST_F(GuardTest, AFileHandleOutlivesItsEnvironmentsHandle) {
   EXPECT_EQ(test::DiskText(home_.Below("pages.db"), 4), "new");
 }
 
-TEST_F(GuardTest, FortyGuardsOfOneThreadArePutInAnyOrder) {
+TEST_F(GuardTest, FortyGuardsArePutInAnyOrder) {
   constexpr size_t kGuards = 40;
   static_assert(kGuards > kLedgerEntries);
   for (const size_t stride : {1u, 7u, 39u, 23u}) {
@@ -162,7 +162,7 @@ TEST_F(GuardTest, FortyGuardsForUpdateAreAllWritten) {
   }
 }
 
-TEST_F(GuardTest, AGuardIsPutByAnotherThreadAfterItsOwnHasEnded) {
+TEST_F(GuardTest, GuardOutlivesItsThread) {
   for (int round = 0; round < 3; ++round) {
     WritePage writer;
     ReadPage reader;
@@ -187,7 +187,7 @@ TEST_F(GuardTest, AGuardIsPutByAnotherThreadAfterItsOwnHasEnded) {
   EXPECT_THAT(both_.Close(), IsOk());
 }
 
-TEST_F(GuardTest, FiveThousandThreadsOneAfterAnotherLeakNoSlot) {
+TEST_F(GuardTest, FiveThousandThreadsLeakNoSlot) {
   for (int i = 0; i < 5000; ++i) {
     std::thread([&] {
       EXPECT_EQ(GetText(*both_.file, static_cast<PageNo>(i % 50)),
@@ -198,7 +198,7 @@ TEST_F(GuardTest, FiveThousandThreadsOneAfterAnotherLeakNoSlot) {
   EXPECT_EQ(both_.env->Stats().processes, 1u);
 }
 
-TEST_F(GuardTest, AThreadThatEndsAfterCloseTouchesNothing) {
+TEST_F(GuardTest, ThreadEndingAfterCloseTouchesNothing) {
   std::atomic<int> stage = 0;
   auto await = [&](int wanted) {
     while (stage < wanted) std::this_thread::yield();
@@ -220,7 +220,7 @@ TEST_F(GuardTest, AThreadThatEndsAfterCloseTouchesNothing) {
   EXPECT_EQ(GetText(*again.file, 0), "0");
 }
 
-TEST_F(GuardTest, AThreadThatOutlivesAnEnvironmentUsesTheNext) {
+TEST_F(GuardTest, ThreadOutlivesEnvironment) {
   ASSERT_THAT(both_.Close(), IsOk());
   for (int i = 0; i < 20; ++i) {
     auto next = *OpenBoth(home_.path());

@@ -59,7 +59,7 @@ class HoldersTest : public ::testing::Test {
   TempHome home_;
 };
 
-TEST_F(HoldersTest, AreNamedWhileTheyLiveAndAfterTheyDied) {
+TEST_F(HoldersTest, LivingAndDeadHoldersAreNamed) {
   auto both = *OpenBoth(home_.path());
   for (PageNo page = 0; page < 3; ++page) {
     ASSERT_THAT(PutText(*both.file, page, "x"), IsOk());
@@ -93,7 +93,7 @@ TEST_F(HoldersTest, AreNamedWhileTheyLiveAndAfterTheyDied) {
 
 // The sanitizers need descriptors of their own to check types.
 #ifndef __SANITIZE_ADDRESS__
-TEST_F(HoldersTest, AreRepairedByAProcessThatHasNoFdLeft) {
+TEST_F(HoldersTest, ProcessWithoutFdsRepairsHolders) {
   Child holder([&](Channel& parent) -> std::string {
     auto there = *OpenBoth(home_.path());
     EXPECT_THAT(PutText(*there.file, 0, "put"), IsOk());
@@ -204,7 +204,7 @@ INSTANTIATE_TEST_SUITE_P(Ahead, OtherClockTest,
                            return one.param > 0 ? "ADay" : "Less";
                          });
 
-TEST_P(OtherClockTest, TimesAreRightIfBothClocksAreKnown) {
+TEST_P(OtherClockTest, KnownClocksGiveRightTimes) {
   Child holder([this](Channel& parent) {
     EnterClock(home_.path(), true);
     return Hold(parent);
@@ -213,7 +213,7 @@ TEST_P(OtherClockTest, TimesAreRightIfBothClocksAreKnown) {
   ExpectHeld(holder.pid(), true);
 }
 
-TEST_P(OtherClockTest, TimesAreLeftOutIfTheHoldersClockIsUnknown) {
+TEST_P(OtherClockTest, UnknownHoldersClockOmitsTimes) {
   Child holder([this](Channel& parent) {
     EnterClock(home_.path(), false);
     return Hold(parent);
@@ -222,7 +222,7 @@ TEST_P(OtherClockTest, TimesAreLeftOutIfTheHoldersClockIsUnknown) {
   ExpectHeld(holder.pid(), false);
 }
 
-TEST_P(OtherClockTest, TimesAreLeftOutIfTheOwnClockIsUnknown) {
+TEST_P(OtherClockTest, UnknownOwnClockOmitsTimes) {
   Child holder([this](Channel& parent) { return Hold(parent); });
   ASSERT_EQ(holder.Hear(), "held");
   EXPECT_EQ(test::InChild([&]() -> std::string {
@@ -233,7 +233,7 @@ TEST_P(OtherClockTest, TimesAreLeftOutIfTheOwnClockIsUnknown) {
             "looked");
 }
 
-TEST_P(OtherClockTest, TimesAreRightIfTheOwnClockIsTheOther) {
+TEST_P(OtherClockTest, OtherOwnClockGivesRightTimes) {
   Child holder([this](Channel& parent) { return Hold(parent); });
   ASSERT_EQ(holder.Hear(), "held");
   EXPECT_EQ(test::InChild([&]() -> std::string {
@@ -244,7 +244,7 @@ TEST_P(OtherClockTest, TimesAreRightIfTheOwnClockIsTheOther) {
             "looked");
 }
 
-TEST_P(OtherClockTest, TimesAreRightInARealTimeNamespace) {
+TEST_P(OtherClockTest, TimeNamespaceGivesRightTimes) {
   Child holder([this](Channel& parent) -> std::string {
     EXPECT_THAT(test::EnterOwnClock(GetParam()), IsOk());
     // The clock of this process is unchanged, and the clock of its child is
@@ -268,7 +268,7 @@ TEST_P(OtherClockTest, TimesAreRightInARealTimeNamespace) {
   EXPECT_EQ(holder.Hear(), "looked");
 }
 
-TEST_F(HoldersTest, OfAHomeWithoutAnEnvironmentIsNotFound) {
+TEST_F(HoldersTest, EmptyHomeIsNotFound) {
   EXPECT_THAT(DbEnv::Holders(home_.path()),
               test::Fails(absl::StatusCode::kNotFound, home_.path()));
 }

@@ -98,7 +98,7 @@ TEST_P(HomeInImageTest, TheFirstOpenAndItsFilesWork) {
             "OK");
 }
 
-TEST_P(HomeInImageTest, TheDirectoryHasItsLastIdentityAtOnce) {
+TEST_P(HomeInImageTest, DirectoryGetsFinalIdentityAtOnce) {
   EXPECT_EQ(test::InChild([&]() -> std::string {
               const std::string home = MountHome();
               auto env = Open(home);

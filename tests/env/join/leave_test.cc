@@ -250,7 +250,7 @@ INSTANTIATE_TEST_SUITE_P(All, LeaveLaterTest,
 
 // The next Open of the process leaves the environment that could not be left
 // before. Even memory without a name can then be opened again.
-TEST_P(LeaveLaterTest, WhatCouldNotBeLeftIsLeftAtTheNextOpen) {
+TEST_P(LeaveLaterTest, NextOpenLeavesFormerAttachment) {
   EXPECT_EQ(test::InChild([&]() -> std::string {
               rlimit limit = {};
               EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -272,7 +272,7 @@ TEST_P(LeaveLaterTest, WhatCouldNotBeLeftIsLeftAtTheNextOpen) {
 
 #ifdef MPOOL_STEPS
 // An Open that fails after the process has attached.
-TEST(LeaveHalfWayTest, AnOpenThatCannotLeaveAgainLeavesNothing) {
+TEST(LeaveHalfWayTest, OpenUnableToLeaveLeavesNothing) {
   TempHome home;
   {
     test::Log log;

@@ -226,7 +226,7 @@ TEST_P(MovedHomeTest, RemoveFindsTheMemory) {
 }
 
 #ifdef MPOOL_STEPS
-TEST_P(MovedHomeTest, OneWhoDiesWhileItFollowsIsFollowed) {
+TEST_P(MovedHomeTest, DeathWhileFollowingMoveIsRepaired) {
   MPOOL_NEEDS_ROOT();
   std::vector<std::string> steps = test::StepNames("region.move.");
   for (const char* step : {"region.create.describe", "region.create.described",
@@ -306,7 +306,7 @@ INSTANTIATE_TEST_SUITE_P(
         Scene{"Xfs", "xfs -q -f", 320, Backing::kPosixShm, Old::kAnother}),
     NameOf);
 
-TEST_P(CopiedFileSystemTest, ACopyBesideAnIdleHomeTakesNothing) {
+TEST_P(CopiedFileSystemTest, CopyBesideIdleHomeTakesNothing) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {
               MakeAndMount();
@@ -340,7 +340,7 @@ TEST_P(CopiedFileSystemTest, RemovingACopyLeavesTheFirstAlone) {
             "done");
 }
 
-TEST_P(CopiedFileSystemTest, ACopyBesideAHomeInUseTakesNothing) {
+TEST_P(CopiedFileSystemTest, CopyBesideUsedHomeTakesNothing) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {
               MakeAndMount();
@@ -369,7 +369,7 @@ TEST_P(CopiedFileSystemTest, ACopyBesideAHomeInUseTakesNothing) {
 }
 
 // The copy was mounted alone and has the pages. The first must not share them.
-TEST_P(CopiedFileSystemTest, TheFirstDoesNotShareWhatACopyTook) {
+TEST_P(CopiedFileSystemTest, OriginalDoesNotShareCopysMemory) {
   MPOOL_NEEDS_ROOT();
   EXPECT_EQ(test::InChild([&]() -> std::string {
               MakeAndMount();

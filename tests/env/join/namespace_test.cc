@@ -118,7 +118,7 @@ using OwnShmFileTest = NamespaceTest;
 INSTANTIATE_TEST_SUITE_P(File, OwnShmFileTest,
                          ::testing::Values(Backing::kFile));
 
-TEST_P(OwnShmFileTest, ProcessesOfAnotherDevShmShareTheRegion) {
+TEST_P(OwnShmFileTest, ProcessesOfOtherDevShmShareRegion) {
   Child holder(Holder("held", "held", "joined"));
   ASSERT_EQ(holder.Hear(), "in");
   EXPECT_EQ(JoinAfter(test::EnterOwnShm), "OK");
@@ -136,7 +136,7 @@ class OwnShmTest : public NamespaceTest {
 INSTANTIATE_TEST_SUITE_P(Shm, OwnShmTest,
                          ::testing::Values(Backing::kPosixShm));
 
-TEST_P(OwnShmTest, OneWhoDoesNotSeeTheMemoryIsRefusedAndChangesNothing) {
+TEST_P(OwnShmTest, ProcessWithoutMemoryIsRefused) {
   Child holder(Holder("held", "held", ""));
   ASSERT_EQ(holder.Hear(), "in");
   const auto before = Snapshot();
@@ -156,7 +156,7 @@ TEST_P(OwnShmTest, OneWhoDoesNotSeeTheMemoryIsRefusedAndChangesNothing) {
   EXPECT_EQ(holder.End(), "OK");
 }
 
-TEST_P(OwnShmTest, OneWhoIsAloneMakesTheRegionAndThenTheOthersAreRefused) {
+TEST_P(OwnShmTest, CreatorInOwnShmExcludesOthers) {
   Child inner([&](Channel& parent) -> std::string {
     EXPECT_THAT(test::EnterOwnShm(), IsOk());
     return Holder("inner", "inner", "")(parent);
@@ -178,7 +178,7 @@ TEST_P(OwnShmTest, OneWhoIsAloneMakesTheRegionAndThenTheOthersAreRefused) {
 
 // Each process reads the other's pages from disk. The region that it does not
 // see is idle and has no page newer than the file.
-TEST_P(OwnShmTest, TakingTurnsEachReadsWhatTheOtherWrote) {
+TEST_P(OwnShmTest, AlternatingUsersReadEachOthersPages) {
   for (const char* round : {"first", "second"}) {
     const std::string outer = std::string("outer ") + round;
     const std::string inner = std::string("inner ") + round;
@@ -202,7 +202,7 @@ TEST_P(OwnShmTest, TakingTurnsEachReadsWhatTheOtherWrote) {
 
 // An opener recreates an idle region that it cannot see. The replaced region
 // must not stay in the other /dev/shm forever.
-TEST_P(OwnShmTest, ARegionThatIsReplacedUnseenIsRemovedInTheEnd) {
+TEST_P(OwnShmTest, RegionReplacedUnseenIsRemoved) {
   ASSERT_THAT(Open()->Close(), IsOk());
   ASSERT_EQ(test::InChild([&] {
               EXPECT_THAT(test::EnterOwnShm(), IsOk());
@@ -217,7 +217,7 @@ TEST_P(OwnShmTest, ARegionThatIsReplacedUnseenIsRemovedInTheEnd) {
 
 // This is like a reboot: pages that were not durable are lost with the memory.
 // The process that recreates the region reports the loss.
-TEST_P(OwnShmTest, OneWhoDoesNotSeeThePagesOfTheDeadIsTold) {
+TEST_P(OwnShmTest, LossOfUnseenPagesIsReported) {
   Child dead([&](Channel& parent) {
     auto both = *Open();
     EXPECT_THAT(PutText(*both.file, 0, "durable"), IsOk());
@@ -328,7 +328,7 @@ class OwnPidsTest : public NamespaceTest {
 INSTANTIATE_TEST_SUITE_P(Shared, OwnPidsTest,
                          ::testing::Values(Backing::kPosixShm, Backing::kFile));
 
-TEST_P(OwnPidsTest, OfTwoWithTheSamePidOnlyTheDeadOneIsRepaired) {
+TEST_P(OwnPidsTest, SamePidLivingProcessIsNotRepaired) {
   MakePages();
   Child dead(HolderOf(0, [](MPoolFile&) {}));
   const pid_t pid = PidOf(dead);
@@ -361,7 +361,7 @@ TEST_P(OwnPidsTest, OfTwoWithTheSamePidOnlyTheDeadOneIsRepaired) {
 }
 
 // No process calls FailCheck. The thread that wants the page detects the death.
-TEST_P(OwnPidsTest, OneWithTheSamePidTakesThePageOfTheDeadOne) {
+TEST_P(OwnPidsTest, SamePidProcessGetsDeadOnesPage) {
   MakePages();
   Child dead(HolderOf(0, [](MPoolFile&) {}));
   const pid_t pid = PidOf(dead);
@@ -378,7 +378,7 @@ TEST_P(OwnPidsTest, OneWithTheSamePidTakesThePageOfTheDeadOne) {
   EXPECT_EQ(DiskText(home_.Below("pages.db"), 1), "holder");
 }
 
-TEST_P(OwnPidsTest, OneThatIsKilledWhileItSleepsTakesNoWakeUpWithIt) {
+TEST_P(OwnPidsTest, KilledSleeperLosesNoWakeUp) {
   MakePages();
   Child holder(HolderOf(0, [](MPoolFile&) {}));
   PidOf(holder);

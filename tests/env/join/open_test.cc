@@ -41,7 +41,7 @@ class OpenTest : public ::testing::Test {
   TempHome home_;
 };
 
-TEST_F(OpenTest, AMissingHomeIsNotFoundAndSaysToMakeIt) {
+TEST_F(OpenTest, MissingHomeIsNotFoundWithRemedy) {
   const std::string missing = home_.Below("missing");
   EXPECT_THAT(DbEnv::Open(missing),
               Fails(StatusCode::kNotFound, "open environment", missing,
@@ -53,7 +53,7 @@ TEST_F(OpenTest, AMissingHomeIsNotFoundAndSaysToMakeIt) {
   EXPECT_THAT(AllOf(home_.path()), IsEmpty());
 }
 
-TEST_F(OpenTest, AHomeThatIsAFileIsInvalidAndSaysToNameADirectory) {
+TEST_F(OpenTest, HomeThatIsFileIsInvalid) {
   const std::string file = home_.Below("file");
   test::MakeFile(file, "text");
   EXPECT_THAT(DbEnv::Open(file),
@@ -66,7 +66,7 @@ TEST_F(OpenTest, AHomeThatIsAFileIsInvalidAndSaysToNameADirectory) {
   EXPECT_EQ(test::BytesOf(file), "text");
 }
 
-TEST_F(OpenTest, AnEmptyHomeOrOneWithANulIsInvalid) {
+TEST_F(OpenTest, EmptyHomeOrNulIsInvalid) {
   EXPECT_THAT(DbEnv::Open(""),
               Fails(StatusCode::kInvalidArgument, "open environment", "empty"));
   // The path before the NUL exists.
@@ -77,7 +77,7 @@ TEST_F(OpenTest, AnEmptyHomeOrOneWithANulIsInvalid) {
   EXPECT_THAT(AllOf(home_.path()), IsEmpty());
 }
 
-TEST_F(OpenTest, AnUnwritableHomeIsPermissionDeniedAndSaysWhatToCheck) {
+TEST_F(OpenTest, UnwritableHomeIsPermissionDenied) {
   ASSERT_EQ(::chmod(home_.path().c_str(), 0555), 0);
   const std::string outcome = test::InChild([&]() -> std::string {
     EXPECT_THAT(test::DropRights(), IsOk());
@@ -91,7 +91,7 @@ TEST_F(OpenTest, AnUnwritableHomeIsPermissionDeniedAndSaysWhatToCheck) {
   EXPECT_THAT(AllOf(home_.path()), IsEmpty());
 }
 
-TEST_F(OpenTest, AHomeThatMayNotBeSearchedIsPermissionDenied) {
+TEST_F(OpenTest, UnsearchableHomeIsPermissionDenied) {
   ASSERT_EQ(::chmod(home_.path().c_str(), 0), 0);
   const std::string outcome = test::InChild([&]() -> std::string {
     EXPECT_THAT(test::DropRights(), IsOk());
@@ -104,7 +104,7 @@ TEST_F(OpenTest, AHomeThatMayNotBeSearchedIsPermissionDenied) {
   ASSERT_EQ(::chmod(home_.path().c_str(), 0700), 0);
 }
 
-TEST_F(OpenTest, WithoutCreateAHomeWithoutARegionIsNotFound) {
+TEST_F(OpenTest, EmptyHomeWithoutCreateIsNotFound) {
   EnvOptions options = SmallEnv();
   options.create = false;
   EXPECT_THAT(DbEnv::Open(home_.path(), options),
@@ -115,7 +115,7 @@ TEST_F(OpenTest, WithoutCreateAHomeWithoutARegionIsNotFound) {
   EXPECT_THAT(DbEnv::Open(home_.path(), options), IsOk());
 }
 
-TEST_F(OpenTest, TheSameHomeTwiceIsOneAttachmentWhateverItsName) {
+TEST_F(OpenTest, SameHomeTwiceIsOneAttachment) {
   auto first = *OpenBoth(home_.path());
   const std::string link = home_.Below("link");
   fs::create_directory_symlink(home_.path(), link);
@@ -149,7 +149,7 @@ TEST_F(OpenTest, TheSameHomeTwiceIsOneAttachmentWhateverItsName) {
   EXPECT_EQ((*DbEnv::Inspect(home_.path())).processes, 0u);
 }
 
-TEST_F(OpenTest, TwoHomesInOneThreadDoNotKnowEachOther) {
+TEST_F(OpenTest, TwoHomesInOneThreadAreSeparate) {
   const TempHome other;
   auto a = *OpenBoth(home_.path());
   auto b = *OpenBoth(other.path());
@@ -171,7 +171,7 @@ TEST_F(OpenTest, TwoHomesInOneThreadDoNotKnowEachOther) {
   EXPECT_EQ(test::DiskText(other.Below("pages.db"), 19), "b");
 }
 
-TEST_F(OpenTest, TheSecondProcessTakesWhatTheFirstDecided) {
+TEST_F(OpenTest, JoinerUsesCreatorsOptions) {
   auto first = *DbEnv::Open(home_.path(), SmallEnv(Backing::kFile));
   Child other([&](test::Channel&) -> std::string {
     EnvOptions wish;
@@ -189,7 +189,7 @@ TEST_F(OpenTest, TheSecondProcessTakesWhatTheFirstDecided) {
   EXPECT_EQ(other.End(), "OK");
 }
 
-TEST_F(OpenTest, AClosedHandleSaysSoAtEveryCall) {
+TEST_F(OpenTest, ClosedHandleRefusesEveryCall) {
   auto both = *OpenBoth(home_.path());
   ASSERT_THAT(both.file->Close(), IsOk());
   for (const absl::Status& status :
@@ -212,7 +212,7 @@ TEST_F(OpenTest, AClosedHandleSaysSoAtEveryCall) {
   EXPECT_THAT(both.env->Close(), IsOk());
 }
 
-TEST_F(OpenTest, InspectOfAHomeWithoutAnEnvironmentIsNotFound) {
+TEST_F(OpenTest, InspectOfEmptyHomeIsNotFound) {
   EXPECT_THAT(
       DbEnv::Inspect(home_.path()),
       Fails(StatusCode::kNotFound, "inspect", home_.path(), "no environment"));
@@ -221,7 +221,7 @@ TEST_F(OpenTest, InspectOfAHomeWithoutAnEnvironmentIsNotFound) {
   EXPECT_THAT(DbEnv::Inspect(home_.path()), Fails(StatusCode::kNotFound));
 }
 
-TEST_F(OpenTest, InspectSeesWhatIsThereAndChangesNothing) {
+TEST_F(OpenTest, InspectChangesNothing) {
   auto both = *OpenBoth(home_.path());
   ASSERT_THAT(PutText(*both.file, 2, "x"), IsOk());
   const EnvStats inside = both.env->Stats();
@@ -234,7 +234,7 @@ TEST_F(OpenTest, InspectSeesWhatIsThereAndChangesNothing) {
   EXPECT_EQ(both.env->Stats().hits, inside.hits);
 }
 
-TEST_F(OpenTest, KHeapLeavesNoFilesButItsPages) {
+TEST_F(OpenTest, HeapLeavesOnlyPageFiles) {
   auto both = *OpenBoth(home_.path(), SmallEnv(Backing::kHeap));
   ASSERT_THAT(PutText(*both.file, 0, "on heap"), IsOk());
   EXPECT_THAT(AllOf(home_.path()), ElementsAre("pages.db"));
@@ -273,7 +273,7 @@ INSTANTIATE_TEST_SUITE_P(
       return absl::StrCat(test.param.name, absl::Hex(test.param.type));
     });
 
-TEST_P(RemoteHomeTest, IsRefusedForASharedRegionAndStaysEmpty) {
+TEST_P(RemoteHomeTest, SharedRegionIsRefused) {
   for (const Backing backing : {Backing::kPosixShm, Backing::kFile}) {
     EXPECT_THAT(DbEnv::Open(home_.path(), SmallEnv(backing)),
                 Fails(StatusCode::kFailedPrecondition, "open environment",
@@ -282,7 +282,7 @@ TEST_P(RemoteHomeTest, IsRefusedForASharedRegionAndStaysEmpty) {
   }
 }
 
-TEST_P(RemoteHomeTest, IsGoodForAnEnvironmentOnTheHeap) {
+TEST_P(RemoteHomeTest, HeapEnvironmentWorks) {
   auto both = OpenBoth(home_.path(), SmallEnv(Backing::kHeap));
   ASSERT_THAT(both, IsOk());
   EXPECT_THAT(PutText(*both->file, 0, "alone"), IsOk());
@@ -293,7 +293,7 @@ TEST_P(RemoteHomeTest, IsGoodForAnEnvironmentOnTheHeap) {
 
 // A file is cached by one environment only, by whatever name it is opened.
 // Several environments may read a file that none of them changes.
-TEST_F(OpenTest, AFileThatAnotherHomeHasOpenIsRefusedUntilItIsClosed) {
+TEST_F(OpenTest, FileOpenInAnotherHomeIsRefused) {
   const TempHome other;
   auto first = *OpenBoth(home_.path());
   const std::string path = home_.Below("pages.db");

@@ -80,7 +80,7 @@ TEST_P(RemoveTest, AHomeWithoutARegionIsOk) {
   EXPECT_THAT(AllOf(home_.path()), IsEmpty());
 }
 
-TEST_P(RemoveTest, WhileItIsInUseItFailsEvenWithForce) {
+TEST_P(RemoveTest, UsedHomeIsRefusedDespiteForce) {
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   ASSERT_THAT(PutText(*both.file, 0, "x"), IsOk());
   const auto before = AllOf(home_.path());
@@ -117,7 +117,7 @@ TEST_P(RemoveTest, ForceDiscardsThem) {
   EXPECT_EQ(GetText(*OpenBoth(home_.path())->file, 0), "old");
 }
 
-TEST_P(RemoveTest, PagesThatCannotBeWrittenAreKeptAndCounted) {
+TEST_P(RemoveTest, UnwritablePagesAreKeptAndCounted) {
   LeaveDirtyPages();
   fs::rename(path_, path_ + ".away");
   EXPECT_THAT(DbEnv::Remove(home_.path()),
@@ -129,7 +129,7 @@ TEST_P(RemoveTest, PagesThatCannotBeWrittenAreKeptAndCounted) {
   ExpectOnDisk("put");
 }
 
-TEST_P(RemoveTest, AFileThatTookTheNameIsNotWrittenTo) {
+TEST_P(RemoveTest, FileThatTookNameIsNotWritten) {
   LeaveDirtyPages();
   fs::rename(path_, path_ + ".away");
   test::MakeFile(path_, std::string(kPages * 4096, 'x'));
@@ -139,7 +139,7 @@ TEST_P(RemoveTest, AFileThatTookTheNameIsNotWrittenTo) {
   EXPECT_EQ(test::BytesOf(path_), std::string(kPages * 4096, 'x'));
 }
 
-TEST_P(RemoveTest, ALostLockFileDoesNotLoseThePages) {
+TEST_P(RemoveTest, LostLockFileKeepsPages) {
   LeaveDirtyPages();
   fs::remove(home_.Below("__db.register"));
   EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
@@ -147,7 +147,7 @@ TEST_P(RemoveTest, ALostLockFileDoesNotLoseThePages) {
   EXPECT_THAT(AllOf(home_.path()), ElementsAre("pages.db"));
 }
 
-TEST_P(RemoveTest, TheNextOpenHasThePagesAndSyncWritesThem) {
+TEST_P(RemoveTest, NextOpenKeepsPagesForSync) {
   LeaveDirtyPages();
   auto both = *OpenBoth(home_.path(), SmallEnv(GetParam()));
   const EnvStats stats = both.env->Stats();
@@ -165,14 +165,14 @@ TEST_P(RemoveTest, TheNextOpenHasThePagesAndSyncWritesThem) {
   EXPECT_EQ(both.env->Stats().frames_dirty, 0u);
 }
 
-TEST_P(RemoveTest, TheNextCloseWritesThemThoughNobodyOpenedTheFile) {
+TEST_P(RemoveTest, NextCloseWritesPagesOfUnopenedFile) {
   LeaveDirtyPages();
   auto env = *DbEnv::Open(home_.path(), SmallEnv());
   EXPECT_THAT(env->Close(), IsOk());
   ExpectOnDisk("put");
 }
 
-TEST_P(RemoveTest, AFileThatOthersChangedMeanwhileIsRefusedByName) {
+TEST_P(RemoveTest, FileChangedByOthersIsRefused) {
   LeaveDirtyPages();
   test::Overwrite(path_, 0, "by others");
   auto env = *DbEnv::Open(home_.path(), SmallEnv());

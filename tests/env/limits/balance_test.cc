@@ -109,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(All, BalanceTest,
                            return param.param == Policy::kLru ? "Lru" : "Clock";
                          });
 
-TEST_P(BalanceTest, ASizeThatIsNotUsedGivesItsMemoryToTheOneThatIs) {
+TEST_P(BalanceTest, UnusedSizeGivesMemoryToUsed) {
   Fill(*small_, kSmallPages);
   Fill(*large_, kLargePages);
   for (int turn = 0; turn < 3; ++turn) {
@@ -118,7 +118,7 @@ TEST_P(BalanceTest, ASizeThatIsNotUsedGivesItsMemoryToTheOneThatIs) {
   }
 }
 
-TEST_P(BalanceTest, TheFirstPageOfASizeFindsRoomInAFullCache) {
+TEST_P(BalanceTest, FirstPageOfSizeFitsFullCache) {
   Fill(*small_, 2 * kSmallPages);
   EXPECT_EQ(env_->Stats().frames, kCache / kSmallPage);
   EXPECT_THAT(PutText(*large_, 0, "page 0"), IsOk());
@@ -127,7 +127,7 @@ TEST_P(BalanceTest, TheFirstPageOfASizeFindsRoomInAFullCache) {
   EXPECT_EQ(Round(*large_, 1), 0u);
 }
 
-TEST_P(BalanceTest, FramesThatAreAllHeldAreMadeMore) {
+TEST_P(BalanceTest, AllFramesHeldGetsMoreFrames) {
   Fill(*small_, 2 * kSmallPages);
   Fill(*large_, kLargePages);
   std::vector<ReadPage> held;
@@ -152,7 +152,7 @@ TEST_P(BalanceTest, FramesThatAreAllHeldAreMadeMore) {
   Round(*small_, kSmallPages);
 }
 
-TEST_P(BalanceTest, TwoSizesThatAreUsedAlikeBothHaveHits) {
+TEST_P(BalanceTest, EquallyUsedSizesBothHaveHits) {
   Fill(*small_, kSmallPages);
   Fill(*large_, kLargePages);
   uint64_t seed = 1;
@@ -182,7 +182,7 @@ TEST_P(BalanceTest, TwoSizesThatAreUsedAlikeBothHaveHits) {
             kGets * 16 * 55 / 100);
 }
 
-TEST_P(BalanceTest, ASizeWhoseFilesAreClosedKeepsNothing) {
+TEST_P(BalanceTest, SizeOfClosedFilesKeepsNothing) {
   Fill(*small_, kSmallPages);
   EXPECT_THAT(small_->Close(), IsOk());
   small_ = nullptr;
@@ -193,7 +193,7 @@ TEST_P(BalanceTest, ASizeWhoseFilesAreClosedKeepsNothing) {
   }
 }
 
-TEST_P(BalanceTest, AnExtentInPartChangesItsPageSizeToo) {
+TEST_P(BalanceTest, PartialExtentChangesPageSize) {
   const test::TempHome home;
   EnvOptions options;
   options.cache_bytes = 32768;
@@ -207,7 +207,7 @@ TEST_P(BalanceTest, AnExtentInPartChangesItsPageSizeToo) {
 
 // The first extent must stay because the second has too few frames for its page
 // size.
-TEST_P(BalanceTest, AnExtentThatMustStayLeavesItToTheNext) {
+TEST_P(BalanceTest, HeldExtentIsSkipped) {
   const test::TempHome home;
   EnvOptions options;
   options.cache_bytes = (64 << 10) + 4096;
@@ -226,18 +226,18 @@ TEST_P(BalanceTest, AnExtentThatMustStayLeavesItToTheNext) {
 
 // The page size with closed files is asked first, but it has a page that cannot
 // be written.
-TEST_P(BalanceTest, ASizeThatHasNothingToGiveLeavesItToTheNext) {
+TEST_P(BalanceTest, SizeWithoutSpareExtentIsSkipped) {
   ExpectRoomBesideUnwritable(1024, 1);
 }
 
 // All frames of one page size hold pages that cannot be written.
-TEST_P(BalanceTest, ASizeFullOfUnwritablePagesTakesFromAnother) {
+TEST_P(BalanceTest, UnwritableSizeTakesFromAnother) {
   ExpectRoomBesideUnwritable(kLargePage, 2);
 }
 
 // Each extent has a page that cannot be written, so no extent can change its
 // page size. The other pages of an extent must not be evicted.
-TEST_P(BalanceTest, WhereAPageStaysTheOthersAreNotEvicted) {
+TEST_P(BalanceTest, ExtentWithStayingPageEvictsNothing) {
   constexpr PageNo kPages = 384;
   EXPECT_EQ(test::InChild([&]() -> std::string {
               auto huge = OpenFile("huge.db", kLargePage);
@@ -272,7 +272,7 @@ TEST_P(BalanceTest, WhereAPageStaysTheOthersAreNotEvicted) {
 
 #ifdef MPOOL_STEPS
 // The last extent is the coldest and is too short for a page of the other size.
-TEST(ShortExtentBalanceTest, AnExtentThatIsOfNoUseIsNotGivenUp) {
+TEST(ShortExtentBalanceTest, UselessExtentIsNotDonated) {
   const test::TempHome home;
   EnvOptions options;
   options.cache_bytes = (128 << 10) + 512;
@@ -311,7 +311,7 @@ INSTANTIATE_TEST_SUITE_P(Bytes, ShortExtentTest,
                          ::testing::Values((64 << 10) + 512, (128 << 10) + 512,
                                            (2 << 20) + 512));
 
-TEST_P(ShortExtentTest, TwoPageSizesBothHaveFramesOrOneIsRefused) {
+TEST_P(ShortExtentTest, SecondSizeHasFramesOrIsRefused) {
   for (uint32_t first = 512; first <= 65536; first *= 2) {
     for (uint32_t second = 512; second <= 65536; second *= 2) {
       SCOPED_TRACE(absl::StrCat(first, " then ", second));
@@ -333,7 +333,7 @@ TEST_P(ShortExtentTest, TwoPageSizesBothHaveFramesOrOneIsRefused) {
   }
 }
 
-TEST(ShortExtentResizeTest, AShrinkThatLeavesASizeNothingIsRefused) {
+TEST(ShortExtentResizeTest, ShrinkLeavingSizeEmptyIsRefused) {
   const test::TempHome home;
   auto env = *DbEnv::Open(home.path(), {.cache_bytes = kCache});
   auto small = *env->OpenFile("a", {.page_size = 4096, .create = true});

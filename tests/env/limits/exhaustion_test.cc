@@ -383,7 +383,7 @@ class ExhaustionTest : public ::testing::TestWithParam<Case> {
 INSTANTIATE_TEST_SUITE_P(Of, ExhaustionTest, ::testing::ValuesIn(Cases()),
                          CaseName);
 
-TEST_P(ExhaustionTest, IsAClearErrorThatLeavesNothingAndPasses) {
+TEST_P(ExhaustionTest, ErrorIsClearAndPasses) {
   for (const uint64_t amount : GetParam().scarcity.amounts) {
     EXPECT_EQ(test::InChild([&] { return Run(amount); }), "done")
         << "with " << amount;

@@ -219,7 +219,7 @@ class FaultSweepTest : public ::testing::TestWithParam<Case> {
 INSTANTIATE_TEST_SUITE_P(Of, FaultSweepTest, ::testing::ValuesIn(Cases()),
                          CaseName);
 
-TEST_P(FaultSweepTest, EveryCallThatFailsIsAClearErrorThatPasses) {
+TEST_P(FaultSweepTest, FailedCallIsClearAndPasses) {
   constexpr uint64_t kMost = 500;
   std::string outcome = "fired";
   // `MPOOL_ROUNDS=2` sweeps all calls.

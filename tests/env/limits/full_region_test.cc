@@ -397,7 +397,7 @@ class FullRegionTest : public ::testing::TestWithParam<Case> {
 INSTANTIATE_TEST_SUITE_P(Of, FullRegionTest, ::testing::ValuesIn(Cases()),
                          CaseName);
 
-TEST_P(FullRegionTest, IsAClearErrorThatLeavesNothingAndPasses) {
+TEST_P(FullRegionTest, ErrorIsClearAndPasses) {
   for (const uint64_t left : GetParam().shortage.left) {
     const bool fails =
         GetParam().shortage.fails.contains(GetParam().moment.name);
@@ -438,7 +438,7 @@ class PinsTest : public ::testing::Test {
   std::vector<std::atomic<uint64_t>*> filled_;
 };
 
-TEST_F(PinsTest, AThreadThatHoldsAllItCanIsToldAndOthersGoOn) {
+TEST_F(PinsTest, ThreadAtPinLimitIsRefused) {
   std::vector<ReadPage> pins;
   absl::Status status;
   while (status.ok() && pins.size() < kMaxPinsPerThread) {

@@ -317,7 +317,7 @@ class ThrowingCallbackTest : public ::testing::Test {
   test::Log log_;
 };
 
-TEST_F(ThrowingCallbackTest, OfTheLogEndsTheProcess) {
+TEST_F(ThrowingCallbackTest, LogCallbackEndsProcess) {
   EnvOptions options = test::WithLog(log_);
   options.log_flush = [](Lsn) -> absl::Status {
     throw std::runtime_error("the log is broken");
@@ -325,7 +325,7 @@ TEST_F(ThrowingCallbackTest, OfTheLogEndsTheProcess) {
   ExpectEnd([](test::Opened& both) { (void)both.file->Sync(); }, options);
 }
 
-TEST_F(ThrowingCallbackTest, OfEventsEndsTheProcess) {
+TEST_F(ThrowingCallbackTest, EventCallbackEndsProcess) {
   EnvOptions options = test::WithLog(log_);
   log_.answer = absl::UnavailableError("the log's disk is full");
   options.on_event = [](const Event&) {

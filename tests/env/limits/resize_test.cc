@@ -67,7 +67,7 @@ INSTANTIATE_TEST_SUITE_P(All, ResizeTest,
 INSTANTIATE_TEST_SUITE_P(All, ResizeShmTest,
                          ::testing::Values(Backing::kPosixShm), BackingText);
 
-TEST_P(ResizeTest, AGrownCacheHoldsMoreAndAShrunkOneGivesItsMemoryBack) {
+TEST_P(ResizeTest, GrownAndShrunkMemoryIsMeasured) {
   auto opened = *OpenWithRoom();
   FillPages(*opened.file, kPagesPerMiB, "first ");
   const uint64_t before = Resident(*opened.file);
@@ -90,7 +90,7 @@ TEST_P(ResizeTest, AGrownCacheHoldsMoreAndAShrunkOneGivesItsMemoryBack) {
   EXPECT_THAT(opened.Close(), IsOk());
 }
 
-TEST_P(ResizeTest, AnyNumberOfFramesCanBeAskedFor) {
+TEST_P(ResizeTest, AnyFrameCountIsAccepted) {
   auto opened = *OpenWithRoom();
   FillPages(*opened.file, 2 * kPagesPerMiB, "page ");
   for (const uint64_t bytes :
@@ -107,7 +107,7 @@ TEST_P(ResizeTest, AnyNumberOfFramesCanBeAskedFor) {
   }
 }
 
-TEST_P(ResizeTest, APageInUseStaysWhereItIs) {
+TEST_P(ResizeTest, PageInUseDoesNotMove) {
   auto opened = *OpenWithRoom(2 * kMiB);
   FillPages(*opened.file, 2 * kPagesPerMiB, "page ");
   std::vector<ReadPage> held;
@@ -136,7 +136,7 @@ TEST_P(ResizeTest, APageInUseStaysWhereItIs) {
   EXPECT_EQ(GetText(*opened.file, 100), "written meanwhile");
 }
 
-TEST_P(ResizeTest, MissesGiveBackWhatWasHeld) {
+TEST_P(ResizeTest, MissesReturnFormerlyHeldMemory) {
   auto opened = *OpenWithRoom(2 * kMiB);
   FillPages(*opened.file, 2 * kPagesPerMiB, "page ");
   auto held = std::make_unique<ReadPage>(*opened.file->Get(0));
@@ -166,7 +166,7 @@ TEST_P(ResizeTest, ASizeThatCannotBeIsRefused) {
   ASSERT_THAT(opened.Close(), IsOk());
 }
 
-TEST_P(ResizeTest, TheNextProcessFindsItAsItWas) {
+TEST_P(ResizeTest, NextProcessFindsSameSize) {
   if (os::ReachOf(GetParam()) != os::Reach::kAnyProcess) {
     // No later process can attach to the memory of this backing.
     EXPECT_THAT(OpenWithRoom()->env->Resize(2 * kMiB), IsOk());
@@ -187,7 +187,7 @@ TEST_P(ResizeTest, TheNextProcessFindsItAsItWas) {
   EXPECT_THAT(opened.Close(), IsOk());
 }
 
-TEST_P(ResizeShmTest, AnExtentThatStayedInPartIsWholeInALargerCache) {
+TEST_P(ResizeShmTest, GrowthCompletesPartialExtent) {
   auto opened = *OpenWithRoom();
   FillPages(*opened.file, 2 * kPagesPerMiB, "page ");
   ASSERT_THAT(opened.env->Resize(544 << 10), IsOk());
@@ -205,7 +205,7 @@ TEST_P(ResizeShmTest, AnExtentThatStayedInPartIsWholeInALargerCache) {
   EXPECT_EQ(opened.env->Stats().frames, kPagesPerMiB);
 }
 
-TEST_P(ResizeShmTest, ALargestCacheNeedNotEndWithAnExtent) {
+TEST_P(ResizeShmTest, LargestCacheMayEndInsideExtent) {
   EnvOptions options = test::SmallEnv();
   options.max_cache_bytes = 2 * kMiB + (36 << 10) + 512;
   auto opened = *test::OpenBoth(home_.path(), options);
@@ -230,7 +230,7 @@ TEST_P(ResizeShmTest, MemoryBelowTheCachesEndStays) {
   EXPECT_GE(ResidentBytes(Segment(), GetParam(), home_.path()), before);
 }
 
-TEST_P(ResizeShmTest, AShrinkThatIsNotOverLeavesRoomBelow) {
+TEST_P(ResizeShmTest, UnfinishedShrinkLeavesRoomBelow) {
   auto opened = *OpenWithRoom(4 * kMiB);
   FillPages(*opened.file, 4 * kPagesPerMiB, "page ");
   std::map<const std::byte*, PageNo> places;
@@ -256,7 +256,7 @@ TEST_P(ResizeShmTest, AShrinkThatIsNotOverLeavesRoomBelow) {
   EXPECT_EQ(::unlink(home_.Below("large.db").c_str()), 0);
 }
 
-TEST_P(ResizeShmTest, AShrinkIsNotUndoneByAJoinerThatPreparesMemory) {
+TEST_P(ResizeShmTest, PreparingJoinerKeepsShrink) {
   test::Child joiner([&](test::Channel& parent) {
     parent.Hear();
     static test::Channel* shrinker = &parent;
@@ -284,7 +284,7 @@ TEST_P(ResizeShmTest, AShrinkIsNotUndoneByAJoinerThatPreparesMemory) {
   ExpectPages(*opened.file, kMost / 4096, "page ");
 }
 
-TEST_P(ResizeShmTest, OfAShrinkAndAFileOfLargerPagesOneIsRefused) {
+TEST_P(ResizeShmTest, ShrinkOrLargerPageFileIsRefused) {
   auto env = *OpenWith([](EnvOptions&) {});
   for (int round = 0; round < 200; ++round) {
     absl::Status shrunk;
@@ -301,7 +301,7 @@ TEST_P(ResizeShmTest, OfAShrinkAndAFileOfLargerPagesOneIsRefused) {
   EXPECT_EQ(::unlink(home_.Below("large.db").c_str()), 0);
 }
 
-TEST_P(ResizeShmTest, AFileWhoseOnlyUserDiedIsNotInTheWay) {
+TEST_P(ResizeShmTest, FileOfDeadDoesNotBlockShrink) {
   const FileOptions large = {.page_size = 65536, .create = true};
   auto env = *OpenWith([](EnvOptions&) {});
   auto die_with_it = [&] {

@@ -59,7 +59,7 @@ class RoomTest : public ::testing::Test {
   TempHome home_;
 };
 
-TEST_F(RoomTest, ARegionFileThatDoesNotFitIsAnErrorThatLeavesNothing) {
+TEST_F(RoomTest, TooLargeRegionFileLeavesNothing) {
   for (const uint64_t size : {4 * kKiB, 64 * kKiB, kMiB, 8 * kMiB}) {
     With(home_.path(), size, [&] {
       EnvOptions options;
@@ -74,7 +74,7 @@ TEST_F(RoomTest, ARegionFileThatDoesNotFitIsAnErrorThatLeavesNothing) {
   }
 }
 
-TEST_F(RoomTest, ADescriptorThatDoesNotFitIsAnErrorThatLeavesNothing) {
+TEST_F(RoomTest, TooLargeDescriptorLeavesNothing) {
   With(home_.path(), 8 * kKiB, [&] {
     test::MakeFile(home_.Below("filler"), std::string(8 * kKiB, 'x'));
     EXPECT_THAT(DbEnv::Open(home_.path(), SmallEnv()),
@@ -86,7 +86,7 @@ TEST_F(RoomTest, ADescriptorThatDoesNotFitIsAnErrorThatLeavesNothing) {
   });
 }
 
-TEST_F(RoomTest, SharedMemoryThatIsTooSmallIsAnErrorThatLeavesNothing) {
+TEST_F(RoomTest, TooSmallSharedMemoryLeavesNothing) {
   With("/dev/shm", kMiB, [&] {
     EXPECT_THAT(DbEnv::Open(home_.path()),
                 Fails(StatusCode::kResourceExhausted, "region needs",
@@ -98,7 +98,7 @@ TEST_F(RoomTest, SharedMemoryThatIsTooSmallIsAnErrorThatLeavesNothing) {
   });
 }
 
-TEST_F(RoomTest, SharedMemoryOf64MiBHoldsTheDefaultCacheFullOfAnyPages) {
+TEST_F(RoomTest, SmallSharedMemoryHoldsDefaultCache) {
   for (const uint32_t page_size : {512u, 4096u, 65536u}) {
     const TempHome home;
     With("/dev/shm", 64 * kMiB, [&] {
@@ -118,7 +118,7 @@ TEST_F(RoomTest, SharedMemoryOf64MiBHoldsTheDefaultCacheFullOfAnyPages) {
   }
 }
 
-TEST_F(RoomTest, WithoutMemoryForAllItsHeadersACacheHasFewerFrames) {
+TEST_F(RoomTest, MissingHeaderMemoryReducesFrames) {
   // The size fits pages of 4 KiB, but not the tables of pages of 512 bytes.
   With("/dev/shm", 10 * kMiB, [&] {
     EnvOptions options;
@@ -195,7 +195,7 @@ class FullDiskTest : public RoomTest {
   std::vector<Event> events_;
 };
 
-TEST_F(FullDiskTest, SyncSaysSoThePagesStayDirtyAndASecondOneWritesThem) {
+TEST_F(FullDiskTest, FailedSyncKeepsPagesDirty) {
   WithFullDisk([&](test::Opened& both) {
     EXPECT_THAT(both.file->Sync(), NoSpace());
     EXPECT_THAT(both.env->Sync(), NoSpace());
@@ -211,7 +211,7 @@ TEST_F(FullDiskTest, SyncSaysSoThePagesStayDirtyAndASecondOneWritesThem) {
   });
 }
 
-TEST_F(FullDiskTest, CloseOfTheLastFileHandleSaysSoAndLeavesItOpen) {
+TEST_F(FullDiskTest, FailedCloseKeepsFileOpen) {
   WithFullDisk([&](test::Opened& both) {
     EXPECT_THAT(both.file->Close(), NoSpace());
     EXPECT_FALSE(events_.empty());
@@ -223,7 +223,7 @@ TEST_F(FullDiskTest, CloseOfTheLastFileHandleSaysSoAndLeavesItOpen) {
   });
 }
 
-TEST_F(FullDiskTest, CloseOfTheLastEnvironmentSaysSoAndLeavesItUsable) {
+TEST_F(FullDiskTest, FailedCloseKeepsEnvironmentUsable) {
   WithFullDisk([&](test::Opened& both) {
     // The destructor cannot return an error: the handle is destroyed and the
     // pages stay.
@@ -240,7 +240,7 @@ TEST_F(FullDiskTest, CloseOfTheLastEnvironmentSaysSoAndLeavesItUsable) {
   });
 }
 
-TEST_F(FullDiskTest, ADestroyedEnvironmentKeepsThePagesForTheNext) {
+TEST_F(FullDiskTest, DestroyedEnvironmentKeepsPages) {
   WithFullDisk([&](test::Opened& both) {
     both = {};
     ASSERT_FALSE(events_.empty());
@@ -257,7 +257,7 @@ TEST_F(FullDiskTest, ADestroyedEnvironmentKeepsThePagesForTheNext) {
   });
 }
 
-TEST_F(FullDiskTest, AFullCacheOfSuchPagesSaysSoInsteadOfLosingOne) {
+TEST_F(FullDiskTest, CacheOfUnwritablePagesLosesNone) {
   WithFullDisk([&](test::Opened& both) {
     PageNo page = kPages;
     absl::Status status;
