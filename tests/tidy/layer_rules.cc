@@ -52,6 +52,14 @@ std::string_view TargetFolder(const Tree& tree, std::string_view include) {
   return folder != "include" && Height(folder) > 0 ? folder : "";
 }
 
+// True if the file may include a header of tests/. Tests beside the code
+// include tests/support/ only, and library files include none.
+bool MayIncludeTests(const Source& source, std::string_view include) {
+  return source.Folder() == "tests"
+             ? include.starts_with("tests/")
+             : source.IsTest() && include.starts_with("tests/support/");
+}
+
 // True if db/ implements the header. The layers below db/ do not include it.
 bool IsHandleHeader(std::string_view include) {
   return include == "mpool/mpool.h" || include == "mpool/env.h" ||
@@ -90,8 +98,11 @@ Findings IncludeDirection(const Tree& tree) {
     for (const Include& include : IncludesOf(source)) {
       if (!include.quoted) continue;
       const std::string_view target = TargetFolder(tree, include.path);
-      if (target.empty() || (source.IsTest() && target == "tests")) continue;
-      if (Height(target) > height) {
+      if (target.empty() || MayIncludeTests(source, include.path)) continue;
+      if (target == "tests") {
+        out.push_back({source.path, include.line,
+                       "only tests include tests/support/: " + include.path});
+      } else if (Height(target) > height) {
         out.push_back(
             {source.path, include.line, "include goes up: " + include.path});
       } else if (height > 0 && height < Height("db") &&

@@ -144,6 +144,16 @@ TEST(LayerRulesTest, UpwardIncludesAreReported) {
   EXPECT_THAT(IncludeDirection(One("db/a.cc", text)), IsEmpty());
 }
 
+TEST(LayerRulesTest, OnlyTestsIncludeTheirSupport) {
+  const std::string text =
+      "#include \"tests/support/a.h\"\n#include \"tests/pool/a.h\"\n";
+  EXPECT_THAT(LinesOf(IncludeDirection(One("tools/a.cc", text))),
+              ElementsAre(1, 2));
+  EXPECT_THAT(LinesOf(IncludeDirection(One("os/a_test.cc", text))),
+              ElementsAre(2));
+  EXPECT_THAT(IncludeDirection(One("tests/env/a.cc", text)), IsEmpty());
+}
+
 TEST(LayerRulesTest, LowerLayersKnowTypesNotHandles) {
   Tree tree =
       One("os/a.h", "#include \"mpool/types.h\"\n#include \"mpool/env.h\"\n");
