@@ -1,7 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
 #include "db/environment.h"
-#include "mpool/observe/holders.h"
 
 #include <algorithm>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "db/home.h"
 #include "db/options.h"
 #include "db/registry.h"
+#include "mpool/observe/holders.h"
 #include "os/assert.h"
 #include "os/filesystem.h"
 #include "os/lost_fd.h"

@@ -1,7 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
 #include "db/home.h"
-#include "mpool/pool/signature.h"
 
 #include <cerrno>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "db/options.h"
+#include "mpool/pool/signature.h"
 #include "os/assert.h"
 #include "os/filesystem.h"
 #include "os/status.h"

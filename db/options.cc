@@ -1,15 +1,15 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
 #include "db/options.h"
-#include "mpool/evict/policies.h"
-#include "mpool/pool/signature.h"
 
 #include <bit>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "mpool/evict/policies.h"
 #include "mpool/file.h"
 #include "mpool/pool/pool.h"
+#include "mpool/pool/signature.h"
 #include "os/assert.h"
 #include "os/process.h"
 #include "os/status.h"

@@ -1,7 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
 #include "db/registry.h"
-#include "mpool/pool/forks.h"
 
 #include <algorithm>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "db/environment.h"
 #include "db/home.h"
 #include "db/options.h"
+#include "mpool/pool/forks.h"
 #include "os/assert.h"
 #include "os/filesystem.h"
 #include "os/fork.h"
