@@ -24,7 +24,8 @@ class Generation {
   static constexpr uint32_t kEntering = ~uint32_t{0};
   static constexpr uint32_t kNone = kEntering - 1;
 
-  // Makes the word. REQUIRES: it was not made before.
+  // Makes the word. REQUIRES: it was not made before. Not checkable: a marker
+  // does not say if it has memory.
   absl::Status Map() { return marker_.Map(); }
 
   // Returns a number that no other attachment of this process and no forked

@@ -67,7 +67,8 @@ class Members {
   std::optional<uint64_t> UnregisterThread(const Thread& thread)
       MPOOL_EXCLUDES(process_mutex());
   // Makes a thread's leaving slot live again. False if the slot was freed, so
-  // that its word is no longer `word`. REQUIRES: process_mutex().
+  // that its word is no longer `word`. REQUIRES: process_mutex(). Not checkable
+  // at run time: a mutex does not name its owner. clang checks it.
   bool ResumeThread(const Thread& thread, uint64_t word)
       MPOOL_REQUIRES(process_mutex());
 
@@ -91,7 +92,8 @@ class Members {
   void ForEachImage(const ThreadSlot& slot, F&& visit) const;
   bool IsLedgerEmpty(const Thread& thread) const;
   // Frees the images of a slot except the last `kept`.
-  // REQUIRES: no thread has a page of the slot for update.
+  // REQUIRES: no thread has a page of the slot for update. Not checkable: the
+  // layer above knows the pages.
   void FreeImages(const Thread& self, ThreadSlot& slot, uint32_t kept);
   // Makes the images of a dead thread's slot void.
   void ClearImages(ThreadSlot& slot);

@@ -122,7 +122,8 @@ class Shalloc {
       MPOOL_EXCLUDES(latch());
 
   // Returns DataLoss unless the heap can be walked and each chunk is either
-  // free or in use. Reads only. REQUIRES: no other process is attached.
+  // free or in use. Reads only. REQUIRES: no other process is attached. Not
+  // checkable: the heap does not know the process slots.
   absl::Status CheckChunks() const;
   // Rebuilds the free list. REQUIRES: as above, and CheckChunks.
   void Relist() { Rebuild(); }
