@@ -6,7 +6,7 @@
 
 #include "bench/subject.h"
 #include "db/environment.h"
-#include "mpool/pool.h"
+#include "mpool/pool/pool.h"
 #include "os/status.h"
 
 namespace mpool::internal {
