@@ -15,7 +15,6 @@
 #define MPOOL_MPOOL_EVICT_POLICY_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -23,6 +22,7 @@
 #include "mpool/memory/frame_table.h"
 #include "mpool/page/thread_context.h"
 #include "region/region.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -75,8 +75,7 @@ class Replacement {
   // REQUIRES: no other process is attached (not checkable: see Pool::Adopt).
   virtual void Adopt() {}
   // Ends what dead threads left in the memory. Other processes use it.
-  virtual void Rebuild(const region::Thread&,
-                       const std::function<bool(uint32_t)>&) {}
+  virtual void Rebuild(const region::RepairPass&) {}
 };
 
 std::unique_ptr<Replacement> MakeLru(region::Region& region,

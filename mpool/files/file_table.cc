@@ -335,16 +335,13 @@ void FileTable::EndWritesOfDead() {
   });
 }
 
-void FileTable::Repair(const region::Thread& self, uint32_t process,
-                       const std::function<bool(uint32_t)>& is_dead,
-                       uint64_t* latches) {
-  MPOOL_ASSERT(process >= 1 && process <= kMaxProcesses);
-  MPOOL_ASSERT(is_dead != nullptr && latches != nullptr);
+void FileTable::Repair(const region::RepairPass& pass) {
+  MPOOL_ASSERT(pass.process >= 1 && pass.process <= kMaxProcesses);
   // Entries are claimed and filled under the latch, so only a dead owner of the
   // latch leaves a claim. The open bits need no latch.
   const uint32_t owner = latch().owner();
   const bool taken =
-      is_dead(owner) && latch().TakeOver(owner, self);
+      pass.IsDead(owner) && latch().TakeOver(owner, pass.self);
   const uint32_t used = frames_.pool().files_used.load();
   for (uint32_t i = 0; i < used && At(i) != nullptr; ++i) {
     FileEntry& entry = *At(i);
@@ -355,24 +352,24 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
     }
     // A mark that is left here is of TryFree, in an entry that no file has.
     uint64_t mark = entry.fsync_mark.load();
-    if (is_dead(FsyncMark::Unpack(mark).thread)) {
+    if (pass.IsDead(FsyncMark::Unpack(mark).thread)) {
       entry.fsync_mark.compare_exchange_strong(mark, 0);  // no step: as above
     }
     uint32_t cutter = entry.cutter.load();
     // no step: a page that was not cut off is dirty.
-    if (is_dead(cutter)) {
+    if (pass.IsDead(cutter)) {
       // It may have cut the file without storing the new size and times.
       FileWatch::Forget(entry);
       entry.cutter.compare_exchange_strong(cutter, 0);
     }
-    const uint32_t bit = process - 1;
+    const uint32_t bit = pass.process - 1;
     entry.open_bits[bit / 64].fetch_and(~(uint64_t{1} << (bit % 64)));
     MPOOL_STEP("mpool.repair.file");
   }
   if (!taken) return;
-  AssertLatched(self);
-  ++*latches;
-  latch().Unlock(self);
+  AssertLatched(pass.self);
+  ++pass.report->latches;
+  latch().Unlock(pass.self);
 }
 
 // Closes all files, and frees entries that a dead process was filling. Stores

@@ -39,6 +39,7 @@
 #include "os/assert.h"
 #include "os/file.h"
 #include "region/region.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -119,10 +120,8 @@ class FileTable {
   // Pool::Adopt.
   void Adopt(region::Reachable* reached, RepairReport* report);
   // Frees the entries that dead processes claimed, and clears the open bits of
-  // `process`.
-  void Repair(const region::Thread& self, uint32_t process,
-              const std::function<bool(uint32_t)>& is_dead,
-              uint64_t* latches);
+  // the dead process.
+  void Repair(const region::RepairPass& pass);
   // Ends the writes of dead processes. Repair calls this once those processes
   // write no page any more.
   void EndWritesOfDead();

@@ -265,8 +265,8 @@ void ExtentTable::EndDrain(const region::Thread& self, uint32_t extent) {
 // Works without the extents latch, because the repairer may hold it or wait for
 // its holder. The latch is not needed, because only Extend changes such a word
 // at the same time.
-void ExtentTable::ReleaseDrained(
-    const std::function<bool(uint32_t)>& is_dead) {
+template <class IsDead>
+void ExtentTable::ReleaseDrainedBy(IsDead&& is_dead) {
   ForEachExtent([&](uint32_t extent, CutWord now, BufferHeader*) {
     if (now.drainer == 0 || !is_dead(now.drainer)) return;
     uint64_t seen = now.Pack();
@@ -277,6 +277,14 @@ void ExtentTable::ReleaseDrained(
       // no step: no thread drains it either way.
     } while (!ChangeWord(extent, &seen, now.Pack()));
   });
+}
+
+void ExtentTable::ReleaseDrained(const region::RepairPass& pass) {
+  ReleaseDrainedBy([&](uint32_t drainer) { return pass.IsDead(drainer); });
+}
+
+void ExtentTable::ReleaseAllDrained() {
+  ReleaseDrainedBy([](uint32_t) { return true; });
 }
 
 bool ExtentTable::Retire(const region::Thread& self, uint32_t extent,
@@ -364,16 +372,13 @@ void ExtentTable::RebuildRings() {
   }
 }
 
-void ExtentTable::Rebuild(const region::Thread& self,
-                          const std::function<bool(uint32_t)>& is_dead,
-                          uint64_t* latches) {
-  MPOOL_ASSERT(latches != nullptr);
+void ExtentTable::Rebuild(const region::RepairPass& pass) {
   auto& latch = pool_->extents_latch;
   const uint32_t cutter = latch.owner();
-  if (is_dead(cutter) && latch.TakeOver(cutter, self)) {
+  if (pass.IsDead(cutter) && latch.TakeOver(cutter, pass.self)) {
     RebuildRings();
-    ++*latches;
-    latch.Unlock(self);
+    ++pass.report->latches;
+    latch.Unlock(pass.self);
   }
   MPOOL_STEP("mpool.repair.rings");
 }

@@ -26,7 +26,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <optional>
 
 #include "absl/status/status.h"
@@ -36,6 +35,7 @@
 #include "mpool/page/buffer_header.h"
 #include "os/assert.h"
 #include "region/region.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -111,7 +111,10 @@ class ExtentTable {
               const CutWord& drained, uint64_t keep);
   // Ends the drains of dead threads: their extents are as before. Does not
   // wait.
-  void ReleaseDrained(const std::function<bool(uint32_t)>& is_dead);
+  void ReleaseDrained(const region::RepairPass& pass);
+  // The same for every extent, for an adoption.
+  // REQUIRES: no other process is attached. Not checkable: the register knows.
+  void ReleaseAllDrained();
   // Sets the size of the cache. Cut extents then have all their frames in it.
   // REQUIRES: memory (not checkable: the kernel has it) and headers for the
   // frames.
@@ -149,9 +152,7 @@ class ExtentTable {
 
   // Makes the rings again if a dead thread was cutting, and releases its latch.
   // Adds the latches taken over to `*latches`.
-  void Rebuild(const region::Thread& self,
-               const std::function<bool(uint32_t)>& is_dead,
-               uint64_t* latches);
+  void Rebuild(const region::RepairPass& pass);
   // Makes the rings and the places of headers again from the extents' words.
   // REQUIRES: the extents latch, or that no other process is attached (not
   // checkable: see Pool::Adopt).
@@ -165,6 +166,8 @@ class ExtentTable {
   void ForEachBlock(F&& visit) const;
 
  private:
+  template <class IsDead>
+  void ReleaseDrainedBy(IsDead&& is_dead);
   static uint32_t BlockOf(uint32_t page_class) {
     return std::min(page_class, kHeaderBlocks - 1);
   }

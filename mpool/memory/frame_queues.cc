@@ -164,26 +164,24 @@ void FrameQueues::RebuildClass(uint32_t page_class, Headers headers,
   });
 }
 
-void FrameQueues::Rebuild(const region::Thread& self,
-                          const std::function<bool(uint32_t)>& is_dead,
-                          Headers headers, bool ordered, uint64_t* latches) {
+void FrameQueues::Rebuild(const region::RepairPass& pass, Headers headers,
+                          bool ordered) {
   MPOOL_ASSERT(pool_ != nullptr);
-  MPOOL_ASSERT(latches != nullptr);
   for (uint32_t i = 0; i < kPageClasses; ++i) {
     auto& latch = LatchOf(i);
     const uint32_t owner = latch.owner();
     const bool is_broken =
-        is_dead(owner) && latch.TakeOver(owner, self);
+        pass.IsDead(owner) && latch.TakeOver(owner, pass.self);
     if (is_broken) {
-      ++*latches;
+      ++pass.report->latches;
     } else {
-      latch.Lock(self);
+      latch.Lock(pass.self);
     }
-    MPOOL_ASSERT(latch.owner() == self.id);
+    MPOOL_ASSERT(latch.owner() == pass.self.id);
     RebuildClass(i, headers, ordered,
                  is_broken ? Links::kBroken : Links::kWhole);
     MPOOL_STEP("mpool.repair.queue");
-    latch.Unlock(self);
+    latch.Unlock(pass.self);
   }
 }
 

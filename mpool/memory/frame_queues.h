@@ -20,7 +20,6 @@
 #define MPOOL_MPOOL_MEMORY_FRAME_QUEUES_H_
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -28,6 +27,7 @@
 #include "mpool/page/buffer_header.h"
 #include "mpool/page/frame_set.h"
 #include "region/region.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -68,9 +68,7 @@ class FrameQueues {
   // Links the frames that are in no queue. Makes the queues again whose latch a
   // dead thread holds, and takes over the latch. Waits for live owners. Adds
   // the number of latches taken over to `*latches`.
-  void Rebuild(const region::Thread& self,
-               const std::function<bool(uint32_t)>& is_dead, Headers headers,
-               bool ordered, uint64_t* latches);
+  void Rebuild(const region::RepairPass& pass, Headers headers, bool ordered);
 
  private:
   // The links of a class's queues before a rebuild.

@@ -90,13 +90,11 @@ void FrameTable::RelinkAll(bool ordered) {
                     ordered);
 }
 
-void FrameTable::Rebuild(const region::Thread& self,
-                         const std::function<bool(uint32_t)>& is_dead,
-                         bool ordered, uint64_t* latches) {
-  extents_.Rebuild(self, is_dead, latches);
-  queues_.Rebuild(self, is_dead,
-                  [this](FrameQueues::Visit visit) { ForEachHeader(visit); },
-                  ordered, latches);
+void FrameTable::Rebuild(const region::RepairPass& pass, bool ordered) {
+  extents_.Rebuild(pass);
+  queues_.Rebuild(
+      pass, [this](FrameQueues::Visit visit) { ForEachHeader(visit); },
+      ordered);
 }
 
 }  // namespace mpool::internal

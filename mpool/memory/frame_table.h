@@ -17,7 +17,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 
 #include "absl/status/status.h"
@@ -26,6 +25,7 @@
 #include "mpool/memory/pool_header.h"
 #include "mpool/page/buffer_header.h"
 #include "region/region.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -95,9 +95,7 @@ class FrameTable {
   // Rebuilds the rings from the extents if a dead thread was cutting, and the
   // queues from the headers. Takes over latches of dead owners. Waits for live
   // owners of queue latches. `ordered`: as above.
-  void Rebuild(const region::Thread& self,
-               const std::function<bool(uint32_t)>& is_dead, bool ordered,
-               uint64_t* latches);
+  void Rebuild(const region::RepairPass& pass, bool ordered);
 
  private:
   region::Region& region_;

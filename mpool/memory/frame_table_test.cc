@@ -146,10 +146,11 @@ TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   c.queue_latch.Lock({.id = 99, .watch = &pool.region().repairer()});
   region::RankReleased(region::LockRank::kQueue);
   c.free.head.store(frames.IndexOf(*kept));
-  uint64_t latches = 0;
-  frames.Rebuild(pool.self(), [](uint32_t id) { return id == 99; },
-                 /*ordered=*/false, &latches);
-  EXPECT_EQ(latches, 1u);
+  RepairReport report;
+  region::DeadThreads dead;
+  dead.set(99);
+  frames.Rebuild({pool.self(), 1, dead, &report}, /*ordered=*/false);
+  EXPECT_EQ(report.latches, 1u);
   std::set<BufferHeader*> found;
   while (BufferHeader* header = frames.TakeFree(pool.self(), 3)) {
     EXPECT_TRUE(found.insert(header).second);

@@ -102,12 +102,11 @@ bool HashTable::Remove(uint64_t hash, FrameIndex frame) {
   return false;
 }
 
-uint64_t HashTable::ReleaseDead(
-    const std::function<bool(uint32_t)>& is_dead) {
+uint64_t HashTable::ReleaseDead(const region::RepairPass& pass) {
   uint64_t released = 0;
   for (uint32_t i = 0; i < count_; ++i) {
     const uint32_t owner = buckets_[i].latch.owner();
-    if (owner == 0 || !is_dead(owner)) continue;
+    if (owner == 0 || !pass.IsDead(owner)) continue;
     for (Bucket* line = Next(buckets_[i]); line != nullptr;
          line = Next(*line)) {
       region_.memory().heap().Publish(region_.memory().OffsetOf(line));

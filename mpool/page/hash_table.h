@@ -21,12 +21,12 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 
 #include "mpool/page/buffer_header.h"
 #include "mpool/page/frame_set.h"
 #include "os/assert.h"
 #include "region/region.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -108,7 +108,7 @@ class HashTable {
 
   // Releases every bucket latch of a dead thread and returns their number; for
   // repair only.
-  uint64_t ReleaseDead(const std::function<bool(uint32_t)>& is_dead);
+  uint64_t ReleaseDead(const region::RepairPass& pass);
 
   // REQUIRES: no other process is attached (not checkable: see
   // Adoption::Run).

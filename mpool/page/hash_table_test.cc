@@ -145,7 +145,10 @@ TEST_F(HashTableTest, OnlyLatchesOfDeadAreReleased) {
   region::RankReleased(region::LockRank::kBucket);
   bucket(4).latch.Lock({.id = 301, .watch = &region.repairer()});
   region::RankReleased(region::LockRank::kBucket);
-  EXPECT_EQ(table_.ReleaseDead([](uint32_t id) { return id == 300; }), 1u);
+  RepairReport report;
+  region::DeadThreads dead;
+  dead.set(300);
+  EXPECT_EQ(table_.ReleaseDead({pool_.self(), 1, dead, &report}), 1u);
   EXPECT_EQ(bucket(1).latch.owner(), 0u);
   EXPECT_EQ(bucket(4).latch.owner(), 301u);
 }

@@ -52,7 +52,7 @@ void Adoption::Run(const region::Thread& self, region::Reachable* reached,
   MPOOL_STEP("mpool.adopt.files");
   pool.resizer.store(0);
   frames_.extents().RebuildRings();
-  frames_.extents().ReleaseDrained([](uint32_t) { return true; });
+  frames_.extents().ReleaseAllDrained();
   MPOOL_STEP("mpool.adopt.places");
   FrameSet unnamed;
   frames_.ForEachHeader([&](BufferHeader& header) {
@@ -62,7 +62,7 @@ void Adoption::Run(const region::Thread& self, region::Reachable* reached,
   frames_.ForEachHeaderMade([](BufferHeader& header) {
     if (header.io_owner.load() != 0) header.io_owner.store(0);
   });
-  file_sync_.Repair([](uint32_t) { return true; });
+  file_sync_.FailAll();
   MPOOL_STEP("mpool.adopt.frames");
   index_.table().Adopt(&unnamed, reached, report);
   MPOOL_STEP("mpool.adopt.slots");

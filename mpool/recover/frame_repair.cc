@@ -5,30 +5,33 @@
 #include <optional>
 
 #include "mpool/page/page_lsn.h"
+#include "os/assert.h"
 #include "os/step.h"
 
 namespace mpool::internal {
 
-void FrameRepair::Repair(const region::Thread& self, BufferHeader& header,
-                         const std::function<bool(uint32_t)>& is_dead,
-                         uint32_t pid, RepairReport* report) {
+void FrameRepair::Repair(const region::RepairPass& pass,
+                         BufferHeader& header) {
   const State seen = header.Load();
-  if (!seen.is_owned() || !is_dead(seen.owner())) return;
-  ++report->frames;
+  if (!seen.is_owned() || !pass.IsDead(seen.owner())) return;
+  ++pass.report->frames;
   if (seen.has(State::kXPending)) {
     RepairPending(header);
   } else if (seen.has(State::kX)) {
-    RepairExclusive(self, header, seen, pid, report);
+    const uint32_t pid =
+        region_.memory().header()->processes[pass.process - 1].pid.load();
+    RepairExclusive(pass.self, header, seen, pid, pass.report);
   } else if (seen.phase() == Phase::kEvicting) {
-    RepairEvicting(self, header);
+    RepairEvicting(pass.self, header);
   } else {
-    Drop(self, header);
+    Drop(pass.self, header);
   }
   MPOOL_STEP("mpool.repair.frame");
 }
 
-void FrameRepair::RepairWriting(BufferHeader& header, uint32_t writer,
-                                RepairReport* report) {
+void FrameRepair::RepairWriting(const region::RepairPass& pass,
+                                BufferHeader& header, uint32_t writer) {
+  MPOOL_ASSERT(pass.IsDead(writer));
   latch_.ChangeAndWake(header, [](State s) {
     if (!s.has(State::kWriting)) return s;
     return s.Without(State::kWriting).With(State::kDirty);
@@ -36,7 +39,7 @@ void FrameRepair::RepairWriting(BufferHeader& header, uint32_t writer,
   MPOOL_STEP("mpool.repair.unwrite");
   header.io_owner.compare_exchange_strong(writer, 0);
   MPOOL_STEP("mpool.repair.disowned");
-  ++report->frames;
+  ++pass.report->frames;
 }
 
 // Sets HINT because the readers that the dead writer waited for may still hold

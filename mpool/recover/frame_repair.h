@@ -15,7 +15,6 @@
 #define MPOOL_MPOOL_RECOVER_FRAME_REPAIR_H_
 
 #include <cstdint>
-#include <functional>
 
 #include "mpool/files/file_handles.h"
 #include "mpool/files/file_table.h"
@@ -28,6 +27,7 @@
 #include "mpool/recover/panic.h"
 #include "mpool/stats.h"
 #include "region/region.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -46,12 +46,10 @@ class FrameRepair {
         panic_(panic) {}
 
   // Repairs the frame if a dead thread owns it.
-  void Repair(const region::Thread& self, BufferHeader& header,
-              const std::function<bool(uint32_t)>& is_dead, uint32_t pid,
-              RepairReport* report);
+  void Repair(const region::RepairPass& pass, BufferHeader& header);
   // Ends the write-back of a dead flusher.
-  void RepairWriting(BufferHeader& header, uint32_t writer,
-                     RepairReport* report);
+  void RepairWriting(const region::RepairPass& pass, BufferHeader& header,
+                     uint32_t writer);
   // Repairs a page under X. Returns true if it dropped the page. `own`: the
   // ledger entry of a live owner, which is withdrawn if the page is dropped.
   bool RepairExclusive(const region::Thread& self, BufferHeader& header,

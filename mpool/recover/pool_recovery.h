@@ -10,7 +10,6 @@
 #define MPOOL_MPOOL_RECOVER_POOL_RECOVERY_H_
 
 #include <cstdint>
-#include <functional>
 
 #include "absl/status/status.h"
 #include "mpool/evict/active_policy.h"
@@ -24,6 +23,7 @@
 #include "mpool/stats.h"
 #include "mpool/write/file_sync.h"
 #include "region/region.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 

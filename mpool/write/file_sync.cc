@@ -338,8 +338,8 @@ absl::Status FileSync::TrimKept(const region::Thread& self, size_t most,
   return result;
 }
 
-void FileSync::Repair(const std::function<bool(uint32_t)>& is_dead) {
-  MPOOL_ASSERT(is_dead != nullptr);
+template <class IsDead>
+void FileSync::FailSyncsOf(IsDead&& is_dead) {
   table_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
     uint64_t mark = entry.fsync_mark.load(std::memory_order_seq_cst);
     const FsyncMark dead = FsyncMark::Unpack(mark);
@@ -351,6 +351,14 @@ void FileSync::Repair(const std::function<bool(uint32_t)>& is_dead) {
     MPOOL_STEP("mpool.repair.unmarked");
   });
   RedirtyUnsynced();
+}
+
+void FileSync::Repair(const region::RepairPass& pass) {
+  FailSyncsOf([&](uint32_t thread) { return pass.IsDead(thread); });
+}
+
+void FileSync::FailAll() {
+  FailSyncsOf([](uint32_t) { return true; });
 }
 
 // S6. Before the pages are dirty, as in NoteFailure. The new sequence keeps a

@@ -35,7 +35,6 @@
 #define MPOOL_MPOOL_WRITE_FILE_SYNC_H_
 
 #include <cstdint>
-#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -44,6 +43,7 @@
 #include "mpool/memory/frame_table.h"
 #include "os/clock.h"
 #include "region/region.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -83,12 +83,17 @@ class FileSync {
                         absl::Duration wait = absl::ZeroDuration());
 
   // Records the fsyncs of dead processes as failed, and calls RedirtyUnsynced.
-  void Repair(const std::function<bool(uint32_t)>& is_dead);
+  void Repair(const region::RepairPass& pass);
+  // The same for every fsync, for an adoption.
+  // REQUIRES: no other process is attached. Not checkable: the register knows.
+  void FailAll();
 
   // Makes every page DIRTY whose write no fsync has covered (S6).
   void RedirtyUnsynced();
 
  private:
+  template <class IsDead>
+  void FailSyncsOf(IsDead&& is_dead);
   static void NoteSuspect(FileEntry& entry);
   static void Clear(FileEntry& entry, uint64_t seen);
   absl::Status Begin(const region::Thread& self, FileEntry& entry,
