@@ -19,8 +19,8 @@ bool IsIn(const BufferHeader& header, Queue queue) {
 
 class Lru final : public Replacement {
  public:
-  Lru(region::Region& region, FrameTable& frames)
-      : region_(region), frames_(frames) {}
+  Lru(region::Memory& memory, FrameTable& frames)
+      : memory_(memory), frames_(frames) {}
 
   bool wants_hits() const override { return true; }
   bool is_ordered() const override { return true; }
@@ -94,15 +94,15 @@ class Lru final : public Replacement {
     return frames_.page_class(header.page_class()).queue_latch;
   }
 
-  region::Region& region_;
+  region::Memory& memory_;
   FrameTable& frames_;
 };
 
 }  // namespace
 
-std::unique_ptr<Replacement> MakeLru(region::Region& region,
+std::unique_ptr<Replacement> MakeLru(region::Memory& memory,
                                      FrameTable& frames) {
-  return std::make_unique<Lru>(region, frames);
+  return std::make_unique<Lru>(memory, frames);
 }
 
 }  // namespace mpool::internal

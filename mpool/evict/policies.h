@@ -21,7 +21,7 @@
 #include "mpool/evict/policy.h"
 #include "mpool/evict/simulators.h"
 #include "mpool/types.h"
-#include "region/region.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
@@ -34,7 +34,7 @@ struct PolicyRow {
   Policy policy;
   std::string_view name;
   // Both are nullptr for a policy that is not built.
-  std::unique_ptr<Replacement> (*make)(region::Region& region,
+  std::unique_ptr<Replacement> (*make)(region::Memory& memory,
                                        FrameTable& frames);
   Simulator simulate;
 
@@ -58,7 +58,7 @@ std::vector<std::string_view> PolicyNames();
 
 // Returns a new policy; nullptr if it is unknown or not built.
 std::unique_ptr<Replacement> MakeReplacement(Policy policy,
-                                             region::Region& region,
+                                             region::Memory& memory,
                                              FrameTable& frames);
 
 }  // namespace mpool::internal

@@ -21,7 +21,7 @@
 #include "absl/status/status.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/page/thread_context.h"
-#include "region/region.h"
+#include "region/memory.h"
 #include "region/repair_pass.h"
 
 namespace mpool::internal {
@@ -78,9 +78,9 @@ class Replacement {
   virtual void Rebuild(const region::RepairPass&) {}
 };
 
-std::unique_ptr<Replacement> MakeLru(region::Region& region,
+std::unique_ptr<Replacement> MakeLru(region::Memory& memory,
                                      FrameTable& frames);
-std::unique_ptr<Replacement> MakeClock(region::Region& region,
+std::unique_ptr<Replacement> MakeClock(region::Memory& memory,
                                        FrameTable& frames);
 
 }  // namespace mpool::internal

@@ -18,8 +18,8 @@ namespace mpool::internal {
 FileTable::FileTable(region::Region& region, FrameTable& frames)
     : region_(region),
       frames_(frames),
-      watch_(region),
-      page_io_(std::make_unique<PageIo>(region, watch_)),
+      watch_(region.repairer()),
+      page_io_(std::make_unique<PageIo>(region.repairer(), watch_)),
       handles_(std::make_unique<FileHandles>(region, *this)) {}
 
 FileTable::~FileTable() = default;

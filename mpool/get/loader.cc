@@ -121,7 +121,7 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
     if (table.Insert(request.hash, frame)) return true;
   }
   MPOOL_ASSIGN_OR_RETURN(const uint64_t line,
-                         region_.memory().heap().Allocate(
+                         memory_.heap().Allocate(
                              self.thread, sizeof(Bucket), kLineBytes));
   bool linked = false;
   bool inserted = false;
@@ -134,7 +134,7 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
     }
   }
   if (!linked)
-    MPOOL_RETURN_IF_ERROR(region_.memory().heap().Free(self.thread, line));
+    MPOOL_RETURN_IF_ERROR(memory_.heap().Free(self.thread, line));
   return linked || inserted;
 }
 

@@ -31,8 +31,8 @@ void ExtentTable::Attach(PoolHeader& pool) {
   MPOOL_ASSERT(pool.extent_bytes != 0);
   pool_ = &pool;
   extents_ =
-      region_.memory().At<Extent>(pool.extents.load(std::memory_order_acquire));
-  rings_ = region_.memory().At<std::atomic<uint32_t>>(
+      memory_.At<Extent>(pool.extents.load(std::memory_order_acquire));
+  rings_ = memory_.At<std::atomic<uint32_t>>(
       pool.rings.load(std::memory_order_acquire));
 }
 
@@ -75,7 +75,7 @@ absl::Status ExtentTable::MakeBlock(const region::Thread& self,
   std::atomic<uint64_t>& place = extents_[extent].headers[block];
   if (place.load(std::memory_order_acquire) != 0) return absl::OkStatus();
   MPOOL_RETURN_IF_ERROR(
-      region_.memory().heap()
+      memory_.heap()
           .AllocateLinked(self, HeadersIn(block) * sizeof(BufferHeader),
                           kLineBytes, &place)
           .status());
@@ -205,7 +205,7 @@ void ExtentTable::Extend(const region::Thread& self, uint32_t extent,
 // and the new size.
 void ExtentTable::SetCacheBytes(const region::Thread& self, uint64_t bytes) {
   MPOOL_ASSERT(bytes != 0 && bytes % kMinPageBytes == 0);
-  MPOOL_ASSERT(bytes <= region_.memory().fixed().max_cache_bytes);
+  MPOOL_ASSERT(bytes <= memory_.fixed().max_cache_bytes);
   LatchGuard guard(self, pool_->extents_latch);
   const uint32_t end = ExtentsOf(bytes);
   const auto begin =

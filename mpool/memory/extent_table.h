@@ -34,15 +34,15 @@
 #include "mpool/memory/pool_header.h"
 #include "mpool/page/buffer_header.h"
 #include "os/assert.h"
-#include "region/region.h"
+#include "region/memory.h"
 #include "region/repair_pass.h"
 
 namespace mpool::internal {
 
 class ExtentTable {
  public:
-  ExtentTable(region::Region& region, FrameQueues& queues)
-      : region_(region), queues_(queues) {}
+  ExtentTable(region::Memory& memory, FrameQueues& queues)
+      : memory_(memory), queues_(queues) {}
 
   // Attaches to the tables of extents and rings that the pool header names.
   void Attach(PoolHeader& pool);
@@ -64,7 +64,7 @@ class ExtentTable {
            pool_->backed.load(std::memory_order_relaxed);
   }
   // Region offset of the page memory.
-  uint64_t memory() const { return region_.memory().fixed().heap_limit; }
+  uint64_t memory() const { return memory_.fixed().heap_limit; }
 
   // Returns the number of extents of such a cache. The last one may be partial.
   uint32_t ExtentsOf(uint64_t cache_bytes) const {
@@ -89,7 +89,7 @@ class ExtentTable {
   BufferHeader* HeadersOf(uint32_t extent, uint32_t page_class) const {
     MPOOL_ASSERT(extent < pool_->extent_count);
     MPOOL_ASSERT(page_class < kPageClasses);
-    return region_.memory().At<BufferHeader>(
+    return memory_.At<BufferHeader>(
         extents_[extent].headers[BlockOf(page_class)].load(
             std::memory_order_acquire));
   }
@@ -199,7 +199,7 @@ class ExtentTable {
     return rings_[page_class * pool_->extent_count + i];
   }
 
-  region::Region& region_;
+  region::Memory& memory_;
   FrameQueues& queues_;
   PoolHeader* pool_ = nullptr;
   Extent* extents_ = nullptr;

@@ -26,7 +26,7 @@
 #include "mpool/memory/pool_header.h"
 #include "mpool/page/buffer_header.h"
 #include "mpool/page/frame_set.h"
-#include "region/region.h"
+#include "region/memory.h"
 #include "region/repair_pass.h"
 
 namespace mpool::internal {
@@ -37,7 +37,7 @@ class FrameQueues {
   // Calls its argument for each header of the cache.
   using Headers = absl::FunctionRef<void(Visit)>;
 
-  explicit FrameQueues(region::Region& region) : region_(region) {}
+  explicit FrameQueues(region::Memory& memory) : memory_(memory) {}
 
   // Attaches to the pool header of a region.
   void Attach(PoolHeader& pool) { pool_ = &pool; }
@@ -75,10 +75,10 @@ class FrameQueues {
   enum class Links { kWhole, kBroken };
 
   BufferHeader& header(FrameIndex frame) const {
-    return *region_.memory().At<BufferHeader>(uint64_t{frame} * kLineBytes);
+    return *memory_.At<BufferHeader>(uint64_t{frame} * kLineBytes);
   }
   FrameIndex IndexOf(const BufferHeader& header) const {
-    return static_cast<FrameIndex>(region_.memory().OffsetOf(&header) /
+    return static_cast<FrameIndex>(memory_.OffsetOf(&header) /
                                    kLineBytes);
   }
   region::RankedLatch<region::LockRank::kQueue>& LatchOf(
@@ -92,7 +92,7 @@ class FrameQueues {
   void RebuildClass(uint32_t page_class, Headers headers, bool ordered,
                     Links links);
 
-  region::Region& region_;
+  region::Memory& memory_;
   PoolHeader* pool_ = nullptr;
 };
 

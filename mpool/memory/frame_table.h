@@ -24,14 +24,14 @@
 #include "mpool/memory/frame_queues.h"
 #include "mpool/memory/pool_header.h"
 #include "mpool/page/buffer_header.h"
-#include "region/region.h"
+#include "region/memory.h"
 #include "region/repair_pass.h"
 
 namespace mpool::internal {
 
 class FrameTable {
  public:
-  explicit FrameTable(region::Region& region) : region_(region) {}
+  explicit FrameTable(region::Memory& memory) : memory_(memory) {}
   FrameTable(const FrameTable&) = delete;
   FrameTable& operator=(const FrameTable&) = delete;
 
@@ -55,16 +55,16 @@ class FrameTable {
   FrameQueues& queues() { return queues_; }
 
   BufferHeader& header(FrameIndex frame) const {
-    return *region_.memory().At<BufferHeader>(uint64_t{frame} * kLineBytes);
+    return *memory_.At<BufferHeader>(uint64_t{frame} * kLineBytes);
   }
   // True if a frame has this number. Accepts any number.
   bool IsHeader(FrameIndex frame) const;
   FrameIndex IndexOf(const BufferHeader& header) const {
-    return static_cast<FrameIndex>(region_.memory().OffsetOf(&header) /
+    return static_cast<FrameIndex>(memory_.OffsetOf(&header) /
                                    kLineBytes);
   }
   std::byte* data(const BufferHeader& header) const {
-    return region_.memory().base() + header.data_offset();
+    return memory_.base() + header.data_offset();
   }
   std::span<std::byte> bytes(const BufferHeader& header) const {
     return {data(header), ClassBytes(header.page_class())};
@@ -98,9 +98,9 @@ class FrameTable {
   void Rebuild(const region::RepairPass& pass, bool ordered);
 
  private:
-  region::Region& region_;
-  FrameQueues queues_{region_};
-  ExtentTable extents_{region_, queues_};
+  region::Memory& memory_;
+  FrameQueues queues_{memory_};
+  ExtentTable extents_{memory_, queues_};
   PoolHeader* pool_ = nullptr;
 };
 

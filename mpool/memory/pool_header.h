@@ -33,7 +33,8 @@
 
 #include "absl/status/status.h"
 #include "mpool/page/buffer_header.h"
-#include "region/region.h"
+#include "region/memory.h"
+#include "region/options.h"
 
 namespace mpool::internal {
 
@@ -125,11 +126,11 @@ void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
 
 // Makes the pool header and the tables of extents and rings in a new region.
 // Points the region's root to the header. Returns the errors of the heap.
-absl::Status FormatPoolHeader(region::Region& region,
+absl::Status FormatPoolHeader(region::Memory& memory,
                               const region::Thread& self);
 // Checks the sizes of the pool header and the places of the two tables. Returns
 // DataLoss if one is damaged. Their contents are checked later.
-absl::Status CheckPoolHeader(const region::Region& region,
+absl::Status CheckPoolHeader(const region::Memory& memory,
                              region::Reachable* reached);
 
 }  // namespace mpool::internal

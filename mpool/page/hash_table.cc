@@ -20,9 +20,9 @@ uint32_t HashTable::BucketsFor(uint64_t frames) {
 Bucket* HashTable::Next(const Bucket& line) const {
   const uint64_t index = line.overflow.load(std::memory_order_acquire);
   return index == 0 ||
-                 !region_.memory().Contains(index * kLineBytes, sizeof(Bucket))
+                 !memory_.Contains(index * kLineBytes, sizeof(Bucket))
              ? nullptr
-             : region_.memory().At<Bucket>(index * kLineBytes);
+             : memory_.At<Bucket>(index * kLineBytes);
 }
 
 FrameIndex HashTable::Find(uint64_t hash, uint64_t key) const {
@@ -62,16 +62,16 @@ void HashTable::InsertWithLine(uint64_t hash, FrameIndex frame,
                                uint64_t offset) {
   MPOOL_ASSERT(frame != 0);
   MPOOL_ASSERT(offset % kLineBytes == 0);
-  MPOOL_ASSERT(region_.memory().Contains(offset, sizeof(Bucket)));
+  MPOOL_ASSERT(memory_.Contains(offset, sizeof(Bucket)));
   Bucket* last = &bucket(hash);
   while (Bucket* next = Next(*last)) last = next;
-  region_.memory().At<Bucket>(offset)->slots[0].store(
+  memory_.At<Bucket>(offset)->slots[0].store(
       TagOf(hash) | uint64_t{frame} << 4, std::memory_order_relaxed);
   MPOOL_STEP("mpool.hash.overflow");
   last->overflow.store(static_cast<uint32_t>(offset / kLineBytes),
                        std::memory_order_release);
   MPOOL_STEP("mpool.hash.overflowed");
-  region_.memory().heap().Publish(offset);
+  memory_.heap().Publish(offset);
 }
 
 bool HashTable::Names(uint64_t hash, FrameIndex frame) const {
@@ -109,7 +109,7 @@ uint64_t HashTable::ReleaseDead(const region::RepairPass& pass) {
     if (owner == 0 || !pass.IsDead(owner)) continue;
     for (Bucket* line = Next(buckets_[i]); line != nullptr;
          line = Next(*line)) {
-      region_.memory().heap().Publish(region_.memory().OffsetOf(line));
+      memory_.heap().Publish(memory_.OffsetOf(line));
     }
     if (buckets_[i].latch.ReleaseDead(owner)) ++released;
   }

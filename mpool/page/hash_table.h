@@ -25,7 +25,7 @@
 #include "mpool/page/buffer_header.h"
 #include "mpool/page/frame_set.h"
 #include "os/assert.h"
-#include "region/region.h"
+#include "region/memory.h"
 #include "region/repair_pass.h"
 
 namespace mpool::internal {
@@ -44,7 +44,7 @@ static_assert(sizeof(Bucket) == 64);
 
 class HashTable {
  public:
-  explicit HashTable(region::Region& region) : region_(region) {}
+  explicit HashTable(region::Memory& memory) : memory_(memory) {}
 
   // Returns the number of buckets for `frames` frames: three frames to a
   // bucket.
@@ -61,8 +61,8 @@ class HashTable {
         at.store(value, std::memory_order_relaxed);
       }
     };
-    set(base_, region_.memory().base());
-    set(buckets_, region_.memory().At<Bucket>(buckets));
+    set(base_, memory_.base());
+    set(buckets_, memory_.At<Bucket>(buckets));
     set(count_, count);
   }
   uint32_t size() const { return count_; }
@@ -139,7 +139,7 @@ class HashTable {
   }
   Bucket* Next(const Bucket& line) const;
 
-  region::Region& region_;
+  region::Memory& memory_;
   std::byte* base_ = nullptr;
   Bucket* buckets_ = nullptr;
   uint32_t count_ = 0;

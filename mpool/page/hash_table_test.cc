@@ -53,7 +53,7 @@ class HashTableTest : public ::testing::Test {
   }
 
   TestPool pool_{uint64_t{1} << 20};
-  HashTable table_{pool_.region()};
+  HashTable table_{pool_.region().memory()};
   uint64_t headers_ = 0;
 };
 

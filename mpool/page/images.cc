@@ -71,8 +71,8 @@ void CheckGroupTransition(GroupState from, GroupState to) {
 void Images::Trim(const region::Thread& self) {
   // A guard that moved to another thread reads the images during its put, and
   // only then clears its ledger entry.
-  if (!region_.members().IsLedgerEmpty(self)) return;
-  region_.members().FreeImages(self, *self.slot, kKeptImages);
+  if (!members_.IsLedgerEmpty(self)) return;
+  members_.FreeImages(self, *self.slot, kKeptImages);
 }
 
 absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
@@ -83,10 +83,10 @@ absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
   Image* image = nullptr;
   std::atomic<uint64_t>* link = &self.slot->images;
   uint32_t count = 0;
-  region_.members().ForEachImage(*self.slot, [&](Image&) { ++count; });
+  members_.ForEachImage(*self.slot, [&](Image&) { ++count; });
   if (count > kKeptImages) Trim(self);
   count = 0;
-  region_.members().ForEachImage(*self.slot, [&](Image& kept) {
+  members_.ForEachImage(*self.slot, [&](Image& kept) {
     link = &kept.next;
     ++count;
     if (image == nullptr && kept.room.load() >= bytes &&
@@ -102,11 +102,11 @@ absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
     }
     MPOOL_ASSIGN_OR_RETURN(
         const uint64_t offset,
-        region_.memory().heap().AllocateLinked(
+        memory_.heap().AllocateLinked(
             self, sizeof(Image) + bytes, kLineBytes, link, [&](uint64_t at) {
-              region_.memory().At<Image>(at)->room.store(bytes);
+              memory_.At<Image>(at)->room.store(bytes);
             }));
-    image = region_.memory().At<Image>(offset);
+    image = memory_.At<Image>(offset);
   }
   MPOOL_ASSERT(image->room.load() >= bytes);
   StoreWord(*image, frame | kAnnounced);
@@ -138,7 +138,7 @@ void Images::Drop(Image& image) {
 Image* Images::Find(const region::ThreadSlot& slot, FrameIndex frame,
                     uint32_t version) const {
   Image* found = nullptr;
-  region_.members().ForEachImage(slot, [&](Image& image) {
+  members_.ForEachImage(slot, [&](Image& image) {
     if (Names(image.word.load(std::memory_order_acquire), frame, kWhole) &&
         image.version.load(std::memory_order_relaxed) == version) {
       found = &image;
@@ -158,7 +158,7 @@ Fate Images::Decide(const region::ThreadSlot& dead, const BufferHeader& header,
   Image* image = Find(dead, frame, header.Load().version());
   if (image == nullptr) {
     bool announced = false;
-    region_.members().ForEachImage(dead, [&](Image& other) {
+    members_.ForEachImage(dead, [&](Image& other) {
       announced = announced || Names(other.word.load(), frame, kAnnounced);
     });
     return announced ? Fate::kUntouched : Fate::kNoImage;

@@ -24,7 +24,8 @@
 #include "mpool/page/buffer_header.h"
 #include "os/assert.h"
 #include "os/clock.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
@@ -83,7 +84,8 @@ template <class Word>
 
 class Ledger {
  public:
-  explicit Ledger(region::Region& region) : region_(region) {}
+  Ledger(region::Memory& memory, region::Members& members)
+      : memory_(memory), members_(members) {}
 
   // Returns a free entry of the thread. Returns ResourceExhausted if the thread
   // holds kMaxPinsPerThread pages, and errors of the heap.
@@ -148,7 +150,8 @@ class Ledger {
  private:
   absl::StatusOr<EntryWord*> FreeOverflowEntry(const region::Thread& self);
 
-  region::Region& region_;
+  region::Memory& memory_;
+  region::Members& members_;
 };
 
 }  // namespace mpool::internal

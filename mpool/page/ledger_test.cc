@@ -19,7 +19,7 @@ class LedgerTest : public ::testing::Test {
   }
 
   TestPool pool_{uint64_t{1} << 20};
-  Ledger ledger_{pool_.region()};
+  Ledger ledger_{pool_.region().memory(), pool_.region().members()};
 };
 
 TEST_F(LedgerTest, AnEntryHoldsFrameAndMode) {

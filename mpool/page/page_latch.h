@@ -33,7 +33,9 @@
 #include "os/assert.h"
 #include "os/clock.h"
 #include "os/futex.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/memory.h"
+#include "region/repair.h"
 
 namespace mpool::internal {
 
@@ -46,7 +48,7 @@ class PageLatch {
     using Deadline = os::Deadline;
 
     FrameIndex IndexOf(const BufferHeader& header) const {
-      return static_cast<FrameIndex>(region.memory().OffsetOf(&header) /
+      return static_cast<FrameIndex>(memory.OffsetOf(&header) /
                                      kLineBytes);
     }
     std::optional<Holder> FindOther(FrameIndex frame, const EntryWord* own,
@@ -54,7 +56,7 @@ class PageLatch {
       return ledger.FindOther(frame, own, only);
     }
     bool PutNeedsFence() const {
-      return region.memory().header()->put_needs_fence.load(
+      return memory.header()->put_needs_fence.load(
                  std::memory_order_relaxed) != 0;
     }
     void Barrier() const { os::GlobalBarrier(); }
@@ -62,15 +64,18 @@ class PageLatch {
                const os::Deadline& deadline) const;
     void WakeAll(EntryWord* word) const { os::FutexWakeAll(os::LowHalf(word)); }
     bool RepairIfDead(uint32_t thread, uint32_t self) const {
-      return region.repairer().RepairIfDead(thread, self);
+      return repairer.RepairIfDead(thread, self);
     }
 
-    region::Region& region;
+    region::Memory& memory;
+    region::Members& members;
+    region::Repairer& repairer;
     Ledger& ledger;
   };
 
-  PageLatch(region::Region& region, Ledger& ledger)
-      : steps_(Machine{region, ledger}) {}
+  PageLatch(region::Memory& memory, region::Members& members,
+            region::Repairer& repairer, Ledger& ledger)
+      : steps_(Machine{memory, members, repairer, ledger}) {}
 
   // Tries to enter shared or pin-only.
   // REQUIRES: an entry of the thread names the frame (not checkable: the entry

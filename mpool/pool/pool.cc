@@ -197,7 +197,7 @@ EnvStats Pool::Stats() const {
     os::MutexLock lock(region_.members().process_mutex());
     heap = region_.memory().heap().Stats(region_.members().process_thread());
   }
-  return StatsOf(region_, frames_, files_, heap);
+  return StatsOf(region_.memory(), region_.members(), frames_, files_, heap);
 }
 
 }  // namespace mpool::internal

@@ -96,7 +96,7 @@ void Adoption::SettleFrame(BufferHeader& header, RepairReport* report) {
     rest = rest.NextVersion().Bare();
   }
   if (rest.phase() == Phase::kPoisoned && seen.phase() != Phase::kPoisoned) {
-    header.poisoned_by.store(region_.members().PidOf(seen.owner()));
+    header.poisoned_by.store(members_.PidOf(seen.owner()));
     ++report->poisoned;
     const uint64_t key = header.key.load();
     if (HasLsn(*files_.At(PageKey::FileIndex(key)))) panic_.Set(key, report);
@@ -124,7 +124,7 @@ void Adoption::DiscardFrame(const region::Thread& self, BufferHeader& header,
   const FrameIndex frame = frames_.IndexOf(header);
   if (!index_.table().Insert(hash, frame)) {
     const absl::StatusOr<uint64_t> line =
-        region_.memory().heap().Allocate(self, sizeof(Bucket), kLineBytes);
+        memory_.heap().Allocate(self, sizeof(Bucket), kLineBytes);
     if (!line.ok()) return;
     index_.table().InsertWithLine(hash, frame, *line);
     reached->Add(*line, sizeof(Bucket));

@@ -19,7 +19,7 @@ void FrameRepair::Repair(const region::RepairPass& pass,
     RepairPending(header);
   } else if (seen.has(State::kX)) {
     const uint32_t pid =
-        region_.memory().header()->processes[pass.process - 1].pid.load();
+        memory_.header()->processes[pass.process - 1].pid.load();
     RepairExclusive(pass.self, header, seen, pid, pass.report);
   } else if (seen.phase() == Phase::kEvicting) {
     RepairEvicting(pass.self, header);
@@ -112,7 +112,7 @@ void FrameRepair::Poison(BufferHeader& header, uint32_t pid,
 }
 
 Fate FrameRepair::FateOf(const BufferHeader& header, State seen) const {
-  const region::ThreadSlot* dead = region_.members().SlotOf(seen.owner());
+  const region::ThreadSlot* dead = members_.SlotOf(seen.owner());
   if (dead == nullptr) return Fate::kNoImage;
   return images_.Decide(*dead, header, frames_.IndexOf(header),
                         frames_.bytes(header));

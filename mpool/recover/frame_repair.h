@@ -26,17 +26,19 @@
 #include "mpool/page/page_latch.h"
 #include "mpool/recover/panic.h"
 #include "mpool/stats.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/memory.h"
 #include "region/repair_pass.h"
 
 namespace mpool::internal {
 
 class FrameRepair {
  public:
-  FrameRepair(region::Region& region, FrameTable& frames, PageIndex& index,
-              Ledger& ledger, PageLatch& latch, Images& images,
-              FileTable& files, Panic& panic)
-      : region_(region),
+  FrameRepair(region::Memory& memory, region::Members& members,
+              FrameTable& frames, PageIndex& index, Ledger& ledger,
+              PageLatch& latch, Images& images, FileTable& files, Panic& panic)
+      : memory_(memory),
+        members_(members),
         frames_(frames),
         index_(index),
         ledger_(ledger),
@@ -65,7 +67,8 @@ class FrameRepair {
             EntryWord* own = nullptr);
   void Poison(BufferHeader& header, uint32_t pid, RepairReport* report);
 
-  region::Region& region_;
+  region::Memory& memory_;
+  region::Members& members_;
   FrameTable& frames_;
   PageIndex& index_;
   Ledger& ledger_;

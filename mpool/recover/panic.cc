@@ -10,7 +10,7 @@
 namespace mpool::internal {
 
 void Panic::Set(uint64_t key, RepairReport* report) {
-  region::RegionHeader& header = *region_.memory().header();
+  region::RegionHeader& header = *memory_.header();
   MPOOL_STEP("mpool.panic.set");
   // no step: a number that is never set is skipped.
   const uint64_t number = header.panics.fetch_add(1) + 1;
@@ -24,20 +24,20 @@ void Panic::Set(uint64_t key, RepairReport* report) {
 }
 
 void Panic::Keep(uint64_t key, RepairReport* report) {
-  if (region_.memory().header()->panic.load(std::memory_order_seq_cst) == 0) {
+  if (memory_.header()->panic.load(std::memory_order_seq_cst) == 0) {
     Set(key, report);
   }
 }
 
 absl::Status Panic::CheckAsOther() const {
   const uint64_t word =
-      region_.memory().header()->panic.load(std::memory_order_acquire);
+      memory_.header()->panic.load(std::memory_order_acquire);
   return word == 0 ? absl::OkStatus() : Error(word);
 }
 
 absl::Status Panic::Error(uint64_t word) const {
   const uint64_t key =
-      region_.memory().header()->panic_page.load(std::memory_order_relaxed);
+      memory_.header()->panic_page.load(std::memory_order_relaxed);
   uint32_t pid = 0;
   frames_.ForEachHeader([&](const BufferHeader& header) {
     if (header.Load().phase() == Phase::kPoisoned && header.key.load() == key) {
@@ -45,7 +45,7 @@ absl::Status Panic::Error(uint64_t word) const {
     }
   });
   absl::Status status = absl::DataLossError(absl::StrCat(
-      "use environment ", region_.home_files().home().path(),
+      "use environment ", home_files_.home().path(),
       ": panic: ", pid == 0 ? "a process" : absl::StrCat("process ", pid),
       " died while it changed ", files_.DescribePage(key),
       " (or an exception "
@@ -58,7 +58,7 @@ absl::Status Panic::Error(uint64_t word) const {
 
 void Panic::Allow() {
   recovered_.store(
-      region_.memory().header()->panic.load(std::memory_order_acquire),
+      memory_.header()->panic.load(std::memory_order_acquire),
       std::memory_order_relaxed);
 }
 
@@ -87,7 +87,7 @@ absl::Status Panic::Clear() {
   if (!lost.has_value() && word != 0) {
     MPOOL_STEP("mpool.panic.clear");
     const bool cleared =
-        region_.memory().header()->panic.compare_exchange_strong(
+        memory_.header()->panic.compare_exchange_strong(
             word, 0, std::memory_order_seq_cst);
     MPOOL_STEP("mpool.panic.cleared");
     if (!cleared && word != 0) return Error(word);
@@ -97,7 +97,7 @@ absl::Status Panic::Clear() {
   }
   if (!lost.has_value()) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("clear the panic of ", region_.home_files().home().path(),
+      absl::StrCat("clear the panic of ", home_files_.home().path(),
                    ": ", files_.DescribePage(*lost),
                    " is still lost; make it anew from the log, with "
                    "GetForUpdate and GetOptions::create"));

@@ -134,8 +134,8 @@ void Balancer::AddFilesOfDirty(uint32_t extent, const CutWord& now,
 
 FrameSet Balancer::HeldFrames() const {
   FrameSet held;
-  region_.members().ForEachSlot([&](region::ThreadSlot& slot) {
-    region_.members().ForEachEntry(slot, [&](EntryWord& place) {
+  members_.ForEachSlot([&](region::ThreadSlot& slot) {
+    members_.ForEachEntry(slot, [&](EntryWord& place) {
       const Entry entry{place.load(std::memory_order_relaxed)};
       if (entry.word != 0) held.Add(entry.frame());
     });

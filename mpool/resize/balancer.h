@@ -33,15 +33,15 @@
 #include "mpool/page/thread_context.h"
 #include "mpool/resize/extent_drain.h"
 #include "mpool/resize/room_check.h"
-#include "region/region.h"
+#include "region/members.h"
 
 namespace mpool::internal {
 
 class Balancer {
  public:
-  Balancer(const region::Region& region, FrameTable& frames,
+  Balancer(const region::Members& members, FrameTable& frames,
            const RoomCheck& room, ExtentDrain& drain)
-      : region_(region), frames_(frames), room_(room), drain_(drain) {}
+      : members_(members), frames_(frames), room_(room), drain_(drain) {}
 
   // True if an extent became free that the page size can use. `none`: no frame
   // of the size can be acquired, so every extent of the other sizes is tried.
@@ -61,7 +61,7 @@ class Balancer {
                                    const FrameSet& held,
                                    const std::set<uint64_t>& unwritable) const;
 
-  const region::Region& region_;
+  const region::Members& members_;
   FrameTable& frames_;
   const RoomCheck& room_;
   ExtentDrain& drain_;

@@ -52,11 +52,11 @@ absl::Status FileSync::Begin(const region::Thread& self, FileEntry& entry,
       return absl::OkStatus();
     }
     const uint32_t owner = FsyncMark::Unpack(other).thread;
-    if (looks % kLooks == 0) region_.repairer().RepairIfDead(owner, self.id);
+    if (looks % kLooks == 0) repairer_.RepairIfDead(owner, self.id);
     if (deadline.passed()) {
       return absl::DeadlineExceededError(absl::StrCat(
           "sync file ", table_.PathOf(entry), ": an fsync of it is under way (",
-          region_.members().Describe(owner), "); wait longer"));
+          members_.Describe(owner), "); wait longer"));
     }
     os::Sleep(absl::Milliseconds(1));
   }
@@ -286,7 +286,7 @@ absl::Status FileSync::RepairAfterOpen(const region::Thread& self,
                                        const os::Deadline& deadline) {
   MPOOL_ASSERT(handle.file != nullptr);
   if (!handle.is_new) return absl::OkStatus();
-  if (!region_.repairer().RepairAndWait(self, deadline.Left(kAnothersRepair))) {
+  if (!repairer_.RepairAndWait(self, deadline.Left(kAnothersRepair))) {
     return absl::DeadlineExceededError(absl::StrCat(
         "sync file ", table_.PathOf(*table_.At(index)), ": another process has "
         "not finished the repair of a dead one; call Sync again"));

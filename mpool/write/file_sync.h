@@ -42,7 +42,8 @@
 #include "mpool/files/file_table.h"
 #include "mpool/memory/frame_table.h"
 #include "os/clock.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/repair.h"
 #include "region/repair_pass.h"
 
 namespace mpool::internal {
@@ -52,9 +53,10 @@ enum class Written { kSome, kAll };
 
 class FileSync {
  public:
-  FileSync(region::Region& region, FrameTable& frames, FileTable& table,
-           FileHandles& handles)
-      : region_(region),
+  FileSync(region::Members& members, region::Repairer& repairer,
+           FrameTable& frames, FileTable& table, FileHandles& handles)
+      : members_(members),
+        repairer_(repairer),
         frames_(frames),
         table_(table),
         handles_(handles) {}
@@ -113,7 +115,8 @@ class FileSync {
   absl::Status SyncKept(const region::Thread& self,
                         const FileHandles::Kept& kept, absl::Duration wait);
 
-  region::Region& region_;
+  region::Members& members_;
+  region::Repairer& repairer_;
   FrameTable& frames_;
   FileTable& table_;
   FileHandles& handles_;
