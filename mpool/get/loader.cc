@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "mpool/files/page_io.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -144,31 +145,11 @@ void Loader::NoteMiss(ThreadContext& self, BufferHeader& header, bool scan) {
   self.Count(Counter::misses);
 }
 
-// Reads the page. Bytes beyond the end of the file read as cleared.
 absl::Status Loader::Read(ThreadContext& self, const Request& request,
                           BufferHeader& header) {
-  const std::span<std::byte> bytes = frames_.bytes(header);
-  const uint64_t offset = request.page * request.file->page_bytes;
-  // seen_size is loaded before the read, because the file may grow.
-  const uint64_t seen_size =
-      request.file->entry->seen_size.load(std::memory_order_acquire);
-  MPOOL_STEP("mpool.load.read");
-  MPOOL_ASSIGN_OR_RETURN(size_t got, request.file->file->ReadAt(offset, bytes));
-  const bool was_whole = offset + bytes.size() <= seen_size;
-  if (got != bytes.size() && was_whole) {
-    return absl::DataLossError(
-        absl::StrCat("get page ", request.page, " of ", request.file->path,
-                     ": the file ends ", got,
-                     " bytes into it; it was cut by others: "
-                     "restore it"));
-  }
-  // The tail of a file of odd size is no page.
-  if (got != bytes.size()) got = 0;
+  MPOOL_RETURN_IF_ERROR(
+      PageIo::Read(*request.file, request.page, frames_.bytes(header)));
   self.Count(Counter::pages_read);
-  request.file->entry->pages_read.fetch_add(1, std::memory_order_relaxed);
-  // A page below the page count that is not on disk reads as cleared.
-  std::fill(bytes.begin() + static_cast<ptrdiff_t>(got), bytes.end(),
-            std::byte{0});
   return absl::OkStatus();
 }
 

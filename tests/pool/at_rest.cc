@@ -20,7 +20,7 @@ using region::ThreadWord;
 std::string Frames(internal::Pool& pool, Leaks* leaks) {
   std::string wrong;
   const internal::PoolHeader& tables = pool.frames().pool();
-  internal::HashTable hash(pool.region());
+  internal::HashTable hash(pool.region().memory());
   hash.Attach(tables.buckets.load(), tables.bucket_count.load());
   auto is_named = [&](const BufferHeader& header) {
     const uint64_t key = header.key.load();
