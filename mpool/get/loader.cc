@@ -70,7 +70,7 @@ absl::StatusOr<std::optional<Granted>> Loader::Load(ThreadContext& self,
   // The count is raised once there is a frame for the page, so that a failed
   // get makes no page.
   if (grows) exists = !Extend(entry, request.page);
-  header->key.store(request.key, std::memory_order_release);
+  header->key.store(request.key.bits(), std::memory_order_release);
   MPOOL_STEP("mpool.load.keyed");
   absl::StatusOr<bool> published = PublishSlot(self, request, *header);
   if (!published.ok() || !*published) {

@@ -25,7 +25,7 @@ Bucket* HashTable::Next(const Bucket& line) const {
              : region_.memory().At<Bucket>(index * kLineBytes);
 }
 
-FrameIndex HashTable::Find(uint64_t hash, uint64_t key) const {
+FrameIndex HashTable::Find(uint64_t hash, PageKey key) const {
   MPOOL_ASSERT(count_ != 0);
   for (const Bucket* line = &buckets_[IndexOf(hash)]; line != nullptr;
        line = Next(*line)) {
@@ -154,7 +154,7 @@ bool HashTable::TakesOut(uint32_t bucket, uint64_t word,
                          FrameSet* unnamed) const {
   const FrameIndex frame = Frame(word);
   if (!unnamed->Has(frame)) return false;
-  const uint64_t hash = Hash(header(frame).key.load());
+  const uint64_t hash = Hash(header(frame).LoadKey());
   if (IndexOf(hash) != bucket || (word & kTagMask) != TagOf(hash)) {
     return false;
   }

@@ -23,7 +23,7 @@ std::string Frames(internal::Pool& pool, Leaks* leaks) {
   internal::HashTable hash(pool.region());
   hash.Attach(tables.buckets.load(), tables.bucket_count.load());
   auto is_named = [&](const BufferHeader& header) {
-    const uint64_t key = header.key.load();
+    const internal::PageKey key = header.LoadKey();
     return hash.Find(internal::HashTable::Hash(key), key) ==
            pool.frames().IndexOf(header);
   };
