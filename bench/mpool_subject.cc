@@ -83,9 +83,9 @@ class FloorSubject final : public Subject {
       const PageKey key = PageKey::Make(file_key, page);
       const uint64_t code = HashTable::Hash(key);
       FrameIndex frame = hash.FindAtHome(code);
-      if (frame == 0 || hash.header(frame).LoadKey() != key) {
+      if (frame.is_none() || hash.header(frame).LoadKey() != key) {
         frame = hash.Find(code, key);
-        if (frame == 0) {
+        if (frame.is_none()) {
           return absl::InternalError("floor: a page is not in memory");
         }
       }

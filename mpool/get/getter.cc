@@ -21,7 +21,7 @@ absl::StatusOr<ReadPage> Getter::GetFromBucket(
     const OpenedFile& file, PageNo page, const GetOptions& options) noexcept {
   const PageKey key = PageKey::Make(file.file_key, page);
   const FrameIndex frame = hash_.Find(HashTable::Hash(key), key);
-  if (frame == 0) return GetSlow(file, page, options, nullptr);
+  if (frame.is_none()) return GetSlow(file, page, options, nullptr);
   return TryHit(*last_context.context, file, key, options, frame);
 }
 
@@ -118,7 +118,7 @@ absl::StatusOr<Pin> Getter::GetUntilGranted(ThreadContext& self,
     MPOOL_RETURN_IF_ERROR(panic_.Check());
     const FrameIndex frame = hash_.Find(request.hash, request.key);
     std::optional<Granted> granted;
-    if (frame == 0) {
+    if (frame.is_none()) {
       MPOOL_ASSIGN_OR_RETURN(granted, loader_.Load(self, request));
     } else {
       MPOOL_ASSIGN_OR_RETURN(granted,

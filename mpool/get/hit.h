@@ -76,7 +76,7 @@ inline Pin Getter::MakePin(const ThreadContext& self, BufferHeader& header,
   }
   const PageKey key = PageKey::Make(file.file_key, page);
   const FrameIndex frame = hash_.FindAtHome(HashTable::Hash(key));
-  if (frame == 0) return GetFromBucket(file, page, options);
+  if (frame.is_none()) return GetFromBucket(file, page, options);
   return TryHit(*last_context.context, file, key, options, frame);
 }
 

@@ -113,7 +113,9 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
   HashTable& table = index_.table();
   auto& latch = table.bucket(request.hash).latch;
   // The frame has the key already, but no slot names it yet.
-  auto present = [&] { return table.Find(request.hash, request.key) != 0; };
+  auto present = [&] {
+    return !table.Find(request.hash, request.key).is_none();
+  };
   {
     region::LatchGuard guard(self.thread, latch);
     MPOOL_STEP("mpool.load.bucket");

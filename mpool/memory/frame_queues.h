@@ -77,11 +77,10 @@ class FrameQueues {
   enum class Links { kWhole, kBroken };
 
   BufferHeader& header(FrameIndex frame) const {
-    return *region_.memory().At<BufferHeader>(uint64_t{frame} * kLineBytes);
+    return *region_.memory().At<BufferHeader>(frame.offset());
   }
   FrameIndex IndexOf(const BufferHeader& header) const {
-    return static_cast<FrameIndex>(region_.memory().OffsetOf(&header) /
-                                   kLineBytes);
+    return FrameIndex::AtOffset(region_.memory().OffsetOf(&header));
   }
   region::RankedLatch<region::LockRank::kQueue>& LatchOf(
       uint32_t page_class) const {

@@ -55,13 +55,12 @@ class FrameTable {
   FrameQueues& queues() { return queues_; }
 
   BufferHeader& header(FrameIndex frame) const {
-    return *region_.memory().At<BufferHeader>(uint64_t{frame} * kLineBytes);
+    return *region_.memory().At<BufferHeader>(frame.offset());
   }
   // True if a frame has this number. Accepts any number.
   bool IsHeader(FrameIndex frame) const;
   FrameIndex IndexOf(const BufferHeader& header) const {
-    return static_cast<FrameIndex>(region_.memory().OffsetOf(&header) /
-                                   kLineBytes);
+    return FrameIndex::AtOffset(region_.memory().OffsetOf(&header));
   }
   std::byte* data(const BufferHeader& header) const {
     return region_.memory().base() + header.data_offset();

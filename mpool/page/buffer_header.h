@@ -56,14 +56,12 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "mpool/page/frame_index.h"
 #include "mpool/page/page_key.h"
 #include "os/assert.h"
 #include "region/limits.h"
 
 namespace mpool::internal {
-
-// A buffer header's region offset divided by 64; 0 is none.
-using FrameIndex = uint32_t;
 
 enum class Phase : uint64_t {
   kFree = 0,
@@ -145,7 +143,7 @@ struct alignas(kLineBytes) BufferHeader {
   // class 3.
   std::atomic<uint64_t> place;
   std::atomic<uint64_t> rec_lsn;
-  std::atomic<uint32_t> next;  // queue links, by frame index
+  std::atomic<uint32_t> next;  // queue links: a FrameIndex
   std::atomic<uint32_t> prev;
   std::atomic<uint32_t> queue;
   std::atomic<uint32_t> poisoned_by;  // pid of the dead writer

@@ -28,7 +28,7 @@ class HashTableTest : public ::testing::Test {
                   buckets);
   }
   FrameIndex Frame(uint64_t i) const {
-    return static_cast<FrameIndex>(headers_ / kLineBytes + i);
+    return FrameIndex::AtOffset(headers_ + i * kLineBytes);
   }
   void SetKey(uint64_t i, PageKey key) {
     pool_.region()
@@ -87,7 +87,7 @@ TEST_F(HashTableTest, InsertedPageIsFoundUntilRemoved) {
     const PageKey wanted = PageKey::Make(PageKey::FileKey(other % 3, 1), other);
     const auto known = model.find(wanted);
     ASSERT_EQ(table_.Find(HashTable::Hash(wanted), wanted),
-              known == model.end() ? 0u : known->second);
+              known == model.end() ? kNoFrame : known->second);
   }
 }
 
@@ -103,7 +103,7 @@ TEST_F(HashTableTest, FullBucketReusesOverflowLines) {
   }
   // A freed slot in the middle is used again, and no line is added.
   EXPECT_TRUE(table_.Remove(kBucketSlots + 2, Frame(kBucketSlots + 2)));
-  EXPECT_EQ(table_.Find(kBucketSlots + 2, PageKey(kBucketSlots + 2)), 0u);
+  EXPECT_EQ(table_.Find(kBucketSlots + 2, PageKey(kBucketSlots + 2)), kNoFrame);
   SetKey(50, PageKey(50));
   EXPECT_TRUE(table_.Insert(50, Frame(50)));
   EXPECT_EQ(table_.Find(50, PageKey(50)), Frame(50));
@@ -121,7 +121,7 @@ TEST_F(HashTableTest, EqualTagsAreDistinguishedByKey) {
     EXPECT_EQ(table_.Find(kHash, PageKey(1000 + n)), Frame(n));
   }
   EXPECT_TRUE(table_.Remove(kHash, Frame(5)));
-  EXPECT_EQ(table_.Find(kHash, PageKey(1005)), 0u);
+  EXPECT_EQ(table_.Find(kHash, PageKey(1005)), kNoFrame);
   EXPECT_EQ(table_.Find(kHash, PageKey(1006)), Frame(6));
 }
 
@@ -131,7 +131,7 @@ TEST_F(HashTableTest, SlotOfAnotherPageIsNoHit) {
   SetKey(0, kKey);
   Insert(HashTable::Hash(kKey), Frame(0));
   SetKey(0, PageKey(78));  // the frame has another page; the slot is stale
-  EXPECT_EQ(table_.Find(HashTable::Hash(kKey), kKey), 0u);
+  EXPECT_EQ(table_.Find(HashTable::Hash(kKey), kKey), kNoFrame);
   EXPECT_TRUE(table_.Names(HashTable::Hash(kKey), Frame(0)));
 }
 

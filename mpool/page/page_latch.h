@@ -46,8 +46,7 @@ class PageLatch {
     using Deadline = os::Deadline;
 
     FrameIndex IndexOf(const BufferHeader& header) const {
-      return static_cast<FrameIndex>(region.memory().OffsetOf(&header) /
-                                     kLineBytes);
+      return FrameIndex::AtOffset(region.memory().OffsetOf(&header));
     }
     std::optional<Holder> FindOther(FrameIndex frame, const EntryWord* own,
                                     std::optional<Mode> only) const {

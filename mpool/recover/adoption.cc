@@ -120,7 +120,7 @@ void Adoption::DiscardFrame(const region::Thread& self, BufferHeader& header,
   ++report->poisoned;
   const PageKey key = header.LoadKey();
   const uint64_t hash = HashTable::Hash(key);
-  if (index_.table().Find(hash, key) != 0) return;
+  if (!index_.table().Find(hash, key).is_none()) return;
   const FrameIndex frame = frames_.IndexOf(header);
   if (!index_.table().Insert(hash, frame)) {
     const absl::StatusOr<uint64_t> line =

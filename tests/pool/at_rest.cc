@@ -38,7 +38,7 @@ std::string Frames(internal::Pool& pool, Leaks* leaks) {
       return;
     }
     ++leaks->frames;
-    absl::StrAppend(&wrong, "frame ", pool.frames().IndexOf(header),
+    absl::StrAppend(&wrong, "frame ", pool.frames().IndexOf(header).value(),
                     " is in state ", absl::Hex(s.bits, absl::kZeroPad16),
                     ", io_owner ", header.io_owner.load(), "\n");
   });
