@@ -43,19 +43,18 @@ std::string FileTable::PathOf(const FileEntry& entry) const {
   return std::string(text, strnlen(text, size));
 }
 
-std::string FileTable::DescribePage(uint64_t key) const {
-  const FileEntry* entry = At(PageKey::FileIndex(key));
-  return absl::StrCat("page ", PageKey::Page(key), " of ",
+std::string FileTable::DescribePage(PageKey key) const {
+  const FileEntry* entry = At(key.file_index());
+  return absl::StrCat("page ", key.page(), " of ",
                       entry == nullptr ? "a file" : PathOf(*entry));
 }
 
-bool FileTable::IsPageOf(uint64_t key) const {
-  const FileEntry* entry = At(PageKey::FileIndex(key));
+bool FileTable::IsPageOf(PageKey key) const {
+  const FileEntry* entry = At(key.file_index());
   if (entry == nullptr) return false;
   const FileWord word = FileWord::Unpack(entry->word.load());
   return word.state == FileState::kClosed &&
-         PageKey::FilePart(key) ==
-             PageKey::FileKey(PageKey::FileIndex(key), word.generation);
+         key.file_key() == PageKey::FileKey(key.file_index(), word.generation);
 }
 
 // The file system of a closed file may have been mounted again under another
@@ -84,9 +83,9 @@ FsyncMark FileTable::MarkOf(const region::Thread& self) const {
 
 // no step below: a page counted in excess only keeps an error from being
 // cleared.
-void FileTable::NoteDropped(uint64_t key, State bits) {
+void FileTable::NoteDropped(PageKey key, State bits) {
   if (!bits.has(State::kUnsynced) || bits.has(State::kDirty)) return;
-  if (FileEntry* entry = At(PageKey::FileIndex(key))) {
+  if (FileEntry* entry = At(key.file_index())) {
     entry->unsynced_evicted.fetch_add(1, std::memory_order_acq_rel);
   }
 }
@@ -326,7 +325,7 @@ void FileTable::EndWritesOfDead() {
     bool writing = false;
     frames_.ForEachHeader([&](const BufferHeader& header) {
       writing = writing || (header.Load().has(State::kWriting) &&
-                            PageKey::FileIndex(header.key.load()) == index);
+                            header.LoadKey().file_index() == index);
     });
     uint64_t seen = entry.seen_count.load();
     if (writing || seen == begun || entry.write_count.load() != begun) return;

@@ -64,15 +64,15 @@ class FileTable {
   void ForEach(F&& visit) const;
   std::string PathOf(const FileEntry& entry) const;
   // Returns "page 7 of /path".
-  std::string DescribePage(uint64_t key) const;
+  std::string DescribePage(PageKey key) const;
   // True if the key belongs to a known file that no process has open.
-  bool IsPageOf(uint64_t key) const;
+  bool IsPageOf(PageKey key) const;
   // True if the entry belongs to the file with this identity.
   bool IsFile(const FileEntry& entry, const os::FileIdentity& identity) const;
   // Returns the mark of an fsync by this thread.
   FsyncMark MarkOf(const region::Thread& self) const;
   // Records that the page of `key` left the pool with these bits.
-  void NoteDropped(uint64_t key, State bits);
+  void NoteDropped(PageKey key, State bits);
 
   // The latch that guards the entries' words.
   region::RankedLatch<region::LockRank::kFiles>& latch() const {

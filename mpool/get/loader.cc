@@ -71,7 +71,7 @@ absl::StatusOr<std::optional<Granted>> Loader::Load(ThreadContext& self,
   // The count is raised once there is a frame for the page, so that a failed
   // get makes no page.
   if (grows) exists = !Extend(entry, request.page);
-  header->key.store(request.key, std::memory_order_release);
+  header->key.store(request.key.bits(), std::memory_order_release);
   MPOOL_STEP("mpool.load.keyed");
   absl::StatusOr<bool> published = PublishSlot(self, request, *header);
   if (!published.ok() || !*published) {
@@ -114,7 +114,9 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
   HashTable& table = index_.table();
   auto& latch = table.bucket(request.hash).latch;
   // The frame has the key already, but no slot names it yet.
-  auto present = [&] { return table.Find(request.hash, request.key) != 0; };
+  auto present = [&] {
+    return !table.Find(request.hash, request.key).is_none();
+  };
   {
     region::LatchGuard guard(self.thread, latch);
     MPOOL_STEP("mpool.load.bucket");

@@ -24,8 +24,7 @@ void Putter::PutExclusive(const Pin& pin, bool changed) {
 
 void Putter::SetLsn(const Pin& pin, Lsn lsn) const {
   if (pin.generation != generation()) return;
-  const FileEntry* entry =
-      files_.At(PageKey::FileIndex(pin.header->key.load()));
+  const FileEntry* entry = files_.At(pin.header->LoadKey().file_index());
   if (entry != nullptr) StoreLsn(*entry, {pin.data, pin.size}, lsn);
 }
 
@@ -67,7 +66,7 @@ void SetPageLsn(const Pin& pin, Lsn lsn) noexcept {
 }
 
 PageNo PageNumber(const Pin& pin) noexcept {
-  return PageKey::Page(pin.header->key.load(std::memory_order_relaxed));
+  return pin.header->LoadKey(std::memory_order_relaxed).page();
 }
 
 void PutAtEnd(const Pin& pin, int unwindings) noexcept {

@@ -75,11 +75,10 @@ class FrameQueues {
   enum class Links { kWhole, kBroken };
 
   BufferHeader& header(FrameIndex frame) const {
-    return *memory_.At<BufferHeader>(uint64_t{frame} * kLineBytes);
+    return *memory_.At<BufferHeader>(frame.offset());
   }
   FrameIndex IndexOf(const BufferHeader& header) const {
-    return static_cast<FrameIndex>(memory_.OffsetOf(&header) /
-                                   kLineBytes);
+    return FrameIndex::AtOffset(memory_.OffsetOf(&header));
   }
   region::RankedLatch<region::LockRank::kQueue>& LatchOf(
       uint32_t page_class) const {

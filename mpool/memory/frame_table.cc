@@ -39,7 +39,7 @@ absl::Status FrameTable::Check(region::Reachable* reached) {
 
 bool FrameTable::IsHeader(FrameIndex frame) const {
   bool found = false;
-  const uint64_t at = uint64_t{frame} * kLineBytes;
+  const uint64_t at = frame.offset();
   extents_.ForEachExtent(
       [&](uint32_t, CutWord now, const BufferHeader* first) {
         const uint64_t begin = memory_.OffsetOf(first);

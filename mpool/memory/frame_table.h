@@ -55,13 +55,12 @@ class FrameTable {
   FrameQueues& queues() { return queues_; }
 
   BufferHeader& header(FrameIndex frame) const {
-    return *memory_.At<BufferHeader>(uint64_t{frame} * kLineBytes);
+    return *memory_.At<BufferHeader>(frame.offset());
   }
   // True if a frame has this number. Accepts any number.
   bool IsHeader(FrameIndex frame) const;
   FrameIndex IndexOf(const BufferHeader& header) const {
-    return static_cast<FrameIndex>(memory_.OffsetOf(&header) /
-                                   kLineBytes);
+    return FrameIndex::AtOffset(memory_.OffsetOf(&header));
   }
   std::byte* data(const BufferHeader& header) const {
     return memory_.base() + header.data_offset();

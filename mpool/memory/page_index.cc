@@ -46,13 +46,13 @@ bool PageIndex::Refresh() {
 
 bool PageIndex::Holds(const region::Thread& self, const BufferHeader& header) {
   if (!Refresh()) return false;
-  const uint64_t hash = HashTable::Hash(header.key.load());
+  const uint64_t hash = HashTable::Hash(header.LoadKey());
   region::LatchGuard guard(self, table_.bucket(hash).latch);
   return table_.Names(hash, frames_.IndexOf(header));
 }
 
 void PageIndex::Remove(const region::Thread& self, const BufferHeader& header) {
-  const uint64_t hash = HashTable::Hash(header.key.load());
+  const uint64_t hash = HashTable::Hash(header.LoadKey());
   region::LatchGuard guard(self, table_.bucket(hash).latch);
   table_.Remove(hash, frames_.IndexOf(header));
 }

@@ -78,7 +78,7 @@ class Collector {
 
   std::string Page(FrameIndex frame) const {
     if (!frames_.IsHeader(frame)) return "a page that cannot be told";
-    return files_.DescribePage(frames_.header(frame).key.load());
+    return files_.DescribePage(frames_.header(frame).LoadKey());
   }
 
   // Returns the time by the clock of the thread's process, or nullopt if the
@@ -192,9 +192,9 @@ std::vector<std::string> GuardsOf(const region::Members& members,
         members.ForEachEntry(slot, [&](EntryWord& place) {
           const Entry entry{place.load(std::memory_order_acquire)};
           if (entry.word == 0) return;
-          const uint64_t key =
-              frames.header(entry.frame()).key.load(std::memory_order_relaxed);
-          const uint32_t index = PageKey::FileIndex(key);
+          const PageKey key =
+              frames.header(entry.frame()).LoadKey(std::memory_order_relaxed);
+          const uint32_t index = key.file_index();
           if (file.has_value() && *file != index) return;
           guards.push_back(absl::StrCat(
               files.DescribePage(key),

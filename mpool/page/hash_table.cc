@@ -25,7 +25,7 @@ Bucket* HashTable::Next(const Bucket& line) const {
              : memory_.At<Bucket>(index * kLineBytes);
 }
 
-FrameIndex HashTable::Find(uint64_t hash, uint64_t key) const {
+FrameIndex HashTable::Find(uint64_t hash, PageKey key) const {
   MPOOL_ASSERT(count_ != 0);
   for (const Bucket* line = &buckets_[IndexOf(hash)]; line != nullptr;
        line = Next(*line)) {
@@ -36,14 +36,14 @@ FrameIndex HashTable::Find(uint64_t hash, uint64_t key) const {
       }
     }
   }
-  return 0;
+  return kNoFrame;
 }
 
 bool HashTable::Insert(uint64_t hash, FrameIndex frame) {
   MPOOL_ASSERT(count_ != 0);
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   MPOOL_ASSERT(HomeOf(hash) < kBucketSlots);
-  const uint64_t word = TagOf(hash) | uint64_t{frame} << 4;
+  const uint64_t word = TagOf(hash) | uint64_t{frame.value()} << 4;
   for (Bucket* line = &bucket(hash); line != nullptr; line = Next(*line)) {
     for (uint32_t i = 0; i < kBucketSlots; ++i) {
       std::atomic<uint64_t>& slot =
@@ -60,13 +60,13 @@ bool HashTable::Insert(uint64_t hash, FrameIndex frame) {
 
 void HashTable::InsertWithLine(uint64_t hash, FrameIndex frame,
                                uint64_t offset) {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   MPOOL_ASSERT(offset % kLineBytes == 0);
   MPOOL_ASSERT(memory_.Contains(offset, sizeof(Bucket)));
   Bucket* last = &bucket(hash);
   while (Bucket* next = Next(*last)) last = next;
   memory_.At<Bucket>(offset)->slots[0].store(
-      TagOf(hash) | uint64_t{frame} << 4, std::memory_order_relaxed);
+      TagOf(hash) | uint64_t{frame.value()} << 4, std::memory_order_relaxed);
   MPOOL_STEP("mpool.hash.overflow");
   last->overflow.store(static_cast<uint32_t>(offset / kLineBytes),
                        std::memory_order_release);
@@ -75,7 +75,7 @@ void HashTable::InsertWithLine(uint64_t hash, FrameIndex frame,
 }
 
 bool HashTable::Names(uint64_t hash, FrameIndex frame) const {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   for (const Bucket* line = &buckets_[IndexOf(hash)]; line != nullptr;
        line = Next(*line)) {
     for (const std::atomic<uint64_t>& slot : line->slots) {
@@ -88,7 +88,7 @@ bool HashTable::Names(uint64_t hash, FrameIndex frame) const {
 
 bool HashTable::Remove(uint64_t hash, FrameIndex frame) {
   MPOOL_ASSERT(count_ != 0);
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   for (Bucket* line = &bucket(hash); line != nullptr; line = Next(*line)) {
     for (std::atomic<uint64_t>& slot : line->slots) {
       const uint64_t word = slot.load(std::memory_order_relaxed);
@@ -153,7 +153,7 @@ bool HashTable::TakesOut(uint32_t bucket, uint64_t word,
                          FrameSet* unnamed) const {
   const FrameIndex frame = Frame(word);
   if (!unnamed->Has(frame)) return false;
-  const uint64_t hash = Hash(header(frame).key.load());
+  const uint64_t hash = Hash(header(frame).LoadKey());
   if (IndexOf(hash) != bucket || (word & kTagMask) != TagOf(hash)) {
     return false;
   }

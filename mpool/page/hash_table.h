@@ -69,28 +69,27 @@ class HashTable {
 
   // Returns a fixed mix of the key, because every process must find the same
   // bucket.
-  static uint64_t Hash(uint64_t key) {
-    uint64_t h = key * 0x9e3779b97f4a7c15;
+  static uint64_t Hash(PageKey key) {
+    uint64_t h = key.bits() * 0x9e3779b97f4a7c15;
     h ^= h >> 32;
     return h * 0xd6e8feb86659fd93;
   }
 
   // Returns the frame with the key: its slot has the key's tag and its header
-  // the key. Returns 0 if there is none.
-  FrameIndex Find(uint64_t hash, uint64_t key) const;
+  // the key. Returns kNoFrame if there is none.
+  FrameIndex Find(uint64_t hash, PageKey key) const;
   // Returns the frame in the key's home slot if the slot has the key's tag,
-  // else 0. The caller must check the header's key.
+  // else kNoFrame. The caller must check the header's key.
   FrameIndex FindAtHome(uint64_t hash) const {
     const uint64_t word = buckets_[IndexOf(hash)].slots[HomeOf(hash)].load(
         std::memory_order_acquire);
-    return (word & kTagMask) == TagOf(hash) ? Frame(word) : 0;
+    return (word & kTagMask) == TagOf(hash) ? Frame(word) : kNoFrame;
   }
 
   // Returns the base of the region, with one load less.
   std::byte* base() const { return base_; }
   BufferHeader& header(FrameIndex frame) const {
-    return *reinterpret_cast<BufferHeader*>(base_ +
-                                            uint64_t{frame} * kLineBytes);
+    return *reinterpret_cast<BufferHeader*>(base_ + frame.offset());
   }
 
   Bucket& bucket(uint64_t hash) { return buckets_[IndexOf(hash)]; }
@@ -129,13 +128,13 @@ class HashTable {
   }
   static uint64_t TagOf(uint64_t hash) { return hash << 36 | kUsed; }
   static FrameIndex Frame(uint64_t word) {
-    return static_cast<FrameIndex>(word >> 4);
+    return FrameIndex(static_cast<uint32_t>(word >> 4));
   }
   uint32_t IndexOf(uint64_t hash) const {
     return static_cast<uint32_t>((hash >> 32) * count_ >> 32);
   }
-  bool Matches(uint64_t word, uint64_t key) const {
-    return header(Frame(word)).key.load(std::memory_order_relaxed) == key;
+  bool Matches(uint64_t word, PageKey key) const {
+    return header(Frame(word)).LoadKey(std::memory_order_relaxed) == key;
   }
   Bucket* Next(const Bucket& line) const;
 

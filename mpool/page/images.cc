@@ -22,12 +22,15 @@ constexpr uint64_t kInGroup = uint64_t{4} << 32;
 // The images that a thread keeps for its next pages.
 constexpr uint32_t kKeptImages = 8;
 
+FrameIndex FrameOf(uint64_t word) {
+  return FrameIndex(static_cast<uint32_t>(word));
+}
+
 // The step of the word, without frame and group.
 uint64_t StepOf(uint64_t word) { return word & (kAnnounced | kWhole); }
 
 bool IsImageTransition(uint64_t from, uint64_t to) {
-  const bool is_same_frame =
-      static_cast<FrameIndex>(from) == static_cast<FrameIndex>(to);
+  const bool is_same_frame = FrameOf(from) == FrameOf(to);
   switch (StepOf(to)) {
     case kAnnounced:
       return from == 0 && (to & kInGroup) == 0;
@@ -48,7 +51,7 @@ void StoreWord(Image& image, uint64_t word) {
 }
 
 bool Names(uint64_t word, FrameIndex frame, uint64_t step) {
-  return static_cast<FrameIndex>(word) == frame && (word & step) != 0;
+  return FrameOf(word) == frame && (word & step) != 0;
 }
 
 }  // namespace
@@ -77,7 +80,7 @@ void Images::Trim(const region::Thread& self) {
 
 absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
                                         FrameIndex frame, uint32_t bytes) {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   MPOOL_ASSERT(bytes >= kMinPageBytes);
   MPOOL_ASSERT(self.slot != nullptr);
   Image* image = nullptr;
@@ -109,21 +112,21 @@ absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
     image = memory_.At<Image>(offset);
   }
   MPOOL_ASSERT(image->room.load() >= bytes);
-  StoreWord(*image, frame | kAnnounced);
+  StoreWord(*image, frame.value() | kAnnounced);
   MPOOL_STEP("mpool.image.announced");
   return image;
 }
 
 void Images::Keep(Image& image, const BufferHeader& header, FrameIndex frame,
                   std::span<const std::byte> page, bool in_group) {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   MPOOL_ASSERT(header.Load().has(State::kX));
   MPOOL_ASSERT(page.size() <= image.room.load());
   image.version.store(header.Load().version(), std::memory_order_relaxed);
   std::memcpy(reinterpret_cast<std::byte*>(&image + 1), page.data(),
               page.size());
   MPOOL_STEP("mpool.image.copied");
-  StoreWord(image, frame | kWhole | (in_group ? kInGroup : 0));
+  StoreWord(image, frame.value() | kWhole | (in_group ? kInGroup : 0));
   // A death leaves a prefix of the thread's stores. So only the compiler could
   // move a store to the page before the image is whole.
   std::atomic_signal_fence(std::memory_order_seq_cst);

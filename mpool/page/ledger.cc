@@ -36,7 +36,7 @@ absl::StatusOr<EntryWord*> Ledger::FreeOverflowEntry(
 
 std::optional<Holder> Ledger::FindOther(FrameIndex frame, const EntryWord* own,
                                         std::optional<Mode> only) const {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   std::optional<Holder> found;
   members_.ForEachThread(
       [&](uint32_t id, region::ThreadSlot& slot, region::ThreadWord) {
@@ -52,7 +52,7 @@ std::optional<Holder> Ledger::FindOther(FrameIndex frame, const EntryWord* own,
 
 std::optional<Holder> Ledger::FindOwn(const region::Thread& self,
                                       FrameIndex frame) const {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   MPOOL_ASSERT(self.slot != nullptr);
   std::optional<Holder> found;
   members_.ForEachEntry(*self.slot, [&](EntryWord& entry) {

@@ -18,13 +18,12 @@ void PageLatch::Machine::Sleep(EntryWord* word, uint64_t expected,
                 deadline.Left(kProbeAfter));
 }
 
-Enter PageLatch::TryShared(BufferHeader& header, uint64_t key,
-                           bool reentrant) {
+Enter PageLatch::TryShared(BufferHeader& header, PageKey key, bool reentrant) {
   return steps_.TryShared(header, key, reentrant);
 }
 
 Enter PageLatch::TryPending(const region::Thread& self, BufferHeader& header,
-                            uint64_t key, bool* had_hint) {
+                            PageKey key, bool* had_hint) {
   MPOOL_ASSERT(self.id != 0);
   MPOOL_ASSERT(had_hint != nullptr);
   return steps_.TryPending(self.id, header, key, had_hint);
@@ -72,9 +71,9 @@ absl::Status PageLatch::TimedOut(const BufferHeader& header,
                       absl::FormatDuration(entry.Age(now_ns)));
     });
   }
-  const uint64_t key = header.key.load(std::memory_order_relaxed);
+  const PageKey key = header.LoadKey(std::memory_order_relaxed);
   return absl::DeadlineExceededError(absl::StrCat(
-      "wait for page ", PageKey::Page(key), ": held by ",
+      "wait for page ", key.page(), ": held by ",
       members.Describe(*holder), since,
       "; wait longer, or see what else it holds with 'mpool holders'"));
 }

@@ -48,8 +48,7 @@ class PageLatch {
     using Deadline = os::Deadline;
 
     FrameIndex IndexOf(const BufferHeader& header) const {
-      return static_cast<FrameIndex>(memory.OffsetOf(&header) /
-                                     kLineBytes);
+      return FrameIndex::AtOffset(memory.OffsetOf(&header));
     }
     std::optional<Holder> FindOther(FrameIndex frame, const EntryWord* own,
                                     std::optional<Mode> only) const {
@@ -81,14 +80,14 @@ class PageLatch {
   // REQUIRES: an entry of the thread names the frame (not checkable: the entry
   // is not known here).
   // `reentrant`: the thread already holds the page, so XP does not stop it.
-  Enter TryShared(BufferHeader& header, uint64_t key, bool reentrant);
+  Enter TryShared(BufferHeader& header, PageKey key, bool reentrant);
 
   // Tries to set XP. `had_hint`: readers may exist, so DrainReaders must
   // follow; it may always follow.
   // REQUIRES: an entry of the thread names the frame exclusively (not checkable
   // as above).
   Enter TryPending(const region::Thread& self, BufferHeader& header,
-                   uint64_t key, bool* had_hint);
+                   PageKey key, bool* had_hint);
   // Turns XP into X after the readers are gone. At the deadline it gives XP up
   // and returns DeadlineExceeded with the holder's name.
   absl::Status DrainReaders(const region::Thread& self, BufferHeader& header,

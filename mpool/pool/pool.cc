@@ -138,7 +138,7 @@ absl::Status Pool::CloseFile(const OpenedFile& file) {
       file_sync_.TrimKept(self->thread, FileHandles::kMostKept).IgnoreError();
       return absl::OkStatus();
     }
-    std::set<uint64_t> unwritten;
+    std::set<PageKey> unwritten;
     const absl::Status status = syncer_.WriteOut(
         *self, file.index, os::Deadline(absl::InfiniteDuration()), &unwritten);
     // A read-only handle does not report errors of other handles' changes.

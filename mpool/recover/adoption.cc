@@ -88,7 +88,7 @@ void Adoption::SettleFrame(BufferHeader& header, RepairReport* report) {
   if (seen.is_owned() || seen.has(State::kWriting) || written) {
     ++report->frames;
   }
-  if (rest.phase() != Phase::kFree && !files_.IsPageOf(header.key.load())) {
+  if (rest.phase() != Phase::kFree && !files_.IsPageOf(header.LoadKey())) {
     ++report->damaged;
     if (rest.phase() == Phase::kPoisoned || rest.has(State::kDirty)) {
       ++report->poisoned;
@@ -98,12 +98,12 @@ void Adoption::SettleFrame(BufferHeader& header, RepairReport* report) {
   if (rest.phase() == Phase::kPoisoned && seen.phase() != Phase::kPoisoned) {
     header.poisoned_by.store(members_.PidOf(seen.owner()));
     ++report->poisoned;
-    const uint64_t key = header.key.load();
-    if (HasLsn(*files_.At(PageKey::FileIndex(key)))) panic_.Set(key, report);
+    const PageKey key = header.LoadKey();
+    if (HasLsn(*files_.At(key.file_index()))) panic_.Set(key, report);
   }
   // S5 of file_sync.h: count a page that leaves the pool.
   if (!rest.has(State::kUnsynced) && !rest.has(State::kDirty)) {
-    files_.NoteDropped(header.key.load(), seen);
+    files_.NoteDropped(header.LoadKey(), seen);
   }
   if (rest.bits != seen.bits) header.state.store(rest.bits);
   MPOOL_STEP("mpool.adopt.frame");
@@ -114,13 +114,13 @@ void Adoption::DiscardFrame(const region::Thread& self, BufferHeader& header,
                             region::Reachable* reached, RepairReport* report) {
   const State seen = header.Load();
   const State bare = seen.NextVersion().Bare();
-  files_.NoteDropped(header.key.load(), seen);
+  files_.NoteDropped(header.LoadKey(), seen);
   header.state.store(bare.bits);
   if (seen.phase() == Phase::kValid && !seen.has(State::kDirty)) return;
   ++report->poisoned;
-  const uint64_t key = header.key.load();
+  const PageKey key = header.LoadKey();
   const uint64_t hash = HashTable::Hash(key);
-  if (index_.table().Find(hash, key) != 0) return;
+  if (!index_.table().Find(hash, key).is_none()) return;
   const FrameIndex frame = frames_.IndexOf(header);
   if (!index_.table().Insert(hash, frame)) {
     const absl::StatusOr<uint64_t> line =

@@ -86,7 +86,7 @@ void FrameRepair::RepairEvicting(const region::Thread& self,
   latch_.ChangeAndWake(header, [&](State s) { return s.WithOwner(self.id); });
   MPOOL_STEP("mpool.repair.evicting");
   const bool named = index_.Holds(self, header);
-  if (!named) files_.NoteDropped(header.key.load(), header.Load());
+  if (!named) files_.NoteDropped(header.LoadKey(), header.Load());
   latch_.ChangeAndWake(header, [&](State s) {
     if (named) return s.WithPhase(Phase::kValid).WithOwner(0);
     return s.NextVersion().Bare();
@@ -96,8 +96,8 @@ void FrameRepair::RepairEvicting(const region::Thread& self,
 
 void FrameRepair::Poison(BufferHeader& header, uint32_t pid,
                          RepairReport* report) {
-  const uint64_t key = header.key.load();
-  const FileEntry* entry = files_.At(PageKey::FileIndex(key));
+  const PageKey key = header.LoadKey();
+  const FileEntry* entry = files_.At(key.file_index());
   header.poisoned_by.store(pid, std::memory_order_relaxed);
   if (entry != nullptr && HasLsn(*entry)) panic_.Set(key, report);
   latch_.ChangeAndWake(header, [](State s) {
@@ -124,7 +124,7 @@ Fate FrameRepair::FateOf(const BufferHeader& header, State seen) const {
 // owner is dead or gives the page up.
 void FrameRepair::Drop(const region::Thread& self, BufferHeader& header,
                        EntryWord* own) {
-  files_.NoteDropped(header.key.load(), header.Load());
+  files_.NoteDropped(header.LoadKey(), header.Load());
   latch_.ChangeAndWake(header, [&](State s) {
     return s.Without(State::kX).WithPhase(Phase::kLoading).WithOwner(self.id);
   });

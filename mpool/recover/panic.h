@@ -67,16 +67,16 @@ class Panic {
   absl::Status Clear();
 
   // Sets a panic for the page of `key`, before the page is poisoned.
-  void Set(uint64_t key, RepairReport* report);
+  void Set(PageKey key, RepairReport* report);
   // Sets the panic again if the owner cleared it before it could see this page.
   // REQUIRES: the page is poisoned.
-  void Keep(uint64_t key, RepairReport* report);
+  void Keep(PageKey key, RepairReport* report);
 
  private:
   static inline constinit const std::atomic<uint64_t> kNone{0};
 
   [[gnu::noinline]] absl::Status Error(uint64_t word) const;
-  std::optional<uint64_t> LostLoggedPage() const;
+  std::optional<PageKey> LostLoggedPage() const;
 
   const region::HomeFiles& home_files_;
   region::Memory& memory_;

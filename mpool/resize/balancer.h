@@ -51,15 +51,15 @@ class Balancer {
   std::vector<uint32_t> FindDonors(uint32_t page_class, uint32_t open,
                                    bool at_once) const;
   bool GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
-                    uint64_t leaves, bool any, std::set<uint64_t>* unwritable);
+                    uint64_t leaves, bool any, std::set<PageKey>* unwritable);
   bool TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
-                 uint64_t leaves, std::set<uint64_t>* unwritable);
+                 uint64_t leaves, std::set<PageKey>* unwritable);
   void AddFilesOfDirty(uint32_t extent, const CutWord& now,
-                       std::set<uint64_t>* files) const;
+                       std::set<PageKey>* files) const;
   FrameSet HeldFrames() const;
   std::optional<uint64_t> WarmthOf(uint32_t extent, uint32_t donor,
                                    const FrameSet& held,
-                                   const std::set<uint64_t>& unwritable) const;
+                                   const std::set<PageKey>& unwritable) const;
 
   const region::Members& members_;
   FrameTable& frames_;

@@ -23,8 +23,7 @@ constexpr int kLooks = 50;
 constexpr absl::Duration kAnothersRepair = absl::Milliseconds(100);
 
 bool IsOf(const BufferHeader& header, uint32_t index) {
-  return PageKey::FileIndex(header.key.load(std::memory_order_relaxed)) ==
-         index;
+  return header.LoadKey(std::memory_order_relaxed).file_index() == index;
 }
 
 bool HasError(uint64_t sticky) {
@@ -387,7 +386,7 @@ void FileSync::RedirtyUnsynced() {
   frames_.ForEachHeader([&](BufferHeader& header) {
     State seen = header.Load();
     while (seen.has(State::kUnsynced) && seen.phase() == Phase::kValid &&
-           suspect[PageKey::FileIndex(header.key.load()) % kMaxFiles] &&
+           suspect[header.LoadKey().file_index() % kMaxFiles] &&
            // no step: a page that is dirty is only written once more.
            !header.Change(&seen, seen.Without(State::kUnsynced)
                                      .With(State::kDirty))) {
