@@ -14,7 +14,9 @@ namespace mpool::internal {
 // A friend of Pool. This file reads only the hash table.
 class PoolTester {
  public:
-  static const HashTable& HashOf(const Pool& pool) { return pool.getter_.hash(); }
+  static const HashTable& HashOf(const Pool& pool) {
+    return pool.getter_.hash();
+  }
 };
 
 }  // namespace mpool::internal
