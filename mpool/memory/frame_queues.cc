@@ -202,7 +202,7 @@ std::vector<FrameIndex> FrameQueues::FollowOrder(FrameSet* left) const {
   return order;
 }
 
-// no step below: no other process is attached; see adopt.cc.
+// no step below: no other process is attached; see adoption.h.
 void FrameQueues::RelinkAll(Headers headers, bool ordered) {
   MPOOL_ASSERT(pool_ != nullptr);
   FrameSet left;
@@ -220,7 +220,7 @@ void FrameQueues::RelinkAll(Headers headers, bool ordered) {
   });
 }
 
-// no step below: no other process is attached; see adopt.cc.
+// no step below: no other process is attached; see adoption.h.
 void FrameQueues::LinkAtRest(BufferHeader& header, bool ordered) {
   if (header.Load().phase() == Phase::kFree) {
     Link(header, Queue::kFree, /*at_front=*/false);

@@ -7,7 +7,7 @@
 // Concurrency: every change of `state` is a CAS that keeps the bits that
 //              other threads may have set since the load.
 // Crash:       the CAS that makes the word owned also stores the owner. So
-//              repair.cc knows the interrupted operation from the word alone.
+//              FrameRepair knows the interrupted operation from the word.
 //
 // State word, from bit 0:
 //   phase 3 | X | XP | DIRTY | WRITING | UNSYNCED | HINT | WAITERS | 2 spare

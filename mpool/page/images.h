@@ -36,7 +36,7 @@
 // Order:  announced; XP; X; version, bytes; whole; the page's bytes; X off;
 //         kNone. A commit: every image of the group whole; kCommitted; each
 //         page's X off and image kNone; the group word 0.
-// Crash:  see repair.cc, which frees the images last (region.repair.images).
+// Crash:  see Repairer::FreeThread, which frees the images after all repairs.
 
 #ifndef MPOOL_MPOOL_PAGE_IMAGES_H_
 #define MPOOL_MPOOL_PAGE_IMAGES_H_
