@@ -30,6 +30,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "mpool/memory/extent_rings.h"
 #include "mpool/memory/frame_queues.h"
 #include "mpool/memory/pool_header.h"
 #include "mpool/page/buffer_header.h"
@@ -133,20 +134,12 @@ class ExtentTable {
     return std::min<uint64_t>(kMinFrames, PerExtent(page_class));
   }
 
-  // Return the number of extents in the ring of a class, the number of
-  // positions in the ring, and the extent or frame at a position. AtPosition
-  // returns nullptr where an extent is short, or if the extent was just given
-  // to another class.
-  uint32_t RingExtents(uint32_t page_class) const {
-    return std::min(pool_->classes[page_class].extents.load(
-                        std::memory_order_acquire),
-                    pool_->extent_count);
-  }
+  // Return the rings of the classes, the number of positions in the ring of a
+  // class, and the frame at a position. AtPosition returns nullptr where an
+  // extent is short, or if the extent was just given to another class.
+  const ExtentRings& rings() const { return rings_; }
   uint64_t RingSize(uint32_t page_class) const {
-    return RingExtents(page_class) * PerExtent(page_class);
-  }
-  uint32_t ExtentAt(uint32_t page_class, uint32_t place) const {
-    return RingSlot(page_class, place).load(std::memory_order_relaxed);
+    return rings_.ExtentsIn(page_class) * PerExtent(page_class);
   }
   BufferHeader* AtPosition(uint32_t page_class, uint64_t position) const;
 
@@ -168,19 +161,11 @@ class ExtentTable {
  private:
   template <class IsDead>
   void ReleaseDrainedBy(IsDead&& is_dead);
-  static uint32_t BlockOf(uint32_t page_class) {
-    return std::min(page_class, kHeaderBlocks - 1);
-  }
-  // Returns the number of headers in a block of an extent: one for each of its
-  // smallest pages.
-  uint64_t HeadersIn(uint32_t block) const { return PerExtent(block); }
   uint32_t ExtentsUsed() const {
     return std::min(pool_->extents_used.load(std::memory_order_acquire),
                     pool_->extent_count);
   }
   absl::Status CheckExtent(uint32_t extent, region::Reachable* reached) const;
-  bool IsCutRight(uint32_t extent, uint64_t word, uint64_t cache,
-                  uint64_t backed) const;
   bool IsEmpty(uint32_t extent) const;
   void StoreWord(uint32_t extent, uint64_t word);
   bool ChangeWord(uint32_t extent, uint64_t* expected, uint64_t word);
@@ -193,17 +178,12 @@ class ExtentTable {
   void FreePlaced(const region::Thread& self, uint32_t extent, uint64_t from);
   void AddToRing(uint32_t extent, uint32_t page_class, uint32_t n);
   void RemoveFromRing(uint32_t extent, uint32_t page_class);
-  std::atomic<uint32_t>& RingSlot(uint32_t page_class, uint32_t i) const {
-    MPOOL_ASSERT(page_class < kPageClasses);
-    MPOOL_ASSERT(i < pool_->extent_count);
-    return rings_[page_class * pool_->extent_count + i];
-  }
 
   region::Memory& memory_;
   FrameQueues& queues_;
   PoolHeader* pool_ = nullptr;
   Extent* extents_ = nullptr;
-  std::atomic<uint32_t>* rings_ = nullptr;
+  ExtentRings rings_;
 };
 
 template <class F>
@@ -223,7 +203,7 @@ void ExtentTable::ForEachBlock(F&& visit) const {
       if (extents_[i].headers[block].load(std::memory_order_acquire) == 0) {
         continue;
       }
-      visit(HeadersOf(i, block), HeadersIn(block));
+      visit(HeadersOf(i, block), PerExtent(block));
     }
   }
 }

@@ -58,6 +58,10 @@ static_assert(sizeof(ClassHeader) == 64);
 // In each extent, pages of 4 KiB or more share one block of headers. Each
 // smaller size has its own block, made at first need and kept.
 inline constexpr uint32_t kHeaderBlocks = 4;
+// Returns the block of headers that serves a class.
+constexpr uint32_t BlockOf(uint32_t page_class) {
+  return page_class < kHeaderBlocks ? page_class : kHeaderBlocks - 1;
+}
 
 // SHARED
 struct Extent {

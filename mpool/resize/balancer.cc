@@ -45,7 +45,7 @@ std::vector<uint32_t> Balancer::FindDonors(uint32_t page_class, uint32_t open,
                                            bool at_once) const {
   std::vector<std::pair<double, uint32_t>> found;
   for (uint32_t c = 0; c < kPageClasses; ++c) {
-    const uint32_t extents = frames_.extents().RingExtents(c);
+    const uint32_t extents = frames_.extents().rings().ExtentsIn(c);
     if (c == page_class || extents == 0) continue;
     const bool is_open = (open >> c & 1) != 0;
     if (is_open && extents < 2) continue;
@@ -72,14 +72,14 @@ bool Balancer::GiveUpExtent(ThreadContext& self, uint32_t donor,
                             std::set<PageKey>* unwritable) {
   const FrameSet held = HeldFrames();
   const uint64_t cache = frames_.extents().cache_bytes();
-  const uint32_t extents = frames_.extents().RingExtents(donor);
+  const uint32_t extents = frames_.extents().rings().ExtentsIn(donor);
   const auto start = static_cast<uint32_t>(
       frames_.page_class(donor).hand.load(std::memory_order_relaxed) /
       frames_.extents().PerExtent(donor));
   std::vector<std::pair<uint64_t, uint32_t>> cold;
   for (uint32_t i = 0; i < extents; ++i) {
     const uint32_t extent =
-        frames_.extents().ExtentAt(donor, (start + i) % extents);
+        frames_.extents().rings().At(donor, (start + i) % extents);
     if (extent < frames_.pool().extent_count &&
         frames_.extents().FramesOf(extent, receiver, cache) != 0 &&
         frames_.extents().HasAtLeast(leaves, donor, extent)) {
