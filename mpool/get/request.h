@@ -43,7 +43,7 @@ struct Request {
 
   const OpenedFile* file;
   PageNo page;
-  uint64_t key;
+  PageKey key;
   uint64_t hash;
   Mode mode;
   bool create;
