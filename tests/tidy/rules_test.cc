@@ -268,7 +268,7 @@ TEST(ClassRulesTest, LargeClassesAreReported) {
                        "  friend class B;\n  using C = int;\n" +
                        "  enum class E { kA, kB };\n";
     for (int i = 0; i < methods; ++i) {
-      body += "  int F" + std::to_string(i) + "(int a = 1) { return a; }\n";
+      body += "  int Get" + std::to_string(i) + "(int a = 1) { return a; }\n";
     }
     for (int i = 0; i < members; ++i) body += "  std::map<int, int> a{1, 2};\n";
     return body + "};\n}\n";
