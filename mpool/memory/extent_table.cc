@@ -167,7 +167,7 @@ absl::StatusOr<bool> ExtentTable::Cut(const region::Thread& self,
   uint32_t cut_now = 0;
   for (uint32_t i = 0; i < kPageClasses; ++i) cut_now += rings_.ExtentsIn(i);
   // Some extents may lie beyond the end of a shrunk cache.
-  if (!IsResizing() && cut_now >= ExtentsOf(cache_bytes())) return false;
+  if (!IsResizing(*pool_) && cut_now >= ExtentsOf(cache_bytes())) return false;
   LatchGuard guard(self, pool_->extents_latch);
   uint64_t frames = 0;
   const uint32_t extent = FindUncut(page_class, &frames);

@@ -60,10 +60,6 @@ class ExtentTable {
   uint64_t backed_bytes() const {
     return SizeIn(pool_->backed.load(std::memory_order_acquire));
   }
-  bool IsResizing() const {
-    return pool_->cache.load(std::memory_order_relaxed) !=
-           pool_->backed.load(std::memory_order_relaxed);
-  }
   // Region offset of the page memory.
   uint64_t memory() const { return memory_.fixed().heap_limit; }
 
@@ -161,10 +157,6 @@ class ExtentTable {
  private:
   template <class IsDead>
   void ReleaseDrainedBy(IsDead&& is_dead);
-  uint32_t ExtentsUsed() const {
-    return std::min(pool_->extents_used.load(std::memory_order_acquire),
-                    pool_->extent_count);
-  }
   absl::Status CheckExtent(uint32_t extent, region::Reachable* reached) const;
   bool IsEmpty(uint32_t extent) const;
   void StoreWord(uint32_t extent, uint64_t word);
@@ -188,7 +180,7 @@ class ExtentTable {
 
 template <class F>
 void ExtentTable::ForEachExtent(F&& visit) const {
-  const uint32_t used = ExtentsUsed();
+  const uint32_t used = ExtentsUsed(*pool_);
   for (uint32_t i = 0; i < used; ++i) {
     const CutWord now = cut(i);
     if (now.is_cut()) visit(i, now, HeadersOf(i, now.page_class));
@@ -197,7 +189,7 @@ void ExtentTable::ForEachExtent(F&& visit) const {
 
 template <class F>
 void ExtentTable::ForEachBlock(F&& visit) const {
-  const uint32_t used = ExtentsUsed();
+  const uint32_t used = ExtentsUsed(*pool_);
   for (uint32_t i = 0; i < used; ++i) {
     for (uint32_t block = 0; block < kHeaderBlocks; ++block) {
       if (extents_[i].headers[block].load(std::memory_order_acquire) == 0) {

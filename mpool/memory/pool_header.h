@@ -26,6 +26,7 @@
 #ifndef MPOOL_MPOOL_MEMORY_POOL_HEADER_H_
 #define MPOOL_MPOOL_MEMORY_POOL_HEADER_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -123,6 +124,17 @@ static_assert(std::is_standard_layout_v<PoolHeader>);
 
 // Returns the size of an extent for a cache of this size at its creation.
 uint64_t ExtentBytes(uint64_t cache_bytes);
+
+// True during a resize, and after one that its process did not finish.
+inline bool IsResizing(const PoolHeader& pool) {
+  return pool.cache.load(std::memory_order_relaxed) !=
+         pool.backed.load(std::memory_order_relaxed);
+}
+// Returns the number of extents that were ever cut. Accepts any word.
+inline uint32_t ExtentsUsed(const PoolHeader& pool) {
+  return std::min(pool.extents_used.load(std::memory_order_acquire),
+                  pool.extent_count);
+}
 
 // Sets the sizes of a region for such a cache.
 void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,

@@ -183,7 +183,7 @@ uint64_t Resizer::RetireBeyond(ThreadContext& self, bool* progress,
 // frames are still in use, and the errors of writes and of releasing memory.
 // REQUIRES: the claim on `resizer`.
 absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
-  if (!frames_.extents().IsResizing()) return absl::OkStatus();
+  if (!IsResizing(frames_.pool())) return absl::OkStatus();
   absl::Status failure;
   bool repaired = false;
   os::Deadline patience(kLookFor);
@@ -247,7 +247,7 @@ absl::Status Resizer::NotSettled(uint64_t frames,
 
 // Continues, without waiting, a resize that another thread left unfinished.
 void Resizer::Help(ThreadContext& self) {
-  if (!frames_.extents().IsResizing() || frames_.pool().resizer.load() != 0)
+  if (!IsResizing(frames_.pool()) || frames_.pool().resizer.load() != 0)
     return;
   if (!TryClaimResize(self.thread)) return;
   FinishShrink(self, /*wait=*/false).IgnoreError();
@@ -255,7 +255,7 @@ void Resizer::Help(ThreadContext& self) {
 }
 
 void Resizer::HelpNowAndThen(ThreadContext& self) {
-  if (frames_.extents().IsResizing() && ++self.helped % kHelpEvery == 0) {
+  if (IsResizing(frames_.pool()) && ++self.helped % kHelpEvery == 0) {
     Help(self);
   }
 }
