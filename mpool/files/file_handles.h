@@ -72,7 +72,8 @@ class FileHandles {
   uint32_t LocalHandles(uint32_t index) const;
 
   // The steps of an open and a close.
-  // REQUIRES: the files latch, except in Claim.
+  // REQUIRES: the files latch, except in Claim (not checkable: the calling
+  // thread is not known here).
 
   // Claims the file for this environment; see FileClaim::Take.
   absl::Status Claim(const Lock& lock, FileClaim& claim,
