@@ -17,7 +17,9 @@ namespace {
 class Ring {
  public:
   Ring(FrameTable& frames, uint32_t page_class, uint64_t size)
-      : frames_(frames), page_class_(page_class), size_(size) {}
+      : frames_(frames), page_class_(page_class), size_(size) {
+    MPOOL_ASSERT(page_class < kPageClasses);
+  }
 
   uint64_t AdvanceHand() {
     MPOOL_ASSERT(size_ != 0);
@@ -26,6 +28,7 @@ class Ring {
            size_;
   }
   bool TakeChance(uint64_t position) {
+    MPOOL_ASSERT(position < size_);
     BufferHeader* header = frames_.extents().AtPosition(page_class_, position);
     if (header == nullptr) return true;  // no frame: the last extent is short
     if (header->reference.load(std::memory_order_relaxed) == 0) return false;

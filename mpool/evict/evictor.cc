@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "os/assert.h"
 #include "os/clock.h"
 #include "os/step.h"
 
@@ -19,6 +20,7 @@ constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
 }  // namespace
 
 Evictor::Result Evictor::TryEvict(ThreadContext& self, BufferHeader& header) {
+  MPOOL_ASSERT(self.thread.id != 0);
   State seen = header.Load();
   if (seen.phase() == Phase::kOrphan) {
     return TryFreeOrphan(header) ? Result::kFreed : Result::kBusy;
@@ -30,6 +32,8 @@ Evictor::Result Evictor::TryEvict(ThreadContext& self, BufferHeader& header) {
   } while (!header.Change(
       &seen, seen.WithPhase(Phase::kEvicting).WithOwner(self.thread.id)));
   MPOOL_STEP("mpool.evict.taken");
+  AssertOwned(header, self.thread.id);
+  AssertPhase(header, Phase::kEvicting);
   const FrameIndex frame = frames_.IndexOf(header);
   // Without the hint no reader has entered since the last writer.
   if (seen.has(State::kHint) &&
@@ -51,6 +55,8 @@ Evictor::Result Evictor::TryEvict(ThreadContext& self, BufferHeader& header) {
   }
   policy_->Removed(self, header);
   files_.NoteDropped(key, seen);
+  AssertOwned(header, self.thread.id);
+  AssertPhase(header, Phase::kEvicting);
   MPOOL_STEP("mpool.evict.free");
   latch_.ChangeAndWake(header, [](State s) { return s.NextVersion().Bare(); });
   MPOOL_STEP("mpool.evict.freed");
@@ -72,6 +78,7 @@ bool Evictor::TryFreeOrphan(BufferHeader& header) {
 }
 
 absl::Status Evictor::DropFile(ThreadContext& self, uint32_t index) {
+  MPOOL_ASSERT(index < kMaxFiles);
   const os::Deadline patience(kLookFor);
   index_.Attach();
   while (true) {

@@ -49,12 +49,14 @@ class Lru final : public Replacement {
   void Inserted(ThreadContext& self, BufferHeader& header,
                 bool scan) override {
     ApplyHits(self);
+    MPOOL_ASSERT(self.hit_count == 0);
     LatchGuard guard(self.thread, Latch(header));
     if (!IsIn(header, Queue::kNone)) frames_.queues().Unlink(header);
     frames_.queues().Link(header, Queue::kReplacement, /*at_front=*/scan);
   }
 
   void Removed(ThreadContext& self, BufferHeader& header) override {
+    AssertOwned(header, self.thread.id);
     LatchGuard guard(self.thread, Latch(header));
     if (IsIn(header, Queue::kReplacement)) frames_.queues().Unlink(header);
   }
@@ -62,6 +64,7 @@ class Lru final : public Replacement {
   BufferHeader* NextVictim(ThreadContext& self, Search& search) override {
     MPOOL_ASSERT(search.page_class < kPageClasses);
     ApplyHits(self);
+    MPOOL_ASSERT(self.hit_count == 0);
     ClassHeader& c = frames_.page_class(search.page_class);
     LatchGuard guard(self.thread, c.queue_latch);
     FrameIndex at(c.order.head.load(std::memory_order_relaxed));

@@ -26,7 +26,8 @@
 namespace mpool::internal {
 
 // Returns the hits of a cache that starts empty. A miss always loads the page.
-// REQUIRES: frames >= 1, and pages are ranks.
+// REQUIRES: frames >= 1, and pages are ranks (not checkable: any number may be
+// a rank).
 using Simulator = uint64_t (*)(std::span<const uint32_t> pages,
                                uint64_t frames);
 

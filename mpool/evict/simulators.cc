@@ -66,6 +66,8 @@ uint64_t LruHits(std::span<const uint32_t> pages, uint64_t frames) {
     }
     by_recency.push_front(page);
     resident.emplace(page, by_recency.begin());
+    MPOOL_ASSERT(resident.size() == by_recency.size());
+    MPOOL_ASSERT(resident.size() <= frames);
   }
   return hits;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "os/assert.h"
 
 namespace mpool::internal {
 namespace {
@@ -18,6 +19,7 @@ constexpr size_t kBatchPages = 64;
 
 absl::StatusOr<BufferHeader*> VictimFinder::Take(ThreadContext& self,
                                                  uint32_t page_class) {
+  MPOOL_ASSERT(page_class < kPageClasses);
   Replacement::Search search{.page_class = page_class};
   absl::Status failure;
   std::set<PageKey> unwritable;  // files
@@ -34,6 +36,7 @@ absl::StatusOr<BufferHeader*> VictimFinder::Take(ThreadContext& self,
     }
     if (evicted == Evictor::Result::kFreed &&
         frames_.TryTake(self.thread, *header, page_class)) {
+      AssertOwned(*header, self.thread.id);
       self.Count(Counter::evictions);
       frames_.page_class(page_class)
           .turned.fetch_add(1, std::memory_order_relaxed);
@@ -53,6 +56,8 @@ absl::Status VictimFinder::WriteVictims(ThreadContext& self,
                                         BufferHeader& victim) {
   std::vector<BufferHeader*> batch{&victim};
   policy_->LookAhead(self, victim, kBatchPages, &batch);
+  MPOOL_ASSERT(!batch.empty() && batch.front() == &victim);
+  MPOOL_ASSERT(batch.size() <= kBatchPages + 1);
   return write_back_.Write(self, std::move(batch), nullptr);
 }
 

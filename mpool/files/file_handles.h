@@ -38,6 +38,7 @@
 #include "os/assert.h"
 #include "os/claims.h"
 #include "os/file.h"
+#include "os/mutex.h"
 #include "os/node.h"
 #include "region/region.h"
 
@@ -59,9 +60,9 @@ class FileHandles {
       : region_(region), table_(table) {}
   ~FileHandles();
 
-  using Lock = std::unique_lock<std::mutex>;
+  using Lock = std::unique_lock<os::Mutex>;
   // Locked during a fork, so that the child finds the descriptors consistent.
-  std::mutex& mutex() { return mutex_; }
+  os::Mutex& mutex() { return mutex_; }
 
   // Returns an open descriptor of the file in this process that can serve
   // another handle, or null.
@@ -72,7 +73,8 @@ class FileHandles {
   uint32_t LocalHandles(uint32_t index) const;
 
   // The steps of an open and a close.
-  // REQUIRES: the files latch, except in Claim.
+  // REQUIRES: the files latch, except in Claim (not checkable: the calling
+  // thread is not known here).
 
   // Claims the file for this environment; see FileClaim::Take.
   absl::Status Claim(const Lock& lock, FileClaim& claim,
@@ -95,7 +97,7 @@ class FileHandles {
   // has lost its fd.
   absl::Status ForgetLost();
   // Leaves the claims to the parent. Called in a forked child.
-  // REQUIRES: mutex(). Not checkable: std::mutex names no owner.
+  // REQUIRES: mutex(). Not checkable: a mutex names no owner.
   void LeaveClaimsToParent() { claims_.LeaveToParent(); }
   // Keeps only the parent's handles in a forked child. Returns
   // FailedPrecondition if another file has an entry of them.
@@ -191,7 +193,7 @@ class FileHandles {
 
   region::Region& region_;
   FileTable& table_;
-  mutable std::mutex mutex_;
+  mutable os::Mutex mutex_;
   os::FileClaims claims_;                      // guarded by mutex_
   std::unordered_map<uint32_t, Local> local_;  // guarded by mutex_
   // Descriptors that this process wrote through, of entries that other

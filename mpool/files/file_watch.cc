@@ -75,6 +75,7 @@ void FileWatch::BeginWrite(const region::Thread& self, FileEntry& entry) {
 void FileWatch::EndWrite(FileEntry& entry, const os::File& file,
                          uint64_t pages) {
   MPOOL_ASSERT(file.is_open());
+  MPOOL_ASSERT(entry.write_count.load(std::memory_order_relaxed) != 0);
   entry.pages_written.fetch_add(pages, std::memory_order_relaxed);
   uint64_t begun = 0;
   do {

@@ -29,8 +29,8 @@ struct OpenInode {
 };
 
 struct OpenFiles {
-  std::mutex mutex;
-  std::map<Inode, OpenInode> inodes;
+  os::Mutex mutex;
+  std::map<Inode, OpenInode> inodes MPOOL_GUARDED_BY(mutex);
 };
 
 // Never destroyed: descriptors go until the very end of the process.
@@ -45,7 +45,7 @@ void CloseOrPark(os::File* last) {
   MPOOL_ASSERT(last != nullptr);
   std::unique_ptr<os::File> file(last);
   if (!file->is_open()) return;
-  std::lock_guard<std::mutex> lock(Files().mutex);
+  os::MutexLock lock(Files().mutex);
   const absl::StatusOr<os::FileInfo> info = file->Info();
   if (info.ok()) {
     const auto found = Files().inodes.find(InodeOf(info->identity));
@@ -79,13 +79,13 @@ absl::StatusOr<std::shared_ptr<os::File>> OpenPageFile(const os::Node& node,
 
 OpenInodes::Handle::Handle(const os::FileIdentity& identity)
     : inode_(InodeOf(identity)) {
-  std::lock_guard<std::mutex> lock(Files().mutex);
+  os::MutexLock lock(Files().mutex);
   ++Files().inodes[*inode_].handles;
 }
 
 void OpenInodes::Handle::Drop() {
   if (!inode_.has_value()) return;
-  std::lock_guard<std::mutex> lock(Files().mutex);
+  os::MutexLock lock(Files().mutex);
   const auto found = Files().inodes.find(*inode_);
   MPOOL_ASSERT(found != Files().inodes.end() && found->second.handles != 0);
   inode_.reset();
@@ -98,7 +98,7 @@ bool OpenInodes::Handle::IsOf(const os::FileIdentity& identity) const {
 
 std::shared_ptr<os::File> OpenInodes::TakeParked(
     const os::FileIdentity& identity, FileAccess access) {
-  std::lock_guard<std::mutex> lock(Files().mutex);
+  os::MutexLock lock(Files().mutex);
   const auto found = Files().inodes.find(InodeOf(identity));
   if (found == Files().inodes.end()) return nullptr;
   std::vector<Parked>& parked = found->second.parked;
@@ -114,7 +114,7 @@ std::shared_ptr<os::File> OpenInodes::TakeParked(
 }
 
 void OpenInodes::ForgetLost() {
-  std::lock_guard<std::mutex> lock(Files().mutex);
+  os::MutexLock lock(Files().mutex);
   for (auto& [inode, open] : Files().inodes) {
     for (Parked& parked : open.parked) {
       os::ForgetIfLost(*parked.file, parked.identity);
@@ -122,6 +122,6 @@ void OpenInodes::ForgetLost() {
   }
 }
 
-std::mutex& OpenInodes::mutex() { return Files().mutex; }
+os::Mutex& OpenInodes::mutex() { return Files().mutex; }
 
 }  // namespace mpool::internal

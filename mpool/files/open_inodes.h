@@ -19,13 +19,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "mpool/files/file_entry.h"
 #include "os/file.h"
+#include "os/mutex.h"
 #include "os/node.h"
 
 namespace mpool::internal {
@@ -69,7 +69,7 @@ class OpenInodes {
   // Forgets parked descriptors that the program closed, as in a forked child.
   static void ForgetLost();
   // Held around a fork, so that the child finds the set whole.
-  static std::mutex& mutex();
+  static os::Mutex& mutex();
 };
 
 }  // namespace mpool::internal

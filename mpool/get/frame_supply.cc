@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "mpool/observe/holders.h"
+#include "os/assert.h"
 #include "os/status.h"
 
 namespace mpool::internal {
@@ -22,6 +23,8 @@ constexpr int kMostExtents = 64;
 absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
                                                 uint32_t page_class,
                                                 const os::Deadline& deadline) {
+  MPOOL_ASSERT(self.thread.id != 0);
+  MPOOL_ASSERT(page_class < kPageClasses);
   const os::Deadline patience(deadline.Left(kLookFor));
   bool repaired = false;  // since the last search
   bool all_held = false;
@@ -30,6 +33,7 @@ absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
   syncer_.TrimKeptNowAndThen(self);
   while (true) {
     if (BufferHeader* header = frames_.TakeFree(self.thread, page_class)) {
+      AssertOwned(*header, self.thread.id);
       return header;
     }
     // Without memory for headers there may still be a victim.
@@ -78,6 +82,7 @@ absl::Status FrameSupply::AllHeld(uint32_t page_class) const {
     if (s.is_owned() || s.has(State::kWriting)) ++in_flight;
     if (s.phase() == Phase::kPoisoned) ++lost;
   });
+  MPOOL_ASSERT(dirty <= frames && in_flight <= frames && lost <= frames);
   return absl::ResourceExhaustedError(absl::StrCat(
       "find a frame for a page of ", page_bytes, " bytes: of ", frames,
       " frames none can be taken (", DescribeHolders(members_), "; ", dirty,

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mpool/get/hit.h"
+#include "os/assert.h"
 #include "os/cancel.h"
 #include "os/status.h"
 #include "os/step.h"
@@ -12,13 +13,16 @@
 namespace mpool::internal {
 
 void Getter::Start(const PageIndex& index) {
+  MPOOL_ASSERT(frames_.IsAttached() && policy_.is_made());
   Attach(index);
   wants_hits_ = policy_->wants_hits();
   panic_word_ = panic_.word();
+  MPOOL_ASSERT(panic_word_ != nullptr);
 }
 
 absl::StatusOr<ReadPage> Getter::GetFromBucket(
     const OpenedFile& file, PageNo page, const GetOptions& options) noexcept {
+  MPOOL_ASSERT(page <= kMaxPageNo && last_context.context != nullptr);
   const PageKey key = PageKey::Make(file.file_key, page);
   const FrameIndex frame = hash_.Find(HashTable::Hash(key), key);
   if (frame.is_none()) return GetSlow(file, page, options, nullptr);
@@ -31,6 +35,7 @@ absl::StatusOr<ReadPage> Getter::GetSlow(const OpenedFile& file, PageNo page,
   const os::CancelOff no_cancel;
   if (published != nullptr) {
     const Entry entry{published->load(std::memory_order_relaxed)};
+    MPOOL_ASSERT(!entry.frame().is_none());
     latch_.Withdraw(frames_.header(entry.frame()), published);
   }
   MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
@@ -43,6 +48,7 @@ absl::StatusOr<ReadPage> Getter::GetSlow(const OpenedFile& file, PageNo page,
 ReadPage Getter::FlushHits(ThreadContext& self, BufferHeader& header,
                            EntryWord* entry) noexcept {
   const os::CancelOff no_cancel;
+  MPOOL_ASSERT(entry != nullptr && self.hit_count == self.hits.size());
   policy_->ApplyHits(self);
   return ReadPage(MakePin(self, header, entry));
 }
@@ -65,6 +71,7 @@ absl::StatusOr<WritePage> Getter::GetInGroup(const OpenedFile& file,
 }
 
 absl::StatusOr<WritePage> Getter::GetExclusive(const Request& request) {
+  MPOOL_ASSERT(request.mode == Mode::kExclusive);
   MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
   if (request.file->read_only) {
     return absl::PermissionDeniedError(absl::StrCat(
@@ -89,6 +96,8 @@ absl::StatusOr<WritePage> Getter::New(const OpenedFile& file) {
   MPOOL_ASSIGN_OR_RETURN(BufferHeader * header,
                          supply_.Take(*self, file.page_class,
                                       os::Deadline(absl::InfiniteDuration())));
+  AssertOwned(*header, self->thread.id);
+  AssertPhase(*header, Phase::kLoading);
   // From here on only this caller uses the number. If the caller dies, the page
   // reads as cleared.
   MPOOL_STEP("mpool.new.number");
@@ -108,6 +117,7 @@ absl::StatusOr<WritePage> Getter::New(const OpenedFile& file) {
 
 absl::StatusOr<Pin> Getter::GetUntilGranted(ThreadContext& self,
                                             const Request& request) {
+  MPOOL_ASSERT(request.file->page_bytes != 0);
   const uint64_t largest = (uint64_t{1} << 63) / request.file->page_bytes - 1;
   if (request.page > std::min(kMaxPageNo, largest)) {
     return absl::InvalidArgumentError(
@@ -125,6 +135,7 @@ absl::StatusOr<Pin> Getter::GetUntilGranted(ThreadContext& self,
                              TryResident(self, request, frames_.header(frame)));
     }
     if (granted.has_value()) {
+      MPOOL_ASSERT(granted->header != nullptr && granted->entry != nullptr);
       return MakePin(self, *granted->header, granted->entry);
     }
   }
@@ -135,6 +146,7 @@ absl::StatusOr<Pin> Getter::GetUntilGranted(ThreadContext& self,
 // conflicting mode, DataLoss if the page is poisoned, and the errors of waits.
 absl::StatusOr<std::optional<Granted>> Getter::TryResident(
     ThreadContext& self, const Request& request, BufferHeader& header) {
+  MPOOL_ASSERT(self.thread.id != 0);
   const std::optional<Holder> own =
       ledger_.FindOwn(self.thread, frames_.IndexOf(header));
   if (own.has_value() && header.LoadKey() == request.key) {
@@ -157,7 +169,9 @@ absl::StatusOr<std::optional<Granted>> Getter::TryResident(
 absl::StatusOr<std::optional<Granted>> Getter::EnterShared(
     ThreadContext& self, const Request& request, BufferHeader& header,
     bool reentrant) {
+  MPOOL_ASSERT(request.mode != Mode::kExclusive);
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
+  MPOOL_ASSERT(entry != nullptr);
   Ledger::Publish(entry, frames_.IndexOf(header), request.mode);
   MPOOL_STEP("mpool.get.entered");
   const Enter entered = latch_.TryShared(header, request.key, reentrant);
@@ -176,8 +190,10 @@ absl::StatusOr<std::optional<Granted>> Getter::EnterShared(
 
 absl::StatusOr<std::optional<Granted>> Getter::EnterExclusive(
     ThreadContext& self, const Request& request, BufferHeader& header) {
+  MPOOL_ASSERT(request.mode == Mode::kExclusive);
   const FrameIndex frame = frames_.IndexOf(header);
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
+  MPOOL_ASSERT(entry != nullptr);
   region::Image* image = nullptr;
   if (request.keep_image) {
     MPOOL_ASSIGN_OR_RETURN(
@@ -194,6 +210,8 @@ absl::StatusOr<std::optional<Granted>> Getter::EnterExclusive(
                                   request.deadline);
   }
   if (entered == Enter::kGranted && drained.ok()) {
+    AssertOwned(header, self.thread.id);
+    MPOOL_ASSERT(header.Load().has(State::kX));
     if (image != nullptr) KeepImage(*image, header);
     Ledger::NoteTime(entry);
     if (!request.scan && NoteHit(self, header)) policy_->ApplyHits(self);
@@ -218,6 +236,7 @@ absl::StatusOr<std::optional<Granted>> Getter::EnterExclusive(
 // fsync may make it dirty under X.
 // REQUIRES: the caller has X.
 void Getter::KeepImage(region::Image& image, const BufferHeader& header) {
+  MPOOL_ASSERT(header.Load().has(State::kX));
   if (header.Load().has(State::kDirty | State::kWriting | State::kUnsynced)) {
     Images::Keep(image, header, frames_.IndexOf(header), frames_.bytes(header),
                  /*in_group=*/false);
@@ -232,6 +251,7 @@ void Getter::KeepImage(region::Image& image, const BufferHeader& header) {
 absl::StatusOr<std::optional<Granted>> Getter::Overwrite(ThreadContext& self,
                                                          const Request& request,
                                                          BufferHeader& header) {
+  MPOOL_ASSERT(request.create && !request.in_group);
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
   Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
   Ledger::NoteTime(entry);
@@ -244,6 +264,7 @@ absl::StatusOr<std::optional<Granted>> Getter::Overwrite(ThreadContext& self,
     latch_.Withdraw(header, entry);
     return std::nullopt;
   }
+  AssertOwned(header, self.thread.id);
   const std::span<std::byte> bytes = frames_.bytes(header);
   std::fill(bytes.begin(), bytes.end(), std::byte{0});
   self.Count(Counter::pages_created);

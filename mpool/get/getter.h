@@ -64,7 +64,8 @@ class Getter {
   // REQUIRES: the region is attached and the policy is made.
   void Start(const PageIndex& index);
   // Renews the handle on the hash table, after an open.
-  // REQUIRES: the files latch.
+  // REQUIRES: the files latch (not checkable: Start calls it without the latch,
+  // before other threads use the pool).
   void Attach(const PageIndex& index) { index.AttachHandle(&hash_); }
 
   // Gets a page for reading. In hit.h.

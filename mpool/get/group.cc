@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "os/assert.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -13,6 +14,7 @@ namespace mpool::internal {
 
 // no step below: its callers pass steps.
 void Group::SetState(GroupState state) {
+  MPOOL_ASSERT(thread_.slot != nullptr);
 #ifndef NDEBUG
   CheckGroupTransition(static_cast<GroupState>(thread_.slot->group.load(
                            std::memory_order_relaxed)),
@@ -42,6 +44,7 @@ absl::Status Group::Begin() {
   }
   thread_ = self->thread;
   generation_ = self->generation;
+  MPOOL_ASSERT(thread_.id != 0);
   return absl::OkStatus();
 }
 
@@ -79,6 +82,8 @@ absl::StatusOr<WritePage*> Group::AddNew(const OpenedFile& file) {
 absl::StatusOr<WritePage*> Group::Take(absl::StatusOr<WritePage> got) {
   MPOOL_RETURN_IF_ERROR(got.status());
   const Pin pin = std::exchange(got->pin_, Pin{});
+  MPOOL_ASSERT(pin.header != nullptr && pin.entry != nullptr);
+  AssertOwned(*pin.header, thread_.id);
   const absl::StatusOr<region::Image*> image = ImageOf(pin);
   if (!image.ok()) {
     getter_.putter_.PutExclusive(pin, /*changed=*/false);
@@ -97,6 +102,7 @@ absl::StatusOr<WritePage*> Group::Take(absl::StatusOr<WritePage> got) {
 // Returns the page's image, and makes one for a page without: a clean page, or
 // a page just read from its file.
 absl::StatusOr<region::Image*> Group::ImageOf(const Pin& pin) {
+  MPOOL_ASSERT(pin.header->Load().has(State::kX));
   const FrameIndex frame = getter_.frames_.IndexOf(*pin.header);
   region::Image* image =
       getter_.images_.Find(*thread_.slot, frame, pin.header->Load().version());
@@ -104,6 +110,7 @@ absl::StatusOr<region::Image*> Group::ImageOf(const Pin& pin) {
     MPOOL_ASSIGN_OR_RETURN(image,
                            getter_.images_.Announce(thread_, frame, pin.size));
   }
+  MPOOL_ASSERT(image != nullptr);
   Images::Keep(*image, *pin.header, frame, {pin.data, pin.size},
                /*in_group=*/true);
   return image;
@@ -121,6 +128,7 @@ absl::Status Group::Commit() {
   SetState(GroupState::kCommitted);
   MPOOL_STEP("mpool.group.committed");
   for (const Member& member : members_) {
+    MPOOL_ASSERT(member.image != nullptr);
     getter_.putter_.PutExclusive(member.pin, /*changed=*/true);
     MPOOL_STEP("mpool.group.put");
   }
@@ -135,6 +143,7 @@ void Group::Rollback() {
   if (!IsInherited()) {
     const absl::StatusOr<ThreadRegistry::Caller> same = getter_.threads_.Self();
     for (const Member& member : members_) {
+      MPOOL_ASSERT(member.image != nullptr && member.pin.data != nullptr);
       std::memcpy(member.pin.data, getter_.images_.Bytes(*member.image).data(),
                   member.pin.size);
       MPOOL_STEP("mpool.group.restored");

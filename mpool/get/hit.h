@@ -14,6 +14,7 @@
 #define MPOOL_MPOOL_GET_HIT_H_
 
 #include "mpool/get/getter.h"
+#include "os/assert.h"
 #include "os/step.h"
 
 namespace mpool::internal {
@@ -26,6 +27,7 @@ inline bool Getter::NoteHit(ThreadContext& self, BufferHeader& header) {
     header.reference.store(1, std::memory_order_relaxed);
   }
   if (!wants_hits_) return false;
+  MPOOL_ASSERT(self.hit_count < self.hits.size());
   self.hits[self.hit_count++] = frames_.IndexOf(header);
   return self.hit_count == self.hits.size();
 }
@@ -33,6 +35,7 @@ inline bool Getter::NoteHit(ThreadContext& self, BufferHeader& header) {
 inline Pin Getter::MakePin(const ThreadContext& self, BufferHeader& header,
                            EntryWord* entry) {
   const uint64_t place = header.place.load(std::memory_order_relaxed);
+  MPOOL_ASSERT(entry != nullptr);
   Pin pin;
   pin.putter = &putter_;
   pin.entry = entry;
@@ -47,6 +50,7 @@ inline Pin Getter::MakePin(const ThreadContext& self, BufferHeader& header,
 [[gnu::always_inline]] inline absl::StatusOr<ReadPage> Getter::TryHit(
     ThreadContext& self, const OpenedFile& file, PageKey key,
     const GetOptions& options, FrameIndex frame) {
+  MPOOL_ASSERT(self.thread.slot != nullptr && !frame.is_none());
   region::ThreadSlot& slot = *self.thread.slot;
   EntryWord* entry = Ledger::UsedFreeEntry(slot);
   if (entry == nullptr) [[unlikely]] {
@@ -74,6 +78,7 @@ inline Pin Getter::MakePin(const ThreadContext& self, BufferHeader& header,
       [[unlikely]] {
     return GetSlow(file, page, options, nullptr);
   }
+  MPOOL_ASSERT(last_context.context != nullptr);
   const PageKey key = PageKey::Make(file.file_key, page);
   const FrameIndex frame = hash_.FindAtHome(HashTable::Hash(key));
   if (frame.is_none()) return GetFromBucket(file, page, options);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mpool/files/page_io.h"
+#include "os/assert.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -20,6 +21,7 @@ constexpr uint64_t kEveryFileHolds = uint64_t{1} << 31;
 // Returns OutOfRange if the file system cannot hold the page, because such a
 // page could never be written.
 absl::Status CheckCanHold(const OpenedFile& file, PageNo page) {
+  MPOOL_ASSERT(file.page_bytes != 0 && file.file != nullptr);
   const uint64_t end = (page + 1) * file.page_bytes;
   if (end <= kEveryFileHolds || file.file->CanHold(end)) {
     return absl::OkStatus();
@@ -68,6 +70,8 @@ absl::StatusOr<std::optional<Granted>> Loader::Load(ThreadContext& self,
     MPOOL_ASSIGN_OR_RETURN(
         header, supply_.Take(self, request.file->page_class, request.deadline));
   }
+  AssertOwned(*header, self.thread.id);
+  AssertPhase(*header, Phase::kLoading);
   // The count is raised once there is a frame for the page, so that a failed
   // get makes no page.
   if (grows) exists = !Extend(entry, request.page);
@@ -88,6 +92,8 @@ absl::StatusOr<std::optional<Granted>> Loader::Load(ThreadContext& self,
     Unload(self, request, *header);
     return status;
   }
+  AssertOwned(*header, self.thread.id);
+  AssertPhase(*header, Phase::kLoading);
   Ledger::Publish(*ledger_entry, frames_.IndexOf(*header), request.mode);
   MPOOL_STEP("mpool.load.entered");
   header->reference.store(0, std::memory_order_relaxed);
@@ -110,6 +116,8 @@ absl::StatusOr<std::optional<Granted>> Loader::Load(ThreadContext& self,
 absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
                                          const Request& request,
                                          BufferHeader& header) {
+  AssertOwned(header, self.thread.id);
+  AssertPhase(header, Phase::kLoading);
   const FrameIndex frame = frames_.IndexOf(header);
   HashTable& table = index_.table();
   auto& latch = table.bucket(request.hash).latch;
@@ -136,6 +144,7 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
       if (linked) table.InsertWithLine(request.hash, frame, line);
     }
   }
+  MPOOL_ASSERT(!linked || !inserted);
   if (!linked)
     MPOOL_RETURN_IF_ERROR(memory_.heap().Free(self.thread, line));
   return linked || inserted;
@@ -149,6 +158,7 @@ void Loader::NoteMiss(ThreadContext& self, BufferHeader& header, bool scan) {
 
 absl::Status Loader::Read(ThreadContext& self, const Request& request,
                           BufferHeader& header) {
+  AssertOwned(header, self.thread.id);
   MPOOL_RETURN_IF_ERROR(
       PageIo::Read(*request.file, request.page, frames_.bytes(header)));
   self.Count(Counter::pages_read);
@@ -157,6 +167,7 @@ absl::Status Loader::Read(ThreadContext& self, const Request& request,
 
 // Clears a page that is created.
 void Loader::Clear(ThreadContext& self, BufferHeader& header) {
+  AssertOwned(header, self.thread.id);
   const std::span<std::byte> bytes = frames_.bytes(header);
   std::fill(bytes.begin(), bytes.end(), std::byte{0});
   self.Count(Counter::pages_created);
@@ -167,6 +178,8 @@ void Loader::Clear(ThreadContext& self, BufferHeader& header) {
 // no step below: repair does the same for a frame that is LOADING.
 void Loader::Unload(ThreadContext& self, const Request& request,
                     BufferHeader& header) {
+  AssertOwned(header, self.thread.id);
+  AssertPhase(header, Phase::kLoading);
   HashTable& table = index_.table();
   {
     region::LatchGuard guard(self.thread, table.bucket(request.hash).latch);

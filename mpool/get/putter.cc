@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "mpool/page/page_lsn.h"
+#include "os/assert.h"
 #include "os/cancel.h"
 #include "os/step.h"
 
@@ -14,6 +15,7 @@ void Putter::PutExclusive(const Pin& pin, bool changed) {
   if (pin.generation != generation()) return;
   // The thread that acquired the page owns its image.
   const State held = pin.header->Load();
+  MPOOL_ASSERT(held.has(State::kX) && pin.entry != nullptr);
   region::ThreadSlot* owner = members_.SlotOf(held.owner());
   latch_.ReleaseExclusive(*pin.header, changed);
   if (owner != nullptr) {
@@ -24,6 +26,7 @@ void Putter::PutExclusive(const Pin& pin, bool changed) {
 
 void Putter::SetLsn(const Pin& pin, Lsn lsn) const {
   if (pin.generation != generation()) return;
+  MPOOL_ASSERT(pin.data != nullptr && pin.size != 0);
   const FileEntry* entry = files_.At(pin.header->LoadKey().file_index());
   if (entry != nullptr) StoreLsn(*entry, {pin.data, pin.size}, lsn);
 }
@@ -37,6 +40,7 @@ void Putter::Undo(const Pin& pin) {
     const region::Thread self = members_.process_thread();
     BufferHeader& header = *pin.header;
     const State held = header.Load();
+    MPOOL_ASSERT(held.has(State::kX) && pin.entry != nullptr);
     MPOOL_STEP("mpool.undo.begin");
     if (repair_.RepairExclusive(self, header, held,
                                 members_.PidOf(self.id), &report,

@@ -25,6 +25,7 @@
 #include "mpool/page/images.h"
 #include "mpool/page/page_latch.h"
 #include "mpool/recover/frame_repair.h"
+#include "os/assert.h"
 #include "os/step.h"
 #include "region/generation.h"
 #include "region/members.h"
@@ -49,6 +50,7 @@ class Putter {
   void PutShared(const Pin& pin) {
     // A forked child's copy of a guard is not its own.
     if (pin.generation != generation()) return;
+    MPOOL_ASSERT(pin.header != nullptr && pin.entry != nullptr);
     MPOOL_STEP("mpool.put.shared");
     latch_.Withdraw(*pin.header, pin.entry);
     MPOOL_STEP("mpool.put.withdrawn");

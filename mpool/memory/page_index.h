@@ -33,7 +33,8 @@ class PageIndex {
 
   // Makes a table that fits the largest cache with pages of `page_bytes`. It
   // replaces a smaller table only if no file was ever known.
-  // REQUIRES: the files latch, except at creation.
+  // REQUIRES: the files latch, except at creation (not checkable: both look the
+  // same here).
   absl::Status Ensure(const region::Thread& self, uint32_t page_bytes);
   // Attaches to the present table.
   void Attach() { AttachHandle(&table_); }
@@ -44,7 +45,7 @@ class PageIndex {
   // still be replaced.
   bool Refresh();
   // Derives the table's size from its heap chunk and attaches.
-  // REQUIRES: no other process is attached.
+  // REQUIRES: no other process is attached (not checkable: the register knows).
   void TakeSizeOfChunk();
 
   // True if a slot of the bucket of the frame's key names the frame.

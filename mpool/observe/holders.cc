@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "mpool/page/hash_table.h"
 #include "mpool/page/ledger.h"
+#include "os/assert.h"
 
 namespace mpool::internal {
 namespace {
@@ -32,9 +33,13 @@ class Collector {
         frames_(frames),
         files_(files),
         is_alive_(is_alive),
-        clock_(region::OwnClock()) {}
+        clock_(region::OwnClock()) {
+    MPOOL_ASSERT(is_alive_ != nullptr);
+    MPOOL_ASSERT(frames_.IsAttached());
+  }
 
   std::vector<Holding> Collect() {
+    MPOOL_ASSERT(holdings_.empty());  // one call for each object
     Processes();
     members_.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
                               region::ThreadWord) { Ledger(id, slot); });
@@ -46,6 +51,8 @@ class Collector {
  private:
   void Add(uint32_t thread, uint32_t process, std::string what,
            absl::Duration held) {
+    MPOOL_ASSERT(!what.empty());
+    MPOOL_ASSERT(held >= absl::ZeroDuration());
     if (process == 0 || process > kMaxProcesses) return;
     const ProcessSlot& slot = memory_.header()->processes[process - 1];
     Holding holding;
@@ -105,6 +112,7 @@ class Collector {
   }
 
   void Latch(const region::Latch& latch, std::string_view name) {
+    MPOOL_ASSERT(!name.empty());
     if (latch.owner() != 0) {
       AddOf(latch.owner(), absl::StrCat("the ", std::string(name), " latch"));
     }
@@ -175,6 +183,7 @@ std::string DescribeHolders(const region::Members& members) {
       });
   std::string holders;
   for (const auto& [who, held] : pins) {
+    MPOOL_ASSERT(!who.empty() && held != 0);
     absl::StrAppend(&holders, holders.empty() ? "" : ", ", who, " holds ",
                     held);
   }
@@ -185,6 +194,8 @@ std::vector<std::string> GuardsOf(const region::Members& members,
                                   const FrameTable& frames,
                                   const FileTable& files,
                                   std::optional<uint32_t> file) {
+  MPOOL_ASSERT(frames.IsAttached());
+  MPOOL_ASSERT(!file.has_value() || *file < kMaxFiles);
   std::vector<std::string> guards;
   members.ForEachThread(
       [&](uint32_t, region::ThreadSlot& slot, region::ThreadWord word) {

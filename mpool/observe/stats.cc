@@ -9,6 +9,8 @@ namespace mpool::internal {
 EnvStats StatsOf(const region::Memory& memory, const region::Members& members,
                  const FrameTable& frames,
                  const FileTable& files, const region::HeapStats& heap) {
+  MPOOL_ASSERT(frames.IsAttached());
+  MPOOL_ASSERT(memory.header() != nullptr);
   EnvStats stats;
   auto add = [&](const region::ThreadSlot& slot) {
 #define MPOOL_COUNTER(name, unit, help)                                   \
@@ -16,6 +18,7 @@ EnvStats StatsOf(const region::Memory& memory, const region::Members& members,
       std::memory_order_relaxed);
 #define MPOOL_GAUGE(name, unit, help)
 #include "mpool/stats.def"
+#include "os/assert.h"
 #undef MPOOL_COUNTER
 #undef MPOOL_GAUGE
   };
@@ -51,7 +54,10 @@ EnvStats StatsOf(const region::Memory& memory, const region::Members& members,
       ++stats.frames_clean;
     }
   });
+  MPOOL_ASSERT(stats.frames == stats.frames_free + stats.frames_poisoned +
+                                   stats.frames_dirty + stats.frames_clean);
   files.ForEach([&](uint32_t, FileEntry&, FileWord) { ++stats.files; });
+  MPOOL_ASSERT(stats.files <= kMaxFiles);
   stats.backing = static_cast<Backing>(memory.fixed().backing);
   stats.policy = static_cast<Policy>(memory.fixed().policy);
   return stats;

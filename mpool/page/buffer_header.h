@@ -190,6 +190,16 @@ static_assert(offsetof(BufferHeader, io_owner) == 48);
 static_assert(offsetof(BufferHeader, reference) == 56);
 static_assert(std::is_standard_layout_v<BufferHeader>);
 
+// Abort, in debug builds, unless the state word names the thread as the owner,
+// or is in the phase. A word that a living thread owns keeps owner and phase
+// until that thread changes them. Repair changes only words of dead owners.
+inline void AssertOwned(const BufferHeader& header, uint32_t thread_id) {
+  MPOOL_ASSERT(header.Load().is_owned() && header.Load().owner() == thread_id);
+}
+inline void AssertPhase(const BufferHeader& header, Phase phase) {
+  MPOOL_ASSERT(header.Load().phase() == phase);
+}
+
 // Page size of a class: 512 << class.
 inline uint32_t ClassBytes(uint32_t page_class) {
   MPOOL_ASSERT(page_class < kPageClasses);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "os/assert.h"
 #include "os/cancel.h"
+#include "os/mutex.h"
 #include "os/status.h"
 
 namespace mpool::internal {
@@ -21,8 +22,8 @@ namespace {
 // The registries of this process by generation of their attachment. Ending
 // threads search them. A thread that outlives its attachment finds none here.
 struct Live {
-  std::mutex mutex;
-  std::map<uint32_t, ThreadRegistry*> by_generation;
+  os::Mutex mutex;
+  std::map<uint32_t, ThreadRegistry*> by_generation MPOOL_GUARDED_BY(mutex);
 };
 Live& LiveRegistries() {
   static Live* live = new Live;
@@ -44,7 +45,7 @@ Contexts::~Contexts() {
   last_context = {.generation = region::Generation::kNone,
                   .context = nullptr,
                   .ended = true};
-  std::lock_guard<std::mutex> lock(LiveRegistries().mutex);
+  os::MutexLock lock(LiveRegistries().mutex);
   for (auto& [generation, context] : by_generation) {
     if (context == nullptr) continue;  // registration failed
     const auto live = LiveRegistries().by_generation.find(generation);
@@ -63,20 +64,25 @@ ThreadRegistry::ThreadRegistry(region::Region& region, Ledger& ledger,
 
 ThreadRegistry::~ThreadRegistry() { Unlist(); }
 
-void ThreadRegistry::LockForFork() { LiveRegistries().mutex.lock(); }
+// Not checked: UnlockAfterFork unlocks it.
+void ThreadRegistry::LockForFork() MPOOL_NO_THREAD_SAFETY {
+  LiveRegistries().mutex.lock();
+}
 
-void ThreadRegistry::UnlockAfterFork() { LiveRegistries().mutex.unlock(); }
+void ThreadRegistry::UnlockAfterFork() MPOOL_NO_THREAD_SAFETY {
+  LiveRegistries().mutex.unlock();
+}
 
 void ThreadRegistry::List(uint32_t generation) {
   MPOOL_ASSERT(generation != 0 && generation != region::Generation::kNone);
-  std::lock_guard<std::mutex> lock(LiveRegistries().mutex);
+  os::MutexLock lock(LiveRegistries().mutex);
   std::erase_if(LiveRegistries().by_generation,
                 [this](const auto& live) { return live.second == this; });
   LiveRegistries().by_generation[generation] = this;
 }
 
 void ThreadRegistry::Unlist() {
-  std::lock_guard<std::mutex> lock(LiveRegistries().mutex);
+  os::MutexLock lock(LiveRegistries().mutex);
   std::erase_if(LiveRegistries().by_generation,
                 [this](const auto& live) { return live.second == this; });
 }
@@ -116,9 +122,11 @@ absl::StatusOr<ThreadRegistry::Caller> ThreadRegistry::RegisterSelf() {
   }
   if (last_context.ended) return BeginLate();
   {
-    // Drop the contexts of environments that are closed.
-    std::lock_guard<std::mutex> lock(LiveRegistries().mutex);
-    std::erase_if(contexts.by_generation, [](const auto& entry) {
+    // Drop the contexts of environments that are closed. clang does not see in
+    // the lambda that the mutex is held.
+    os::MutexLock lock(LiveRegistries().mutex);
+    std::erase_if(contexts.by_generation, [](const auto& entry)
+                                              MPOOL_NO_THREAD_SAFETY {
       return !LiveRegistries().by_generation.contains(entry.first);
     });
   }

@@ -73,7 +73,9 @@ class ThreadRegistry {
   // After this call, threads that end do not use the registry.
   void Unlist();
   // Forgets the late threads of the parent.
-  // REQUIRES: the process is a forked child that enters; process_mutex().
+  // REQUIRES: the process is a forked child that enters; process_mutex()
+  // (not checkable: the child has no state of its own yet, and a mutex names no
+  // owner).
   void ForgetLate();
   // Frees the slot of a thread that ends, if its attachment still exists.
   void EndThread(uint32_t generation, const region::Thread& thread);

@@ -20,6 +20,7 @@ namespace {
 using region::LatchGuard;
 
 absl::Status CheckSize(const OpenRequest& request, const os::FileInfo& info) {
+  MPOOL_ASSERT(request.page_bytes != 0);
   if (request.odd_size ||
       PartialBytes(info.size_bytes, request.page_bytes) == 0) {
     return absl::OkStatus();
@@ -39,6 +40,7 @@ bool HasSameLsn(const OpenRequest& request, const FileEntry& entry) {
 
 OpenedFile MakeOpened(const OpenRequest& request, uint32_t index,
                       FileEntry& entry, const os::FileInfo& info) {
+  MPOOL_ASSERT(index < kMaxFiles && request.file != nullptr);
   OpenedFile opened;
   opened.index = index;
   opened.page_bytes = request.page_bytes;
@@ -94,6 +96,7 @@ absl::StatusOr<OpenedFile> FileOpener::OpenClaimed(
   info.identity = identity;
   MPOOL_ASSIGN_OR_RETURN(const uint32_t index,
                          FindOrClaim(self, request, info, drop));
+  MPOOL_ASSERT(index < kMaxFiles);
   FileEntry& entry = *table_.At(index);
   table_.SetOpen(self, entry);
   MPOOL_ASSERT(entry.page_bytes.load() == request.page_bytes);
@@ -108,6 +111,7 @@ absl::StatusOr<uint32_t> FileOpener::FindOrClaim(const region::Thread& self,
   const std::optional<uint32_t> found =
       table_.Find(self, request, info.identity);
   if (found.has_value()) {
+    MPOOL_ASSERT(*found < kMaxFiles);
     // no step: a file with half of its new identity is only not recognized.
     FileTable::SetIdentity(*table_.At(*found), info.identity);
     MPOOL_RETURN_IF_ERROR(Match(self, request, *found, drop));
@@ -119,6 +123,7 @@ absl::StatusOr<uint32_t> FileOpener::FindOrClaim(const region::Thread& self,
   MPOOL_RETURN_IF_ERROR(CheckSize(request, info));
   MPOOL_ASSIGN_OR_RETURN(const uint32_t index, table_.ClaimFree(self, drop));
   FileEntry& entry = *table_.At(index);
+  MPOOL_ASSERT(!IsOpenAnywhere(entry));
   const absl::Status filled = table_.Fill(self, entry, request, info);
   if (!filled.ok()) {
     table_.GiveUp(self, entry);
@@ -235,6 +240,7 @@ absl::Status FileOpener::MatchAgain(const region::Thread& self,
 uint64_t FileOpener::Close(const region::Thread& self, const OpenedFile& file,
                            uint64_t written) {
   MPOOL_ASSERT(file.entry != nullptr && file.file != nullptr);
+  MPOOL_ASSERT(self.id != 0 && file.index < kMaxFiles);
   LatchGuard guard(self, table_.latch());
   const FileHandles::Lock lock(handles_.mutex());
   if (handles_.RemoveExtra(lock, file.index)) return kClosed;
@@ -258,6 +264,7 @@ absl::Status FileOpener::OpenInChild(const FileHandles::Lock& lock,
   table_.AssertLatched(self);
   OpenRequest request;
   request.file = handles_.FirstFile(lock, index);
+  MPOOL_ASSERT(request.file != nullptr && index < kMaxFiles);
   const FileEntry& entry = *table_.At(index);
   request.path = table_.PathOf(entry);
   const absl::StatusOr<os::FileInfo> info = request.file->Info();

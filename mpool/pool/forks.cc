@@ -2,27 +2,29 @@
 
 #include "mpool/pool/forks.h"
 
-#include <mutex>
 #include <vector>
 
 #include "mpool/files/open_inodes.h"
 #include "mpool/page/thread_registry.h"
 #include "mpool/pool/pool.h"
 #include "os/fork.h"
+#include "os/mutex.h"
 
 namespace mpool::internal {
 namespace {
 
 struct Pools {
-  std::mutex mutex;
-  std::vector<Pool*> all;
+  os::Mutex mutex;
+  std::vector<Pool*> all MPOOL_GUARDED_BY(mutex);
 };
 Pools& LivePools() {
   static Pools* live = new Pools;
   return *live;
 }
 
-void BeforeFork() {
+// Not checked, as AfterFork: AfterFork unlocks the mutexes, and their number is
+// known only at run time.
+void BeforeFork() MPOOL_NO_THREAD_SAFETY {
   LivePools().mutex.lock();
   ThreadRegistry::LockForFork();
   for (Pool* pool : LivePools().all) {
@@ -32,7 +34,7 @@ void BeforeFork() {
   OpenInodes::mutex().lock();
 }
 
-void AfterFork() {
+void AfterFork() MPOOL_NO_THREAD_SAFETY {
   OpenInodes::mutex().unlock();
   for (Pool* pool : LivePools().all) {
     // A forked child has no generation.
@@ -50,13 +52,13 @@ void AfterFork() {
 void WatchForks() { os::AtFork(BeforeFork, AfterFork); }
 
 void WatchForksOf(Pool& pool) {
-  std::lock_guard<std::mutex> lock(LivePools().mutex);
+  os::MutexLock lock(LivePools().mutex);
   std::erase(LivePools().all, &pool);
   LivePools().all.push_back(&pool);
 }
 
 void ForgetForksOf(Pool& pool) {
-  std::lock_guard<std::mutex> lock(LivePools().mutex);
+  os::MutexLock lock(LivePools().mutex);
   std::erase(LivePools().all, &pool);
 }
 

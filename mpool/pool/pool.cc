@@ -15,11 +15,14 @@ namespace mpool::internal {
 
 Pool::Pool(region::Region& region)
     : region_(region),
-      threads_(region, ledger_, [this] { return EnterChild(); }) {}
+      threads_(region, ledger_, [this] { return EnterChild(); }) {
+  MPOOL_ASSERT(region.memory().header() == nullptr);
+}
 
 Pool::~Pool() { ForgetForksOf(*this); }
 
 absl::Status Pool::Start() {
+  MPOOL_ASSERT(region_.memory().header() != nullptr);
   frames_.Attach();
   index_.Attach();
   if (!policy_.Make()) {
@@ -31,6 +34,7 @@ absl::Status Pool::Start() {
     MPOOL_RETURN_IF_ERROR(
         resizer_.PrepareMemory(region_.members().process_thread()));
   }
+  MPOOL_ASSERT(frames_.IsAttached() && policy_.is_made());
   panic_.Attach();
   getter_.Start(index_);
   WatchForksOf(*this);
@@ -50,6 +54,7 @@ void Pool::Stop() {
 
 absl::Status Pool::EnterChild() {
   return region_.EnterChild([this](uint32_t generation) {
+    MPOOL_ASSERT(generation != 0);
     {
       os::MutexLock lock(region_.members().process_mutex());
       threads_.ForgetLate();
@@ -88,6 +93,7 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(const OpenRequest& request) {
   MPOOL_RETURN_IF_ERROR(panic_.Check());
   auto& latch = frames_.pool().files_latch;
   auto make_room = [&] {
+    latch.AssertHeld(self->thread);
     MPOOL_RETURN_IF_ERROR(
         room_.Check(absl::StrCat("open file ", request.path),
                     frames_.extents().cache_bytes(),
@@ -128,6 +134,7 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(const OpenRequest& request) {
 
 absl::Status Pool::CloseFile(const OpenedFile& file) {
   MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
+  MPOOL_ASSERT(file.entry != nullptr && file.index < kMaxFiles);
   uint64_t written = 0;
   while (true) {
     // Close the files of dead processes first.
@@ -149,6 +156,7 @@ absl::Status Pool::CloseFile(const OpenedFile& file) {
 
 absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait) {
   MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
+  MPOOL_ASSERT(!file.has_value() || *file < kMaxFiles);
   return syncer_.Sync(*self, file, wait);
 }
 
@@ -190,6 +198,7 @@ absl::Status Pool::ClearPanic() {
 }
 
 EnvStats Pool::Stats() const {
+  MPOOL_ASSERT(frames_.IsAttached());
   region::HeapStats heap;
   if (threads_.generation() == 0) {  // a forked child that is not attached
     heap = region_.memory().heap().Survey();

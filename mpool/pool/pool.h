@@ -55,7 +55,8 @@ class Pool {
  public:
   enum class Durability { kWritten, kSynced };
 
-  // REQUIRES: `region` outlives the pool and is not attached yet.
+  // REQUIRES: `region` is not attached yet, and outlives the pool (not
+  // checkable: the end of the region is later).
   explicit Pool(region::Region& region);
   ~Pool();
   Pool(const Pool&) = delete;

@@ -6,6 +6,7 @@
 
 #include "mpool/page/frame_set.h"
 #include "mpool/page/page_lsn.h"
+#include "os/assert.h"
 #include "os/step.h"
 
 namespace mpool::internal {
@@ -39,6 +40,8 @@ bool HoldsPage(const BufferHeader& header) {
 
 void Adoption::Run(const region::Thread& self, region::Reachable* reached,
                    RepairReport* report) {
+  MPOOL_ASSERT(self.id != 0 && frames_.IsAttached());
+  MPOOL_ASSERT(reached != nullptr && report != nullptr);
   PoolHeader& pool = frames_.pool();
   auto reset = [&](region::Latch& latch) {
     if (latch.Reset()) ++report->latches;
@@ -78,6 +81,7 @@ void Adoption::Run(const region::Thread& self, region::Reachable* reached,
 }
 
 void Adoption::SettleFrame(BufferHeader& header, RepairReport* report) {
+  MPOOL_ASSERT(report != nullptr);
   const State seen = header.Load();
   const bool had = seen.phase() == Phase::kValid && seen.has(State::kX);
   const Fate fate = had ? repair_.FateOf(header, seen) : Fate::kNoImage;
@@ -105,13 +109,17 @@ void Adoption::SettleFrame(BufferHeader& header, RepairReport* report) {
   if (!rest.has(State::kUnsynced) && !rest.has(State::kDirty)) {
     files_.NoteDropped(header.LoadKey(), seen);
   }
+  MPOOL_ASSERT(!rest.is_owned() && rest.owner() == 0);
   if (rest.bits != seen.bits) header.state.store(rest.bits);
   MPOOL_STEP("mpool.adopt.frame");
 }
 
-// REQUIRES: no slot names the frame.
+// REQUIRES: no slot names the frame (not checkable: costs a search of the whole
+// table for each frame).
 void Adoption::DiscardFrame(const region::Thread& self, BufferHeader& header,
                             region::Reachable* reached, RepairReport* report) {
+  MPOOL_ASSERT(reached != nullptr && report != nullptr);
+  MPOOL_ASSERT(!header.Load().is_owned());  // SettleFrame ended that
   const State seen = header.Load();
   const State bare = seen.NextVersion().Bare();
   files_.NoteDropped(header.LoadKey(), seen);

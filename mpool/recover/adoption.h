@@ -54,13 +54,14 @@ class Adoption {
 
   // Repairs the pool's tables as far as possible. Adds to `reached` the heap
   // chunks that the check of the tables did not add.
-  // REQUIRES: no other process is attached.
+  // REQUIRES: no other process is attached. Not checkable: the register knows.
   void Run(const region::Thread& self, region::Reachable* reached,
            RepairReport* report);
 
  private:
   void SettleFrame(BufferHeader& header, RepairReport* report);
-  // REQUIRES: no slot names the frame.
+  // REQUIRES: no slot names the frame (not checkable: costs a search of the
+  // whole table for each frame).
   void DiscardFrame(const region::Thread& self, BufferHeader& header,
                     region::Reachable* reached, RepairReport* report);
 

@@ -14,6 +14,8 @@ void FrameRepair::Repair(const region::RepairPass& pass,
                          BufferHeader& header) {
   const State seen = header.Load();
   if (!seen.is_owned() || !pass.IsDead(seen.owner())) return;
+  MPOOL_ASSERT(pass.report != nullptr);
+  MPOOL_ASSERT(pass.process != 0 && pass.process <= kMaxProcesses);
   ++pass.report->frames;
   if (seen.has(State::kXPending)) {
     RepairPending(header);
@@ -32,6 +34,7 @@ void FrameRepair::Repair(const region::RepairPass& pass,
 void FrameRepair::RepairWriting(const region::RepairPass& pass,
                                 BufferHeader& header, uint32_t writer) {
   MPOOL_ASSERT(pass.IsDead(writer));
+  MPOOL_ASSERT(writer != 0 && pass.report != nullptr);
   latch_.ChangeAndWake(header, [](State s) {
     if (!s.has(State::kWriting)) return s;
     return s.Without(State::kWriting).With(State::kDirty);
@@ -45,6 +48,8 @@ void FrameRepair::RepairWriting(const region::RepairPass& pass,
 // Sets HINT because the readers that the dead writer waited for may still hold
 // the page.
 void FrameRepair::RepairPending(BufferHeader& header) {
+  AssertPhase(header, Phase::kValid);
+  MPOOL_ASSERT(header.Load().has(State::kXPending));
   latch_.ChangeAndWake(header, [](State s) {
     return s.Without(State::kXPending).With(State::kHint).WithOwner(0);
   });
@@ -55,6 +60,8 @@ bool FrameRepair::RepairExclusive(const region::Thread& self,
                                   BufferHeader& header, State seen,
                                   uint32_t pid, RepairReport* report,
                                   EntryWord* own) {
+  MPOOL_ASSERT(self.id != 0 && report != nullptr);
+  MPOOL_ASSERT(seen.has(State::kX));
   const Fate fate = FateOf(header, seen);
   if (fate == Fate::kNoImage) {
     // The test and the change are one CAS because a failed fsync of another
@@ -66,6 +73,7 @@ bool FrameRepair::RepairExclusive(const region::Thread& self,
         continue;
       }
       MPOOL_STEP("mpool.repair.undecided");
+      AssertOwned(header, self.id);
       Drop(self, header, own);
       return true;
     }
@@ -84,6 +92,8 @@ bool FrameRepair::RepairExclusive(const region::Thread& self,
 void FrameRepair::RepairEvicting(const region::Thread& self,
                                  BufferHeader& header) {
   latch_.ChangeAndWake(header, [&](State s) { return s.WithOwner(self.id); });
+  AssertOwned(header, self.id);
+  AssertPhase(header, Phase::kEvicting);
   MPOOL_STEP("mpool.repair.evicting");
   const bool named = index_.Holds(self, header);
   if (!named) files_.NoteDropped(header.LoadKey(), header.Load());
@@ -96,6 +106,7 @@ void FrameRepair::RepairEvicting(const region::Thread& self,
 
 void FrameRepair::Poison(BufferHeader& header, uint32_t pid,
                          RepairReport* report) {
+  MPOOL_ASSERT(report != nullptr);
   const PageKey key = header.LoadKey();
   const FileEntry* entry = files_.At(key.file_index());
   header.poisoned_by.store(pid, std::memory_order_relaxed);
@@ -112,6 +123,7 @@ void FrameRepair::Poison(BufferHeader& header, uint32_t pid,
 }
 
 Fate FrameRepair::FateOf(const BufferHeader& header, State seen) const {
+  MPOOL_ASSERT(seen.has(State::kX));
   const region::ThreadSlot* dead = members_.SlotOf(seen.owner());
   if (dead == nullptr) return Fate::kNoImage;
   return images_.Decide(*dead, header, frames_.IndexOf(header),
@@ -120,14 +132,16 @@ Fate FrameRepair::FateOf(const BufferHeader& header, State seen) const {
 
 // Frees the frame and removes its slot. The frame becomes ORPHAN if a ledger
 // names it.
-// REQUIRES: the frame is LOADING, or X is set and the page equals its file. The
-// owner is dead or gives the page up.
+// REQUIRES: the frame is LOADING. The owner is dead or gives the page up (not
+// checkable: the dead threads are not known here).
 void FrameRepair::Drop(const region::Thread& self, BufferHeader& header,
                        EntryWord* own) {
+  AssertPhase(header, Phase::kLoading);
   files_.NoteDropped(header.LoadKey(), header.Load());
   latch_.ChangeAndWake(header, [&](State s) {
     return s.Without(State::kX).WithPhase(Phase::kLoading).WithOwner(self.id);
   });
+  AssertOwned(header, self.id);
   MPOOL_STEP("mpool.repair.dropping");
   // From here on this thread owns the frame without the entry.
   if (own != nullptr) latch_.Withdraw(header, own);

@@ -4,12 +4,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "mpool/page.h"
+#include "os/assert.h"
 #include "os/status.h"
 #include "os/step.h"
 
 namespace mpool::internal {
 
 void Panic::Set(PageKey key, RepairReport* report) {
+  MPOOL_ASSERT(report != nullptr);
   region::RegionHeader& header = *memory_.header();
   MPOOL_STEP("mpool.panic.set");
   // no step: a number that is never set is skipped.
@@ -24,6 +26,7 @@ void Panic::Set(PageKey key, RepairReport* report) {
 }
 
 void Panic::Keep(PageKey key, RepairReport* report) {
+  MPOOL_ASSERT(report != nullptr);
   if (memory_.header()->panic.load(std::memory_order_seq_cst) == 0) {
     Set(key, report);
   }
@@ -36,6 +39,8 @@ absl::Status Panic::CheckAsOther() const {
 }
 
 absl::Status Panic::Error(uint64_t word) const {
+  MPOOL_ASSERT(word != 0);
+  MPOOL_ASSERT(frames_.IsAttached());
   const PageKey key(
       memory_.header()->panic_page.load(std::memory_order_relaxed));
   uint32_t pid = 0;

@@ -31,6 +31,7 @@
 #include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
+#include "os/assert.h"
 #include "region/home_files.h"
 #include "region/memory.h"
 
@@ -69,7 +70,8 @@ class Panic {
   // Sets a panic for the page of `key`, before the page is poisoned.
   void Set(PageKey key, RepairReport* report);
   // Sets the panic again if the owner cleared it before it could see this page.
-  // REQUIRES: the page is poisoned.
+  // REQUIRES: the page was poisoned. Not checkable: another thread may
+  // overwrite it at any time.
   void Keep(PageKey key, RepairReport* report);
 
  private:

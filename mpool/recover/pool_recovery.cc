@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "os/assert.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -21,12 +22,14 @@ absl::Status Damaged(std::string_view what) {
 }  // namespace
 
 absl::Status PoolRecovery::Format(const region::Thread& self) {
+  MPOOL_ASSERT(self.id != 0);
   MPOOL_RETURN_IF_ERROR(frames_.Format(self));
   if (policy_.Make()) MPOOL_RETURN_IF_ERROR(policy_->Format(self));
   return index_.Ensure(self, /*page_bytes=*/4096);
 }
 
 absl::Status PoolRecovery::Check(bool alone, region::Reachable* reached) {
+  MPOOL_ASSERT(reached != nullptr);
   MPOOL_RETURN_IF_ERROR(frames_.Check(reached));
   const std::unique_ptr<Replacement> policy = policy_.MakeOther();
   if (policy != nullptr) MPOOL_RETURN_IF_ERROR(policy->Check(reached));
@@ -53,10 +56,13 @@ absl::Status PoolRecovery::Check(bool alone, region::Reachable* reached) {
 
 void PoolRecovery::Adopt(const region::Thread& self, region::Reachable* reached,
                          RepairReport* report) {
+  MPOOL_ASSERT(self.id != 0);
   adoption_.Run(self, reached, report);
 }
 
 void PoolRecovery::RepairClient(const region::RepairPass& pass) {
+  MPOOL_ASSERT(pass.self.id != 0 && pass.report != nullptr);
+  MPOOL_ASSERT(pass.process != 0 && pass.process <= kMaxProcesses);
   if (!frames_.IsAttached()) return;
   if (index_.Refresh()) {
     pass.report->latches += index_.table().ReleaseDead(pass);

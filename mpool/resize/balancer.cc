@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "os/assert.h"
 #include "os/step.h"
 
 namespace mpool::internal {
@@ -17,6 +18,8 @@ constexpr size_t kLookAt = 8;
 
 // no step below: a lost count only makes a turn longer.
 bool Balancer::Balance(ThreadContext& self, uint32_t page_class, bool none) {
+  MPOOL_ASSERT(self.thread.id != 0);
+  MPOOL_ASSERT(page_class < kPageClasses);
   std::atomic<uint64_t>& turned = frames_.page_class(page_class).turned;
   const bool at_once = none || frames_.extents().IsBelowMinimum(page_class);
   uint64_t seen = turned.load(std::memory_order_relaxed);
@@ -43,6 +46,8 @@ bool Balancer::Balance(ThreadContext& self, uint32_t page_class, bool none) {
 // pressure. `open`: the sizes with open files, one bit a class.
 std::vector<uint32_t> Balancer::FindDonors(uint32_t page_class, uint32_t open,
                                            bool at_once) const {
+  MPOOL_ASSERT(page_class < kPageClasses);
+  MPOOL_ASSERT((open >> page_class & 1) != 0);
   std::vector<std::pair<double, uint32_t>> found;
   for (uint32_t c = 0; c < kPageClasses; ++c) {
     const uint32_t extents = frames_.extents().rings().ExtentsIn(c);
@@ -70,6 +75,8 @@ std::vector<uint32_t> Balancer::FindDonors(uint32_t page_class, uint32_t open,
 bool Balancer::GiveUpExtent(ThreadContext& self, uint32_t donor,
                             uint32_t receiver, uint64_t leaves, bool any,
                             std::set<PageKey>* unwritable) {
+  MPOOL_ASSERT(donor < kPageClasses && receiver < kPageClasses);
+  MPOOL_ASSERT(donor != receiver && unwritable != nullptr);
   const FrameSet held = HeldFrames();
   const uint64_t cache = frames_.extents().cache_bytes();
   const uint32_t extents = frames_.extents().rings().ExtentsIn(donor);
@@ -101,6 +108,7 @@ bool Balancer::GiveUpExtent(ThreadContext& self, uint32_t donor,
 
 bool Balancer::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
                          uint64_t leaves, std::set<PageKey>* unwritable) {
+  MPOOL_ASSERT(donor < kPageClasses && unwritable != nullptr);
   absl::Status failure;
   const CutWord whole{
       donor, frames_.extents().FramesOf(extent, donor,
@@ -124,6 +132,7 @@ bool Balancer::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
 
 void Balancer::AddFilesOfDirty(uint32_t extent, const CutWord& now,
                                std::set<PageKey>* files) const {
+  MPOOL_ASSERT(now.is_cut() && files != nullptr);
   const BufferHeader* first =
       frames_.extents().HeadersOf(extent, now.page_class);
   for (uint64_t i = 0; i < now.frames; ++i) {
@@ -149,6 +158,7 @@ FrameSet Balancer::HeldFrames() const {
 std::optional<uint64_t> Balancer::WarmthOf(
     uint32_t extent, uint32_t donor, const FrameSet& held,
     const std::set<PageKey>& unwritable) const {
+  MPOOL_ASSERT(donor < kPageClasses);
   const CutWord now = frames_.extents().cut(extent);
   if (now.page_class != donor ||
       now.frames != frames_.extents().FramesOf(

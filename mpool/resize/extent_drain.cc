@@ -5,12 +5,14 @@
 #include <utility>
 #include <vector>
 
+#include "os/assert.h"
 #include "os/step.h"
 
 namespace mpool::internal {
 
 absl::Status ExtentDrain::Write(ThreadContext& self, uint32_t extent,
                                 const CutWord& now, uint64_t keep) {
+  MPOOL_ASSERT(now.is_cut() && keep <= now.frames);
   BufferHeader* first = frames_.extents().HeadersOf(extent, now.page_class);
   std::vector<BufferHeader*> dirty;
   for (uint64_t i = keep; i < now.frames; ++i) {
@@ -23,6 +25,8 @@ absl::Status ExtentDrain::Write(ThreadContext& self, uint32_t extent,
 bool ExtentDrain::Drain(ThreadContext& self, uint32_t extent,
                         const CutWord& now, uint64_t keep,
                         absl::Status* failure) {
+  MPOOL_ASSERT(failure != nullptr && self.thread.id != 0);
+  MPOOL_ASSERT(now.is_cut());
   if (now.frames <= keep) return false;
   // This process may have no file open, so its hash table may be out of date.
   index_.Attach();
@@ -40,11 +44,13 @@ bool ExtentDrain::Drain(ThreadContext& self, uint32_t extent,
     all = (freed && frames_.TryTake(self.thread, first[i], now.page_class)) &&
           all;
   }
+  MPOOL_ASSERT(!all || IsTakenBy(self, first[keep]));
   MPOOL_STEP("mpool.resize.drained");
   return all;
 }
 
 void ExtentDrain::Cancel(const ThreadContext& self, uint32_t extent) {
+  MPOOL_ASSERT(self.thread.id != 0);
   const CutWord now = frames_.extents().cut(extent);
   if (!now.is_cut()) return;
   BufferHeader* first = frames_.extents().HeadersOf(extent, now.page_class);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "mpool/observe/holders.h"
+#include "os/assert.h"
 #include "os/clock.h"
 #include "os/round.h"
 #include "os/status.h"
@@ -50,6 +51,7 @@ std::string Resizer::DescribeResize(uint64_t bytes) const {
 // Claims the resize. False if another thread resizes. Repair clears the claim
 // of a dead resizer.
 bool Resizer::TryClaimResize(const region::Thread& self) {
+  MPOOL_ASSERT(self.id != 0);
   uint32_t nobody = 0;
   if (!frames_.pool().resizer.compare_exchange_strong(nobody, self.id)) {
     return false;
@@ -59,6 +61,7 @@ bool Resizer::TryClaimResize(const region::Thread& self) {
 }
 
 absl::Status Resizer::ClaimResize(const region::Thread& self) {
+  MPOOL_ASSERT(self.id != 0);
   const os::Deadline patience(kAnother);
   while (!TryClaimResize(self)) {
     const uint32_t other = frames_.pool().resizer.load();
@@ -74,11 +77,15 @@ absl::Status Resizer::ClaimResize(const region::Thread& self) {
 }
 
 // no step below: the claim protects no unfinished state.
-void Resizer::EndResize() { frames_.pool().resizer.store(0); }
+void Resizer::EndResize() {
+  MPOOL_ASSERT(frames_.pool().resizer.load() != 0);
+  frames_.pool().resizer.store(0);
+}
 
 absl::Status Resizer::Resize(ThreadContext& self, uint64_t bytes) {
   MPOOL_RETURN_IF_ERROR(CheckResize(bytes));
   MPOOL_RETURN_IF_ERROR(ClaimResize(self.thread));
+  MPOOL_ASSERT(frames_.pool().resizer.load() == self.thread.id);
   const absl::Cleanup release = [&] { EndResize(); };
   MPOOL_RETURN_IF_ERROR(bytes > frames_.extents().cache_bytes()
                             ? Grow(self, bytes)
@@ -87,6 +94,7 @@ absl::Status Resizer::Resize(ThreadContext& self, uint64_t bytes) {
 }
 
 absl::Status Resizer::Shrink(const ThreadContext& self, uint64_t bytes) {
+  MPOOL_ASSERT(bytes % kMinPageBytes == 0);
   absl::Status status = TryShrink(self, bytes);
   if (status.ok()) return status;
   // Dead processes may have left the files open that need the space.
@@ -105,6 +113,8 @@ absl::Status Resizer::TryShrink(const ThreadContext& self, uint64_t bytes) {
 }
 
 absl::Status Resizer::Grow(ThreadContext& self, uint64_t bytes) {
+  MPOOL_ASSERT(bytes != 0 && bytes % kMinPageBytes == 0);
+  MPOOL_ASSERT(frames_.pool().resizer.load() == self.thread.id);
   const std::string what = DescribeResize(bytes);
   const uint64_t now = frames_.extents().cache_bytes();
   if (bytes > frames_.extents().backed_bytes()) {
@@ -128,6 +138,7 @@ absl::Status Resizer::Grow(ThreadContext& self, uint64_t bytes) {
 
 // Cuts another extent for a page size that is about to lose one.
 void Resizer::FindMore(ThreadContext& self, uint32_t page_class) {
+  MPOOL_ASSERT(page_class < kPageClasses);
   const bool cut =
       frames_.extents().Cut(self.thread, page_class).value_or(false);
   if (cut || !balancer_.Balance(self, page_class, /*none=*/true)) return;
@@ -138,6 +149,7 @@ void Resizer::FindMore(ThreadContext& self, uint32_t page_class) {
 // of frames that cannot yet.
 uint64_t Resizer::RetireBeyond(ThreadContext& self, bool* progress,
                                absl::Status* failure) {
+  MPOOL_ASSERT(progress != nullptr && failure != nullptr);
   const uint64_t cache = frames_.extents().cache_bytes();
   const uint64_t extent_bytes = frames_.pool().extent_bytes;
   uint64_t left = 0;
@@ -183,6 +195,7 @@ uint64_t Resizer::RetireBeyond(ThreadContext& self, bool* progress,
 // frames are still in use, and the errors of writes and of releasing memory.
 // REQUIRES: the claim on `resizer`.
 absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
+  MPOOL_ASSERT(frames_.pool().resizer.load() == self.thread.id);
   if (!IsResizing(frames_.pool())) return absl::OkStatus();
   absl::Status failure;
   bool repaired = false;
@@ -225,6 +238,7 @@ absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
 
 absl::Status Resizer::NotSettled(uint64_t frames,
                                  const absl::Status& failure) const {
+  MPOOL_ASSERT(frames != 0);
   uint64_t lost = 0;
   const uint64_t end =
       frames_.extents().memory() + frames_.extents().cache_bytes();
@@ -247,8 +261,9 @@ absl::Status Resizer::NotSettled(uint64_t frames,
 
 // Continues, without waiting, a resize that another thread left unfinished.
 void Resizer::Help(ThreadContext& self) {
-  if (!IsResizing(frames_.pool()) || frames_.pool().resizer.load() != 0)
+  if (!IsResizing(frames_.pool()) || frames_.pool().resizer.load() != 0) {
     return;
+  }
   if (!TryClaimResize(self.thread)) return;
   FinishShrink(self, /*wait=*/false).IgnoreError();
   EndResize();
@@ -272,6 +287,7 @@ absl::Status Resizer::PrepareMore(const region::Thread& self, bool prefault,
 // this call releases such memory again. If this process dies or cannot claim
 // the resize, the next shrink releases it.
 absl::Status Resizer::PrepareMemory(const region::Thread& self) {
+  MPOOL_ASSERT(self.id != 0);
   if (!region_.memory().prepares_memory()) return absl::OkStatus();
   const uint64_t bytes = frames_.extents().cache_bytes();
   MPOOL_RETURN_IF_ERROR(region_.memory().PrepareMemory(

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "absl/strings/str_cat.h"
+#include "os/assert.h"
 #include "os/status.h"
 
 namespace mpool::internal {
@@ -22,6 +23,7 @@ uint32_t RoomCheck::OpenClasses() const {
 
 absl::Status RoomCheck::Check(std::string_view what, uint64_t bytes,
                               uint32_t classes) const {
+  MPOOL_ASSERT(!what.empty() && bytes != 0);
   const auto largest = static_cast<uint32_t>(std::bit_width(classes) - 1);
   if (classes != 0 && bytes / ClassBytes(largest) < kMinFrames) {
     return absl::InvalidArgumentError(absl::StrCat(

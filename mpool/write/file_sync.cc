@@ -48,6 +48,9 @@ absl::Status FileSync::Begin(const region::Thread& self, FileEntry& entry,
     if (entry.fsync_mark.compare_exchange_strong(other, mine.Pack(),
                                                  std::memory_order_seq_cst)) {
       MPOOL_STEP("mpool.fsync.marked");
+      MPOOL_ASSERT(
+          FsyncMark::Unpack(entry.fsync_mark.load(std::memory_order_relaxed))
+              .thread == self.id);
       return absl::OkStatus();
     }
     const uint32_t owner = FsyncMark::Unpack(other).thread;
@@ -268,6 +271,7 @@ absl::Status FileSync::SyncUntold(const region::Thread& self,
 absl::StatusOr<SyncHandle> FileSync::ForSync(const region::Thread& self,
                                              uint32_t index,
                                              const os::Deadline& deadline) {
+  MPOOL_ASSERT(index < kMaxFiles && self.id != 0);
   absl::StatusOr<SyncHandle> handle = handles_.ForSync(index);
   if (os::IsOutOfDescriptors(handle.status())) {
     TrimKept(self, 0).IgnoreError();
@@ -298,6 +302,7 @@ absl::Status FileSync::SyncKept(const region::Thread& self,
                                 const FileHandles::Kept& kept,
                                 absl::Duration wait) {
   MPOOL_ASSERT(kept.handle.file != nullptr);
+  MPOOL_ASSERT(kept.index <= kMaxFiles);
   if (!kept.needs_sync) return absl::OkStatus();
   // Another file has the entry since a good fsync by another process.
   if (kept.index == kMaxFiles) return kept.handle.file->Sync();
@@ -340,6 +345,7 @@ absl::Status FileSync::TrimKept(const region::Thread& self, size_t most,
 template <class IsDead>
 void FileSync::FailSyncsOf(IsDead&& is_dead) {
   table_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
+    MPOOL_ASSERT(index < kMaxFiles && &entry == table_.At(index));
     uint64_t mark = entry.fsync_mark.load(std::memory_order_seq_cst);
     const FsyncMark dead = FsyncMark::Unpack(mark);
     if (mark == 0 || !is_dead(dead.thread)) return;
@@ -378,6 +384,7 @@ void FileSync::RedirtyUnsynced() {
   bool any = false;
   table_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
     if (IsCovered(entry)) return;
+    MPOOL_ASSERT(index < suspect.size());
     NoteSuspect(entry);
     suspect[index] = true;
     any = true;

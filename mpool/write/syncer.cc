@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "os/assert.h"
 #include "os/status.h"
 
 namespace mpool::internal {
@@ -23,6 +24,8 @@ bool IsOf(const BufferHeader& header, std::optional<uint32_t> file) {
 absl::Status Syncer::Sync(ThreadContext& self, std::optional<uint32_t> file,
                           absl::Duration wait) {
   constexpr int kMostTries = 10;
+  MPOOL_ASSERT(self.thread.id != 0);
+  MPOOL_ASSERT(!file.has_value() || *file < kMaxFiles);
   const os::Deadline deadline(wait);
   absl::Status result;
   for (int tries = 0; tries < kMostTries; ++tries) {
@@ -64,7 +67,8 @@ absl::Status Syncer::WriteAll(ThreadContext& self) {
 }
 
 // Returns the DataLoss error of a lost page.
-// REQUIRES: the header's page was POISONED with `key`.
+// REQUIRES: the header's page was POISONED with `key`. Not checkable: another
+// thread may overwrite the page at any time.
 absl::Status Syncer::LostPage(const BufferHeader& header, PageKey key) const {
   return absl::DataLossError(
       absl::StrCat("sync ", files_.DescribePage(key), ": process ",
@@ -80,6 +84,7 @@ absl::Status Syncer::LostPage(const BufferHeader& header, PageKey key) const {
 absl::Status Syncer::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
                               const os::Deadline& deadline,
                               std::set<PageKey>* unwritten) {
+  MPOOL_ASSERT(unwritten != nullptr && self.thread.id != 0);
   absl::Status result;
   std::vector<BufferHeader*> dirty;
   std::vector<std::pair<BufferHeader*, PageKey>> pending;
@@ -113,6 +118,7 @@ absl::Status Syncer::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
 // if the page is poisoned, and the errors of writes and waits.
 absl::Status Syncer::WriteOutOne(ThreadContext& self, BufferHeader& header,
                                  PageKey key, const os::Deadline& deadline) {
+  MPOOL_ASSERT(self.thread.id != 0);
   while (true) {
     const State seen = header.Load();
     // A different key means that an evictor wrote the page before it evicted
@@ -155,6 +161,7 @@ absl::Status Syncer::WriteOutOne(ThreadContext& self, BufferHeader& header,
 // its disk space as long as a descriptor is open.
 void Syncer::TrimKeptNowAndThen(ThreadContext& self) {
   constexpr uint32_t kEvery = 256;
+  MPOOL_ASSERT(self.thread.id != 0);
   if (++self.frames_taken % kEvery != 0 ||
       files_.handles().kept_count() == 0) {
     return;
@@ -164,6 +171,7 @@ void Syncer::TrimKeptNowAndThen(ThreadContext& self) {
 
 // Syncs the closed files, so that their entries can be used again.
 void Syncer::SyncClosed(ThreadContext& self) {
+  MPOOL_ASSERT(self.thread.id != 0);
   files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
     if (IsOpenAnywhere(entry) || IsCovered(entry)) return;
     file_sync_.SyncUntold(self.thread, index).IgnoreError();

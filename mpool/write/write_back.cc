@@ -25,6 +25,8 @@ bool WriteBack::Begin(ThreadContext& self, BufferHeader& header,
     return false;
   }
   MPOOL_STEP("mpool.write.owned");
+  MPOOL_ASSERT(header.io_owner.load(std::memory_order_relaxed) ==
+               self.thread.id);
   const PageKey key = header.LoadKey(std::memory_order_acquire);
   const FrameIndex frame = frames_.IndexOf(header);
   Ledger::Publish(*entry, frame, Mode::kShared);
@@ -54,6 +56,7 @@ bool WriteBack::Begin(ThreadContext& self, BufferHeader& header,
 
 // REQUIRES: this thread is io_owner and Begin turned the page WRITING.
 void WriteBack::End(BufferHeader& header, Outcome outcome) {
+  MPOOL_ASSERT(header.Load().has(State::kWriting));
   MPOOL_ASSERT(header.io_owner.load(std::memory_order_relaxed) != 0);
   const bool written = outcome == Outcome::kWritten;
   MPOOL_STEP("mpool.write.end");
@@ -69,6 +72,7 @@ void WriteBack::End(BufferHeader& header, Outcome outcome) {
 absl::Status WriteBack::Write(ThreadContext& self,
                               std::vector<BufferHeader*> headers,
                               uint64_t* written) {
+  MPOOL_ASSERT(self.thread.id != 0);
   // One free entry is enough, because pages are entered one at a time.
   MPOOL_RETURN_IF_ERROR(ledger_.FreeEntry(self.thread).status());
   // The keys may change during the sort. A page out of order only costs a call.
@@ -101,7 +105,9 @@ absl::Status WriteBack::Write(ThreadContext& self,
     used += item.size;
     MPOOL_ASSERT(item.size <= kMaxPageBytes && used <= kStagingBytes);
   }
+  MPOOL_ASSERT(batch.size() <= sorted.size());
   flush();
+  MPOOL_ASSERT(batch.empty() && used == 0);
   return result;
 }
 
@@ -116,6 +122,7 @@ absl::Status WriteBack::WriteBatch(ThreadContext& self,
            batch[first + count].key.bits() == batch[first].key.bits() + count) {
       ++count;
     }
+    MPOOL_ASSERT(first + count <= batch.size());
     const absl::Status status = WriteRun(self, &batch[first], count);
     for (size_t i = 0; i < count; ++i) {
       End(*batch[first + i].header,
@@ -136,6 +143,7 @@ absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
                                  size_t count) {
   MPOOL_ASSERT(first != nullptr && count != 0 && first->size != 0);
   const uint32_t index = first->key.file_index();
+  MPOOL_ASSERT(index < kMaxFiles);
   FileEntry& entry = *table_.At(index);
   MPOOL_RETURN_IF_ERROR(FlushLog(self, entry, first, count));
   MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
