@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "os/directory.h"
 #include "os/lost_fd.h"
 #include "os/retry.h"
 #include "os/status.h"
