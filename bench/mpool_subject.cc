@@ -14,7 +14,9 @@ namespace mpool::internal {
 // A friend of Pool. This file reads only the hash table.
 class PoolTester {
  public:
-  static const HashTable& HashOf(const Pool& pool) { return pool.getter_.hash(); }
+  static const HashTable& HashOf(const Pool& pool) {
+    return pool.getter_.hash();
+  }
 };
 
 }  // namespace mpool::internal
@@ -77,15 +79,15 @@ class FloorSubject final : public Subject {
   absl::StatusOr<uint64_t> Run(std::span<const uint32_t> pages) override {
     internal::Pool& pool = env_->pool();
     const HashTable& hash = internal::PoolTester::HashOf(pool);
-    const uint64_t file_key = file_->file_key;
+    const PageKey file_key = file_->file_key;
     uint64_t sum = 0;
     for (const uint32_t page : pages) {
-      const uint64_t key = PageKey::Make(file_key, page);
+      const PageKey key = PageKey::Make(file_key, page);
       const uint64_t code = HashTable::Hash(key);
       FrameIndex frame = hash.FindAtHome(code);
-      if (frame == 0 || hash.header(frame).key.load() != key) {
+      if (frame.is_none() || hash.header(frame).LoadKey() != key) {
         frame = hash.Find(code, key);
-        if (frame == 0) {
+        if (frame.is_none()) {
           return absl::InternalError("floor: a page is not in memory");
         }
       }

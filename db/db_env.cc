@@ -56,8 +56,9 @@ absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) noexcept {
   MPOOL_ASSIGN_OR_RETURN(
       const internal::HomeView view,
       internal::WithDescriptors([&] { return internal::InspectHome(home); }));
-  return internal::StatsOf(*view.region, *view.frames, *view.files,
-                                 view.region->memory().heap().Survey());
+  return internal::StatsOf(view.region->memory(), view.region->members(),
+                           *view.frames, *view.files,
+                           view.region->memory().heap().Survey());
 }
 
 absl::StatusOr<std::vector<Holding>> DbEnv::Holders(
@@ -70,11 +71,11 @@ absl::StatusOr<std::vector<Holding>> DbEnv::Holders(
       const os::LockFile locks, internal::WithDescriptors([&] {
         return os::LockFile::Open(view.dir, region::kRegisterName, false, 0600);
       }));
-  return internal::HoldingsOf(
-      *view.region, *view.frames, *view.files, [&](uint32_t slot) {
-        const auto held = locks.FindHeld(slot, 1);
-        return !held.ok() || held->has_value();
-      });
+  return internal::HoldingsOf(view.region->memory(), view.region->members(),
+                              *view.frames, *view.files, [&](uint32_t slot) {
+                                const auto held = locks.FindHeld(slot, 1);
+                                return !held.ok() || held->has_value();
+                              });
 }
 
 absl::StatusOr<std::unique_ptr<MPoolFile>> DbEnv::OpenFile(

@@ -272,9 +272,10 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
 std::vector<std::string> Environment::Guards(
     std::optional<uint32_t> file) const {
   MPOOL_ASSERT(pool_ != nullptr);
-  return region_->generation().value() == 0 ? std::vector<std::string>()
-                                    : GuardsOf(*region_, pool_->frames(),
-                                               pool_->files(), file);
+  return region_->generation().value() == 0
+             ? std::vector<std::string>()
+             : GuardsOf(region_->members(), pool_->frames(), pool_->files(),
+                        file);
 }
 
 absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {

@@ -56,7 +56,7 @@ void Events::ReportRepair(const RepairReport& report,
 void Events::ReportOrigin(Origin origin) {
   if (origin == Origin::kNew) return;
   Report(Event::Kind::kMadeAnew,
-         absl::StrCat("the region of ", home_, " was made anew: ",
+         absl::StrCat("the region of ", home_, " was created again: ",
                       origin == Origin::kReboot
                           ? "the one before was of another boot"
                           : "its memory was gone, cut short or never finished",

@@ -38,7 +38,7 @@ class Events {
   // Reports that the region is not the one that the home had before. Reports
   // nothing for the first region of a home.
   void ReportOrigin(Origin origin);
-  // Reports an opened file whose last page is cut short.
+  // Reports an opened file with a last page that is cut short.
   // REQUIRES: 0 < partial_bytes < page_bytes.
   void ReportPartialPage(const std::string& path, uint64_t partial_bytes,
                          uint32_t page_bytes);

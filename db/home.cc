@@ -86,7 +86,7 @@ absl::StatusOr<HomeView> InspectHome(std::string_view home) {
       region::InspectRegion(view.dir, LayoutSignature()));
   view.region = std::make_unique<region::Region>(
       std::move(inspection.mapping), inspection.fixed);
-  view.frames = std::make_unique<FrameTable>(*view.region);
+  view.frames = std::make_unique<FrameTable>(view.region->memory());
   region::Reachable reached(view.region->memory().heap());
   const absl::Status sound = view.frames->Check(&reached);
   if (!sound.ok()) {

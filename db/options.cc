@@ -70,7 +70,7 @@ absl::Status CheckKey(const EnvOptions& options) {
   }
   if (*options.sysv_key != 0) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      kField, " is 0: that is IPC_PRIVATE, a key by which nobody finds the "
+      kField, " is 0: that is IPC_PRIVATE, a key by which no process finds the "
       "memory; choose another, or Backing::kSysVPrivate for a process and its "
       "forked children"));
 }

@@ -13,8 +13,8 @@
 //              attachment has a handle. R3 an attachment stays in the list
 //              while guards may hold pages of its memory.
 // Crash:       a process that ends without Close is repaired by the others. A
-//              forked child inherits the list and uses those attachments whose
-//              memory it shares.
+//              forked child inherits the list and uses the attachments with
+//              memory that it shares.
 
 #ifndef MPOOL_DB_REGISTRY_H_
 #define MPOOL_DB_REGISTRY_H_
@@ -83,8 +83,8 @@ class Registry {
   // REQUIRES: `env` is in the list.
   Attachment& Find(const Environment& env) MPOOL_REQUIRES(mutex_);
   void Remove(const Environment& env) MPOOL_REQUIRES(mutex_);
-  // Attaches a forked child to what it inherited. Abandons the attachment if
-  // that fails and another one can be made.
+  // Attaches a forked child to the inherited attachment. Abandons the
+  // attachment if that fails and another one can be made.
   absl::Status EnterInherited(Attachment& known) MPOOL_REQUIRES(mutex_);
 
   os::Mutex mutex_;

@@ -11,11 +11,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "os/directory.h"
+#include "os/filesystem_kind.h"
 #include "os/lost_fd.h"
 #include "os/retry.h"
 #include "os/status.h"
@@ -55,8 +58,31 @@ absl::StatusOr<bool> TakeLock(const File& file, uint64_t byte, bool wait) {
                        kNoLocksAdvice);
 }
 
-// A lock in the making: its description has an fd, or a page that fork copies.
-// A forked child closes the fds of all half-made locks.
+// Returns the lowest locked byte of the range. The kernel reports any of the
+// conflicting locks, so the bytes before the reported one are probed again.
+absl::StatusOr<std::optional<uint64_t>> Probe(const File& file, uint64_t first,
+                                              uint64_t count) {
+  std::optional<uint64_t> lowest;
+  while (count > 0) {
+    struct flock lock = WriteLock(first, count);
+    if (RetryEintr([&] {
+          return Sys().fcntl_lock(file.fd(), F_OFD_GETLK, &lock);
+        }) != 0) {
+      return ErrnoToStatus(
+          errno, absl::StrCat("look for a lock on byte ", first, " or after"),
+          file.path(), kNoLocksAdvice);
+    }
+    if (lock.l_type == F_UNLCK) break;
+    lowest = std::max(first, static_cast<uint64_t>(lock.l_start));
+    count = *lowest - first;
+  }
+  return lowest;
+}
+
+}  // namespace
+
+// A lock whose description has an fd, or a page that fork copies: one in the
+// making, or one on overlayfs. A forked child closes the fds of all of them.
 class HalfMadeLock {
  public:
   HalfMadeLock() = default;
@@ -85,6 +111,14 @@ class HalfMadeLock {
   }
 
   const File& file() const { return file_; }
+  bool is_open() const { return file_.is_open(); }
+  // Returns the errors of stat. Close then spares an fd that the program
+  // closed and that belongs to another file now.
+  absl::Status Keep() {
+    MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file_.Info());
+    identity_ = info.identity;
+    return absl::OkStatus();
+  }
 
   // Moves the description from the fd to a page. No fork happens in between.
   absl::StatusOr<void*> ToPage() {
@@ -115,7 +149,9 @@ class HalfMadeLock {
 
   void Close() {
     if (!file_.is_open()) return;
-    file_.Close();
+    if (!identity_.has_value() || !ForgetIfLost(file_, *identity_)) {
+      file_.Close();
+    }
     HalfMadeLock** link = &first;
     while (*link != this) link = &(*link)->next_;
     *link = next_;
@@ -127,42 +163,29 @@ class HalfMadeLock {
   static constinit HalfMadeLock* first;
 
   File file_;
+  std::optional<FileIdentity> identity_;  // of a lock that stays so
   HalfMadeLock* next_ = nullptr;
 };
 
 constinit std::mutex HalfMadeLock::mutex;
 constinit HalfMadeLock* HalfMadeLock::first = nullptr;
 
-// Returns the lowest locked byte of the range. The kernel reports any of the
-// conflicting locks, so the bytes before the reported one are probed again.
-absl::StatusOr<std::optional<uint64_t>> Probe(const File& file, uint64_t first,
-                                              uint64_t count) {
-  std::optional<uint64_t> lowest;
-  while (count > 0) {
-    struct flock lock = WriteLock(first, count);
-    if (RetryEintr([&] {
-          return Sys().fcntl_lock(file.fd(), F_OFD_GETLK, &lock);
-        }) != 0) {
-      return ErrnoToStatus(
-          errno, absl::StrCat("look for a lock on byte ", first, " or after"),
-          file.path(), kNoLocksAdvice);
-    }
-    if (lock.l_type == F_UNLCK) break;
-    lowest = std::max(first, static_cast<uint64_t>(lock.l_start));
-    count = *lowest - first;
-  }
-  return lowest;
-}
+ByteLock::ByteLock() = default;
 
-}  // namespace
+ByteLock::ByteLock(void* page) : page_(page) {}
+
+ByteLock::ByteLock(std::unique_ptr<HalfMadeLock> open)
+    : open_(std::move(open)) {}
 
 ByteLock::ByteLock(ByteLock&& other) noexcept
-    : page_(std::exchange(other.page_, nullptr)) {}
+    : page_(std::exchange(other.page_, nullptr)),
+      open_(std::move(other.open_)) {}
 
 ByteLock& ByteLock::operator=(ByteLock&& other) noexcept {
   if (this != &other) {
     Drop();
     page_ = std::exchange(other.page_, nullptr);
+    open_ = std::move(other.open_);
   }
   return *this;
 }
@@ -172,6 +195,19 @@ ByteLock::~ByteLock() { Drop(); }
 void ByteLock::Drop() {
   if (page_ != nullptr) {
     Sys().munmap(std::exchange(page_, nullptr), kPageBytes);
+  }
+  open_.reset();
+}
+
+void ByteLock::Forget() {
+  page_ = nullptr;
+  if (open_ == nullptr) return;
+  // The handler of a fork closed the fd. Without one (_Fork) a thread of the
+  // parent may hold the mutex, so the fd stays open.
+  if (open_->is_open()) {
+    static_cast<void>(open_.release());
+  } else {
+    open_.reset();
   }
 }
 
@@ -288,14 +324,18 @@ absl::StatusOr<std::optional<ByteLock>> LockFile::Attempt(uint64_t byte,
                                                           bool wait) const {
   MPOOL_ASSIGN_OR_RETURN(const File reopened, ReopenDirectory());
   const File& dir = reopened.is_open() ? reopened : *dir_;
-  HalfMadeLock half_made;
-  MPOOL_RETURN_IF_ERROR(half_made.Open([&] { return OpenBelow(dir); }));
+  auto half_made = std::make_unique<HalfMadeLock>();
+  MPOOL_RETURN_IF_ERROR(half_made->Open([&] { return OpenBelow(dir); }));
   MPOOL_ASSIGN_OR_RETURN(const bool taken,
-                         TakeLock(half_made.file(), byte, wait));
-  MPOOL_ASSIGN_OR_RETURN(const bool has_name, HasName(dir, half_made.file()));
+                         TakeLock(half_made->file(), byte, wait));
+  MPOOL_ASSIGN_OR_RETURN(const bool has_name, HasName(dir, half_made->file()));
   if (!has_name) return std::optional<ByteLock>();
   if (!taken) return std::optional<ByteLock>(ByteLock());
-  MPOOL_ASSIGN_OR_RETURN(void* page, half_made.ToPage());
+  if (IsOnOverlay(half_made->file())) {
+    MPOOL_RETURN_IF_ERROR(half_made->Keep());
+    return std::optional<ByteLock>(ByteLock(std::move(half_made)));
+  }
+  MPOOL_ASSIGN_OR_RETURN(void* page, half_made->ToPage());
   return std::optional<ByteLock>(ByteLock(page));
 }
 

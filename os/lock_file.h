@@ -34,25 +34,34 @@
 
 namespace mpool::os {
 
+class HalfMadeLock;
+
 // One locked byte. Move-only; Drop and the destructor release the lock.
+//
+// A mapping holds the lock, so that it needs no fd. On overlayfs a mapping
+// holds the file of a layer instead, so an fd holds the lock. There a program
+// that closes this fd loses the lock, and a child made by a raw clone keeps it
+// until the child execs or ends.
 class ByteLock {
  public:
-  ByteLock() = default;
+  ByteLock();
   ByteLock(ByteLock&& other) noexcept;
   ByteLock& operator=(ByteLock&& other) noexcept;
   ~ByteLock();
 
-  bool held() const { return page_ != nullptr; }
+  bool held() const { return page_ != nullptr || open_ != nullptr; }
   // Releases the lock.
   void Drop();
   // Forgets the lock without a system call. For a forked child, which has
   // neither the lock nor the page.
-  void Forget() { page_ = nullptr; }
+  void Forget();
 
  private:
   friend class LockFile;
-  explicit ByteLock(void* page) : page_(page) {}
+  explicit ByteLock(void* page);
+  explicit ByteLock(std::unique_ptr<HalfMadeLock> open);
   void* page_ = nullptr;
+  std::unique_ptr<HalfMadeLock> open_;
 };
 
 // Claims `dir` for the processes that share this open of it, forked children
@@ -70,7 +79,8 @@ absl::StatusOr<bool> IsDirectoryClaimed(const File& dir);
 void MarkMapped(const File& file);
 absl::StatusOr<bool> IsMapped(const File& file);
 
-// A file of byte locks, identified by directory and name. The locks need no fd.
+// A file of byte locks, identified by directory and name. The locks need no fd,
+// except on overlayfs.
 // One fd stays open for probes, so that a process with no free fd can still see
 // which processes live.
 class LockFile {

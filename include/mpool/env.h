@@ -9,15 +9,15 @@
 //   Backing::kFile. kSysV needs a shared IPC namespace.
 // - One environment caches a file at a time. OpenFile refuses a file that a
 //   process has open in another environment, unless all processes only read
-//   the file. The lock for this is on the directory by whose name the file was
-//   opened. OpenFile cannot detect a file that has another name in another
-//   directory (a hard link, a bind mount, a rename while it is open), nor a
-//   file in a directory that the process cannot read.
+//   the file. The lock for this is on the directory through which the file
+//   was opened. OpenFile cannot detect a file that has another name in another
+//   directory (a hard link, a bind mount, a rename while it is open). Nor can
+//   it detect a file in a directory that the process cannot read.
 // - A page file may be changed by another program while no process has the
 //   file open and the pool has no dirty page of it. OpenFile detects the change
 //   by the times of the file. The pool drops clean pages if the times prove
-//   nothing: the file was closed within 20 ms of a change (2 s where times are
-//   whole seconds), and the kernel is older than 6.13.
+//   nothing. This needs a kernel older than 6.13, and a close of the file
+//   within 20 ms of a change (2 s where times are whole seconds).
 // - A process that is stopped (SIGSTOP, a debugger) keeps the pages that it
 //   holds; a process that dies loses them. A process that is stopped inside a
 //   call may delay other processes beyond their deadlines; inside Open or
@@ -32,27 +32,26 @@
 //   processes cannot open the home while a process that could use such memory
 //   lives. These backings keep fds open, so a program that closes all fds it
 //   does not know cannot use them. If all processes die, pages that no Sync
-//   wrote are lost. These backings and kHeap are refused in a home that has a
-//   region with a name, because they would not see its pages: remove that
-//   region first.
+//   wrote are lost. These backings and kHeap would not see the pages of a
+//   region with a name. They are refused in its home: remove that region
+//   first.
 // - Backing::kFile is refused on a file system that may write a changed block
-//   to a new place (btrfs, XFS with reflink, ZFS), because the kernel would
-//   kill the process when the disk is full. kPosixShm is refused too if
+//   to a new place (btrfs, XFS with reflink, ZFS). There the kernel would kill
+//   the process when the disk is full. kPosixShm is refused too if
 //   /dev/shm is a directory on such a file system.
-// - A process may become unable to open the lock file of its home: the home was
-//   removed, the process gave up rights, or it has another root without /proc.
-//   The process cannot leave then. Close returns the error and closes nothing.
-//   A destructor writes the dirty pages and reports Event::kLeaveFailed. The
-//   process stays attached until it ends, or until it opens an environment
-//   while it can leave. Leaving never needs a free fd.
+// - A process may become unable to open the lock file of its home. Reasons are
+//   a removed home, rights that the process gave up, or another root without
+//   /proc. The process cannot leave then. Close returns the error and closes
+//   nothing. A destructor writes the dirty pages and reports
+//   Event::kLeaveFailed. The process stays attached until it ends, or until it
+//   opens an environment while it can leave. Leaving never needs a free fd.
 // - Handles may be globals. Every call works in an atexit handler, and in a
 //   destructor that runs after the thread's thread_local objects are destroyed.
 // - A file system may be mounted again under another device number. A home
-//   there keeps its pages, as do page files on the same file system, if the
-//   kernel shows that the file system is not a copy of one that is still
-//   mounted. This needs a UUID, a time of birth, and ustat(2), which x86 has;
-//   btrfs does not support it. Otherwise the region is created again
-//   (Event::kMadeAnew).
+//   and page files there keep their pages if the kernel shows that it is no
+//   copy of a mounted one. This needs a UUID, a time of birth, and ustat(2),
+//   which x86 has; btrfs does not support it. Otherwise the region is created
+//   again (Event::kMadeAnew).
 // - There is no defence against a process that writes wild bytes into the
 //   region.
 // - No call throws. If operator new fails in a call, or a callback throws, the
@@ -92,11 +91,14 @@ class MPOOL_EXPORT DbEnv {
   // region, joins a region that other processes use, or adopts an idle region
   // with its pages. Repairs dead processes. A second Open of the same home in
   // one process returns a second handle on the same attachment.
-  // Errors: InvalidArgument (an option, or `home` is no directory),
-  // Unimplemented (options.h), NotFound (no directory, or no region without
-  // EnvOptions::create), AlreadyExists (sysv_key), FailedPrecondition (another
-  // layout, home or memory not usable), ResourceExhausted (no free slot),
-  // DataLoss (damaged tables, or a panic), and errors of the operating system.
+  // Returns errors of the operating system, and:
+  // - InvalidArgument: an option, or `home` is no directory
+  // - Unimplemented: an option that is not built yet (options.h)
+  // - NotFound: no directory, or no region without EnvOptions::create
+  // - AlreadyExists: sysv_key
+  // - FailedPrecondition: another layout, or home or memory is not usable
+  // - ResourceExhausted: no free slot
+  // - DataLoss: damaged tables, or a panic
   static absl::StatusOr<std::unique_ptr<DbEnv>> Open(
       std::string_view home, const EnvOptions& options = {}) noexcept;
 
@@ -128,12 +130,14 @@ class MPOOL_EXPORT DbEnv {
   // Opens a page file. A relative path starts at the home. The file's size must
   // be a multiple of the page size, unless FileOptions::odd_size is set or the
   // region knows the file with this page size.
-  // Errors: InvalidArgument (options, size, a name of the environment, or other
-  // page_size or lsn_offset than open handles), NotFound, FailedPrecondition
-  // (the file is open in another environment, or changed while it has unwritten
-  // pages, or lsn_offset lacks log_flush), Unimplemented (options.h),
-  // ResourceExhausted (too many files), DataLoss (panic), and errors of the
-  // file system.
+  // Returns NotFound, errors of the file system, and:
+  // - InvalidArgument: options, size, a name of the environment, or another
+  //   page_size or lsn_offset than that of open handles
+  // - FailedPrecondition: the file is open in another environment, or changed
+  //   while it has unwritten pages, or lsn_offset lacks log_flush
+  // - Unimplemented: an option that is not built yet (options.h)
+  // - ResourceExhausted: too many files
+  // - DataLoss: a panic
   absl::StatusOr<std::unique_ptr<MPoolFile>> OpenFile(
       std::string_view path, const FileOptions& options = {}) noexcept;
 
@@ -169,13 +173,13 @@ class MPOOL_EXPORT DbEnv {
   absl::StatusOr<RepairReport> FailCheck() noexcept;
 
   // Ends a panic, so that all processes can get pages again. A panic begins if
-  // a writer dies, or its stack is unwound (WritePage), and its page has
-  // changes that are not on disk, no before-image, and a file with an
-  // lsn_offset. During the panic each get and each open, in every process,
-  // returns DataLoss with kPanicPayload.
+  // a writer dies, or its stack is unwound (WritePage), and its page cannot be
+  // restored. Such a page has changes that are not on disk, no before-image,
+  // and a file with an lsn_offset. During the panic each get and each open, in
+  // every process, returns DataLoss with kPanicPayload.
   // To recover, the owner of the log opens the environment with
-  // EnvOptions::recover, redoes the changes from its log (a lost page by
-  // GetForUpdate with GetOptions::create) and calls ClearPanic.
+  // EnvOptions::recover, redoes the changes from its log and calls ClearPanic.
+  // It gets a lost page by GetForUpdate with GetOptions::create.
   // FailedPrecondition, with the page's name, while such a page is still lost,
   // because more processes may have died. Does nothing without a panic.
   // Each page lost in this way starts a new panic, also during a panic. The new

@@ -37,7 +37,7 @@ inline constexpr GetOptions kDefaultGet{};
 // Close closes it. A second descriptor is opened by a handle for writing that
 // follows a read-only handle, and by a write-back through a read-only handle.
 // No descriptor of the file is closed between the first open and the last
-// Close, so that the program keeps its record locks (fcntl, lockf) on the file.
+// Close. The program thus keeps its record locks (fcntl, lockf) on the file.
 // A Sync, Close, OpenFile or evicting get may open and close descriptors of
 // files that this process does not have open. mpool never locks a page file:
 // all locks there belong to the program.
@@ -57,11 +57,13 @@ class MPOOL_EXPORT MPoolFile {
   // unless options.create is set. A page that the calling thread holds for
   // reading is granted again. A page that it holds for update is
   // FailedPrecondition and never a deadlock.
-  // Errors: NotFound, DeadlineExceeded (names the holder), DataLoss (the page
-  // was lost with its writer or is not whole, or a panic), ResourceExhausted
-  // (every frame is pinned), InvalidArgument (beyond the last page number),
-  // OutOfRange (a created page beyond the limit of the file system), and errors
-  // of the file system. FailedPrecondition on a closed handle.
+  // Returns NotFound, errors of the file system, and:
+  // - DeadlineExceeded: names the holder
+  // - DataLoss: the page was lost with its writer or is not whole, or a panic
+  // - ResourceExhausted: every frame is pinned
+  // - InvalidArgument: beyond the last page number
+  // - OutOfRange: a created page beyond the limit of the file system
+  // - FailedPrecondition: a closed handle
   absl::StatusOr<ReadPage> Get(
       PageNo page, const GetOptions& options = internal::kDefaultGet) noexcept;
 
@@ -93,16 +95,17 @@ class MPOOL_EXPORT MPoolFile {
 
   // Writes every dirty page of the file and makes the file durable (fsync). If
   // Sync returns Ok, every change that was put before the call is on disk.
-  // A failed fsync is DataLoss, and its pages are dirty again. If all pages
-  // that the fsync may have lost were still in the pool, the next Sync writes
-  // them again, and its successful fsync clears the error. Otherwise the error
+  // A failed fsync is DataLoss, and its pages are dirty again. The next Sync
+  // writes them again. Its successful fsync clears the error if all pages that
+  // the failed fsync may have lost were still in the pool. Otherwise the error
   // stays, in every process, until the region is removed with force.
-  // An fsync counts as failed if its process died in it: the next Sync of any
+  // An fsync counts as failed if its process died in it. The next Sync of any
   // process returns that error once, even if it clears the error.
-  // Errors: DataLoss; NotFound or FailedPrecondition, with the file's name, if
-  // the file was written and its name no longer leads to it; DeadlineExceeded;
-  // Unavailable if signals interrupted the fsync: call Sync again;
-  // PermissionDenied on a read-only handle.
+  // Returns DataLoss, DeadlineExceeded, and:
+  // - NotFound or FailedPrecondition, with the file's name: the file was
+  //   written and its name no longer leads to it
+  // - Unavailable: signals interrupted the fsync; call Sync again
+  // - PermissionDenied: a read-only handle
   absl::Status Sync() noexcept;
 
   // Returns the number of pages, including pages that are not yet on disk.

@@ -131,11 +131,11 @@ struct FileOptions {
   uint32_t clear_bytes = 0;            // not built yet; 0 = the whole page
   Priority priority = Priority::kDefault;  // others are not built yet
   uint64_t max_bytes = 0;                  // not built yet; 0 = no limit
-  // Opens a file with a size that is not a multiple of the page size, because
-  // a write at its end was cut short (full disk, power loss). Whole pages are
-  // intact. Event::Kind::kPartialPage reports the rest, which the next new page
-  // overwrites. If the region knows the file's page size, the file opens
-  // without this option.
+  // Opens a file with a size that is not a multiple of the page size. The cause
+  // is a write at its end that was cut short (full disk, power loss). Whole
+  // pages are intact. Event::Kind::kPartialPage reports the rest, which the next
+  // new page overwrites. If the region knows the file's page size, the file
+  // opens without this option.
   bool odd_size = false;
 };
 

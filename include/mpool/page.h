@@ -103,10 +103,10 @@ class WritePage {
     }
     return *this;
   }
-  // Puts the page with its changes. But if stack unwinding (an exception,
+  // Puts the page with its changes. If stack unwinding (an exception,
   // pthread_cancel or pthread_exit) destroys the guard, the change may be
-  // incomplete, and the page is released as it was before the get. A page of an
-  // UpdateGroup is rolled back with its group.
+  // incomplete. The page is then released as it was before the get. A page of
+  // an UpdateGroup is rolled back with its group.
   // A page that had changes which are not on disk needs its before-image
   // (FileOptions::atomic_update) for this. Without one the page is lost, as if
   // the process had died, and panics the environment if its file has an

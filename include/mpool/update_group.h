@@ -53,9 +53,12 @@ class MPOOL_EXPORT UpdateGroup {
   // group returns the same guard again. The group puts the page: Put and
   // Discard of the guard do nothing. The guard is valid until Commit, Rollback
   // or the destructor.
-  // Errors: as GetForUpdate; FailedPrecondition for a second open group of the
-  // thread, or for another thread; InvalidArgument for a file of another
-  // environment; ResourceExhausted beyond 1024 pages. A lost page must be
+  // Returns the errors of GetForUpdate, and:
+  // - FailedPrecondition: a second open group of the thread, or another thread
+  // - InvalidArgument: a file of another environment
+  // - ResourceExhausted: more than 1024 pages
+  //
+  // A lost page must be
   // written again outside of a group. After an error the pages added before
   // stay in the group.
   absl::StatusOr<WritePage*> Add(MPoolFile& file, PageNo page,

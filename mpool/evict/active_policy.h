@@ -14,14 +14,14 @@
 #include "mpool/evict/policies.h"
 #include "mpool/memory/frame_table.h"
 #include "os/assert.h"
-#include "region/region.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
 class ActivePolicy {
  public:
-  ActivePolicy(region::Region& region, FrameTable& frames)
-      : region_(region), frames_(frames) {}
+  ActivePolicy(region::Memory& memory, FrameTable& frames)
+      : memory_(memory), frames_(frames) {}
 
   // Makes the policy that the region was created with. False if the library
   // does not know it.
@@ -33,7 +33,7 @@ class ActivePolicy {
   // nullptr if the library does not know the policy.
   std::unique_ptr<Replacement> MakeOther() const {
     return MakeReplacement(
-        static_cast<Policy>(region_.memory().fixed().policy), region_,
+        static_cast<Policy>(memory_.fixed().policy), memory_,
         frames_);
   }
   bool is_made() const { return policy_ != nullptr; }
@@ -50,7 +50,7 @@ class ActivePolicy {
   std::unique_ptr<Replacement>& get() { return policy_; }
 
  private:
-  region::Region& region_;
+  region::Memory& memory_;
   FrameTable& frames_;
   std::unique_ptr<Replacement> policy_;
 };

@@ -90,7 +90,7 @@ class Clock final : public Replacement {
 
 }  // namespace
 
-std::unique_ptr<Replacement> MakeClock(region::Region&, FrameTable& frames) {
+std::unique_ptr<Replacement> MakeClock(region::Memory&, FrameTable& frames) {
   return std::make_unique<Clock>(frames);
 }
 

@@ -41,7 +41,7 @@ Evictor::Result Evictor::TryEvict(ThreadContext& self, BufferHeader& header) {
     MPOOL_STEP("mpool.evict.undone");
     return Result::kBusy;
   }
-  const uint64_t key = header.key.load(std::memory_order_relaxed);
+  const PageKey key = header.LoadKey(std::memory_order_relaxed);
   const uint64_t hash = HashTable::Hash(key);
   HashTable& table = index_.table();
   {
@@ -78,14 +78,14 @@ absl::Status Evictor::DropFile(ThreadContext& self, uint32_t index) {
     uint64_t left = 0;
     bool in_flight = false;
     frames_.ForEachHeader([&](BufferHeader& header) {
-      if (PageKey::FileIndex(header.key.load()) != index) return;
+      if (header.LoadKey().file_index() != index) return;
       if (TryEvict(self, header) == Result::kFreed) {
         frames_.queues().PushFree(self.thread, header);
         return;
       }
       const State seen = header.Load();
       if (seen.phase() == Phase::kFree || seen.phase() == Phase::kRetired ||
-          PageKey::FileIndex(header.key.load()) != index ||
+          header.LoadKey().file_index() != index ||
           !index_.Holds(self.thread, header)) {
         return;
       }

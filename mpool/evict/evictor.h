@@ -22,7 +22,6 @@
 #include "mpool/page/ledger.h"
 #include "mpool/page/page_latch.h"
 #include "mpool/page/thread_context.h"
-#include "region/region.h"
 
 namespace mpool::internal {
 
@@ -34,11 +33,10 @@ class Evictor {
     kBusy,   // held, owned or in flight
   };
 
-  Evictor(region::Region& region, FrameTable& frames, PageIndex& index,
+  Evictor(FrameTable& frames, PageIndex& index,
           Ledger& ledger, PageLatch& latch, FileTable& files,
           ActivePolicy& policy)
-      : region_(region),
-        frames_(frames),
+      : frames_(frames),
         index_(index),
         ledger_(ledger),
         latch_(latch),
@@ -56,7 +54,6 @@ class Evictor {
  private:
   bool TryFreeOrphan(BufferHeader& header);
 
-  region::Region& region_;
   FrameTable& frames_;
   PageIndex& index_;
   Ledger& ledger_;

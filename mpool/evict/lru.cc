@@ -19,8 +19,8 @@ bool IsIn(const BufferHeader& header, Queue queue) {
 
 class Lru final : public Replacement {
  public:
-  Lru(region::Region& region, FrameTable& frames)
-      : region_(region), frames_(frames) {}
+  Lru(region::Memory& memory, FrameTable& frames)
+      : memory_(memory), frames_(frames) {}
 
   bool wants_hits() const override { return true; }
   bool is_ordered() const override { return true; }
@@ -64,12 +64,13 @@ class Lru final : public Replacement {
     ApplyHits(self);
     ClassHeader& c = frames_.page_class(search.page_class);
     LatchGuard guard(self.thread, c.queue_latch);
-    FrameIndex at = c.order.head.load(std::memory_order_relaxed);
-    for (uint64_t i = 0; i < search.passed && at != 0; ++i) {
-      at = frames_.header(at).next.load(std::memory_order_relaxed);
+    FrameIndex at(c.order.head.load(std::memory_order_relaxed));
+    for (uint64_t i = 0; i < search.passed && !at.is_none(); ++i) {
+      at = FrameIndex(
+          frames_.header(at).next.load(std::memory_order_relaxed));
     }
     ++search.passed;
-    return at == 0 ? nullptr : &frames_.header(at);
+    return at.is_none() ? nullptr : &frames_.header(at);
   }
 
   void LookAhead(ThreadContext& self, const BufferHeader& victim, size_t most,
@@ -81,10 +82,11 @@ class Lru final : public Replacement {
         !victim.IsOfClass(page_class)) {
       return;
     }
-    FrameIndex at = victim.next.load(std::memory_order_relaxed);
-    for (size_t i = 0; i < most && at != 0; ++i) {
+    FrameIndex at(victim.next.load(std::memory_order_relaxed));
+    for (size_t i = 0; i < most && !at.is_none(); ++i) {
       out->push_back(&frames_.header(at));
-      at = frames_.header(at).next.load(std::memory_order_relaxed);
+      at = FrameIndex(
+          frames_.header(at).next.load(std::memory_order_relaxed));
     }
   }
 
@@ -94,15 +96,15 @@ class Lru final : public Replacement {
     return frames_.page_class(header.page_class()).queue_latch;
   }
 
-  region::Region& region_;
+  region::Memory& memory_;
   FrameTable& frames_;
 };
 
 }  // namespace
 
-std::unique_ptr<Replacement> MakeLru(region::Region& region,
+std::unique_ptr<Replacement> MakeLru(region::Memory& memory,
                                      FrameTable& frames) {
-  return std::make_unique<Lru>(region, frames);
+  return std::make_unique<Lru>(memory, frames);
 }
 
 }  // namespace mpool::internal

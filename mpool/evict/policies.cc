@@ -37,12 +37,12 @@ std::vector<std::string_view> PolicyNames() {
 }
 
 std::unique_ptr<Replacement> MakeReplacement(Policy policy,
-                                             region::Region& region,
+                                             region::Memory& memory,
                                              FrameTable& frames) {
   const PolicyRow* row = FindPolicy(policy);
   if (row == nullptr || !row->is_built()) return nullptr;
   MPOOL_ASSERT(row->simulate != nullptr);
-  std::unique_ptr<Replacement> made = row->make(region, frames);
+  std::unique_ptr<Replacement> made = row->make(memory, frames);
   MPOOL_ASSERT(made != nullptr);
   return made;
 }

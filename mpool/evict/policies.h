@@ -21,7 +21,7 @@
 #include "mpool/evict/policy.h"
 #include "mpool/evict/simulators.h"
 #include "mpool/types.h"
-#include "region/region.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
@@ -34,18 +34,21 @@ struct PolicyRow {
   Policy policy;
   std::string_view name;
   // Both are nullptr for a policy that is not built.
-  std::unique_ptr<Replacement> (*make)(region::Region& region,
+  std::unique_ptr<Replacement> (*make)(region::Memory& memory,
                                        FrameTable& frames);
   Simulator simulate;
 
-  constexpr bool is_built() const { return make != nullptr; }
+  // A comparison of function pointers is no constant expression under UBSan.
+  bool built = true;
+
+  constexpr bool is_built() const { return built; }
 };
 
 // The table. A new policy needs its own files and a row.
 inline constexpr std::array<PolicyRow, 3> kPolicyRows = {{
     {Policy::kLru, "lru", MakeLru, LruHits},
     {Policy::kClock, "clock", MakeClock, ClockHits},
-    {Policy::kClock2Q, "clock2q", nullptr, nullptr},
+    {Policy::kClock2Q, "clock2q", nullptr, nullptr, /*built=*/false},
 }};
 inline constexpr size_t kBuiltPolicies = static_cast<size_t>(
     std::ranges::count_if(kPolicyRows, &PolicyRow::is_built));
@@ -58,7 +61,7 @@ std::vector<std::string_view> PolicyNames();
 
 // Returns a new policy; nullptr if it is unknown or not built.
 std::unique_ptr<Replacement> MakeReplacement(Policy policy,
-                                             region::Region& region,
+                                             region::Memory& memory,
                                              FrameTable& frames);
 
 }  // namespace mpool::internal

@@ -29,11 +29,12 @@ TEST(PoliciesTest, UnknownPolicyHasNoRow) {
   const auto unknown = static_cast<Policy>(99);
   EXPECT_EQ(FindPolicy(unknown), nullptr);
   EXPECT_EQ(FindPolicy("mru"), nullptr);
-  EXPECT_EQ(MakeReplacement(unknown, pool.region(), pool.pool().frames()),
-            nullptr);
   EXPECT_EQ(
-      MakeReplacement(Policy::kClock2Q, pool.region(), pool.pool().frames()),
+      MakeReplacement(unknown, pool.region().memory(), pool.pool().frames()),
       nullptr);
+  EXPECT_EQ(MakeReplacement(Policy::kClock2Q, pool.region().memory(),
+                            pool.pool().frames()),
+            nullptr);
 }
 
 // A victim is one of the frames that hold pages, and each comes once in a
@@ -47,7 +48,7 @@ TEST(PoliciesTest, EachBuiltPolicyNamesVictimsAndSimulates) {
     FrameTable& frames = pool.pool().frames();
     ASSERT_TRUE(*frames.extents().Cut(pool.self(), 3));
     const auto policy =
-        MakeReplacement(row.policy, pool.region(), frames);
+        MakeReplacement(row.policy, pool.region().memory(), frames);
     ASSERT_NE(policy, nullptr);
     ThreadContext self;
     self.thread = pool.self();

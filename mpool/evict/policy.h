@@ -15,14 +15,14 @@
 #define MPOOL_MPOOL_EVICT_POLICY_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/page/thread_context.h"
-#include "region/region.h"
+#include "region/memory.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -75,13 +75,12 @@ class Replacement {
   // REQUIRES: no other process is attached (not checkable: see Pool::Adopt).
   virtual void Adopt() {}
   // Ends what dead threads left in the memory. Other processes use it.
-  virtual void Rebuild(const region::Thread&,
-                       const std::function<bool(uint32_t)>&) {}
+  virtual void Rebuild(const region::RepairPass&) {}
 };
 
-std::unique_ptr<Replacement> MakeLru(region::Region& region,
+std::unique_ptr<Replacement> MakeLru(region::Memory& memory,
                                      FrameTable& frames);
-std::unique_ptr<Replacement> MakeClock(region::Region& region,
+std::unique_ptr<Replacement> MakeClock(region::Memory& memory,
                                        FrameTable& frames);
 
 }  // namespace mpool::internal

@@ -20,11 +20,11 @@ absl::StatusOr<BufferHeader*> VictimFinder::Take(ThreadContext& self,
                                                  uint32_t page_class) {
   Replacement::Search search{.page_class = page_class};
   absl::Status failure;
-  std::set<uint64_t> unwritable;  // files
+  std::set<PageKey> unwritable;  // files
   while (BufferHeader* header = policy_->NextVictim(self, search)) {
     if (frames_.TryTake(self.thread, *header, page_class)) return header;
     Evictor::Result evicted = evictor_.TryEvict(self, *header);
-    const uint64_t file = PageKey::FilePart(header->key.load());
+    const PageKey file = header->LoadKey().file_key();
     if (evicted == Evictor::Result::kDirty && !unwritable.contains(file)) {
       failure.Update(WriteVictims(self, *header));
       self.Count(Counter::dirty_evictions);

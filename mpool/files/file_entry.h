@@ -38,6 +38,7 @@
 #include <memory>
 #include <string>
 
+#include "mpool/page/page_key.h"
 #include "os/file.h"
 #include "region/limits.h"
 
@@ -212,7 +213,7 @@ class OpenedFile {
   uint32_t index = 0;
   uint32_t page_bytes = 0;
   uint32_t page_class = 0;
-  uint64_t file_key = 0;  // PageKey::FileKey
+  PageKey file_key;
   bool read_only = false;
   bool atomic_update = false;
   FileEntry* entry = nullptr;

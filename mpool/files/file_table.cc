@@ -20,8 +20,8 @@ namespace mpool::internal {
 FileTable::FileTable(region::Region& region, FrameTable& frames)
     : region_(region),
       frames_(frames),
-      watch_(region),
-      page_io_(std::make_unique<PageIo>(region, watch_)),
+      watch_(region.repairer()),
+      page_io_(std::make_unique<PageIo>(region.repairer(), watch_)),
       handles_(std::make_unique<FileHandles>(region, *this)) {}
 
 FileTable::~FileTable() = default;
@@ -45,19 +45,18 @@ std::string FileTable::PathOf(const FileEntry& entry) const {
   return std::string(text, strnlen(text, size));
 }
 
-std::string FileTable::DescribePage(uint64_t key) const {
-  const FileEntry* entry = At(PageKey::FileIndex(key));
-  return absl::StrCat("page ", PageKey::Page(key), " of ",
+std::string FileTable::DescribePage(PageKey key) const {
+  const FileEntry* entry = At(key.file_index());
+  return absl::StrCat("page ", key.page(), " of ",
                       entry == nullptr ? "a file" : PathOf(*entry));
 }
 
-bool FileTable::IsPageOf(uint64_t key) const {
-  const FileEntry* entry = At(PageKey::FileIndex(key));
+bool FileTable::IsPageOf(PageKey key) const {
+  const FileEntry* entry = At(key.file_index());
   if (entry == nullptr) return false;
   const FileWord word = FileWord::Unpack(entry->word.load());
   return word.state == FileState::kClosed &&
-         PageKey::FilePart(key) ==
-             PageKey::FileKey(PageKey::FileIndex(key), word.generation);
+         key.file_key() == PageKey::FileKey(key.file_index(), word.generation);
 }
 
 // The file system of a closed file may have been mounted again under another
@@ -86,9 +85,9 @@ FsyncMark FileTable::MarkOf(const region::Thread& self) const {
 
 // no step below: a page counted in excess only keeps an error from being
 // cleared.
-void FileTable::NoteDropped(uint64_t key, State bits) {
+void FileTable::NoteDropped(PageKey key, State bits) {
   if (!bits.has(State::kUnsynced) || bits.has(State::kDirty)) return;
-  if (FileEntry* entry = At(PageKey::FileIndex(key))) {
+  if (FileEntry* entry = At(key.file_index())) {
     entry->unsynced_evicted.fetch_add(1, std::memory_order_acq_rel);
   }
 }
@@ -328,7 +327,7 @@ void FileTable::EndWritesOfDead() {
     bool writing = false;
     frames_.ForEachHeader([&](const BufferHeader& header) {
       writing = writing || (header.Load().has(State::kWriting) &&
-                            PageKey::FileIndex(header.key.load()) == index);
+                            header.LoadKey().file_index() == index);
     });
     uint64_t seen = entry.seen_count.load();
     if (writing || seen == begun || entry.write_count.load() != begun) return;
@@ -337,16 +336,13 @@ void FileTable::EndWritesOfDead() {
   });
 }
 
-void FileTable::Repair(const region::Thread& self, uint32_t process,
-                       const std::function<bool(uint32_t)>& is_dead,
-                       uint64_t* latches) {
-  MPOOL_ASSERT(process >= 1 && process <= kMaxProcesses);
-  MPOOL_ASSERT(is_dead != nullptr && latches != nullptr);
+void FileTable::Repair(const region::RepairPass& pass) {
+  MPOOL_ASSERT(pass.process >= 1 && pass.process <= kMaxProcesses);
   // Entries are claimed and filled under the latch, so only a dead owner of the
   // latch leaves a claim. The open bits need no latch.
   const uint32_t owner = latch().owner();
   const bool taken =
-      is_dead(owner) && latch().TakeOver(owner, self);
+      pass.IsDead(owner) && latch().TakeOver(owner, pass.self);
   const uint32_t used = frames_.pool().files_used.load();
   for (uint32_t i = 0; i < used && At(i) != nullptr; ++i) {
     FileEntry& entry = *At(i);
@@ -357,24 +353,24 @@ void FileTable::Repair(const region::Thread& self, uint32_t process,
     }
     // A mark that is left here is of TryFree, in an entry that no file has.
     uint64_t mark = entry.fsync_mark.load();
-    if (is_dead(FsyncMark::Unpack(mark).thread)) {
+    if (pass.IsDead(FsyncMark::Unpack(mark).thread)) {
       entry.fsync_mark.compare_exchange_strong(mark, 0);  // no step: as above
     }
     uint32_t cutter = entry.cutter.load();
     // no step: a page that was not cut off is dirty.
-    if (is_dead(cutter)) {
+    if (pass.IsDead(cutter)) {
       // It may have cut the file without storing the new size and times.
       FileWatch::Forget(entry);
       entry.cutter.compare_exchange_strong(cutter, 0);
     }
-    const uint32_t bit = process - 1;
+    const uint32_t bit = pass.process - 1;
     entry.open_bits[bit / 64].fetch_and(~(uint64_t{1} << (bit % 64)));
     MPOOL_STEP("mpool.repair.file");
   }
   if (!taken) return;
-  AssertLatched(self);
-  ++*latches;
-  latch().Unlock(self);
+  AssertLatched(pass.self);
+  ++pass.report->latches;
+  latch().Unlock(pass.self);
 }
 
 // Closes all files, and frees entries that a dead process was filling. Stores

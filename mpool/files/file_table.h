@@ -39,6 +39,7 @@
 #include "os/assert.h"
 #include "os/file.h"
 #include "region/region.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -63,15 +64,15 @@ class FileTable {
   void ForEach(F&& visit) const;
   std::string PathOf(const FileEntry& entry) const;
   // Returns "page 7 of /path".
-  std::string DescribePage(uint64_t key) const;
+  std::string DescribePage(PageKey key) const;
   // True if the key belongs to a known file that no process has open.
-  bool IsPageOf(uint64_t key) const;
+  bool IsPageOf(PageKey key) const;
   // True if the entry belongs to the file with this identity.
   bool IsFile(const FileEntry& entry, const os::FileIdentity& identity) const;
   // Returns the mark of an fsync by this thread.
   FsyncMark MarkOf(const region::Thread& self) const;
   // Records that the page of `key` left the pool with these bits.
-  void NoteDropped(uint64_t key, State bits);
+  void NoteDropped(PageKey key, State bits);
 
   // The latch that guards the entries' words.
   region::RankedLatch<region::LockRank::kFiles>& latch() const {
@@ -119,10 +120,8 @@ class FileTable {
   // Pool::Adopt.
   void Adopt(region::Reachable* reached, RepairReport* report);
   // Frees the entries that dead processes claimed, and clears the open bits of
-  // `process`.
-  void Repair(const region::Thread& self, uint32_t process,
-              const std::function<bool(uint32_t)>& is_dead,
-              uint64_t* latches);
+  // the dead process.
+  void Repair(const region::RepairPass& pass);
   // Ends the writes of dead processes. Repair calls this once those processes
   // write no page any more.
   void EndWritesOfDead();

@@ -63,7 +63,7 @@ void FileWatch::BeginWrite(const region::Thread& self, FileEntry& entry) {
   MPOOL_STEP("mpool.write.announced");
   while (const uint32_t cutter = entry.cutter.load(std::memory_order_seq_cst)) {
     MPOOL_ASSERT(cutter != self.id);
-    region_.repairer().RepairIfDead(cutter, self.id);
+    repairer_.RepairIfDead(cutter, self.id);
     os::Sleep(absl::Milliseconds(1));
   }
 }

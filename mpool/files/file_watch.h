@@ -27,7 +27,7 @@
 #include "absl/status/statusor.h"
 #include "mpool/files/file_entry.h"
 #include "os/file.h"
-#include "region/region.h"
+#include "region/repair.h"
 
 namespace mpool::internal {
 
@@ -73,7 +73,7 @@ enum class Settled : bool { kNo, kYes };
 
 class FileWatch {
  public:
-  explicit FileWatch(region::Region& region) : region_(region) {}
+  explicit FileWatch(region::Repairer& repairer) : repairer_(repairer) {}
 
   // Compares the file with the entry. Returns the errors of fstat.
   static absl::StatusOr<FileLook> Look(const FileEntry& entry,
@@ -106,7 +106,7 @@ class FileWatch {
                                         const absl::Status& dropped);
 
  private:
-  region::Region& region_;
+  region::Repairer& repairer_;
 };
 
 }  // namespace mpool::internal

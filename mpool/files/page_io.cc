@@ -115,7 +115,7 @@ absl::StatusOr<bool> PageIo::TryCutTail(const region::Thread& self,
   uint32_t other = 0;
   MPOOL_STEP("mpool.tail.claim");
   if (!ClaimCutter(self, entry, &other)) {
-    region_.repairer().RepairIfDead(other, self.id);
+    repairer_.RepairIfDead(other, self.id);
     return false;
   }
   MPOOL_STEP("mpool.tail.claimed");
@@ -159,7 +159,7 @@ absl::Status PageIo::CutTail(const region::Thread& self, FileEntry& entry,
     }
     // A dead writer does not end its write.
     RepairReport report;
-    region_.repairer().RepairAll(self, &report);
+    repairer_.RepairAll(self, &report);
     os::Sleep(absl::Milliseconds(1));
   }
 }

@@ -30,14 +30,14 @@
 #include "mpool/files/file_entry.h"
 #include "mpool/files/file_watch.h"
 #include "os/file.h"
-#include "region/region.h"
+#include "region/repair.h"
 
 namespace mpool::internal {
 
 class PageIo {
  public:
-  PageIo(region::Region& region, FileWatch& watch)
-      : region_(region), watch_(watch) {}
+  PageIo(region::Repairer& repairer, FileWatch& watch)
+      : repairer_(repairer), watch_(watch) {}
 
   // Reads the page into `bytes`. A page that is not on disk is zeros. Returns
   // DataLoss if other programs cut the page off, and the errors of reads.
@@ -75,7 +75,7 @@ class PageIo {
   absl::StatusOr<bool> TryCutTail(const region::Thread& self, FileEntry& entry,
                                   const os::File& file);
 
-  region::Region& region_;
+  region::Repairer& repairer_;
   FileWatch& watch_;
 };
 

@@ -53,7 +53,7 @@ absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
     if (!repaired) {
       // Dead processes may hold the missing frames.
       RepairReport report;
-      region_.repairer().RepairAll(self.thread, &report);
+      repairer_.RepairAll(self.thread, &report);
       repaired = true;
       continue;
     }
@@ -80,7 +80,7 @@ absl::Status FrameSupply::AllHeld(uint32_t page_class) const {
   });
   return absl::ResourceExhaustedError(absl::StrCat(
       "find a frame for a page of ", page_bytes, " bytes: of ", frames,
-      " frames none can be taken (", DescribeHolders(region_), "; ", dirty,
+      " frames none can be taken (", DescribeHolders(members_), "; ", dirty,
       " dirty, ", in_flight, " in flight, ", lost,
       " lost with their writers); put pages, "
       "or use a larger cache"));

@@ -21,15 +21,18 @@
 #include "mpool/resize/resizer.h"
 #include "mpool/write/syncer.h"
 #include "os/clock.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/repair.h"
 
 namespace mpool::internal {
 
 class FrameSupply {
  public:
-  FrameSupply(region::Region& region, FrameTable& frames, Syncer& syncer,
-              VictimFinder& victims, Resizer& resizer, Balancer& balancer)
-      : region_(region),
+  FrameSupply(region::Members& members, region::Repairer& repairer,
+              FrameTable& frames, Syncer& syncer, VictimFinder& victims,
+              Resizer& resizer, Balancer& balancer)
+      : members_(members),
+        repairer_(repairer),
         frames_(frames),
         syncer_(syncer),
         victims_(victims),
@@ -46,7 +49,8 @@ class FrameSupply {
  private:
   absl::Status AllHeld(uint32_t page_class) const;
 
-  region::Region& region_;
+  region::Members& members_;
+  region::Repairer& repairer_;
   FrameTable& frames_;
   Syncer& syncer_;
   VictimFinder& victims_;

@@ -19,9 +19,9 @@ void Getter::Start(const PageIndex& index) {
 
 absl::StatusOr<ReadPage> Getter::GetFromBucket(
     const OpenedFile& file, PageNo page, const GetOptions& options) noexcept {
-  const uint64_t key = PageKey::Make(file.file_key, page);
+  const PageKey key = PageKey::Make(file.file_key, page);
   const FrameIndex frame = hash_.Find(HashTable::Hash(key), key);
-  if (frame == 0) return GetSlow(file, page, options, nullptr);
+  if (frame.is_none()) return GetSlow(file, page, options, nullptr);
   return TryHit(*last_context.context, file, key, options, frame);
 }
 
@@ -118,7 +118,7 @@ absl::StatusOr<Pin> Getter::GetUntilGranted(ThreadContext& self,
     MPOOL_RETURN_IF_ERROR(panic_.Check());
     const FrameIndex frame = hash_.Find(request.hash, request.key);
     std::optional<Granted> granted;
-    if (frame == 0) {
+    if (frame.is_none()) {
       MPOOL_ASSIGN_OR_RETURN(granted, loader_.Load(self, request));
     } else {
       MPOOL_ASSIGN_OR_RETURN(granted,
@@ -137,7 +137,7 @@ absl::StatusOr<std::optional<Granted>> Getter::TryResident(
     ThreadContext& self, const Request& request, BufferHeader& header) {
   const std::optional<Holder> own =
       ledger_.FindOwn(self.thread, frames_.IndexOf(header));
-  if (own.has_value() && header.key.load() == request.key) {
+  if (own.has_value() && header.LoadKey() == request.key) {
     const bool for_update = request.mode == Mode::kExclusive;
     if (own->seen.mode() == Mode::kExclusive ||
         (for_update && own->seen.mode() == Mode::kShared)) {
@@ -236,7 +236,7 @@ absl::StatusOr<std::optional<Granted>> Getter::Overwrite(ThreadContext& self,
   Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
   Ledger::NoteTime(entry);
   State seen = header.Load();
-  if (seen.phase() != Phase::kPoisoned || header.key.load() != request.key ||
+  if (seen.phase() != Phase::kPoisoned || header.LoadKey() != request.key ||
       // no step: if this thread dies from here on, the page is lost again.
       !header.Change(&seen, seen.WithPhase(Phase::kValid)
                                 .With(State::kX | State::kHint | State::kDirty)
@@ -254,7 +254,7 @@ absl::StatusOr<std::optional<Granted>> Getter::Overwrite(ThreadContext& self,
 absl::Status Getter::WaitForOwner(ThreadContext& self, const Request& request,
                                   BufferHeader& header) {
   const State seen = header.Load();
-  if (!seen.is_owned() || header.key.load() != request.key) {
+  if (!seen.is_owned() || header.LoadKey() != request.key) {
     return absl::OkStatus();
   }
   if (seen.owner() == self.thread.id) {

@@ -91,7 +91,7 @@ class Getter {
 
   // hit.h
   absl::StatusOr<ReadPage> TryHit(ThreadContext& self, const OpenedFile& file,
-                                  uint64_t key, const GetOptions& options,
+                                  PageKey key, const GetOptions& options,
                                   FrameIndex frame);
 
   // The calls that leave the hit path. `published`: an entry to withdraw first,

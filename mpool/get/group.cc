@@ -64,7 +64,7 @@ absl::StatusOr<WritePage*> Group::Add(const OpenedFile& file, PageNo page,
     return Take(getter_.GetInGroup(file, page, options));
   }
   for (Member& member : members_) {
-    const uint64_t key = member.pin.header->key.load();
+    const PageKey key = member.pin.header->LoadKey();
     if (key == PageKey::Make(file.file_key, page)) return &member.view;
   }
   return Take(getter_.GetInGroup(file, page, options));

@@ -45,12 +45,12 @@ inline Pin Getter::MakePin(const ThreadContext& self, BufferHeader& header,
 
 // Gets the page if the frame holds it and no other thread blocks it.
 [[gnu::always_inline]] inline absl::StatusOr<ReadPage> Getter::TryHit(
-    ThreadContext& self, const OpenedFile& file, uint64_t key,
+    ThreadContext& self, const OpenedFile& file, PageKey key,
     const GetOptions& options, FrameIndex frame) {
   region::ThreadSlot& slot = *self.thread.slot;
   EntryWord* entry = Ledger::UsedFreeEntry(slot);
   if (entry == nullptr) [[unlikely]] {
-    return GetSlow(file, PageKey::Page(key), options, nullptr);
+    return GetSlow(file, key.page(), options, nullptr);
   }
   BufferHeader& header = hash_.header(frame);
   __builtin_prefetch(&header);  // loads it while the exchange waits
@@ -59,7 +59,7 @@ inline Pin Getter::MakePin(const ThreadContext& self, BufferHeader& header,
   MPOOL_STEP("mpool.get.published");
   if (NeedsSlowPath(header, key) ||
       panic_word_->load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    return GetSlow(file, PageKey::Page(key), options, entry);
+    return GetSlow(file, key.page(), options, entry);
   }
   ThreadContext::Count(slot, Counter::hits);
   if (!options.scan && NoteHit(self, header)) [[unlikely]] {
@@ -74,9 +74,9 @@ inline Pin Getter::MakePin(const ThreadContext& self, BufferHeader& header,
       [[unlikely]] {
     return GetSlow(file, page, options, nullptr);
   }
-  const uint64_t key = PageKey::Make(file.file_key, page);
+  const PageKey key = PageKey::Make(file.file_key, page);
   const FrameIndex frame = hash_.FindAtHome(HashTable::Hash(key));
-  if (frame == 0) return GetFromBucket(file, page, options);
+  if (frame.is_none()) return GetFromBucket(file, page, options);
   return TryHit(*last_context.context, file, key, options, frame);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "mpool/files/page_io.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -70,7 +71,7 @@ absl::StatusOr<std::optional<Granted>> Loader::Load(ThreadContext& self,
   // The count is raised once there is a frame for the page, so that a failed
   // get makes no page.
   if (grows) exists = !Extend(entry, request.page);
-  header->key.store(request.key, std::memory_order_release);
+  header->key.store(request.key.bits(), std::memory_order_release);
   MPOOL_STEP("mpool.load.keyed");
   absl::StatusOr<bool> published = PublishSlot(self, request, *header);
   if (!published.ok() || !*published) {
@@ -113,7 +114,9 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
   HashTable& table = index_.table();
   auto& latch = table.bucket(request.hash).latch;
   // The frame has the key already, but no slot names it yet.
-  auto present = [&] { return table.Find(request.hash, request.key) != 0; };
+  auto present = [&] {
+    return !table.Find(request.hash, request.key).is_none();
+  };
   {
     region::LatchGuard guard(self.thread, latch);
     MPOOL_STEP("mpool.load.bucket");
@@ -121,7 +124,7 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
     if (table.Insert(request.hash, frame)) return true;
   }
   MPOOL_ASSIGN_OR_RETURN(const uint64_t line,
-                         region_.memory().heap().Allocate(
+                         memory_.heap().Allocate(
                              self.thread, sizeof(Bucket), kLineBytes));
   bool linked = false;
   bool inserted = false;
@@ -134,7 +137,7 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
     }
   }
   if (!linked)
-    MPOOL_RETURN_IF_ERROR(region_.memory().heap().Free(self.thread, line));
+    MPOOL_RETURN_IF_ERROR(memory_.heap().Free(self.thread, line));
   return linked || inserted;
 }
 
@@ -144,31 +147,11 @@ void Loader::NoteMiss(ThreadContext& self, BufferHeader& header, bool scan) {
   self.Count(Counter::misses);
 }
 
-// Reads the page. Bytes beyond the end of the file read as cleared.
 absl::Status Loader::Read(ThreadContext& self, const Request& request,
                           BufferHeader& header) {
-  const std::span<std::byte> bytes = frames_.bytes(header);
-  const uint64_t offset = request.page * request.file->page_bytes;
-  // seen_size is loaded before the read, because the file may grow.
-  const uint64_t seen_size =
-      request.file->entry->seen_size.load(std::memory_order_acquire);
-  MPOOL_STEP("mpool.load.read");
-  MPOOL_ASSIGN_OR_RETURN(size_t got, request.file->file->ReadAt(offset, bytes));
-  const bool was_whole = offset + bytes.size() <= seen_size;
-  if (got != bytes.size() && was_whole) {
-    return absl::DataLossError(
-        absl::StrCat("get page ", request.page, " of ", request.file->path,
-                     ": the file ends ", got,
-                     " bytes into it; it was cut by others: "
-                     "restore it"));
-  }
-  // The tail of a file of odd size is no page.
-  if (got != bytes.size()) got = 0;
+  MPOOL_RETURN_IF_ERROR(
+      PageIo::Read(*request.file, request.page, frames_.bytes(header)));
   self.Count(Counter::pages_read);
-  request.file->entry->pages_read.fetch_add(1, std::memory_order_relaxed);
-  // A page below the page count that is not on disk reads as cleared.
-  std::fill(bytes.begin() + static_cast<ptrdiff_t>(got), bytes.end(),
-            std::byte{0});
   return absl::OkStatus();
 }
 

@@ -26,16 +26,16 @@
 #include "mpool/page/ledger.h"
 #include "mpool/page/page_latch.h"
 #include "mpool/page/thread_context.h"
-#include "region/region.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
 class Loader {
  public:
-  Loader(region::Region& region, FrameTable& frames, PageIndex& index,
+  Loader(region::Memory& memory, FrameTable& frames, PageIndex& index,
          Ledger& ledger, PageLatch& latch, FileTable& files,
          ActivePolicy& policy, FrameSupply& supply)
-      : region_(region),
+      : memory_(memory),
         frames_(frames),
         index_(index),
         ledger_(ledger),
@@ -61,7 +61,7 @@ class Loader {
               BufferHeader& header);
   void NoteMiss(ThreadContext& self, BufferHeader& header, bool scan);
 
-  region::Region& region_;
+  region::Memory& memory_;
   FrameTable& frames_;
   PageIndex& index_;
   Ledger& ledger_;

@@ -14,7 +14,7 @@ void Putter::PutExclusive(const Pin& pin, bool changed) {
   if (pin.generation != generation()) return;
   // The thread that acquired the page owns its image.
   const State held = pin.header->Load();
-  region::ThreadSlot* owner = region_.members().SlotOf(held.owner());
+  region::ThreadSlot* owner = members_.SlotOf(held.owner());
   latch_.ReleaseExclusive(*pin.header, changed);
   if (owner != nullptr) {
     images_.DropOf(*owner, frames_.IndexOf(*pin.header), held.version());
@@ -24,8 +24,7 @@ void Putter::PutExclusive(const Pin& pin, bool changed) {
 
 void Putter::SetLsn(const Pin& pin, Lsn lsn) const {
   if (pin.generation != generation()) return;
-  const FileEntry* entry =
-      files_.At(PageKey::FileIndex(pin.header->key.load()));
+  const FileEntry* entry = files_.At(pin.header->LoadKey().file_index());
   if (entry != nullptr) StoreLsn(*entry, {pin.data, pin.size}, lsn);
 }
 
@@ -34,26 +33,26 @@ void Putter::Undo(const Pin& pin) {
   const os::CancelOff no_cancel;
   RepairReport report;
   {
-    os::MutexLock lock(region_.members().process_mutex());
-    const region::Thread self = region_.members().process_thread();
+    os::MutexLock lock(members_.process_mutex());
+    const region::Thread self = members_.process_thread();
     BufferHeader& header = *pin.header;
     const State held = header.Load();
     MPOOL_STEP("mpool.undo.begin");
     if (repair_.RepairExclusive(self, header, held,
-                                region_.members().PidOf(self.id), &report,
+                                members_.PidOf(self.id), &report,
                                 pin.entry)) {
       MPOOL_STEP("mpool.undo.dropped");
       frames_.queues().PushFree(self, header);
     } else {
       MPOOL_STEP("mpool.undo.settled");
-      if (region::ThreadSlot* owner = region_.members().SlotOf(held.owner())) {
+      if (region::ThreadSlot* owner = members_.SlotOf(held.owner())) {
         images_.DropOf(*owner, frames_.IndexOf(header), held.version());
       }
       latch_.Withdraw(header, pin.entry);
       MPOOL_STEP("mpool.undo.withdrawn");
     }
   }
-  region_.repairer().ReportRepair(report);
+  repairer_.ReportRepair(report);
 }
 
 void PutShared(const Pin& pin) noexcept { pin.putter->PutShared(pin); }
@@ -67,7 +66,7 @@ void SetPageLsn(const Pin& pin, Lsn lsn) noexcept {
 }
 
 PageNo PageNumber(const Pin& pin) noexcept {
-  return PageKey::Page(pin.header->key.load(std::memory_order_relaxed));
+  return pin.header->LoadKey(std::memory_order_relaxed).page();
 }
 
 void PutAtEnd(const Pin& pin, int unwindings) noexcept {

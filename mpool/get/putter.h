@@ -26,17 +26,21 @@
 #include "mpool/page/page_latch.h"
 #include "mpool/recover/frame_repair.h"
 #include "os/step.h"
-#include "region/region.h"
+#include "region/generation.h"
+#include "region/members.h"
+#include "region/repair.h"
 
 namespace mpool::internal {
 
 class Putter {
  public:
-  Putter(region::Region& region, FrameTable& frames, const PageLatch& latch,
+  Putter(const region::Generation& generation, region::Members& members,
+         region::Repairer& repairer, FrameTable& frames, const PageLatch& latch,
          Images& images, const FileTable& files, FrameRepair& repair)
-      : generation_(region.generation().word()),
+      : generation_(generation.word()),
         latch_(latch),
-        region_(region),
+        members_(members),
+        repairer_(repairer),
         frames_(frames),
         images_(images),
         files_(files),
@@ -64,7 +68,8 @@ class Putter {
  private:
   uint32_t* const generation_;
   PageLatch latch_;  // a handle
-  region::Region& region_;
+  region::Members& members_;
+  region::Repairer& repairer_;
   FrameTable& frames_;
   Images& images_;
   const FileTable& files_;

@@ -5,6 +5,7 @@
 #ifndef MPOOL_MPOOL_GET_REQUEST_H_
 #define MPOOL_MPOOL_GET_REQUEST_H_
 
+#include <algorithm>
 #include <cstdint>
 
 #include "absl/time/time.h"
@@ -34,7 +35,8 @@ struct Request {
           const GetOptions& options)
       : file(&opened),
         page(number),
-        key(PageKey::Make(opened.file_key, number)),
+        // A larger number is refused before the key is used.
+        key(PageKey::Make(opened.file_key, std::min(number, kMaxPageNo))),
         hash(HashTable::Hash(key)),
         mode(wanted),
         create(options.create),
@@ -43,7 +45,7 @@ struct Request {
 
   const OpenedFile* file;
   PageNo page;
-  uint64_t key;
+  PageKey key;
   uint64_t hash;
   Mode mode;
   bool create;

@@ -24,6 +24,20 @@ absl::Status Damaged(std::string_view what) {
       absl::StrCat("its ", std::string(what), " is damaged"));
 }
 
+// True if a cutter may store this word in a cache with these sizes. A resizer
+// changes the word and both sizes in an order that keeps them consistent at any
+// moment.
+bool IsCutRight(const ExtentTable& table, uint32_t extent, uint64_t word,
+                uint64_t cache, uint64_t backed) {
+  const CutWord now = CutWord::Unpack(word);
+  if (!now.is_cut()) return word == 0;
+  if (word != now.Pack() || now.frames == 0 || now.drainer > kMaxThreads) {
+    return false;
+  }
+  return table.FramesOf(extent, now.page_class, cache) <= now.frames &&
+         now.frames <= table.FramesOf(extent, now.page_class, backed);
+}
+
 }  // namespace
 
 void ExtentTable::Attach(PoolHeader& pool) {
@@ -31,9 +45,9 @@ void ExtentTable::Attach(PoolHeader& pool) {
   MPOOL_ASSERT(pool.extent_bytes != 0);
   pool_ = &pool;
   extents_ =
-      region_.memory().At<Extent>(pool.extents.load(std::memory_order_acquire));
-  rings_ = region_.memory().At<std::atomic<uint32_t>>(
-      pool.rings.load(std::memory_order_acquire));
+      memory_.At<Extent>(pool.extents.load(std::memory_order_acquire));
+  rings_.Attach(pool, memory_.At<std::atomic<uint32_t>>(
+                          pool.rings.load(std::memory_order_acquire)));
 }
 
 uint64_t ExtentTable::FramesOf(uint32_t extent, uint32_t page_class,
@@ -75,8 +89,8 @@ absl::Status ExtentTable::MakeBlock(const region::Thread& self,
   std::atomic<uint64_t>& place = extents_[extent].headers[block];
   if (place.load(std::memory_order_acquire) != 0) return absl::OkStatus();
   MPOOL_RETURN_IF_ERROR(
-      region_.memory().heap()
-          .AllocateLinked(self, HeadersIn(block) * sizeof(BufferHeader),
+      memory_.heap()
+          .AllocateLinked(self, PerExtent(block) * sizeof(BufferHeader),
                           kLineBytes, &place)
           .status());
   MPOOL_STEP("mpool.extent.headers");
@@ -151,7 +165,7 @@ absl::StatusOr<bool> ExtentTable::Cut(const region::Thread& self,
   MPOOL_ASSERT(self.id != 0);
   MPOOL_ASSERT(page_class < kPageClasses);
   uint32_t cut_now = 0;
-  for (uint32_t i = 0; i < kPageClasses; ++i) cut_now += RingExtents(i);
+  for (uint32_t i = 0; i < kPageClasses; ++i) cut_now += rings_.ExtentsIn(i);
   // Some extents may lie beyond the end of a shrunk cache.
   if (!IsResizing() && cut_now >= ExtentsOf(cache_bytes())) return false;
   LatchGuard guard(self, pool_->extents_latch);
@@ -205,7 +219,7 @@ void ExtentTable::Extend(const region::Thread& self, uint32_t extent,
 // and the new size.
 void ExtentTable::SetCacheBytes(const region::Thread& self, uint64_t bytes) {
   MPOOL_ASSERT(bytes != 0 && bytes % kMinPageBytes == 0);
-  MPOOL_ASSERT(bytes <= region_.memory().fixed().max_cache_bytes);
+  MPOOL_ASSERT(bytes <= memory_.fixed().max_cache_bytes);
   LatchGuard guard(self, pool_->extents_latch);
   const uint32_t end = ExtentsOf(bytes);
   const auto begin =
@@ -223,9 +237,9 @@ bool ExtentTable::IsBelowMinimum(uint32_t page_class) const {
 bool ExtentTable::HasAtLeast(uint64_t enough, uint32_t page_class,
                              std::optional<uint32_t> excluding) const {
   uint64_t frames = 0;
-  const uint32_t extents = RingExtents(page_class);
+  const uint32_t extents = rings_.ExtentsIn(page_class);
   for (uint32_t n = 0; n < extents && frames < enough; ++n) {
-    const uint32_t i = ExtentAt(page_class, n);
+    const uint32_t i = rings_.At(page_class, n);
     if (i >= pool_->extent_count || i == excluding) continue;
     const CutWord now = cut(i);
     if (now.page_class == page_class && now.drainer == 0) frames += now.frames;
@@ -265,8 +279,8 @@ void ExtentTable::EndDrain(const region::Thread& self, uint32_t extent) {
 // Works without the extents latch, because the repairer may hold it or wait for
 // its holder. The latch is not needed, because only Extend changes such a word
 // at the same time.
-void ExtentTable::ReleaseDrained(
-    const std::function<bool(uint32_t)>& is_dead) {
+template <class IsDead>
+void ExtentTable::ReleaseDrainedBy(IsDead&& is_dead) {
   ForEachExtent([&](uint32_t extent, CutWord now, BufferHeader*) {
     if (now.drainer == 0 || !is_dead(now.drainer)) return;
     uint64_t seen = now.Pack();
@@ -277,6 +291,14 @@ void ExtentTable::ReleaseDrained(
       // no step: no thread drains it either way.
     } while (!ChangeWord(extent, &seen, now.Pack()));
   });
+}
+
+void ExtentTable::ReleaseDrained(const region::RepairPass& pass) {
+  ReleaseDrainedBy([&](uint32_t drainer) { return pass.IsDead(drainer); });
+}
+
+void ExtentTable::ReleaseAllDrained() {
+  ReleaseDrainedBy([](uint32_t) { return true; });
 }
 
 bool ExtentTable::Retire(const region::Thread& self, uint32_t extent,
@@ -313,7 +335,7 @@ void ExtentTable::AddToRing(uint32_t extent, uint32_t page_class, uint32_t n) {
         static_cast<uint32_t>(n * PerExtent(page_class) + i),
         std::memory_order_relaxed);
   }
-  RingSlot(page_class, n).store(extent, std::memory_order_relaxed);
+  rings_.Set(page_class, n, extent);
 }
 
 // Moves the last extent of the ring to the removed extent's position.
@@ -323,8 +345,8 @@ void ExtentTable::RemoveFromRing(uint32_t extent, uint32_t page_class) {
   MPOOL_ASSERT(c.extents.load(std::memory_order_relaxed) != 0);
   const uint32_t last = c.extents.load(std::memory_order_relaxed) - 1;
   for (uint32_t n = 0; n < last; ++n) {
-    if (ExtentAt(page_class, n) != extent) continue;
-    AddToRing(ExtentAt(page_class, last), page_class, n);
+    if (rings_.At(page_class, n) != extent) continue;
+    AddToRing(rings_.At(page_class, last), page_class, n);
     break;
   }
   c.extents.store(last, std::memory_order_release);
@@ -335,7 +357,7 @@ BufferHeader* ExtentTable::AtPosition(uint32_t page_class,
   const uint64_t per_extent = PerExtent(page_class);
   const auto place = static_cast<uint32_t>(position / per_extent);
   if (place >= pool_->extent_count) return nullptr;
-  const uint32_t extent = ExtentAt(page_class, place);
+  const uint32_t extent = rings_.At(page_class, place);
   if (extent >= pool_->extent_count) return nullptr;
   const CutWord now = cut(extent);
   const uint64_t i = position % per_extent;
@@ -364,32 +386,15 @@ void ExtentTable::RebuildRings() {
   }
 }
 
-void ExtentTable::Rebuild(const region::Thread& self,
-                          const std::function<bool(uint32_t)>& is_dead,
-                          uint64_t* latches) {
-  MPOOL_ASSERT(latches != nullptr);
+void ExtentTable::Rebuild(const region::RepairPass& pass) {
   auto& latch = pool_->extents_latch;
   const uint32_t cutter = latch.owner();
-  if (is_dead(cutter) && latch.TakeOver(cutter, self)) {
+  if (pass.IsDead(cutter) && latch.TakeOver(cutter, pass.self)) {
     RebuildRings();
-    ++*latches;
-    latch.Unlock(self);
+    ++pass.report->latches;
+    latch.Unlock(pass.self);
   }
   MPOOL_STEP("mpool.repair.rings");
-}
-
-// True if a cutter may store this word in a cache with these sizes. A resizer
-// changes the word and both sizes in an order that keeps them consistent at any
-// moment.
-bool ExtentTable::IsCutRight(uint32_t extent, uint64_t word, uint64_t cache,
-                             uint64_t backed) const {
-  const CutWord now = CutWord::Unpack(word);
-  if (!now.is_cut()) return word == 0;
-  if (word != now.Pack() || now.frames == 0 || now.drainer > kMaxThreads) {
-    return false;
-  }
-  return FramesOf(extent, now.page_class, cache) <= now.frames &&
-         now.frames <= FramesOf(extent, now.page_class, backed);
 }
 
 // True if no header of the extent has a page; for an extent that is not cut.
@@ -397,7 +402,7 @@ bool ExtentTable::IsEmpty(uint32_t extent) const {
   for (uint32_t block = 0; block < kHeaderBlocks; ++block) {
     if (extents_[extent].headers[block].load() == 0) continue;
     const BufferHeader* first = HeadersOf(extent, block);
-    const uint64_t count = HeadersIn(block);
+    const uint64_t count = PerExtent(block);
     const bool empty =
         std::all_of(first, first + count, [](const BufferHeader& header) {
           const Phase phase = header.Load().phase();
@@ -416,7 +421,7 @@ absl::Status ExtentTable::CheckExtent(uint32_t index,
     const uint64_t headers = extent.headers[block].load();
     const bool needed = now.is_cut() && BlockOf(now.page_class) == block;
     if (headers == 0 && !needed) continue;
-    if (!reached->Add(headers, HeadersIn(block) * sizeof(BufferHeader))) {
+    if (!reached->Add(headers, PerExtent(block) * sizeof(BufferHeader))) {
       return Damaged("table of extents");
     }
   }
@@ -428,7 +433,7 @@ absl::Status ExtentTable::CheckExtent(uint32_t index,
   };
   for (int still = 0; still < 3;) {
     const auto [word, cache, backed] = look();
-    if (IsCutRight(index, word, cache, backed) &&
+    if (IsCutRight(*this, index, word, cache, backed) &&
         (CutWord::Unpack(word).is_cut() || IsEmpty(index))) {
       return absl::OkStatus();
     }

@@ -26,23 +26,24 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "mpool/memory/extent_rings.h"
 #include "mpool/memory/frame_queues.h"
 #include "mpool/memory/pool_header.h"
 #include "mpool/page/buffer_header.h"
 #include "os/assert.h"
-#include "region/region.h"
+#include "region/memory.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
 class ExtentTable {
  public:
-  ExtentTable(region::Region& region, FrameQueues& queues)
-      : region_(region), queues_(queues) {}
+  ExtentTable(region::Memory& memory, FrameQueues& queues)
+      : memory_(memory), queues_(queues) {}
 
   // Attaches to the tables of extents and rings that the pool header names.
   void Attach(PoolHeader& pool);
@@ -64,7 +65,7 @@ class ExtentTable {
            pool_->backed.load(std::memory_order_relaxed);
   }
   // Region offset of the page memory.
-  uint64_t memory() const { return region_.memory().fixed().heap_limit; }
+  uint64_t memory() const { return memory_.fixed().heap_limit; }
 
   // Returns the number of extents of such a cache. The last one may be partial.
   uint32_t ExtentsOf(uint64_t cache_bytes) const {
@@ -89,7 +90,7 @@ class ExtentTable {
   BufferHeader* HeadersOf(uint32_t extent, uint32_t page_class) const {
     MPOOL_ASSERT(extent < pool_->extent_count);
     MPOOL_ASSERT(page_class < kPageClasses);
-    return region_.memory().At<BufferHeader>(
+    return memory_.At<BufferHeader>(
         extents_[extent].headers[BlockOf(page_class)].load(
             std::memory_order_acquire));
   }
@@ -111,7 +112,10 @@ class ExtentTable {
               const CutWord& drained, uint64_t keep);
   // Ends the drains of dead threads: their extents are as before. Does not
   // wait.
-  void ReleaseDrained(const std::function<bool(uint32_t)>& is_dead);
+  void ReleaseDrained(const region::RepairPass& pass);
+  // The same for every extent, for an adoption.
+  // REQUIRES: no other process is attached. Not checkable: the register knows.
+  void ReleaseAllDrained();
   // Sets the size of the cache. Cut extents then have all their frames in it.
   // REQUIRES: memory (not checkable: the kernel has it) and headers for the
   // frames.
@@ -130,28 +134,18 @@ class ExtentTable {
     return std::min<uint64_t>(kMinFrames, PerExtent(page_class));
   }
 
-  // Return the number of extents in the ring of a class, the number of
-  // positions in the ring, and the extent or frame at a position. AtPosition
-  // returns nullptr where an extent is short, or if the extent was just given
-  // to another class.
-  uint32_t RingExtents(uint32_t page_class) const {
-    return std::min(pool_->classes[page_class].extents.load(
-                        std::memory_order_acquire),
-                    pool_->extent_count);
-  }
+  // Return the rings of the classes, the number of positions in the ring of a
+  // class, and the frame at a position. AtPosition returns nullptr where an
+  // extent is short, or if the extent was just given to another class.
+  const ExtentRings& rings() const { return rings_; }
   uint64_t RingSize(uint32_t page_class) const {
-    return RingExtents(page_class) * PerExtent(page_class);
-  }
-  uint32_t ExtentAt(uint32_t page_class, uint32_t place) const {
-    return RingSlot(page_class, place).load(std::memory_order_relaxed);
+    return rings_.ExtentsIn(page_class) * PerExtent(page_class);
   }
   BufferHeader* AtPosition(uint32_t page_class, uint64_t position) const;
 
   // Makes the rings again if a dead thread was cutting, and releases its latch.
   // Adds the latches taken over to `*latches`.
-  void Rebuild(const region::Thread& self,
-               const std::function<bool(uint32_t)>& is_dead,
-               uint64_t* latches);
+  void Rebuild(const region::RepairPass& pass);
   // Makes the rings and the places of headers again from the extents' words.
   // REQUIRES: the extents latch, or that no other process is attached (not
   // checkable: see Pool::Adopt).
@@ -165,19 +159,13 @@ class ExtentTable {
   void ForEachBlock(F&& visit) const;
 
  private:
-  static uint32_t BlockOf(uint32_t page_class) {
-    return std::min(page_class, kHeaderBlocks - 1);
-  }
-  // Returns the number of headers in a block of an extent: one for each of its
-  // smallest pages.
-  uint64_t HeadersIn(uint32_t block) const { return PerExtent(block); }
+  template <class IsDead>
+  void ReleaseDrainedBy(IsDead&& is_dead);
   uint32_t ExtentsUsed() const {
     return std::min(pool_->extents_used.load(std::memory_order_acquire),
                     pool_->extent_count);
   }
   absl::Status CheckExtent(uint32_t extent, region::Reachable* reached) const;
-  bool IsCutRight(uint32_t extent, uint64_t word, uint64_t cache,
-                  uint64_t backed) const;
   bool IsEmpty(uint32_t extent) const;
   void StoreWord(uint32_t extent, uint64_t word);
   bool ChangeWord(uint32_t extent, uint64_t* expected, uint64_t word);
@@ -190,17 +178,12 @@ class ExtentTable {
   void FreePlaced(const region::Thread& self, uint32_t extent, uint64_t from);
   void AddToRing(uint32_t extent, uint32_t page_class, uint32_t n);
   void RemoveFromRing(uint32_t extent, uint32_t page_class);
-  std::atomic<uint32_t>& RingSlot(uint32_t page_class, uint32_t i) const {
-    MPOOL_ASSERT(page_class < kPageClasses);
-    MPOOL_ASSERT(i < pool_->extent_count);
-    return rings_[page_class * pool_->extent_count + i];
-  }
 
-  region::Region& region_;
+  region::Memory& memory_;
   FrameQueues& queues_;
   PoolHeader* pool_ = nullptr;
   Extent* extents_ = nullptr;
-  std::atomic<uint32_t>* rings_ = nullptr;
+  ExtentRings rings_;
 };
 
 template <class F>
@@ -220,7 +203,7 @@ void ExtentTable::ForEachBlock(F&& visit) const {
       if (extents_[i].headers[block].load(std::memory_order_acquire) == 0) {
         continue;
       }
-      visit(HeadersOf(i, block), HeadersIn(block));
+      visit(HeadersOf(i, block), PerExtent(block));
     }
   }
 }

@@ -29,23 +29,26 @@ void FrameQueues::Link(BufferHeader& header, Queue queue, bool at_front) {
   MPOOL_ASSERT(queue != Queue::kNone);
   FrameQueue& ends = QueueOf(header, queue);
   const FrameIndex me = IndexOf(header);
-  MPOOL_ASSERT(me != 0);
+  MPOOL_ASSERT(!me.is_none());
   std::atomic<uint32_t>& near_end = at_front ? ends.head : ends.tail;
-  const FrameIndex neighbour = near_end.load(std::memory_order_relaxed);
+  const FrameIndex neighbour(near_end.load(std::memory_order_relaxed));
   MPOOL_ASSERT(neighbour != me);
-  header.next.store(at_front ? neighbour : 0, std::memory_order_relaxed);
-  header.prev.store(at_front ? 0 : neighbour, std::memory_order_relaxed);
+  header.next.store(at_front ? neighbour.value() : 0,
+                    std::memory_order_relaxed);
+  header.prev.store(at_front ? 0 : neighbour.value(),
+                    std::memory_order_relaxed);
   header.queue.store(static_cast<uint32_t>(queue), std::memory_order_release);
   MPOOL_STEP("mpool.queue.link");
-  if (neighbour == 0) {
-    ends.head.store(me, std::memory_order_relaxed);
-    ends.tail.store(me, std::memory_order_relaxed);
+  if (neighbour.is_none()) {
+    ends.head.store(me.value(), std::memory_order_relaxed);
+    ends.tail.store(me.value(), std::memory_order_relaxed);
     return;
   }
   BufferHeader& other = this->header(neighbour);
-  (at_front ? other.prev : other.next).store(me, std::memory_order_relaxed);
+  (at_front ? other.prev : other.next)
+      .store(me.value(), std::memory_order_relaxed);
   MPOOL_STEP("mpool.queue.half_linked");
-  near_end.store(me, std::memory_order_relaxed);
+  near_end.store(me.value(), std::memory_order_relaxed);
 }
 
 void FrameQueues::Unlink(BufferHeader& header) {
@@ -53,14 +56,14 @@ void FrameQueues::Unlink(BufferHeader& header) {
       static_cast<Queue>(header.queue.load(std::memory_order_relaxed));
   MPOOL_ASSERT(queue != Queue::kNone);
   FrameQueue& ends = QueueOf(header, queue);
-  const FrameIndex next = header.next.load(std::memory_order_relaxed);
-  const FrameIndex prev = header.prev.load(std::memory_order_relaxed);
+  const FrameIndex next(header.next.load(std::memory_order_relaxed));
+  const FrameIndex prev(header.prev.load(std::memory_order_relaxed));
   MPOOL_ASSERT(next != IndexOf(header) && prev != IndexOf(header));
-  (prev == 0 ? ends.head : this->header(prev).next)
-      .store(next, std::memory_order_relaxed);
+  (prev.is_none() ? ends.head : this->header(prev).next)
+      .store(next.value(), std::memory_order_relaxed);
   MPOOL_STEP("mpool.queue.half_unlinked");
-  (next == 0 ? ends.tail : this->header(next).prev)
-      .store(prev, std::memory_order_relaxed);
+  (next.is_none() ? ends.tail : this->header(next).prev)
+      .store(prev.value(), std::memory_order_relaxed);
   header.next.store(0, std::memory_order_relaxed);
   header.prev.store(0, std::memory_order_relaxed);
   header.queue.store(static_cast<uint32_t>(Queue::kNone),
@@ -73,8 +76,8 @@ BufferHeader* FrameQueues::PopFree(const region::Thread& self,
   MPOOL_ASSERT(page_class < kPageClasses);
   ClassHeader& c = pool_->classes[page_class];
   LatchGuard guard(self, c.queue_latch);
-  const FrameIndex head = c.free.head.load(std::memory_order_relaxed);
-  if (head == 0) return nullptr;
+  const FrameIndex head(c.free.head.load(std::memory_order_relaxed));
+  if (head.is_none()) return nullptr;
   BufferHeader* found = &header(head);
   MPOOL_STEP("mpool.queue.pop");
   Unlink(*found);
@@ -164,26 +167,24 @@ void FrameQueues::RebuildClass(uint32_t page_class, Headers headers,
   });
 }
 
-void FrameQueues::Rebuild(const region::Thread& self,
-                          const std::function<bool(uint32_t)>& is_dead,
-                          Headers headers, bool ordered, uint64_t* latches) {
+void FrameQueues::Rebuild(const region::RepairPass& pass, Headers headers,
+                          bool ordered) {
   MPOOL_ASSERT(pool_ != nullptr);
-  MPOOL_ASSERT(latches != nullptr);
   for (uint32_t i = 0; i < kPageClasses; ++i) {
     auto& latch = LatchOf(i);
     const uint32_t owner = latch.owner();
     const bool is_broken =
-        is_dead(owner) && latch.TakeOver(owner, self);
+        pass.IsDead(owner) && latch.TakeOver(owner, pass.self);
     if (is_broken) {
-      ++*latches;
+      ++pass.report->latches;
     } else {
-      latch.Lock(self);
+      latch.Lock(pass.self);
     }
-    MPOOL_ASSERT(latch.owner() == self.id);
+    MPOOL_ASSERT(latch.owner() == pass.self.id);
     RebuildClass(i, headers, ordered,
                  is_broken ? Links::kBroken : Links::kWhole);
     MPOOL_STEP("mpool.repair.queue");
-    latch.Unlock(self);
+    latch.Unlock(pass.self);
   }
 }
 
@@ -192,8 +193,8 @@ void FrameQueues::Rebuild(const region::Thread& self,
 std::vector<FrameIndex> FrameQueues::FollowOrder(FrameSet* left) const {
   std::vector<FrameIndex> order;
   for (const ClassHeader& c : pool_->classes) {
-    FrameIndex at = c.order.head.load();
-    for (; left->Has(at); at = header(at).next.load()) {
+    FrameIndex at(c.order.head.load());
+    for (; left->Has(at); at = FrameIndex(header(at).next.load())) {
       order.push_back(at);
       left->Remove(at);
     }
@@ -201,7 +202,7 @@ std::vector<FrameIndex> FrameQueues::FollowOrder(FrameSet* left) const {
   return order;
 }
 
-// no step below: no other process is attached; see adopt.cc.
+// no step below: no other process is attached; see adoption.h.
 void FrameQueues::RelinkAll(Headers headers, bool ordered) {
   MPOOL_ASSERT(pool_ != nullptr);
   FrameSet left;
@@ -219,7 +220,7 @@ void FrameQueues::RelinkAll(Headers headers, bool ordered) {
   });
 }
 
-// no step below: no other process is attached; see adopt.cc.
+// no step below: no other process is attached; see adoption.h.
 void FrameQueues::LinkAtRest(BufferHeader& header, bool ordered) {
   if (header.Load().phase() == Phase::kFree) {
     Link(header, Queue::kFree, /*at_front=*/false);

@@ -20,14 +20,14 @@
 #define MPOOL_MPOOL_MEMORY_FRAME_QUEUES_H_
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "mpool/memory/pool_header.h"
 #include "mpool/page/buffer_header.h"
 #include "mpool/page/frame_set.h"
-#include "region/region.h"
+#include "region/memory.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -37,7 +37,7 @@ class FrameQueues {
   // Calls its argument for each header of the cache.
   using Headers = absl::FunctionRef<void(Visit)>;
 
-  explicit FrameQueues(region::Region& region) : region_(region) {}
+  explicit FrameQueues(region::Memory& memory) : memory_(memory) {}
 
   // Attaches to the pool header of a region.
   void Attach(PoolHeader& pool) { pool_ = &pool; }
@@ -68,20 +68,17 @@ class FrameQueues {
   // Links the frames that are in no queue. Makes the queues again whose latch a
   // dead thread holds, and takes over the latch. Waits for live owners. Adds
   // the number of latches taken over to `*latches`.
-  void Rebuild(const region::Thread& self,
-               const std::function<bool(uint32_t)>& is_dead, Headers headers,
-               bool ordered, uint64_t* latches);
+  void Rebuild(const region::RepairPass& pass, Headers headers, bool ordered);
 
  private:
   // The links of a class's queues before a rebuild.
   enum class Links { kWhole, kBroken };
 
   BufferHeader& header(FrameIndex frame) const {
-    return *region_.memory().At<BufferHeader>(uint64_t{frame} * kLineBytes);
+    return *memory_.At<BufferHeader>(frame.offset());
   }
   FrameIndex IndexOf(const BufferHeader& header) const {
-    return static_cast<FrameIndex>(region_.memory().OffsetOf(&header) /
-                                   kLineBytes);
+    return FrameIndex::AtOffset(memory_.OffsetOf(&header));
   }
   region::RankedLatch<region::LockRank::kQueue>& LatchOf(
       uint32_t page_class) const {
@@ -94,7 +91,7 @@ class FrameQueues {
   void RebuildClass(uint32_t page_class, Headers headers, bool ordered,
                     Links links);
 
-  region::Region& region_;
+  region::Memory& memory_;
   PoolHeader* pool_ = nullptr;
 };
 

@@ -14,35 +14,35 @@ namespace mpool::internal {
 
 absl::Status FrameTable::Format(const region::Thread& self) {
   MPOOL_ASSERT(pool_ == nullptr);
-  MPOOL_RETURN_IF_ERROR(FormatPoolHeader(region_, self));
+  MPOOL_RETURN_IF_ERROR(FormatPoolHeader(memory_, self));
   Attach();
-  const uint64_t cache_bytes = region_.memory().fixed().cache_bytes;
-  MPOOL_RETURN_IF_ERROR(region_.memory().PrepareMemory(
+  const uint64_t cache_bytes = memory_.fixed().cache_bytes;
+  MPOOL_RETURN_IF_ERROR(memory_.PrepareMemory(
       extents_.memory(), os::RoundUp(cache_bytes)));
   return extents_.MakeHeaders(self, cache_bytes);
 }
 
 void FrameTable::Attach() {
   const uint64_t root =
-      region_.memory().header()->root.load(std::memory_order_acquire);
+      memory_.header()->root.load(std::memory_order_acquire);
   MPOOL_ASSERT(root != 0 && root % kLineBytes == 0);
-  pool_ = region_.memory().At<PoolHeader>(root);
+  pool_ = memory_.At<PoolHeader>(root);
   queues_.Attach(*pool_);
   extents_.Attach(*pool_);
 }
 
 absl::Status FrameTable::Check(region::Reachable* reached) {
-  MPOOL_RETURN_IF_ERROR(CheckPoolHeader(region_, reached));
+  MPOOL_RETURN_IF_ERROR(CheckPoolHeader(memory_, reached));
   Attach();
   return extents_.Check(reached);
 }
 
 bool FrameTable::IsHeader(FrameIndex frame) const {
   bool found = false;
-  const uint64_t at = uint64_t{frame} * kLineBytes;
+  const uint64_t at = frame.offset();
   extents_.ForEachExtent(
       [&](uint32_t, CutWord now, const BufferHeader* first) {
-        const uint64_t begin = region_.memory().OffsetOf(first);
+        const uint64_t begin = memory_.OffsetOf(first);
         found = found || (begin <= at && at < begin + now.frames * kLineBytes);
       });
   return found;
@@ -90,13 +90,11 @@ void FrameTable::RelinkAll(bool ordered) {
                     ordered);
 }
 
-void FrameTable::Rebuild(const region::Thread& self,
-                         const std::function<bool(uint32_t)>& is_dead,
-                         bool ordered, uint64_t* latches) {
-  extents_.Rebuild(self, is_dead, latches);
-  queues_.Rebuild(self, is_dead,
-                  [this](FrameQueues::Visit visit) { ForEachHeader(visit); },
-                  ordered, latches);
+void FrameTable::Rebuild(const region::RepairPass& pass, bool ordered) {
+  extents_.Rebuild(pass);
+  queues_.Rebuild(
+      pass, [this](FrameQueues::Visit visit) { ForEachHeader(visit); },
+      ordered);
 }
 
 }  // namespace mpool::internal

@@ -17,7 +17,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 
 #include "absl/status/status.h"
@@ -25,13 +24,14 @@
 #include "mpool/memory/frame_queues.h"
 #include "mpool/memory/pool_header.h"
 #include "mpool/page/buffer_header.h"
-#include "region/region.h"
+#include "region/memory.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
 class FrameTable {
  public:
-  explicit FrameTable(region::Region& region) : region_(region) {}
+  explicit FrameTable(region::Memory& memory) : memory_(memory) {}
   FrameTable(const FrameTable&) = delete;
   FrameTable& operator=(const FrameTable&) = delete;
 
@@ -55,16 +55,15 @@ class FrameTable {
   FrameQueues& queues() { return queues_; }
 
   BufferHeader& header(FrameIndex frame) const {
-    return *region_.memory().At<BufferHeader>(uint64_t{frame} * kLineBytes);
+    return *memory_.At<BufferHeader>(frame.offset());
   }
   // True if a frame has this number. Accepts any number.
   bool IsHeader(FrameIndex frame) const;
   FrameIndex IndexOf(const BufferHeader& header) const {
-    return static_cast<FrameIndex>(region_.memory().OffsetOf(&header) /
-                                   kLineBytes);
+    return FrameIndex::AtOffset(memory_.OffsetOf(&header));
   }
   std::byte* data(const BufferHeader& header) const {
-    return region_.memory().base() + header.data_offset();
+    return memory_.base() + header.data_offset();
   }
   std::span<std::byte> bytes(const BufferHeader& header) const {
     return {data(header), ClassBytes(header.page_class())};
@@ -95,14 +94,12 @@ class FrameTable {
   // Rebuilds the rings from the extents if a dead thread was cutting, and the
   // queues from the headers. Takes over latches of dead owners. Waits for live
   // owners of queue latches. `ordered`: as above.
-  void Rebuild(const region::Thread& self,
-               const std::function<bool(uint32_t)>& is_dead, bool ordered,
-               uint64_t* latches);
+  void Rebuild(const region::RepairPass& pass, bool ordered);
 
  private:
-  region::Region& region_;
-  FrameQueues queues_{region_};
-  ExtentTable extents_{region_, queues_};
+  region::Memory& memory_;
+  FrameQueues queues_{memory_};
+  ExtentTable extents_{memory_, queues_};
   PoolHeader* pool_ = nullptr;
 };
 

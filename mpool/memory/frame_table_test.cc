@@ -124,14 +124,14 @@ TEST(FrameTableTest, AQueueGivesBackInItsOrder) {
   frames.queues().Link(*taken[5], Queue::kReplacement, /*at_front=*/true);
   frames.queues().Unlink(*taken[0]);
   std::vector<FrameIndex> seen;
-  for (FrameIndex at = c.order.head.load(); at != 0;
-       at = frames.header(at).next.load()) {
+  for (FrameIndex at(c.order.head.load()); !at.is_none();
+       at = FrameIndex(frames.header(at).next.load())) {
     seen.push_back(at);
   }
   EXPECT_EQ(seen, (std::vector<FrameIndex>{frames.IndexOf(*taken[5]),
                                            frames.IndexOf(*taken[2]),
                                            frames.IndexOf(*taken[4])}));
-  EXPECT_EQ(c.order.tail.load(), frames.IndexOf(*taken[4]));
+  EXPECT_EQ(c.order.tail.load(), frames.IndexOf(*taken[4]).value());
   EXPECT_EQ(taken[0]->queue.load(), static_cast<uint32_t>(Queue::kNone));
 }
 
@@ -145,11 +145,12 @@ TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   ClassHeader& c = frames.page_class(3);
   c.queue_latch.Lock({.id = 99, .watch = &pool.region().repairer()});
   region::RankReleased(region::LockRank::kQueue);
-  c.free.head.store(frames.IndexOf(*kept));
-  uint64_t latches = 0;
-  frames.Rebuild(pool.self(), [](uint32_t id) { return id == 99; },
-                 /*ordered=*/false, &latches);
-  EXPECT_EQ(latches, 1u);
+  c.free.head.store(frames.IndexOf(*kept).value());
+  RepairReport report;
+  region::DeadThreads dead;
+  dead.set(99);
+  frames.Rebuild({pool.self(), 1, dead, &report}, /*ordered=*/false);
+  EXPECT_EQ(report.latches, 1u);
   std::set<BufferHeader*> found;
   while (BufferHeader* header = frames.TakeFree(pool.self(), 3)) {
     EXPECT_TRUE(found.insert(header).second);

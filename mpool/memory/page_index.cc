@@ -10,17 +10,17 @@ absl::Status PageIndex::Ensure(const region::Thread& self,
                                uint32_t page_bytes) {
   PoolHeader& pool = frames_.pool();
   const uint32_t need = HashTable::BucketsFor(
-      region_.memory().fixed().max_cache_bytes / page_bytes);
+      memory_.fixed().max_cache_bytes / page_bytes);
   const uint64_t old = pool.buckets.load(std::memory_order_relaxed);
   if (pool.files_used.load() != 0) return absl::OkStatus();
   // A thread that died while it replaced the table left the count of the old
   // one.
-  const auto there = static_cast<uint32_t>(region_.memory().heap().SizeOf(old) /
+  const auto there = static_cast<uint32_t>(memory_.heap().SizeOf(old) /
                                            sizeof(Bucket));
   // no step: a smaller count is valid too, and this table is empty.
   if (there != pool.bucket_count.load()) pool.bucket_count.store(there);
   if (there >= need) return absl::OkStatus();
-  MPOOL_RETURN_IF_ERROR(region_.memory().heap()
+  MPOOL_RETURN_IF_ERROR(memory_.heap()
                             .AllocateLinked(self, need * sizeof(Bucket),
                                             kLineBytes, &pool.buckets,
                                             /*prepare=*/nullptr, old)
@@ -46,13 +46,13 @@ bool PageIndex::Refresh() {
 
 bool PageIndex::Holds(const region::Thread& self, const BufferHeader& header) {
   if (!Refresh()) return false;
-  const uint64_t hash = HashTable::Hash(header.key.load());
+  const uint64_t hash = HashTable::Hash(header.LoadKey());
   region::LatchGuard guard(self, table_.bucket(hash).latch);
   return table_.Names(hash, frames_.IndexOf(header));
 }
 
 void PageIndex::Remove(const region::Thread& self, const BufferHeader& header) {
-  const uint64_t hash = HashTable::Hash(header.key.load());
+  const uint64_t hash = HashTable::Hash(header.LoadKey());
   region::LatchGuard guard(self, table_.bucket(hash).latch);
   table_.Remove(hash, frames_.IndexOf(header));
 }
@@ -61,7 +61,7 @@ void PageIndex::TakeSizeOfChunk() {
   PoolHeader& pool = frames_.pool();
   // no step: no other process is attached.
   pool.bucket_count.store(static_cast<uint32_t>(
-      region_.memory().heap().SizeOf(pool.buckets.load()) / sizeof(Bucket)));
+      memory_.heap().SizeOf(pool.buckets.load()) / sizeof(Bucket)));
   Attach();
 }
 

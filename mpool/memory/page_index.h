@@ -19,14 +19,14 @@
 #include "absl/status/status.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/page/hash_table.h"
-#include "region/region.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
 class PageIndex {
  public:
-  PageIndex(region::Region& region, FrameTable& frames)
-      : region_(region), frames_(frames), table_(region) {}
+  PageIndex(region::Memory& memory, FrameTable& frames)
+      : memory_(memory), frames_(frames), table_(memory) {}
 
   HashTable& table() { return table_; }
   const HashTable& table() const { return table_; }
@@ -53,7 +53,7 @@ class PageIndex {
   void Remove(const region::Thread& self, const BufferHeader& header);
 
  private:
-  region::Region& region_;
+  region::Memory& memory_;
   FrameTable& frames_;
   HashTable table_;
 };

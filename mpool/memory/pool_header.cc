@@ -100,20 +100,20 @@ void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
                options->reserved_bytes - options->heap_limit);
 }
 
-absl::Status FormatPoolHeader(region::Region& region,
+absl::Status FormatPoolHeader(region::Memory& memory,
                               const region::Thread& self) {
-  region::Shalloc& heap = region.memory().heap();
-  const uint64_t cache_bytes = region.memory().fixed().cache_bytes;
+  region::Shalloc& heap = memory.heap();
+  const uint64_t cache_bytes = memory.fixed().cache_bytes;
   MPOOL_ASSERT(cache_bytes != 0);
-  MPOOL_ASSERT(cache_bytes <= region.memory().fixed().max_cache_bytes);
+  MPOOL_ASSERT(cache_bytes <= memory.fixed().max_cache_bytes);
   const auto extents = static_cast<uint32_t>(
-      (region.memory().fixed().max_cache_bytes + ExtentBytes(cache_bytes) - 1) /
+      (memory.fixed().max_cache_bytes + ExtentBytes(cache_bytes) - 1) /
       ExtentBytes(cache_bytes));
   MPOOL_RETURN_IF_ERROR(heap.AllocateLinked(self, sizeof(PoolHeader), 64,
-                                            &region.memory().header()->root)
+                                            &memory.header()->root)
                             .status());
   auto& pool =
-      *region.memory().At<PoolHeader>(region.memory().header()->root.load());
+      *memory.At<PoolHeader>(memory.header()->root.load());
   MPOOL_ASSERT(reinterpret_cast<uintptr_t>(&pool) % kLineBytes == 0);
   pool.extent_bytes = static_cast<uint32_t>(ExtentBytes(cache_bytes));
   pool.extent_count = extents;
@@ -128,14 +128,14 @@ absl::Status FormatPoolHeader(region::Region& region,
       .status();
 }
 
-absl::Status CheckPoolHeader(const region::Region& region,
+absl::Status CheckPoolHeader(const region::Memory& memory,
                              region::Reachable* reached) {
   MPOOL_ASSERT(reached != nullptr);
   const uint64_t root =
-      region.memory().header()->root.load(std::memory_order_acquire);
+      memory.header()->root.load(std::memory_order_acquire);
   if (!reached->Add(root, sizeof(PoolHeader))) return Damaged("root");
-  const auto& pool = *region.memory().At<PoolHeader>(root);
-  const region::FixedHeader& fixed = region.memory().fixed();
+  const auto& pool = *memory.At<PoolHeader>(root);
+  const region::FixedHeader& fixed = memory.fixed();
   const uint64_t extent_bytes = ExtentBytes(fixed.cache_bytes);
   const uint64_t count =
       (fixed.max_cache_bytes + extent_bytes - 1) / extent_bytes;

@@ -33,7 +33,8 @@
 
 #include "absl/status/status.h"
 #include "mpool/page/buffer_header.h"
-#include "region/region.h"
+#include "region/memory.h"
+#include "region/options.h"
 
 namespace mpool::internal {
 
@@ -57,6 +58,10 @@ static_assert(sizeof(ClassHeader) == 64);
 // In each extent, pages of 4 KiB or more share one block of headers. Each
 // smaller size has its own block, made at first need and kept.
 inline constexpr uint32_t kHeaderBlocks = 4;
+// Returns the block of headers that serves a class.
+constexpr uint32_t BlockOf(uint32_t page_class) {
+  return page_class < kHeaderBlocks ? page_class : kHeaderBlocks - 1;
+}
 
 // SHARED
 struct Extent {
@@ -125,11 +130,11 @@ void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
 
 // Makes the pool header and the tables of extents and rings in a new region.
 // Points the region's root to the header. Returns the errors of the heap.
-absl::Status FormatPoolHeader(region::Region& region,
+absl::Status FormatPoolHeader(region::Memory& memory,
                               const region::Thread& self);
 // Checks the sizes of the pool header and the places of the two tables. Returns
 // DataLoss if one is damaged. Their contents are checked later.
-absl::Status CheckPoolHeader(const region::Region& region,
+absl::Status CheckPoolHeader(const region::Memory& memory,
                              region::Reachable* reached);
 
 }  // namespace mpool::internal

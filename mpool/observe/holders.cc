@@ -14,7 +14,6 @@ namespace {
 
 using region::ProcessSlot;
 using region::ProcessWord;
-using region::Region;
 using region::SlotState;
 
 absl::Duration Since(uint64_t then, std::optional<uint64_t> now) {
@@ -25,9 +24,11 @@ absl::Duration Since(uint64_t then, std::optional<uint64_t> now) {
 
 class Collector {
  public:
-  Collector(const Region& region, const FrameTable& frames,
+  Collector(const region::Memory& memory, const region::Members& members,
+            const FrameTable& frames,
             const FileTable& files, const HolderProbe& is_alive)
-      : region_(region),
+      : memory_(memory),
+        members_(members),
         frames_(frames),
         files_(files),
         is_alive_(is_alive),
@@ -35,7 +36,7 @@ class Collector {
 
   std::vector<Holding> Collect() {
     Processes();
-    region_.members().ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
+    members_.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
                               region::ThreadWord) { Ledger(id, slot); });
     Latches();
     frames_.ForEachHeader([&](const BufferHeader& header) { Frame(header); });
@@ -46,7 +47,7 @@ class Collector {
   void Add(uint32_t thread, uint32_t process, std::string what,
            absl::Duration held) {
     if (process == 0 || process > kMaxProcesses) return;
-    const ProcessSlot& slot = region_.memory().header()->processes[process - 1];
+    const ProcessSlot& slot = memory_.header()->processes[process - 1];
     Holding holding;
     holding.pid = static_cast<int>(slot.pid.load());
     holding.command = region::CommandOf(slot);
@@ -59,12 +60,12 @@ class Collector {
   }
   void AddOf(uint32_t thread, std::string what,
              absl::Duration held = absl::ZeroDuration()) {
-    Add(thread, region_.members().ProcessSlotOf(thread), std::move(what), held);
+    Add(thread, members_.ProcessSlotOf(thread), std::move(what), held);
   }
 
   void Processes() {
     for (uint32_t i = 1; i <= kMaxProcesses; ++i) {
-      const ProcessSlot& slot = region_.memory().header()->processes[i - 1];
+      const ProcessSlot& slot = memory_.header()->processes[i - 1];
       const ProcessWord word = ProcessWord::Unpack(slot.word.load());
       if (word.state == SlotState::kFree) continue;
       Add(0, i,
@@ -77,20 +78,20 @@ class Collector {
 
   std::string Page(FrameIndex frame) const {
     if (!frames_.IsHeader(frame)) return "a page that cannot be told";
-    return files_.DescribePage(frames_.header(frame).key.load());
+    return files_.DescribePage(frames_.header(frame).LoadKey());
   }
 
   // Returns the time by the clock of the thread's process, or nullopt if the
   // thread has no process.
   std::optional<uint64_t> NowOf(uint32_t thread) const {
-    const uint32_t process = region_.members().ProcessSlotOf(thread);
+    const uint32_t process = members_.ProcessSlotOf(thread);
     if (process == 0) return std::nullopt;
     return region::NowOf(
-        region_.memory().header()->processes[process - 1], clock_);
+        memory_.header()->processes[process - 1], clock_);
   }
 
   void Ledger(uint32_t id, const region::ThreadSlot& slot) {
-    region_.members().ForEachEntry(slot, [&](const EntryWord& word) {
+    members_.ForEachEntry(slot, [&](const EntryWord& word) {
       const Entry entry{word.load()};
       if (entry.word == 0) return;
       const bool exclusive = entry.mode() == Mode::kExclusive;
@@ -110,8 +111,8 @@ class Collector {
   }
 
   void Latches() {
-    Latch(region_.memory().header()->heap_latch, "heap");
-    Latch(region_.memory().header()->block_latch, "block");
+    Latch(memory_.header()->heap_latch, "heap");
+    Latch(memory_.header()->block_latch, "block");
     const PoolHeader& pool = frames_.pool();
     Latch(pool.extents_latch, "extents");
     Latch(pool.files_latch, "files");
@@ -121,9 +122,9 @@ class Collector {
     }
     const uint64_t count = pool.bucket_count.load();
     const uint64_t buckets = pool.buckets.load();
-    if (!region_.memory().Contains(buckets, count * sizeof(Bucket))) return;
+    if (!memory_.Contains(buckets, count * sizeof(Bucket))) return;
     for (uint64_t i = 0; i < count; ++i) {
-      Latch(region_.memory().At<Bucket>(buckets)[i].latch,
+      Latch(memory_.At<Bucket>(buckets)[i].latch,
             absl::StrCat("bucket ", i));
     }
   }
@@ -143,7 +144,8 @@ class Collector {
     }
   }
 
-  const Region& region_;
+  const region::Memory& memory_;
+  const region::Members& members_;
   const FrameTable& frames_;
   const FileTable& files_;
   const HolderProbe& is_alive_;
@@ -153,22 +155,23 @@ class Collector {
 
 }  // namespace
 
-std::vector<Holding> HoldingsOf(const region::Region& region,
+std::vector<Holding> HoldingsOf(const region::Memory& memory,
+                                const region::Members& members,
                                 const FrameTable& frames,
                                 const FileTable& files,
                                 const HolderProbe& is_alive) {
-  return Collector(region, frames, files, is_alive).Collect();
+  return Collector(memory, members, frames, files, is_alive).Collect();
 }
 
-std::string DescribeHolders(const region::Region& region) {
+std::string DescribeHolders(const region::Members& members) {
   std::map<std::string, uint64_t> pins;
-  region.members().ForEachThread(
+  members.ForEachThread(
       [&](uint32_t id, region::ThreadSlot& slot, region::ThreadWord) {
         uint64_t held = 0;
-        region.members().ForEachEntry(slot, [&](EntryWord& entry) {
+        members.ForEachEntry(slot, [&](EntryWord& entry) {
           if (entry.load(std::memory_order_relaxed) != 0) ++held;
         });
-        if (held != 0) pins[region.members().Describe(id)] += held;
+        if (held != 0) pins[members.Describe(id)] += held;
       });
   std::string holders;
   for (const auto& [who, held] : pins) {
@@ -178,20 +181,20 @@ std::string DescribeHolders(const region::Region& region) {
   return holders.empty() ? "nobody holds one" : holders;
 }
 
-std::vector<std::string> GuardsOf(const region::Region& region,
+std::vector<std::string> GuardsOf(const region::Members& members,
                                   const FrameTable& frames,
                                   const FileTable& files,
                                   std::optional<uint32_t> file) {
   std::vector<std::string> guards;
-  region.members().ForEachThread(
+  members.ForEachThread(
       [&](uint32_t, region::ThreadSlot& slot, region::ThreadWord word) {
-        if (word.process != region.members().process()) return;
-        region.members().ForEachEntry(slot, [&](EntryWord& place) {
+        if (word.process != members.process()) return;
+        members.ForEachEntry(slot, [&](EntryWord& place) {
           const Entry entry{place.load(std::memory_order_acquire)};
           if (entry.word == 0) return;
-          const uint64_t key =
-              frames.header(entry.frame()).key.load(std::memory_order_relaxed);
-          const uint32_t index = PageKey::FileIndex(key);
+          const PageKey key =
+              frames.header(entry.frame()).LoadKey(std::memory_order_relaxed);
+          const uint32_t index = key.file_index();
           if (file.has_value() && *file != index) return;
           guards.push_back(absl::StrCat(
               files.DescribePage(key),

@@ -17,25 +17,27 @@
 #include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
 // True if the process of the slot is alive.
 using HolderProbe = std::function<bool(uint32_t process_slot)>;
 // Returns the pins, latches and frames that threads hold. Takes no latch.
-std::vector<Holding> HoldingsOf(const region::Region& region,
+std::vector<Holding> HoldingsOf(const region::Memory& memory,
+                                const region::Members& members,
                                 const FrameTable& frames,
                                 const FileTable& files,
                                 const HolderProbe& is_alive);
 
 // Returns the holders of pages and the number of pages that each of them holds,
 // for an error message.
-std::string DescribeHolders(const region::Region& region);
+std::string DescribeHolders(const region::Members& members);
 
 // Returns the guards that threads of this process hold, each as "page N of
 // FILE"; for one file, or for all.
-std::vector<std::string> GuardsOf(const region::Region& region,
+std::vector<std::string> GuardsOf(const region::Members& members,
                                   const FrameTable& frames,
                                   const FileTable& files,
                                   std::optional<uint32_t> file);

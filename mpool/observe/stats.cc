@@ -6,7 +6,8 @@
 
 namespace mpool::internal {
 
-EnvStats StatsOf(const region::Region& region, const FrameTable& frames,
+EnvStats StatsOf(const region::Memory& memory, const region::Members& members,
+                 const FrameTable& frames,
                  const FileTable& files, const region::HeapStats& heap) {
   EnvStats stats;
   auto add = [&](const region::ThreadSlot& slot) {
@@ -18,12 +19,12 @@ EnvStats StatsOf(const region::Region& region, const FrameTable& frames,
 #undef MPOOL_COUNTER
 #undef MPOOL_GAUGE
   };
-  region.members().ForEachSlot(add);
-  region.members().ForEachThread(
+  members.ForEachSlot(add);
+  members.ForEachThread(
       [&](uint32_t id, region::ThreadSlot&, region::ThreadWord) {
         ++(id <= kMaxProcesses ? stats.processes : stats.threads);
       });
-  const region::RegionHeader& header = *region.memory().header();
+  const region::RegionHeader& header = *memory.header();
   stats.repairs = header.repairs.load(std::memory_order_relaxed);
   stats.panicked = header.panic.load() != 0 ? 1 : 0;
   stats.adoptions = header.adoptions.load(std::memory_order_relaxed);
@@ -33,7 +34,7 @@ EnvStats StatsOf(const region::Region& region, const FrameTable& frames,
   stats.heap_largest_free = heap.largest_free_bytes;
   stats.heap_fragments = heap.free_chunks;
   stats.cache_bytes = frames.extents().cache_bytes();
-  stats.max_cache_bytes = region.memory().fixed().max_cache_bytes;
+  stats.max_cache_bytes = memory.fixed().max_cache_bytes;
   stats.backed_bytes = frames.extents().backed_bytes();
   stats.region_bytes =
       header.size_bytes.load(std::memory_order_relaxed) + stats.backed_bytes;
@@ -51,8 +52,8 @@ EnvStats StatsOf(const region::Region& region, const FrameTable& frames,
     }
   });
   files.ForEach([&](uint32_t, FileEntry&, FileWord) { ++stats.files; });
-  stats.backing = static_cast<Backing>(region.memory().fixed().backing);
-  stats.policy = static_cast<Policy>(region.memory().fixed().policy);
+  stats.backing = static_cast<Backing>(memory.fixed().backing);
+  stats.policy = static_cast<Policy>(memory.fixed().policy);
   return stats;
 }
 

@@ -11,13 +11,15 @@
 #include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
 // Returns the statistics of a region; `heap` are those of its allocator. The
 // region may be mapped for reading only.
-EnvStats StatsOf(const region::Region& region, const FrameTable& frames,
+EnvStats StatsOf(const region::Memory& memory, const region::Members& members,
+                 const FrameTable& frames,
                  const FileTable& files, const region::HeapStats& heap);
 
 }  // namespace mpool::internal

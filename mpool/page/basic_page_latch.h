@@ -36,22 +36,22 @@ enum class Enter {
 };
 
 template <class Header>
-[[gnu::always_inline]] inline bool KeyIs(const Header& header, uint64_t key) {
-  return header.key.load(std::memory_order_acquire) == key;
+[[gnu::always_inline]] inline bool KeyIs(const Header& header, PageKey key) {
+  return header.key.load(std::memory_order_acquire) == key.bits();
 }
 
 // False if a published ledger entry alone grants the page; for the hit path.
 // Pairs with the taker's CAS and scan; see ledger.h.
 template <class Header>
 [[gnu::always_inline]] inline bool NeedsSlowPath(const Header& header,
-                                              uint64_t key) {
+                                                 PageKey key) {
   constexpr uint64_t kLook =
       State::kPhaseMask | State::kX | State::kXPending | State::kHint;
   if ((header.Load().bits & kLook) !=
       (static_cast<uint64_t>(Phase::kValid) | State::kHint)) [[unlikely]] {
     return true;
   }
-  return header.key.load(std::memory_order_acquire) != key;
+  return header.key.load(std::memory_order_acquire) != key.bits();
 }
 
 template <class Platform>
@@ -64,9 +64,8 @@ class BasicPageLatch {
   explicit BasicPageLatch(const Platform& platform) : platform_(platform) {}
   const Platform& platform() const { return platform_; }
 
-  Enter TryShared(Header& header, uint64_t key, bool reentrant);
-  Enter TryPending(uint32_t self, Header& header, uint64_t key,
-                   bool* had_hint);
+  Enter TryShared(Header& header, PageKey key, bool reentrant);
+  Enter TryPending(uint32_t self, Header& header, PageKey key, bool* had_hint);
   // Waits for the readers and turns XP into X. Returns the thread of the reader
   // that blocks it at the deadline, or nullopt if it got X.
   std::optional<uint32_t> DrainReaders(uint32_t self, Header& header,
@@ -128,7 +127,7 @@ State BasicPageLatch<Platform>::ChangeAndWake(Header& header, F&& make) {
 }
 
 template <class Platform>
-Enter BasicPageLatch<Platform>::TryShared(Header& header, uint64_t key,
+Enter BasicPageLatch<Platform>::TryShared(Header& header, PageKey key,
                                           bool reentrant) {
   State seen = header.Load();
   while (true) {
@@ -153,7 +152,7 @@ Enter BasicPageLatch<Platform>::TryShared(Header& header, uint64_t key,
 
 template <class Platform>
 Enter BasicPageLatch<Platform>::TryPending(uint32_t self, Header& header,
-                                           uint64_t key, bool* had_hint) {
+                                           PageKey key, bool* had_hint) {
   State seen = header.Load();
   while (true) {
     if (!KeyIs(header, key)) return Enter::kMismatch;

@@ -7,7 +7,7 @@
 // Concurrency: every change of `state` is a CAS that keeps the bits that
 //              other threads may have set since the load.
 // Crash:       the CAS that makes the word owned also stores the owner. So
-//              repair.cc knows the interrupted operation from the word alone.
+//              FrameRepair knows the interrupted operation from the word.
 //
 // State word, from bit 0:
 //   phase 3 | X | XP | DIRTY | WRITING | UNSYNCED | HINT | WAITERS | 2 spare
@@ -56,13 +56,12 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "mpool/page/frame_index.h"
+#include "mpool/page/page_key.h"
 #include "os/assert.h"
 #include "region/limits.h"
 
 namespace mpool::internal {
-
-// A buffer header's region offset divided by 64; 0 is none.
-using FrameIndex = uint32_t;
 
 enum class Phase : uint64_t {
   kFree = 0,
@@ -120,27 +119,6 @@ struct State {
   State Bare() const { return {bits & ~(kVersionOne - 1)}; }
 };
 
-// The page that a frame holds: file index 12 | file generation 4 | page 48.
-struct PageKey {
-  static constexpr int kPageBits = 48;
-  static uint64_t Make(uint64_t file_key, uint64_t page) {
-    MPOOL_ASSERT(Page(file_key) == 0);
-    MPOOL_ASSERT(FilePart(page) == 0);
-    return file_key | page;
-  }
-  static uint64_t FileKey(uint32_t index, uint32_t generation) {
-    MPOOL_ASSERT(index < kMaxFiles);
-    return (uint64_t{index} << 4 | (generation & 0xf)) << kPageBits;
-  }
-  static uint64_t Page(uint64_t key) {
-    return key & ((uint64_t{1} << kPageBits) - 1);
-  }
-  static uint64_t FilePart(uint64_t key) { return key & ~Page(~uint64_t{0}); }
-  static uint32_t FileIndex(uint64_t key) {
-    return static_cast<uint32_t>(key >> (kPageBits + 4));
-  }
-};
-
 // The queue that a frame is linked into; guarded by the queue's latch.
 enum class Queue : uint32_t { kNone = 0, kReplacement = 1, kFree = 2 };
 
@@ -160,12 +138,12 @@ template <class Word>
 // SHARED
 struct alignas(kLineBytes) BufferHeader {
   std::atomic<uint64_t> state;
-  std::atomic<uint64_t> key;
+  std::atomic<uint64_t> key;  // PageKey
   // Region offset of the frame's bytes 56 | 4 spare | left its class 1 | page
   // class 3.
   std::atomic<uint64_t> place;
   std::atomic<uint64_t> rec_lsn;
-  std::atomic<uint32_t> next;  // queue links, by frame index
+  std::atomic<uint32_t> next;  // queue links: a FrameIndex
   std::atomic<uint32_t> prev;
   std::atomic<uint32_t> queue;
   std::atomic<uint32_t> poisoned_by;  // pid of the dead writer
@@ -178,6 +156,9 @@ struct alignas(kLineBytes) BufferHeader {
   // Changes the state by CAS. On failure stores the current state to
   // `*expected`. Checks the transition in debug builds.
   bool Change(State* expected, State desired);
+  PageKey LoadKey(std::memory_order order = std::memory_order_seq_cst) const {
+    return PageKey(key.load(order));
+  }
   uint32_t page_class() const {
     return static_cast<uint32_t>(place.load(std::memory_order_relaxed) & 0x7);
   }

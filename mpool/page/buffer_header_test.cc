@@ -49,13 +49,13 @@ TEST(StateTest, OnlyValidUntakenPageIsOpen) {
 }
 
 TEST(PageKeyTest, HoldsFileGenerationAndPage) {
-  const uint64_t file = PageKey::FileKey(kMaxFiles - 1, 0x1f);
-  const uint64_t key = PageKey::Make(file, (uint64_t{1} << 48) - 1);
-  EXPECT_EQ(PageKey::FileIndex(key), kMaxFiles - 1);
-  EXPECT_EQ(PageKey::Page(key), (uint64_t{1} << 48) - 1);
-  EXPECT_EQ(PageKey::FilePart(key), file);
+  const PageKey file = PageKey::FileKey(kMaxFiles - 1, 0x1f);
+  const PageKey key = PageKey::Make(file, (uint64_t{1} << 48) - 1);
+  EXPECT_EQ(key.file_index(), kMaxFiles - 1);
+  EXPECT_EQ(key.page(), (uint64_t{1} << 48) - 1);
+  EXPECT_EQ(key.file_key(), file);
   EXPECT_NE(PageKey::FileKey(5, 1), PageKey::FileKey(5, 2));
-  EXPECT_EQ(PageKey::FileIndex(PageKey::FileKey(5, 2)), 5u);
+  EXPECT_EQ(PageKey::FileKey(5, 2).file_index(), 5u);
 }
 
 TEST(ClassTest, EachPageSizeHasItsClass) {

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "mpool/page/buffer_header.h"
+#include "mpool/page/frame_index.h"
 #include "os/assert.h"
 
 namespace mpool::internal {
@@ -16,19 +16,20 @@ namespace mpool::internal {
 class FrameSet {
  public:
   void Add(FrameIndex frame) {
-    if (frame >= bits_.size()) {
-      bits_.resize(std::max<size_t>(frame + 1, 2 * bits_.size()));
+    const size_t bit = frame.value();
+    if (bit >= bits_.size()) {
+      bits_.resize(std::max(bit + 1, 2 * bits_.size()));
     }
-    bits_[frame] = true;
+    bits_[bit] = true;
   }
   // REQUIRES: Has(frame).
   void Remove(FrameIndex frame) {
     MPOOL_ASSERT(Has(frame));
-    bits_[frame] = false;
+    bits_[frame.value()] = false;
   }
   // True if the set has the frame. Accepts any number.
   bool Has(FrameIndex frame) const {
-    return frame < bits_.size() && bits_[frame];
+    return frame.value() < bits_.size() && bits_[frame.value()];
   }
 
  private:

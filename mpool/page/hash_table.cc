@@ -20,12 +20,12 @@ uint32_t HashTable::BucketsFor(uint64_t frames) {
 Bucket* HashTable::Next(const Bucket& line) const {
   const uint64_t index = line.overflow.load(std::memory_order_acquire);
   return index == 0 ||
-                 !region_.memory().Contains(index * kLineBytes, sizeof(Bucket))
+                 !memory_.Contains(index * kLineBytes, sizeof(Bucket))
              ? nullptr
-             : region_.memory().At<Bucket>(index * kLineBytes);
+             : memory_.At<Bucket>(index * kLineBytes);
 }
 
-FrameIndex HashTable::Find(uint64_t hash, uint64_t key) const {
+FrameIndex HashTable::Find(uint64_t hash, PageKey key) const {
   MPOOL_ASSERT(count_ != 0);
   for (const Bucket* line = &buckets_[IndexOf(hash)]; line != nullptr;
        line = Next(*line)) {
@@ -36,14 +36,14 @@ FrameIndex HashTable::Find(uint64_t hash, uint64_t key) const {
       }
     }
   }
-  return 0;
+  return kNoFrame;
 }
 
 bool HashTable::Insert(uint64_t hash, FrameIndex frame) {
   MPOOL_ASSERT(count_ != 0);
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   MPOOL_ASSERT(HomeOf(hash) < kBucketSlots);
-  const uint64_t word = TagOf(hash) | uint64_t{frame} << 4;
+  const uint64_t word = TagOf(hash) | uint64_t{frame.value()} << 4;
   for (Bucket* line = &bucket(hash); line != nullptr; line = Next(*line)) {
     for (uint32_t i = 0; i < kBucketSlots; ++i) {
       std::atomic<uint64_t>& slot =
@@ -60,22 +60,22 @@ bool HashTable::Insert(uint64_t hash, FrameIndex frame) {
 
 void HashTable::InsertWithLine(uint64_t hash, FrameIndex frame,
                                uint64_t offset) {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   MPOOL_ASSERT(offset % kLineBytes == 0);
-  MPOOL_ASSERT(region_.memory().Contains(offset, sizeof(Bucket)));
+  MPOOL_ASSERT(memory_.Contains(offset, sizeof(Bucket)));
   Bucket* last = &bucket(hash);
   while (Bucket* next = Next(*last)) last = next;
-  region_.memory().At<Bucket>(offset)->slots[0].store(
-      TagOf(hash) | uint64_t{frame} << 4, std::memory_order_relaxed);
+  memory_.At<Bucket>(offset)->slots[0].store(
+      TagOf(hash) | uint64_t{frame.value()} << 4, std::memory_order_relaxed);
   MPOOL_STEP("mpool.hash.overflow");
   last->overflow.store(static_cast<uint32_t>(offset / kLineBytes),
                        std::memory_order_release);
   MPOOL_STEP("mpool.hash.overflowed");
-  region_.memory().heap().Publish(offset);
+  memory_.heap().Publish(offset);
 }
 
 bool HashTable::Names(uint64_t hash, FrameIndex frame) const {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   for (const Bucket* line = &buckets_[IndexOf(hash)]; line != nullptr;
        line = Next(*line)) {
     for (const std::atomic<uint64_t>& slot : line->slots) {
@@ -88,7 +88,7 @@ bool HashTable::Names(uint64_t hash, FrameIndex frame) const {
 
 bool HashTable::Remove(uint64_t hash, FrameIndex frame) {
   MPOOL_ASSERT(count_ != 0);
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   for (Bucket* line = &bucket(hash); line != nullptr; line = Next(*line)) {
     for (std::atomic<uint64_t>& slot : line->slots) {
       const uint64_t word = slot.load(std::memory_order_relaxed);
@@ -102,15 +102,14 @@ bool HashTable::Remove(uint64_t hash, FrameIndex frame) {
   return false;
 }
 
-uint64_t HashTable::ReleaseDead(
-    const std::function<bool(uint32_t)>& is_dead) {
+uint64_t HashTable::ReleaseDead(const region::RepairPass& pass) {
   uint64_t released = 0;
   for (uint32_t i = 0; i < count_; ++i) {
     const uint32_t owner = buckets_[i].latch.owner();
-    if (owner == 0 || !is_dead(owner)) continue;
+    if (owner == 0 || !pass.IsDead(owner)) continue;
     for (Bucket* line = Next(buckets_[i]); line != nullptr;
          line = Next(*line)) {
-      region_.memory().heap().Publish(region_.memory().OffsetOf(line));
+      memory_.heap().Publish(memory_.OffsetOf(line));
     }
     if (buckets_[i].latch.ReleaseDead(owner)) ++released;
   }
@@ -154,7 +153,7 @@ bool HashTable::TakesOut(uint32_t bucket, uint64_t word,
                          FrameSet* unnamed) const {
   const FrameIndex frame = Frame(word);
   if (!unnamed->Has(frame)) return false;
-  const uint64_t hash = Hash(header(frame).key.load());
+  const uint64_t hash = Hash(header(frame).LoadKey());
   if (IndexOf(hash) != bucket || (word & kTagMask) != TagOf(hash)) {
     return false;
   }

@@ -21,12 +21,12 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 
 #include "mpool/page/buffer_header.h"
 #include "mpool/page/frame_set.h"
 #include "os/assert.h"
-#include "region/region.h"
+#include "region/memory.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -44,7 +44,7 @@ static_assert(sizeof(Bucket) == 64);
 
 class HashTable {
  public:
-  explicit HashTable(region::Region& region) : region_(region) {}
+  explicit HashTable(region::Memory& memory) : memory_(memory) {}
 
   // Returns the number of buckets for `frames` frames: three frames to a
   // bucket.
@@ -61,36 +61,35 @@ class HashTable {
         at.store(value, std::memory_order_relaxed);
       }
     };
-    set(base_, region_.memory().base());
-    set(buckets_, region_.memory().At<Bucket>(buckets));
+    set(base_, memory_.base());
+    set(buckets_, memory_.At<Bucket>(buckets));
     set(count_, count);
   }
   uint32_t size() const { return count_; }
 
   // Returns a fixed mix of the key, because every process must find the same
   // bucket.
-  static uint64_t Hash(uint64_t key) {
-    uint64_t h = key * 0x9e3779b97f4a7c15;
+  static uint64_t Hash(PageKey key) {
+    uint64_t h = key.bits() * 0x9e3779b97f4a7c15;
     h ^= h >> 32;
     return h * 0xd6e8feb86659fd93;
   }
 
   // Returns the frame with the key: its slot has the key's tag and its header
-  // the key. Returns 0 if there is none.
-  FrameIndex Find(uint64_t hash, uint64_t key) const;
+  // the key. Returns kNoFrame if there is none.
+  FrameIndex Find(uint64_t hash, PageKey key) const;
   // Returns the frame in the key's home slot if the slot has the key's tag,
-  // else 0. The caller must check the header's key.
+  // else kNoFrame. The caller must check the header's key.
   FrameIndex FindAtHome(uint64_t hash) const {
     const uint64_t word = buckets_[IndexOf(hash)].slots[HomeOf(hash)].load(
         std::memory_order_acquire);
-    return (word & kTagMask) == TagOf(hash) ? Frame(word) : 0;
+    return (word & kTagMask) == TagOf(hash) ? Frame(word) : kNoFrame;
   }
 
   // Returns the base of the region, with one load less.
   std::byte* base() const { return base_; }
   BufferHeader& header(FrameIndex frame) const {
-    return *reinterpret_cast<BufferHeader*>(base_ +
-                                            uint64_t{frame} * kLineBytes);
+    return *reinterpret_cast<BufferHeader*>(base_ + frame.offset());
   }
 
   Bucket& bucket(uint64_t hash) { return buckets_[IndexOf(hash)]; }
@@ -108,7 +107,7 @@ class HashTable {
 
   // Releases every bucket latch of a dead thread and returns their number; for
   // repair only.
-  uint64_t ReleaseDead(const std::function<bool(uint32_t)>& is_dead);
+  uint64_t ReleaseDead(const region::RepairPass& pass);
 
   // REQUIRES: no other process is attached (not checkable: see
   // Adoption::Run).
@@ -129,17 +128,17 @@ class HashTable {
   }
   static uint64_t TagOf(uint64_t hash) { return hash << 36 | kUsed; }
   static FrameIndex Frame(uint64_t word) {
-    return static_cast<FrameIndex>(word >> 4);
+    return FrameIndex(static_cast<uint32_t>(word >> 4));
   }
   uint32_t IndexOf(uint64_t hash) const {
     return static_cast<uint32_t>((hash >> 32) * count_ >> 32);
   }
-  bool Matches(uint64_t word, uint64_t key) const {
-    return header(Frame(word)).key.load(std::memory_order_relaxed) == key;
+  bool Matches(uint64_t word, PageKey key) const {
+    return header(Frame(word)).LoadKey(std::memory_order_relaxed) == key;
   }
   Bucket* Next(const Bucket& line) const;
 
-  region::Region& region_;
+  region::Memory& memory_;
   std::byte* base_ = nullptr;
   Bucket* buckets_ = nullptr;
   uint32_t count_ = 0;

@@ -28,12 +28,13 @@ class HashTableTest : public ::testing::Test {
                   buckets);
   }
   FrameIndex Frame(uint64_t i) const {
-    return static_cast<FrameIndex>(headers_ / kLineBytes + i);
+    return FrameIndex::AtOffset(headers_ + i * kLineBytes);
   }
-  void SetKey(uint64_t i, uint64_t key) {
+  void SetKey(uint64_t i, PageKey key) {
     pool_.region()
-        .memory().At<BufferHeader>(headers_ + i * sizeof(BufferHeader))
-        ->key.store(key);
+        .memory()
+        .At<BufferHeader>(headers_ + i * sizeof(BufferHeader))
+        ->key.store(key.bits());
   }
   // Inserts as the pool does.
   void Insert(uint64_t hash, FrameIndex frame) {
@@ -53,7 +54,7 @@ class HashTableTest : public ::testing::Test {
   }
 
   TestPool pool_{uint64_t{1} << 20};
-  HashTable table_{pool_.region()};
+  HashTable table_{pool_.region().memory()};
   uint64_t headers_ = 0;
 };
 
@@ -66,11 +67,11 @@ TEST_F(HashTableTest, ThreeFramesShareABucket) {
 
 TEST_F(HashTableTest, InsertedPageIsFoundUntilRemoved) {
   Use(8);
-  std::map<uint64_t, FrameIndex> model;
+  std::map<PageKey, FrameIndex> model;
   std::mt19937_64 random(7);
   for (int i = 0; i < 20000; ++i) {
     const uint32_t n = static_cast<uint32_t>(random() % kHeaders);
-    const uint64_t key = PageKey::Make(PageKey::FileKey(n % 3, 1), n);
+    const PageKey key = PageKey::Make(PageKey::FileKey(n % 3, 1), n);
     const uint64_t hash = HashTable::Hash(key);
     if (model.contains(key)) {
       EXPECT_TRUE(table_.Names(hash, Frame(n)));
@@ -83,30 +84,29 @@ TEST_F(HashTableTest, InsertedPageIsFoundUntilRemoved) {
       model[key] = Frame(n);
     }
     const uint32_t other = static_cast<uint32_t>(random() % kHeaders);
-    const uint64_t wanted =
-        PageKey::Make(PageKey::FileKey(other % 3, 1), other);
+    const PageKey wanted = PageKey::Make(PageKey::FileKey(other % 3, 1), other);
     const auto known = model.find(wanted);
     ASSERT_EQ(table_.Find(HashTable::Hash(wanted), wanted),
-              known == model.end() ? 0u : known->second);
+              known == model.end() ? kNoFrame : known->second);
   }
 }
 
 TEST_F(HashTableTest, FullBucketReusesOverflowLines) {
   Use(1);
   for (uint64_t n = 0; n < 3 * kBucketSlots; ++n) {
-    SetKey(n, n);
+    SetKey(n, PageKey(n));
     Insert(n, Frame(n));
   }
   EXPECT_EQ(Lines(0), 2);
   for (uint64_t n = 0; n < 3 * kBucketSlots; ++n) {
-    EXPECT_EQ(table_.Find(n, n), Frame(n));
+    EXPECT_EQ(table_.Find(n, PageKey(n)), Frame(n));
   }
   // A freed slot in the middle is used again, and no line is added.
   EXPECT_TRUE(table_.Remove(kBucketSlots + 2, Frame(kBucketSlots + 2)));
-  EXPECT_EQ(table_.Find(kBucketSlots + 2, kBucketSlots + 2), 0u);
-  SetKey(50, 50);
+  EXPECT_EQ(table_.Find(kBucketSlots + 2, PageKey(kBucketSlots + 2)), kNoFrame);
+  SetKey(50, PageKey(50));
   EXPECT_TRUE(table_.Insert(50, Frame(50)));
-  EXPECT_EQ(table_.Find(50, 50), Frame(50));
+  EXPECT_EQ(table_.Find(50, PageKey(50)), Frame(50));
   EXPECT_EQ(Lines(0), 2);
 }
 
@@ -114,24 +114,25 @@ TEST_F(HashTableTest, EqualTagsAreDistinguishedByKey) {
   Use(4);
   constexpr uint64_t kHash = 0x1234567890abcdef;
   for (uint64_t n = 0; n < 12; ++n) {
-    SetKey(n, 1000 + n);
+    SetKey(n, PageKey(1000 + n));
     Insert(kHash, Frame(n));
   }
   for (uint64_t n = 0; n < 12; ++n) {
-    EXPECT_EQ(table_.Find(kHash, 1000 + n), Frame(n));
+    EXPECT_EQ(table_.Find(kHash, PageKey(1000 + n)), Frame(n));
   }
   EXPECT_TRUE(table_.Remove(kHash, Frame(5)));
-  EXPECT_EQ(table_.Find(kHash, 1005), 0u);
-  EXPECT_EQ(table_.Find(kHash, 1006), Frame(6));
+  EXPECT_EQ(table_.Find(kHash, PageKey(1005)), kNoFrame);
+  EXPECT_EQ(table_.Find(kHash, PageKey(1006)), Frame(6));
 }
 
 TEST_F(HashTableTest, SlotOfAnotherPageIsNoHit) {
   Use(1);
-  SetKey(0, 77);
-  Insert(HashTable::Hash(77), Frame(0));
-  SetKey(0, 78);  // the frame has another page; the slot is stale
-  EXPECT_EQ(table_.Find(HashTable::Hash(77), 77), 0u);
-  EXPECT_TRUE(table_.Names(HashTable::Hash(77), Frame(0)));
+  constexpr PageKey kKey(77);
+  SetKey(0, kKey);
+  Insert(HashTable::Hash(kKey), Frame(0));
+  SetKey(0, PageKey(78));  // the frame has another page; the slot is stale
+  EXPECT_EQ(table_.Find(HashTable::Hash(kKey), kKey), kNoFrame);
+  EXPECT_TRUE(table_.Names(HashTable::Hash(kKey), Frame(0)));
 }
 
 TEST_F(HashTableTest, OnlyLatchesOfDeadAreReleased) {
@@ -145,7 +146,10 @@ TEST_F(HashTableTest, OnlyLatchesOfDeadAreReleased) {
   region::RankReleased(region::LockRank::kBucket);
   bucket(4).latch.Lock({.id = 301, .watch = &region.repairer()});
   region::RankReleased(region::LockRank::kBucket);
-  EXPECT_EQ(table_.ReleaseDead([](uint32_t id) { return id == 300; }), 1u);
+  RepairReport report;
+  region::DeadThreads dead;
+  dead.set(300);
+  EXPECT_EQ(table_.ReleaseDead({pool_.self(), 1, dead, &report}), 1u);
   EXPECT_EQ(bucket(1).latch.owner(), 0u);
   EXPECT_EQ(bucket(4).latch.owner(), 301u);
 }

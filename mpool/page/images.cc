@@ -22,12 +22,15 @@ constexpr uint64_t kInGroup = uint64_t{4} << 32;
 // The images that a thread keeps for its next pages.
 constexpr uint32_t kKeptImages = 8;
 
+FrameIndex FrameOf(uint64_t word) {
+  return FrameIndex(static_cast<uint32_t>(word));
+}
+
 // The step of the word, without frame and group.
 uint64_t StepOf(uint64_t word) { return word & (kAnnounced | kWhole); }
 
 bool IsImageTransition(uint64_t from, uint64_t to) {
-  const bool is_same_frame =
-      static_cast<FrameIndex>(from) == static_cast<FrameIndex>(to);
+  const bool is_same_frame = FrameOf(from) == FrameOf(to);
   switch (StepOf(to)) {
     case kAnnounced:
       return from == 0 && (to & kInGroup) == 0;
@@ -48,7 +51,7 @@ void StoreWord(Image& image, uint64_t word) {
 }
 
 bool Names(uint64_t word, FrameIndex frame, uint64_t step) {
-  return static_cast<FrameIndex>(word) == frame && (word & step) != 0;
+  return FrameOf(word) == frame && (word & step) != 0;
 }
 
 }  // namespace
@@ -71,22 +74,22 @@ void CheckGroupTransition(GroupState from, GroupState to) {
 void Images::Trim(const region::Thread& self) {
   // A guard that moved to another thread reads the images during its put, and
   // only then clears its ledger entry.
-  if (!region_.members().IsLedgerEmpty(self)) return;
-  region_.members().FreeImages(self, *self.slot, kKeptImages);
+  if (!members_.IsLedgerEmpty(self)) return;
+  members_.FreeImages(self, *self.slot, kKeptImages);
 }
 
 absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
                                         FrameIndex frame, uint32_t bytes) {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   MPOOL_ASSERT(bytes >= kMinPageBytes);
   MPOOL_ASSERT(self.slot != nullptr);
   Image* image = nullptr;
   std::atomic<uint64_t>* link = &self.slot->images;
   uint32_t count = 0;
-  region_.members().ForEachImage(*self.slot, [&](Image&) { ++count; });
+  members_.ForEachImage(*self.slot, [&](Image&) { ++count; });
   if (count > kKeptImages) Trim(self);
   count = 0;
-  region_.members().ForEachImage(*self.slot, [&](Image& kept) {
+  members_.ForEachImage(*self.slot, [&](Image& kept) {
     link = &kept.next;
     ++count;
     if (image == nullptr && kept.room.load() >= bytes &&
@@ -102,28 +105,28 @@ absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
     }
     MPOOL_ASSIGN_OR_RETURN(
         const uint64_t offset,
-        region_.memory().heap().AllocateLinked(
+        memory_.heap().AllocateLinked(
             self, sizeof(Image) + bytes, kLineBytes, link, [&](uint64_t at) {
-              region_.memory().At<Image>(at)->room.store(bytes);
+              memory_.At<Image>(at)->room.store(bytes);
             }));
-    image = region_.memory().At<Image>(offset);
+    image = memory_.At<Image>(offset);
   }
   MPOOL_ASSERT(image->room.load() >= bytes);
-  StoreWord(*image, frame | kAnnounced);
+  StoreWord(*image, frame.value() | kAnnounced);
   MPOOL_STEP("mpool.image.announced");
   return image;
 }
 
 void Images::Keep(Image& image, const BufferHeader& header, FrameIndex frame,
                   std::span<const std::byte> page, bool in_group) {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   MPOOL_ASSERT(header.Load().has(State::kX));
   MPOOL_ASSERT(page.size() <= image.room.load());
   image.version.store(header.Load().version(), std::memory_order_relaxed);
   std::memcpy(reinterpret_cast<std::byte*>(&image + 1), page.data(),
               page.size());
   MPOOL_STEP("mpool.image.copied");
-  StoreWord(image, frame | kWhole | (in_group ? kInGroup : 0));
+  StoreWord(image, frame.value() | kWhole | (in_group ? kInGroup : 0));
   // A death leaves a prefix of the thread's stores. So only the compiler could
   // move a store to the page before the image is whole.
   std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -138,7 +141,7 @@ void Images::Drop(Image& image) {
 Image* Images::Find(const region::ThreadSlot& slot, FrameIndex frame,
                     uint32_t version) const {
   Image* found = nullptr;
-  region_.members().ForEachImage(slot, [&](Image& image) {
+  members_.ForEachImage(slot, [&](Image& image) {
     if (Names(image.word.load(std::memory_order_acquire), frame, kWhole) &&
         image.version.load(std::memory_order_relaxed) == version) {
       found = &image;
@@ -158,7 +161,7 @@ Fate Images::Decide(const region::ThreadSlot& dead, const BufferHeader& header,
   Image* image = Find(dead, frame, header.Load().version());
   if (image == nullptr) {
     bool announced = false;
-    region_.members().ForEachImage(dead, [&](Image& other) {
+    members_.ForEachImage(dead, [&](Image& other) {
       announced = announced || Names(other.word.load(), frame, kAnnounced);
     });
     return announced ? Fate::kUntouched : Fate::kNoImage;

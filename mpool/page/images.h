@@ -36,7 +36,7 @@
 // Order:  announced; XP; X; version, bytes; whole; the page's bytes; X off;
 //         kNone. A commit: every image of the group whole; kCommitted; each
 //         page's X off and image kNone; the group word 0.
-// Crash:  see repair.cc, which frees the images last (region.repair.images).
+// Crash:  see Repairer::FreeThread, which frees the images after all repairs.
 
 #ifndef MPOOL_MPOOL_PAGE_IMAGES_H_
 #define MPOOL_MPOOL_PAGE_IMAGES_H_
@@ -47,7 +47,8 @@
 
 #include "absl/status/statusor.h"
 #include "mpool/page/buffer_header.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
@@ -67,7 +68,8 @@ enum class Fate {
 
 class Images {
  public:
-  explicit Images(region::Region& region) : region_(region) {}
+  Images(region::Memory& memory, region::Members& members)
+      : memory_(memory), members_(members) {}
 
   // Returns an image with room for the page, announced for the frame. Returns
   // ResourceExhausted if the thread has kMaxImagesPerThread images in use, and
@@ -101,7 +103,8 @@ class Images {
               FrameIndex frame, std::span<std::byte> page) const;
 
  private:
-  region::Region& region_;
+  region::Memory& memory_;
+  region::Members& members_;
 };
 
 }  // namespace mpool::internal

@@ -14,7 +14,8 @@ namespace {
 constexpr uint64_t kAnnounced = uint64_t{1} << 32;
 constexpr uint64_t kWhole = uint64_t{2} << 32;
 constexpr uint64_t kInGroup = uint64_t{4} << 32;
-constexpr uint64_t kFrame = 77;
+constexpr FrameIndex kIndex(77);
+constexpr uint64_t kFrame = kIndex.value();
 
 TEST(ImagesTest, LegalWordsMayFollowEachOther) {
   CheckImageTransition(0, kFrame | kAnnounced);
@@ -52,7 +53,7 @@ TEST(ImagesDeathTest, ImageIsNotKeptWithoutAnnouncement) {
   header.state.store(
       State{}.WithPhase(Phase::kValid).With(State::kX).WithOwner(3).bits);
   const std::array<std::byte, 512> page{};
-  EXPECT_DEATH(Images::Keep(room.image, header, kFrame, page, false),
+  EXPECT_DEATH(Images::Keep(room.image, header, kIndex, page, false),
                "illegal change of a image word");
 }
 

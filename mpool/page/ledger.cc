@@ -15,11 +15,11 @@ absl::StatusOr<EntryWord*> Ledger::FreeOverflowEntry(
        held += kLedgerOverflowEntries) {
     if (link->load(std::memory_order_relaxed) == 0) {
       MPOOL_RETURN_IF_ERROR(
-          region_.memory().heap()
+          memory_.heap()
               .AllocateLinked(self, sizeof(region::LedgerOverflow), 64, link)
               .status());
     }
-    auto* block = region_.memory().At<region::LedgerOverflow>(
+    auto* block = memory_.At<region::LedgerOverflow>(
         link->load(std::memory_order_relaxed));
     const uint32_t room =
         std::min(kLedgerOverflowEntries, kMaxPinsPerThread - held);
@@ -36,12 +36,12 @@ absl::StatusOr<EntryWord*> Ledger::FreeOverflowEntry(
 
 std::optional<Holder> Ledger::FindOther(FrameIndex frame, const EntryWord* own,
                                         std::optional<Mode> only) const {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   std::optional<Holder> found;
-  region_.members().ForEachThread(
+  members_.ForEachThread(
       [&](uint32_t id, region::ThreadSlot& slot, region::ThreadWord) {
         if (found.has_value()) return;
-        region_.members().ForEachEntry(slot, [&](EntryWord& entry) {
+        members_.ForEachEntry(slot, [&](EntryWord& entry) {
           Entry seen;
           if (!EntryNames(entry, frame, only, &seen) || &entry == own) return;
           found = Holder{&entry, seen, id};
@@ -52,10 +52,10 @@ std::optional<Holder> Ledger::FindOther(FrameIndex frame, const EntryWord* own,
 
 std::optional<Holder> Ledger::FindOwn(const region::Thread& self,
                                       FrameIndex frame) const {
-  MPOOL_ASSERT(frame != 0);
+  MPOOL_ASSERT(!frame.is_none());
   MPOOL_ASSERT(self.slot != nullptr);
   std::optional<Holder> found;
-  region_.members().ForEachEntry(*self.slot, [&](EntryWord& entry) {
+  members_.ForEachEntry(*self.slot, [&](EntryWord& entry) {
     const Entry seen{entry.load(std::memory_order_relaxed)};
     if (seen.word != 0 && seen.frame() == frame) {
       found = Holder{&entry, seen, self.id};

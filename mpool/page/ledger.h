@@ -24,7 +24,8 @@
 #include "mpool/page/buffer_header.h"
 #include "os/assert.h"
 #include "os/clock.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
@@ -34,9 +35,11 @@ enum class Mode : uint64_t { kNone = 0, kShared = 1, kPin = 2, kExclusive = 3 };
 struct Entry {
   uint64_t word = 0;
   static Entry Make(FrameIndex frame, Mode mode) {
-    return {static_cast<uint64_t>(mode) << 32 | frame};
+    return {static_cast<uint64_t>(mode) << 32 | frame.value()};
   }
-  FrameIndex frame() const { return static_cast<FrameIndex>(word); }
+  FrameIndex frame() const {
+    return FrameIndex(static_cast<uint32_t>(word));
+  }
   Mode mode() const { return static_cast<Mode>(word >> 32 & 0xff); }
   // Returns how long the page is held, modulo three days. `now_ns` is read from
   // the clock of the holder's process. Returns zero if `now_ns` or the start
@@ -83,7 +86,8 @@ template <class Word>
 
 class Ledger {
  public:
-  explicit Ledger(region::Region& region) : region_(region) {}
+  Ledger(region::Memory& memory, region::Members& members)
+      : memory_(memory), members_(members) {}
 
   // Returns a free entry of the thread. Returns ResourceExhausted if the thread
   // holds kMaxPinsPerThread pages, and errors of the heap.
@@ -122,7 +126,7 @@ class Ledger {
 
   static void Publish(EntryWord* entry, FrameIndex frame, Mode mode) {
     MPOOL_ASSERT(entry != nullptr);
-    MPOOL_ASSERT(frame != 0 && mode != Mode::kNone);
+    MPOOL_ASSERT(!frame.is_none() && mode != Mode::kNone);
     PublishEntry(entry, frame, mode);
   }
 
@@ -130,7 +134,7 @@ class Ledger {
   // REQUIRES: the caller has X of the page or loads it, so that no thread waits
   // for this word (not checkable: the header is not known here).
   static void NoteTime(EntryWord* entry) {
-    MPOOL_ASSERT(Entry{entry->load()}.frame() != 0);
+    MPOOL_ASSERT(!Entry{entry->load()}.frame().is_none());
     const uint64_t now = std::max<uint64_t>(Entry::Now() & 0xffffff, 1);
     // no step: only reports read the time.
     entry->store(entry->load(std::memory_order_relaxed) | now << 40,
@@ -148,7 +152,8 @@ class Ledger {
  private:
   absl::StatusOr<EntryWord*> FreeOverflowEntry(const region::Thread& self);
 
-  region::Region& region_;
+  region::Memory& memory_;
+  region::Members& members_;
 };
 
 }  // namespace mpool::internal

@@ -18,13 +18,12 @@ void PageLatch::Machine::Sleep(EntryWord* word, uint64_t expected,
                 deadline.Left(kProbeAfter));
 }
 
-Enter PageLatch::TryShared(BufferHeader& header, uint64_t key,
-                           bool reentrant) {
+Enter PageLatch::TryShared(BufferHeader& header, PageKey key, bool reentrant) {
   return steps_.TryShared(header, key, reentrant);
 }
 
 Enter PageLatch::TryPending(const region::Thread& self, BufferHeader& header,
-                            uint64_t key, bool* had_hint) {
+                            PageKey key, bool* had_hint) {
   MPOOL_ASSERT(self.id != 0);
   MPOOL_ASSERT(had_hint != nullptr);
   return steps_.TryPending(self.id, header, key, had_hint);
@@ -58,24 +57,24 @@ absl::Status PageLatch::WaitForChange(const region::Thread& self,
 absl::Status PageLatch::TimedOut(const BufferHeader& header,
                                  std::optional<uint32_t> holder) const {
   if (!holder.has_value()) return absl::OkStatus();
-  const region::Region& region = steps_.platform().region;
+  const region::Members& members = steps_.platform().members;
   std::string since;
-  if (const region::ThreadSlot* slot = region.members().SlotOf(*holder)) {
-    region.members().ForEachEntry(*slot, [&](const EntryWord& word) {
+  if (const region::ThreadSlot* slot = members.SlotOf(*holder)) {
+    members.ForEachEntry(*slot, [&](const EntryWord& word) {
       const Entry entry{word.load(std::memory_order_relaxed)};
       if (entry.frame() != steps_.platform().IndexOf(header)) return;
       if (entry.mode() != Mode::kExclusive) return;
-      const std::optional<uint64_t> now_ns = region.members().NowOf(*holder);
+      const std::optional<uint64_t> now_ns = members.NowOf(*holder);
       since = ", for update";
       if (!now_ns.has_value()) return;  // the holder has another clock
       absl::StrAppend(&since, " for ",
                       absl::FormatDuration(entry.Age(now_ns)));
     });
   }
-  const uint64_t key = header.key.load(std::memory_order_relaxed);
+  const PageKey key = header.LoadKey(std::memory_order_relaxed);
   return absl::DeadlineExceededError(absl::StrCat(
-      "wait for page ", PageKey::Page(key), ": held by ",
-      region.members().Describe(*holder), since,
+      "wait for page ", key.page(), ": held by ",
+      members.Describe(*holder), since,
       "; wait longer, or see what else it holds with 'mpool holders'"));
 }
 

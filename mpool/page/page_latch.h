@@ -33,7 +33,9 @@
 #include "os/assert.h"
 #include "os/clock.h"
 #include "os/futex.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/memory.h"
+#include "region/repair.h"
 
 namespace mpool::internal {
 
@@ -46,15 +48,14 @@ class PageLatch {
     using Deadline = os::Deadline;
 
     FrameIndex IndexOf(const BufferHeader& header) const {
-      return static_cast<FrameIndex>(region.memory().OffsetOf(&header) /
-                                     kLineBytes);
+      return FrameIndex::AtOffset(memory.OffsetOf(&header));
     }
     std::optional<Holder> FindOther(FrameIndex frame, const EntryWord* own,
                                     std::optional<Mode> only) const {
       return ledger.FindOther(frame, own, only);
     }
     bool PutNeedsFence() const {
-      return region.memory().header()->put_needs_fence.load(
+      return memory.header()->put_needs_fence.load(
                  std::memory_order_relaxed) != 0;
     }
     void Barrier() const { os::GlobalBarrier(); }
@@ -62,28 +63,31 @@ class PageLatch {
                const os::Deadline& deadline) const;
     void WakeAll(EntryWord* word) const { os::FutexWakeAll(os::LowHalf(word)); }
     bool RepairIfDead(uint32_t thread, uint32_t self) const {
-      return region.repairer().RepairIfDead(thread, self);
+      return repairer.RepairIfDead(thread, self);
     }
 
-    region::Region& region;
+    region::Memory& memory;
+    region::Members& members;
+    region::Repairer& repairer;
     Ledger& ledger;
   };
 
-  PageLatch(region::Region& region, Ledger& ledger)
-      : steps_(Machine{region, ledger}) {}
+  PageLatch(region::Memory& memory, region::Members& members,
+            region::Repairer& repairer, Ledger& ledger)
+      : steps_(Machine{memory, members, repairer, ledger}) {}
 
   // Tries to enter shared or pin-only.
   // REQUIRES: an entry of the thread names the frame (not checkable: the entry
   // is not known here).
   // `reentrant`: the thread already holds the page, so XP does not stop it.
-  Enter TryShared(BufferHeader& header, uint64_t key, bool reentrant);
+  Enter TryShared(BufferHeader& header, PageKey key, bool reentrant);
 
   // Tries to set XP. `had_hint`: readers may exist, so DrainReaders must
   // follow; it may always follow.
   // REQUIRES: an entry of the thread names the frame exclusively (not checkable
   // as above).
   Enter TryPending(const region::Thread& self, BufferHeader& header,
-                   uint64_t key, bool* had_hint);
+                   PageKey key, bool* had_hint);
   // Turns XP into X after the readers are gone. At the deadline it gives XP up
   // and returns DeadlineExceeded with the holder's name.
   absl::Status DrainReaders(const region::Thread& self, BufferHeader& header,

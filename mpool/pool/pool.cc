@@ -138,7 +138,7 @@ absl::Status Pool::CloseFile(const OpenedFile& file) {
       file_sync_.TrimKept(self->thread, FileHandles::kMostKept).IgnoreError();
       return absl::OkStatus();
     }
-    std::set<uint64_t> unwritten;
+    std::set<PageKey> unwritten;
     const absl::Status status = syncer_.WriteOut(
         *self, file.index, os::Deadline(absl::InfiniteDuration()), &unwritten);
     // A read-only handle does not report errors of other handles' changes.
@@ -197,7 +197,7 @@ EnvStats Pool::Stats() const {
     os::MutexLock lock(region_.members().process_mutex());
     heap = region_.memory().heap().Stats(region_.members().process_thread());
   }
-  return StatsOf(region_, frames_, files_, heap);
+  return StatsOf(region_.memory(), region_.members(), frames_, files_, heap);
 }
 
 }  // namespace mpool::internal

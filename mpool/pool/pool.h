@@ -109,36 +109,48 @@ class Pool {
   absl::Status EnterChild();
 
   region::Region& region_;
-  FrameTable frames_{region_};
-  PageIndex index_{region_, frames_};
-  Ledger ledger_{region_};
-  PageLatch latch_{region_, ledger_};
-  Images images_{region_};
+  FrameTable frames_{region_.memory()};
+  PageIndex index_{region_.memory(), frames_};
+  Ledger ledger_{region_.memory(), region_.members()};
+  PageLatch latch_{region_.memory(), region_.members(), region_.repairer(),
+                   ledger_};
+  Images images_{region_.memory(), region_.members()};
   ThreadRegistry threads_;
   FileTable files_{region_, frames_};
   FileOpener opener_{region_, files_, files_.handles()};
-  FileSync file_sync_{region_, frames_, files_, files_.handles()};
+  FileSync file_sync_{region_.members(), region_.repairer(), frames_, files_,
+                      files_.handles()};
   WriteBack write_back_{frames_,    files_, files_.handles(), files_.page_io(),
                         file_sync_, ledger_, latch_};
   Syncer syncer_{frames_, files_, latch_, file_sync_, write_back_};
-  ActivePolicy policy_{region_, frames_};
-  Evictor evictor_{region_, frames_, index_, ledger_, latch_, files_, policy_};
+  ActivePolicy policy_{region_.memory(), frames_};
+  Evictor evictor_{frames_, index_, ledger_, latch_, files_, policy_};
   VictimFinder victims_{frames_, write_back_, policy_, evictor_};
-  Panic panic_{region_, frames_, files_};
-  FrameRepair repair_{region_, frames_, index_, ledger_,
-                      latch_,  images_, files_, panic_};
-  Adoption adoption_{region_,    frames_, index_, files_,
-                     file_sync_, policy_, panic_, repair_};
-  PoolRecovery recovery_{region_,    frames_, index_,  files_,
+  Panic panic_{region_.home_files(), region_.memory(), frames_, files_};
+  FrameRepair repair_{
+      region_.memory(), region_.members(), frames_, index_, ledger_,
+      latch_,           images_,           files_,  panic_};
+  Adoption adoption_{region_.memory(), region_.members(), frames_, index_,
+                     files_,           file_sync_,        policy_, panic_,
+                     repair_};
+  PoolRecovery recovery_{frames_, index_,  files_,
                          file_sync_, policy_, repair_, adoption_};
   RoomCheck room_{frames_, files_};
   ExtentDrain drain_{frames_, index_, write_back_, evictor_};
-  Balancer balancer_{region_, frames_, room_, drain_};
+  Balancer balancer_{region_.members(), frames_, room_, drain_};
   Resizer resizer_{region_, frames_, room_, drain_, balancer_};
-  FrameSupply supply_{region_, frames_, syncer_, victims_, resizer_, balancer_};
-  Loader loader_{region_, frames_, index_,  ledger_,
+  FrameSupply supply_{region_.members(), region_.repairer(), frames_,  syncer_,
+                      victims_,          resizer_,           balancer_};
+  Loader loader_{region_.memory(), frames_, index_,  ledger_,
                  latch_,  files_,  policy_, supply_};
-  Putter putter_{region_, frames_, latch_, images_, files_, repair_};
+  Putter putter_{region_.generation(),
+                 region_.members(),
+                 region_.repairer(),
+                 frames_,
+                 latch_,
+                 images_,
+                 files_,
+                 repair_};
   Getter getter_{putter_, index_, latch_, threads_, frames_, ledger_,
                  images_, files_, panic_, policy_,  supply_, loader_};
 };

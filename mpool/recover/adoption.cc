@@ -52,7 +52,7 @@ void Adoption::Run(const region::Thread& self, region::Reachable* reached,
   MPOOL_STEP("mpool.adopt.files");
   pool.resizer.store(0);
   frames_.extents().RebuildRings();
-  frames_.extents().ReleaseDrained([](uint32_t) { return true; });
+  frames_.extents().ReleaseAllDrained();
   MPOOL_STEP("mpool.adopt.places");
   FrameSet unnamed;
   frames_.ForEachHeader([&](BufferHeader& header) {
@@ -62,7 +62,7 @@ void Adoption::Run(const region::Thread& self, region::Reachable* reached,
   frames_.ForEachHeaderMade([](BufferHeader& header) {
     if (header.io_owner.load() != 0) header.io_owner.store(0);
   });
-  file_sync_.Repair([](uint32_t) { return true; });
+  file_sync_.FailAll();
   MPOOL_STEP("mpool.adopt.frames");
   index_.table().Adopt(&unnamed, reached, report);
   MPOOL_STEP("mpool.adopt.slots");
@@ -88,7 +88,7 @@ void Adoption::SettleFrame(BufferHeader& header, RepairReport* report) {
   if (seen.is_owned() || seen.has(State::kWriting) || written) {
     ++report->frames;
   }
-  if (rest.phase() != Phase::kFree && !files_.IsPageOf(header.key.load())) {
+  if (rest.phase() != Phase::kFree && !files_.IsPageOf(header.LoadKey())) {
     ++report->damaged;
     if (rest.phase() == Phase::kPoisoned || rest.has(State::kDirty)) {
       ++report->poisoned;
@@ -96,14 +96,14 @@ void Adoption::SettleFrame(BufferHeader& header, RepairReport* report) {
     rest = rest.NextVersion().Bare();
   }
   if (rest.phase() == Phase::kPoisoned && seen.phase() != Phase::kPoisoned) {
-    header.poisoned_by.store(region_.members().PidOf(seen.owner()));
+    header.poisoned_by.store(members_.PidOf(seen.owner()));
     ++report->poisoned;
-    const uint64_t key = header.key.load();
-    if (HasLsn(*files_.At(PageKey::FileIndex(key)))) panic_.Set(key, report);
+    const PageKey key = header.LoadKey();
+    if (HasLsn(*files_.At(key.file_index()))) panic_.Set(key, report);
   }
   // S5 of file_sync.h: count a page that leaves the pool.
   if (!rest.has(State::kUnsynced) && !rest.has(State::kDirty)) {
-    files_.NoteDropped(header.key.load(), seen);
+    files_.NoteDropped(header.LoadKey(), seen);
   }
   if (rest.bits != seen.bits) header.state.store(rest.bits);
   MPOOL_STEP("mpool.adopt.frame");
@@ -114,17 +114,17 @@ void Adoption::DiscardFrame(const region::Thread& self, BufferHeader& header,
                             region::Reachable* reached, RepairReport* report) {
   const State seen = header.Load();
   const State bare = seen.NextVersion().Bare();
-  files_.NoteDropped(header.key.load(), seen);
+  files_.NoteDropped(header.LoadKey(), seen);
   header.state.store(bare.bits);
   if (seen.phase() == Phase::kValid && !seen.has(State::kDirty)) return;
   ++report->poisoned;
-  const uint64_t key = header.key.load();
+  const PageKey key = header.LoadKey();
   const uint64_t hash = HashTable::Hash(key);
-  if (index_.table().Find(hash, key) != 0) return;
+  if (!index_.table().Find(hash, key).is_none()) return;
   const FrameIndex frame = frames_.IndexOf(header);
   if (!index_.table().Insert(hash, frame)) {
     const absl::StatusOr<uint64_t> line =
-        region_.memory().heap().Allocate(self, sizeof(Bucket), kLineBytes);
+        memory_.heap().Allocate(self, sizeof(Bucket), kLineBytes);
     if (!line.ok()) return;
     index_.table().InsertWithLine(hash, frame, *line);
     reached->Add(*line, sizeof(Bucket));

@@ -32,16 +32,18 @@
 #include "mpool/recover/panic.h"
 #include "mpool/stats.h"
 #include "mpool/write/file_sync.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
 class Adoption {
  public:
-  Adoption(region::Region& region, FrameTable& frames, PageIndex& index,
-           FileTable& files, FileSync& file_sync, ActivePolicy& policy,
-           Panic& panic, FrameRepair& repair)
-      : region_(region),
+  Adoption(region::Memory& memory, region::Members& members, FrameTable& frames,
+           PageIndex& index, FileTable& files, FileSync& file_sync,
+           ActivePolicy& policy, Panic& panic, FrameRepair& repair)
+      : memory_(memory),
+        members_(members),
         frames_(frames),
         index_(index),
         files_(files),
@@ -62,7 +64,8 @@ class Adoption {
   void DiscardFrame(const region::Thread& self, BufferHeader& header,
                     region::Reachable* reached, RepairReport* report);
 
-  region::Region& region_;
+  region::Memory& memory_;
+  region::Members& members_;
   FrameTable& frames_;
   PageIndex& index_;
   FileTable& files_;

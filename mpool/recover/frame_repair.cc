@@ -5,30 +5,33 @@
 #include <optional>
 
 #include "mpool/page/page_lsn.h"
+#include "os/assert.h"
 #include "os/step.h"
 
 namespace mpool::internal {
 
-void FrameRepair::Repair(const region::Thread& self, BufferHeader& header,
-                         const std::function<bool(uint32_t)>& is_dead,
-                         uint32_t pid, RepairReport* report) {
+void FrameRepair::Repair(const region::RepairPass& pass,
+                         BufferHeader& header) {
   const State seen = header.Load();
-  if (!seen.is_owned() || !is_dead(seen.owner())) return;
-  ++report->frames;
+  if (!seen.is_owned() || !pass.IsDead(seen.owner())) return;
+  ++pass.report->frames;
   if (seen.has(State::kXPending)) {
     RepairPending(header);
   } else if (seen.has(State::kX)) {
-    RepairExclusive(self, header, seen, pid, report);
+    const uint32_t pid =
+        memory_.header()->processes[pass.process - 1].pid.load();
+    RepairExclusive(pass.self, header, seen, pid, pass.report);
   } else if (seen.phase() == Phase::kEvicting) {
-    RepairEvicting(self, header);
+    RepairEvicting(pass.self, header);
   } else {
-    Drop(self, header);
+    Drop(pass.self, header);
   }
   MPOOL_STEP("mpool.repair.frame");
 }
 
-void FrameRepair::RepairWriting(BufferHeader& header, uint32_t writer,
-                                RepairReport* report) {
+void FrameRepair::RepairWriting(const region::RepairPass& pass,
+                                BufferHeader& header, uint32_t writer) {
+  MPOOL_ASSERT(pass.IsDead(writer));
   latch_.ChangeAndWake(header, [](State s) {
     if (!s.has(State::kWriting)) return s;
     return s.Without(State::kWriting).With(State::kDirty);
@@ -36,7 +39,7 @@ void FrameRepair::RepairWriting(BufferHeader& header, uint32_t writer,
   MPOOL_STEP("mpool.repair.unwrite");
   header.io_owner.compare_exchange_strong(writer, 0);
   MPOOL_STEP("mpool.repair.disowned");
-  ++report->frames;
+  ++pass.report->frames;
 }
 
 // Sets HINT because the readers that the dead writer waited for may still hold
@@ -83,7 +86,7 @@ void FrameRepair::RepairEvicting(const region::Thread& self,
   latch_.ChangeAndWake(header, [&](State s) { return s.WithOwner(self.id); });
   MPOOL_STEP("mpool.repair.evicting");
   const bool named = index_.Holds(self, header);
-  if (!named) files_.NoteDropped(header.key.load(), header.Load());
+  if (!named) files_.NoteDropped(header.LoadKey(), header.Load());
   latch_.ChangeAndWake(header, [&](State s) {
     if (named) return s.WithPhase(Phase::kValid).WithOwner(0);
     return s.NextVersion().Bare();
@@ -93,8 +96,8 @@ void FrameRepair::RepairEvicting(const region::Thread& self,
 
 void FrameRepair::Poison(BufferHeader& header, uint32_t pid,
                          RepairReport* report) {
-  const uint64_t key = header.key.load();
-  const FileEntry* entry = files_.At(PageKey::FileIndex(key));
+  const PageKey key = header.LoadKey();
+  const FileEntry* entry = files_.At(key.file_index());
   header.poisoned_by.store(pid, std::memory_order_relaxed);
   if (entry != nullptr && HasLsn(*entry)) panic_.Set(key, report);
   latch_.ChangeAndWake(header, [](State s) {
@@ -109,7 +112,7 @@ void FrameRepair::Poison(BufferHeader& header, uint32_t pid,
 }
 
 Fate FrameRepair::FateOf(const BufferHeader& header, State seen) const {
-  const region::ThreadSlot* dead = region_.members().SlotOf(seen.owner());
+  const region::ThreadSlot* dead = members_.SlotOf(seen.owner());
   if (dead == nullptr) return Fate::kNoImage;
   return images_.Decide(*dead, header, frames_.IndexOf(header),
                         frames_.bytes(header));
@@ -121,7 +124,7 @@ Fate FrameRepair::FateOf(const BufferHeader& header, State seen) const {
 // owner is dead or gives the page up.
 void FrameRepair::Drop(const region::Thread& self, BufferHeader& header,
                        EntryWord* own) {
-  files_.NoteDropped(header.key.load(), header.Load());
+  files_.NoteDropped(header.LoadKey(), header.Load());
   latch_.ChangeAndWake(header, [&](State s) {
     return s.Without(State::kX).WithPhase(Phase::kLoading).WithOwner(self.id);
   });

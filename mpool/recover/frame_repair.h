@@ -15,7 +15,6 @@
 #define MPOOL_MPOOL_RECOVER_FRAME_REPAIR_H_
 
 #include <cstdint>
-#include <functional>
 
 #include "mpool/files/file_handles.h"
 #include "mpool/files/file_table.h"
@@ -27,16 +26,19 @@
 #include "mpool/page/page_latch.h"
 #include "mpool/recover/panic.h"
 #include "mpool/stats.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/memory.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
 class FrameRepair {
  public:
-  FrameRepair(region::Region& region, FrameTable& frames, PageIndex& index,
-              Ledger& ledger, PageLatch& latch, Images& images,
-              FileTable& files, Panic& panic)
-      : region_(region),
+  FrameRepair(region::Memory& memory, region::Members& members,
+              FrameTable& frames, PageIndex& index, Ledger& ledger,
+              PageLatch& latch, Images& images, FileTable& files, Panic& panic)
+      : memory_(memory),
+        members_(members),
         frames_(frames),
         index_(index),
         ledger_(ledger),
@@ -46,12 +48,10 @@ class FrameRepair {
         panic_(panic) {}
 
   // Repairs the frame if a dead thread owns it.
-  void Repair(const region::Thread& self, BufferHeader& header,
-              const std::function<bool(uint32_t)>& is_dead, uint32_t pid,
-              RepairReport* report);
+  void Repair(const region::RepairPass& pass, BufferHeader& header);
   // Ends the write-back of a dead flusher.
-  void RepairWriting(BufferHeader& header, uint32_t writer,
-                     RepairReport* report);
+  void RepairWriting(const region::RepairPass& pass, BufferHeader& header,
+                     uint32_t writer);
   // Repairs a page under X. Returns true if it dropped the page. `own`: the
   // ledger entry of a live owner, which is withdrawn if the page is dropped.
   bool RepairExclusive(const region::Thread& self, BufferHeader& header,
@@ -67,7 +67,8 @@ class FrameRepair {
             EntryWord* own = nullptr);
   void Poison(BufferHeader& header, uint32_t pid, RepairReport* report);
 
-  region::Region& region_;
+  region::Memory& memory_;
+  region::Members& members_;
   FrameTable& frames_;
   PageIndex& index_;
   Ledger& ledger_;

@@ -9,12 +9,12 @@
 
 namespace mpool::internal {
 
-void Panic::Set(uint64_t key, RepairReport* report) {
-  region::RegionHeader& header = *region_.memory().header();
+void Panic::Set(PageKey key, RepairReport* report) {
+  region::RegionHeader& header = *memory_.header();
   MPOOL_STEP("mpool.panic.set");
   // no step: a number that is never set is skipped.
   const uint64_t number = header.panics.fetch_add(1) + 1;
-  header.panic_page.store(key, std::memory_order_relaxed);
+  header.panic_page.store(key.bits(), std::memory_order_relaxed);
   uint64_t seen = header.panic.load(std::memory_order_acquire);
   while (seen < number && !header.panic.compare_exchange_weak(
                               seen, number, std::memory_order_acq_rel)) {
@@ -23,29 +23,29 @@ void Panic::Set(uint64_t key, RepairReport* report) {
   report->panicked = true;
 }
 
-void Panic::Keep(uint64_t key, RepairReport* report) {
-  if (region_.memory().header()->panic.load(std::memory_order_seq_cst) == 0) {
+void Panic::Keep(PageKey key, RepairReport* report) {
+  if (memory_.header()->panic.load(std::memory_order_seq_cst) == 0) {
     Set(key, report);
   }
 }
 
 absl::Status Panic::CheckAsOther() const {
   const uint64_t word =
-      region_.memory().header()->panic.load(std::memory_order_acquire);
+      memory_.header()->panic.load(std::memory_order_acquire);
   return word == 0 ? absl::OkStatus() : Error(word);
 }
 
 absl::Status Panic::Error(uint64_t word) const {
-  const uint64_t key =
-      region_.memory().header()->panic_page.load(std::memory_order_relaxed);
+  const PageKey key(
+      memory_.header()->panic_page.load(std::memory_order_relaxed));
   uint32_t pid = 0;
   frames_.ForEachHeader([&](const BufferHeader& header) {
-    if (header.Load().phase() == Phase::kPoisoned && header.key.load() == key) {
+    if (header.Load().phase() == Phase::kPoisoned && header.LoadKey() == key) {
       pid = header.poisoned_by.load();
     }
   });
   absl::Status status = absl::DataLossError(absl::StrCat(
-      "use environment ", region_.home_files().home().path(),
+      "use environment ", home_files_.home().path(),
       ": panic: ", pid == 0 ? "a process" : absl::StrCat("process ", pid),
       " died while it changed ", files_.DescribePage(key),
       " (or an exception "
@@ -58,15 +58,15 @@ absl::Status Panic::Error(uint64_t word) const {
 
 void Panic::Allow() {
   recovered_.store(
-      region_.memory().header()->panic.load(std::memory_order_acquire),
+      memory_.header()->panic.load(std::memory_order_acquire),
       std::memory_order_relaxed);
 }
 
-std::optional<uint64_t> Panic::LostLoggedPage() const {
-  std::optional<uint64_t> lost;
+std::optional<PageKey> Panic::LostLoggedPage() const {
+  std::optional<PageKey> lost;
   frames_.ForEachHeader([&](const BufferHeader& header) {
-    const uint64_t key = header.key.load();
-    const FileEntry* file = files_.At(PageKey::FileIndex(key));
+    const PageKey key = header.LoadKey();
+    const FileEntry* file = files_.At(key.file_index());
     if (header.Load().phase() == Phase::kPoisoned && file != nullptr &&
         HasLsn(*file)) {
       lost = key;
@@ -82,12 +82,12 @@ std::optional<uint64_t> Panic::LostLoggedPage() const {
 // is still lost, and the panic error if another panic is set.
 absl::Status Panic::Clear() {
   MPOOL_RETURN_IF_ERROR(Check());
-  std::optional<uint64_t> lost = LostLoggedPage();
+  std::optional<PageKey> lost = LostLoggedPage();
   uint64_t word = recovered_.load(std::memory_order_relaxed);
   if (!lost.has_value() && word != 0) {
     MPOOL_STEP("mpool.panic.clear");
     const bool cleared =
-        region_.memory().header()->panic.compare_exchange_strong(
+        memory_.header()->panic.compare_exchange_strong(
             word, 0, std::memory_order_seq_cst);
     MPOOL_STEP("mpool.panic.cleared");
     if (!cleared && word != 0) return Error(word);
@@ -97,7 +97,7 @@ absl::Status Panic::Clear() {
   }
   if (!lost.has_value()) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("clear the panic of ", region_.home_files().home().path(),
+      absl::StrCat("clear the panic of ", home_files_.home().path(),
                    ": ", files_.DescribePage(*lost),
                    " is still lost; make it anew from the log, with "
                    "GetForUpdate and GetOptions::create"));

@@ -31,18 +31,22 @@
 #include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
-#include "region/region.h"
+#include "region/home_files.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
 class Panic {
  public:
-  Panic(region::Region& region, const FrameTable& frames,
-        const FileTable& files)
-      : region_(region), frames_(frames), files_(files) {}
+  Panic(const region::HomeFiles& home_files, region::Memory& memory,
+        const FrameTable& frames, const FileTable& files)
+      : home_files_(home_files),
+        memory_(memory),
+        frames_(frames),
+        files_(files) {}
 
   // Starts to read the region's word. Before this call there is no panic.
-  void Attach() { word_ = &region_.memory().header()->panic; }
+  void Attach() { word_ = &memory_.header()->panic; }
   // The word that each get reads: 0 if there is no panic. Valid until the
   // region is detached.
   const std::atomic<uint64_t>* word() const { return word_; }
@@ -63,18 +67,19 @@ class Panic {
   absl::Status Clear();
 
   // Sets a panic for the page of `key`, before the page is poisoned.
-  void Set(uint64_t key, RepairReport* report);
+  void Set(PageKey key, RepairReport* report);
   // Sets the panic again if the owner cleared it before it could see this page.
   // REQUIRES: the page is poisoned.
-  void Keep(uint64_t key, RepairReport* report);
+  void Keep(PageKey key, RepairReport* report);
 
  private:
   static inline constinit const std::atomic<uint64_t> kNone{0};
 
   [[gnu::noinline]] absl::Status Error(uint64_t word) const;
-  std::optional<uint64_t> LostLoggedPage() const;
+  std::optional<PageKey> LostLoggedPage() const;
 
-  region::Region& region_;
+  const region::HomeFiles& home_files_;
+  region::Memory& memory_;
   const FrameTable& frames_;
   const FileTable& files_;
   const std::atomic<uint64_t>* word_ = &kNone;

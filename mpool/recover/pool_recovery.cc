@@ -57,41 +57,32 @@ void PoolRecovery::Adopt(const region::Thread& self, region::Reachable* reached,
 }
 
 void PoolRecovery::RepairClient(const region::RepairPass& pass) {
-  const region::Thread& self = pass.self;
-  const uint32_t dead_process = pass.process;
-  const std::function<bool(uint32_t)> is_dead = [&pass](uint32_t id) {
-    return pass.IsDead(id);
-  };
-  RepairReport* const report = pass.report;
   if (!frames_.IsAttached()) return;
   if (index_.Refresh()) {
-    report->latches += index_.table().ReleaseDead(is_dead);
+    pass.report->latches += index_.table().ReleaseDead(pass);
   }
   MPOOL_STEP("mpool.repair.buckets");
-  const uint32_t pid =
-      region_.memory().header()->processes[dead_process - 1].pid.load();
   // The frame may be out of use by this time, because WRITING is cleared
   // before io_owner.
   frames_.ForEachHeaderMade([&](BufferHeader& header) {
     const uint32_t writer = header.io_owner.load(std::memory_order_acquire);
-    if (writer != 0 && is_dead(writer)) {
-      repair_.RepairWriting(header, writer, report);
+    if (writer != 0 && pass.IsDead(writer)) {
+      repair_.RepairWriting(pass, header, writer);
     }
   });
-  frames_.ForEachHeader([&](BufferHeader& header) {
-    repair_.Repair(self, header, is_dead, pid, report);
-  });
+  frames_.ForEachHeader(
+      [&](BufferHeader& header) { repair_.Repair(pass, header); });
   MPOOL_STEP("mpool.repair.frames");
   files_.EndWritesOfDead();
-  file_sync_.Repair(is_dead);
+  file_sync_.Repair(pass);
   PoolHeader& pool = frames_.pool();
   uint32_t resizer = pool.resizer.load(std::memory_order_acquire);
   // no step: the next thread to find the resize unfinished completes it.
-  if (is_dead(resizer)) pool.resizer.compare_exchange_strong(resizer, 0);
-  frames_.Rebuild(self, is_dead, policy_.is_ordered(), &report->latches);
-  if (policy_.is_made()) policy_->Rebuild(self, is_dead);
-  frames_.extents().ReleaseDrained(is_dead);
-  files_.Repair(self, dead_process, is_dead, &report->latches);
+  if (pass.IsDead(resizer)) pool.resizer.compare_exchange_strong(resizer, 0);
+  frames_.Rebuild(pass, policy_.is_ordered());
+  if (policy_.is_made()) policy_->Rebuild(pass);
+  frames_.extents().ReleaseDrained(pass);
+  files_.Repair(pass);
 }
 
 }  // namespace mpool::internal

@@ -10,7 +10,6 @@
 #define MPOOL_MPOOL_RECOVER_POOL_RECOVERY_H_
 
 #include <cstdint>
-#include <functional>
 
 #include "absl/status/status.h"
 #include "mpool/evict/active_policy.h"
@@ -23,17 +22,16 @@
 #include "mpool/recover/frame_repair.h"
 #include "mpool/stats.h"
 #include "mpool/write/file_sync.h"
-#include "region/region.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
 class PoolRecovery final : public region::RegionClient {
  public:
-  PoolRecovery(region::Region& region, FrameTable& frames, PageIndex& index,
+  PoolRecovery(FrameTable& frames, PageIndex& index,
                FileTable& files, FileSync& file_sync, ActivePolicy& policy,
                FrameRepair& repair, Adoption& adoption)
-      : region_(region),
-        frames_(frames),
+      : frames_(frames),
         index_(index),
         files_(files),
         file_sync_(file_sync),
@@ -50,7 +48,6 @@ class PoolRecovery final : public region::RegionClient {
   void RepairClient(const region::RepairPass& pass) override;
 
  private:
-  region::Region& region_;
   FrameTable& frames_;
   PageIndex& index_;
   FileTable& files_;

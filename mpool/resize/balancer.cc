@@ -25,7 +25,7 @@ bool Balancer::Balance(ThreadContext& self, uint32_t page_class, bool none) {
   const std::vector<uint32_t> donors = FindDonors(page_class, open, at_once);
   // Only one thread balances in each turn.
   if (!at_once && !turned.compare_exchange_strong(seen, 0)) return false;
-  std::set<uint64_t> unwritable;
+  std::set<PageKey> unwritable;
   const bool moved = std::ranges::any_of(donors, [&](uint32_t donor) {
     const bool is_open = (open >> donor & 1) != 0;
     return GiveUpExtent(self, donor, page_class,
@@ -45,7 +45,7 @@ std::vector<uint32_t> Balancer::FindDonors(uint32_t page_class, uint32_t open,
                                            bool at_once) const {
   std::vector<std::pair<double, uint32_t>> found;
   for (uint32_t c = 0; c < kPageClasses; ++c) {
-    const uint32_t extents = frames_.extents().RingExtents(c);
+    const uint32_t extents = frames_.extents().rings().ExtentsIn(c);
     if (c == page_class || extents == 0) continue;
     const bool is_open = (open >> c & 1) != 0;
     if (is_open && extents < 2) continue;
@@ -69,17 +69,17 @@ std::vector<uint32_t> Balancer::FindDonors(uint32_t page_class, uint32_t open,
 // skips their extents.
 bool Balancer::GiveUpExtent(ThreadContext& self, uint32_t donor,
                             uint32_t receiver, uint64_t leaves, bool any,
-                            std::set<uint64_t>* unwritable) {
+                            std::set<PageKey>* unwritable) {
   const FrameSet held = HeldFrames();
   const uint64_t cache = frames_.extents().cache_bytes();
-  const uint32_t extents = frames_.extents().RingExtents(donor);
+  const uint32_t extents = frames_.extents().rings().ExtentsIn(donor);
   const auto start = static_cast<uint32_t>(
       frames_.page_class(donor).hand.load(std::memory_order_relaxed) /
       frames_.extents().PerExtent(donor));
   std::vector<std::pair<uint64_t, uint32_t>> cold;
   for (uint32_t i = 0; i < extents; ++i) {
     const uint32_t extent =
-        frames_.extents().ExtentAt(donor, (start + i) % extents);
+        frames_.extents().rings().At(donor, (start + i) % extents);
     if (extent < frames_.pool().extent_count &&
         frames_.extents().FramesOf(extent, receiver, cache) != 0 &&
         frames_.extents().HasAtLeast(leaves, donor, extent)) {
@@ -100,7 +100,7 @@ bool Balancer::GiveUpExtent(ThreadContext& self, uint32_t donor,
 }
 
 bool Balancer::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
-                         uint64_t leaves, std::set<uint64_t>* unwritable) {
+                         uint64_t leaves, std::set<PageKey>* unwritable) {
   absl::Status failure;
   const CutWord whole{
       donor, frames_.extents().FramesOf(extent, donor,
@@ -123,19 +123,19 @@ bool Balancer::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
 }
 
 void Balancer::AddFilesOfDirty(uint32_t extent, const CutWord& now,
-                               std::set<uint64_t>* files) const {
+                               std::set<PageKey>* files) const {
   const BufferHeader* first =
       frames_.extents().HeadersOf(extent, now.page_class);
   for (uint64_t i = 0; i < now.frames; ++i) {
     if (!first[i].Load().has(State::kDirty)) continue;
-    files->insert(PageKey::FilePart(first[i].key.load()));
+    files->insert(first[i].LoadKey().file_key());
   }
 }
 
 FrameSet Balancer::HeldFrames() const {
   FrameSet held;
-  region_.members().ForEachSlot([&](region::ThreadSlot& slot) {
-    region_.members().ForEachEntry(slot, [&](EntryWord& place) {
+  members_.ForEachSlot([&](region::ThreadSlot& slot) {
+    members_.ForEachEntry(slot, [&](EntryWord& place) {
       const Entry entry{place.load(std::memory_order_relaxed)};
       if (entry.word != 0) held.Add(entry.frame());
     });
@@ -148,7 +148,7 @@ FrameSet Balancer::HeldFrames() const {
 // extent as a whole is not cut for the donor.
 std::optional<uint64_t> Balancer::WarmthOf(
     uint32_t extent, uint32_t donor, const FrameSet& held,
-    const std::set<uint64_t>& unwritable) const {
+    const std::set<PageKey>& unwritable) const {
   const CutWord now = frames_.extents().cut(extent);
   if (now.page_class != donor ||
       now.frames != frames_.extents().FramesOf(
@@ -163,7 +163,7 @@ std::optional<uint64_t> Balancer::WarmthOf(
                        held.Has(frames_.IndexOf(first[i]));
     if (stays) return {};
     if (s.has(State::kDirty)) {
-      if (unwritable.contains(PageKey::FilePart(first[i].key.load()))) {
+      if (unwritable.contains(first[i].LoadKey().file_key())) {
         return {};
       }
       ++warm;

@@ -33,15 +33,15 @@
 #include "mpool/page/thread_context.h"
 #include "mpool/resize/extent_drain.h"
 #include "mpool/resize/room_check.h"
-#include "region/region.h"
+#include "region/members.h"
 
 namespace mpool::internal {
 
 class Balancer {
  public:
-  Balancer(const region::Region& region, FrameTable& frames,
+  Balancer(const region::Members& members, FrameTable& frames,
            const RoomCheck& room, ExtentDrain& drain)
-      : region_(region), frames_(frames), room_(room), drain_(drain) {}
+      : members_(members), frames_(frames), room_(room), drain_(drain) {}
 
   // True if an extent became free that the page size can use. `none`: no frame
   // of the size can be acquired, so every extent of the other sizes is tried.
@@ -51,17 +51,17 @@ class Balancer {
   std::vector<uint32_t> FindDonors(uint32_t page_class, uint32_t open,
                                    bool at_once) const;
   bool GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
-                    uint64_t leaves, bool any, std::set<uint64_t>* unwritable);
+                    uint64_t leaves, bool any, std::set<PageKey>* unwritable);
   bool TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
-                 uint64_t leaves, std::set<uint64_t>* unwritable);
+                 uint64_t leaves, std::set<PageKey>* unwritable);
   void AddFilesOfDirty(uint32_t extent, const CutWord& now,
-                       std::set<uint64_t>* files) const;
+                       std::set<PageKey>* files) const;
   FrameSet HeldFrames() const;
   std::optional<uint64_t> WarmthOf(uint32_t extent, uint32_t donor,
                                    const FrameSet& held,
-                                   const std::set<uint64_t>& unwritable) const;
+                                   const std::set<PageKey>& unwritable) const;
 
-  const region::Region& region_;
+  const region::Members& members_;
   FrameTable& frames_;
   const RoomCheck& room_;
   ExtentDrain& drain_;

@@ -237,9 +237,10 @@ absl::Status Resizer::NotSettled(uint64_t frames,
   return absl::UnavailableError(absl::StrCat(
       "resize the cache of ", region_.home_files().home().path(), ": it has ",
       frames_.extents().cache_bytes(), " bytes from now on, but the memory of ",
-      frames, " frames could not be given back yet (", DescribeHolders(region_),
-      "; ", lost, " lost with their writers, to be written anew",
-      failure.ok() ? "" : "; ", failure.message(),
+      frames, " frames could not be given back yet (",
+      DescribeHolders(region_.members()), "; ", lost,
+      " lost with their writers, to be written anew", failure.ok() ? "" : "; ",
+      failure.message(),
       "); put those pages: the next Resize, FailCheck, open or miss gives it "
       "back"));
 }

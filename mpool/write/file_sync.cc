@@ -23,8 +23,7 @@ constexpr int kLooks = 50;
 constexpr absl::Duration kAnothersRepair = absl::Milliseconds(100);
 
 bool IsOf(const BufferHeader& header, uint32_t index) {
-  return PageKey::FileIndex(header.key.load(std::memory_order_relaxed)) ==
-         index;
+  return header.LoadKey(std::memory_order_relaxed).file_index() == index;
 }
 
 bool HasError(uint64_t sticky) {
@@ -52,11 +51,11 @@ absl::Status FileSync::Begin(const region::Thread& self, FileEntry& entry,
       return absl::OkStatus();
     }
     const uint32_t owner = FsyncMark::Unpack(other).thread;
-    if (looks % kLooks == 0) region_.repairer().RepairIfDead(owner, self.id);
+    if (looks % kLooks == 0) repairer_.RepairIfDead(owner, self.id);
     if (deadline.passed()) {
       return absl::DeadlineExceededError(absl::StrCat(
           "sync file ", table_.PathOf(entry), ": an fsync of it is under way (",
-          region_.members().Describe(owner), "); wait longer"));
+          members_.Describe(owner), "); wait longer"));
     }
     os::Sleep(absl::Milliseconds(1));
   }
@@ -286,7 +285,7 @@ absl::Status FileSync::RepairAfterOpen(const region::Thread& self,
                                        const os::Deadline& deadline) {
   MPOOL_ASSERT(handle.file != nullptr);
   if (!handle.is_new) return absl::OkStatus();
-  if (!region_.repairer().RepairAndWait(self, deadline.Left(kAnothersRepair))) {
+  if (!repairer_.RepairAndWait(self, deadline.Left(kAnothersRepair))) {
     return absl::DeadlineExceededError(absl::StrCat(
         "sync file ", table_.PathOf(*table_.At(index)), ": another process has "
         "not finished the repair of a dead one; call Sync again"));
@@ -338,8 +337,8 @@ absl::Status FileSync::TrimKept(const region::Thread& self, size_t most,
   return result;
 }
 
-void FileSync::Repair(const std::function<bool(uint32_t)>& is_dead) {
-  MPOOL_ASSERT(is_dead != nullptr);
+template <class IsDead>
+void FileSync::FailSyncsOf(IsDead&& is_dead) {
   table_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
     uint64_t mark = entry.fsync_mark.load(std::memory_order_seq_cst);
     const FsyncMark dead = FsyncMark::Unpack(mark);
@@ -351,6 +350,14 @@ void FileSync::Repair(const std::function<bool(uint32_t)>& is_dead) {
     MPOOL_STEP("mpool.repair.unmarked");
   });
   RedirtyUnsynced();
+}
+
+void FileSync::Repair(const region::RepairPass& pass) {
+  FailSyncsOf([&](uint32_t thread) { return pass.IsDead(thread); });
+}
+
+void FileSync::FailAll() {
+  FailSyncsOf([](uint32_t) { return true; });
 }
 
 // S6. Before the pages are dirty, as in NoteFailure. The new sequence keeps a
@@ -379,7 +386,7 @@ void FileSync::RedirtyUnsynced() {
   frames_.ForEachHeader([&](BufferHeader& header) {
     State seen = header.Load();
     while (seen.has(State::kUnsynced) && seen.phase() == Phase::kValid &&
-           suspect[PageKey::FileIndex(header.key.load()) % kMaxFiles] &&
+           suspect[header.LoadKey().file_index() % kMaxFiles] &&
            // no step: a page that is dirty is only written once more.
            !header.Change(&seen, seen.Without(State::kUnsynced)
                                      .With(State::kDirty))) {

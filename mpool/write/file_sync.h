@@ -35,7 +35,6 @@
 #define MPOOL_MPOOL_WRITE_FILE_SYNC_H_
 
 #include <cstdint>
-#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -43,7 +42,9 @@
 #include "mpool/files/file_table.h"
 #include "mpool/memory/frame_table.h"
 #include "os/clock.h"
-#include "region/region.h"
+#include "region/members.h"
+#include "region/repair.h"
+#include "region/repair_pass.h"
 
 namespace mpool::internal {
 
@@ -52,9 +53,10 @@ enum class Written { kSome, kAll };
 
 class FileSync {
  public:
-  FileSync(region::Region& region, FrameTable& frames, FileTable& table,
-           FileHandles& handles)
-      : region_(region),
+  FileSync(region::Members& members, region::Repairer& repairer,
+           FrameTable& frames, FileTable& table, FileHandles& handles)
+      : members_(members),
+        repairer_(repairer),
         frames_(frames),
         table_(table),
         handles_(handles) {}
@@ -83,12 +85,17 @@ class FileSync {
                         absl::Duration wait = absl::ZeroDuration());
 
   // Records the fsyncs of dead processes as failed, and calls RedirtyUnsynced.
-  void Repair(const std::function<bool(uint32_t)>& is_dead);
+  void Repair(const region::RepairPass& pass);
+  // The same for every fsync, for an adoption.
+  // REQUIRES: no other process is attached. Not checkable: the register knows.
+  void FailAll();
 
   // Makes every page DIRTY whose write no fsync has covered (S6).
   void RedirtyUnsynced();
 
  private:
+  template <class IsDead>
+  void FailSyncsOf(IsDead&& is_dead);
   static void NoteSuspect(FileEntry& entry);
   static void Clear(FileEntry& entry, uint64_t seen);
   absl::Status Begin(const region::Thread& self, FileEntry& entry,
@@ -108,7 +115,8 @@ class FileSync {
   absl::Status SyncKept(const region::Thread& self,
                         const FileHandles::Kept& kept, absl::Duration wait);
 
-  region::Region& region_;
+  region::Members& members_;
+  region::Repairer& repairer_;
   FrameTable& frames_;
   FileTable& table_;
   FileHandles& handles_;

@@ -15,8 +15,7 @@ namespace {
 
 bool IsOf(const BufferHeader& header, std::optional<uint32_t> file) {
   return !file.has_value() ||
-         PageKey::FileIndex(header.key.load(std::memory_order_relaxed)) ==
-             *file;
+         header.LoadKey(std::memory_order_relaxed).file_index() == *file;
 }
 
 }  // namespace
@@ -45,11 +44,11 @@ absl::Status Syncer::SyncOnce(ThreadContext& self, std::optional<uint32_t> file,
       sticky[index] = entry.sticky.load(std::memory_order_seq_cst);
     }
   });
-  std::set<uint64_t> unwritten;
+  std::set<PageKey> unwritten;
   absl::Status result = WriteOut(self, file, deadline, &unwritten);
   files_.ForEach([&](uint32_t index, FileEntry&, FileWord word) {
     if (file.has_value() && *file != index) return;
-    const uint64_t part = PageKey::FileKey(index, word.generation);
+    const PageKey part = PageKey::FileKey(index, word.generation);
     const Written written =
         unwritten.contains(part) ? Written::kSome : Written::kAll;
     result.Update(file_sync_.MakeDurable(self.thread, index, sticky[index],
@@ -59,14 +58,14 @@ absl::Status Syncer::SyncOnce(ThreadContext& self, std::optional<uint32_t> file,
 }
 
 absl::Status Syncer::WriteAll(ThreadContext& self) {
-  std::set<uint64_t> unwritten;
+  std::set<PageKey> unwritten;
   return WriteOut(self, std::nullopt, os::Deadline(absl::InfiniteDuration()),
                   &unwritten);
 }
 
 // Returns the DataLoss error of a lost page.
 // REQUIRES: the header's page was POISONED with `key`.
-absl::Status Syncer::LostPage(const BufferHeader& header, uint64_t key) const {
+absl::Status Syncer::LostPage(const BufferHeader& header, PageKey key) const {
   return absl::DataLossError(
       absl::StrCat("sync ", files_.DescribePage(key), ": process ",
                    header.poisoned_by.load(),
@@ -80,10 +79,10 @@ absl::Status Syncer::LostPage(const BufferHeader& header, uint64_t key) const {
 // poisoned, and the errors of writes and waits.
 absl::Status Syncer::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
                               const os::Deadline& deadline,
-                              std::set<uint64_t>* unwritten) {
+                              std::set<PageKey>* unwritten) {
   absl::Status result;
   std::vector<BufferHeader*> dirty;
-  std::vector<std::pair<BufferHeader*, uint64_t>> pending;
+  std::vector<std::pair<BufferHeader*, PageKey>> pending;
   frames_.ForEachHeader([&](BufferHeader& header) {
     const State s = header.Load();
     if (!s.has(State::kDirty | State::kWriting | State::kX) &&
@@ -92,18 +91,18 @@ absl::Status Syncer::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
     }
     if (!IsOf(header, file)) return;
     if (s.phase() == Phase::kPoisoned) {
-      result = LostPage(header, header.key.load());
+      result = LostPage(header, header.LoadKey());
       return;
     }
-    pending.emplace_back(&header, header.key.load());
+    pending.emplace_back(&header, header.LoadKey());
     if (s.has(State::kDirty)) dirty.push_back(&header);
   });
   result.Update(write_back_.Write(self, std::move(dirty), nullptr));
   // A file that cannot be written must not keep other files from being written.
   for (const auto& [header, key] : pending) {
-    if (unwritten->contains(PageKey::FilePart(key))) continue;
+    if (unwritten->contains(key.file_key())) continue;
     const absl::Status status = WriteOutOne(self, *header, key, deadline);
-    if (!status.ok()) unwritten->insert(PageKey::FilePart(key));
+    if (!status.ok()) unwritten->insert(key.file_key());
     result.Update(status);
   }
   return result;
@@ -113,12 +112,12 @@ absl::Status Syncer::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
 // Returns FailedPrecondition if this thread holds the page for update, DataLoss
 // if the page is poisoned, and the errors of writes and waits.
 absl::Status Syncer::WriteOutOne(ThreadContext& self, BufferHeader& header,
-                                 uint64_t key, const os::Deadline& deadline) {
+                                 PageKey key, const os::Deadline& deadline) {
   while (true) {
     const State seen = header.Load();
     // A different key means that an evictor wrote the page before it evicted
     // it.
-    if (header.key.load() != key) break;
+    if (header.LoadKey() != key) break;
     if (seen.phase() == Phase::kPoisoned) return LostPage(header, key);
     if (seen.phase() != Phase::kValid) break;
     if (!seen.has(State::kDirty | State::kWriting | State::kX)) break;

@@ -49,7 +49,7 @@ class Syncer {
   // poisoned, and the errors of writes and waits.
   absl::Status WriteOut(ThreadContext& self, std::optional<uint32_t> file,
                         const os::Deadline& deadline,
-                        std::set<uint64_t>* unwritten);
+                        std::set<PageKey>* unwritten);
   // Syncs the closed files, so that their entries can be used again.
   void SyncClosed(ThreadContext& self);
   // Trims the kept descriptors at every 256th call of a thread, because a
@@ -60,8 +60,8 @@ class Syncer {
   absl::Status SyncOnce(ThreadContext& self, std::optional<uint32_t> file,
                         const os::Deadline& deadline);
   absl::Status WriteOutOne(ThreadContext& self, BufferHeader& header,
-                           uint64_t key, const os::Deadline& deadline);
-  absl::Status LostPage(const BufferHeader& header, uint64_t key) const;
+                           PageKey key, const os::Deadline& deadline);
+  absl::Status LostPage(const BufferHeader& header, PageKey key) const;
 
   const FrameTable& frames_;
   FileTable& files_;

@@ -25,7 +25,7 @@ bool WriteBack::Begin(ThreadContext& self, BufferHeader& header,
     return false;
   }
   MPOOL_STEP("mpool.write.owned");
-  const uint64_t key = header.key.load(std::memory_order_acquire);
+  const PageKey key = header.LoadKey(std::memory_order_acquire);
   const FrameIndex frame = frames_.IndexOf(header);
   Ledger::Publish(*entry, frame, Mode::kShared);
   MPOOL_STEP("mpool.write.entered");
@@ -72,12 +72,12 @@ absl::Status WriteBack::Write(ThreadContext& self,
   // One free entry is enough, because pages are entered one at a time.
   MPOOL_RETURN_IF_ERROR(ledger_.FreeEntry(self.thread).status());
   // The keys may change during the sort. A page out of order only costs a call.
-  std::vector<std::pair<uint64_t, BufferHeader*>> sorted;
+  std::vector<std::pair<PageKey, BufferHeader*>> sorted;
   sorted.reserve(headers.size());
   for (BufferHeader* header : headers) {
     MPOOL_ASSERT(header != nullptr);
     if (!header->Load().has(State::kDirty)) continue;
-    sorted.emplace_back(header->key.load(std::memory_order_relaxed), header);
+    sorted.emplace_back(header->LoadKey(std::memory_order_relaxed), header);
   }
   std::sort(sorted.begin(), sorted.end());
   if (self.staging == nullptr) {
@@ -113,7 +113,7 @@ absl::Status WriteBack::WriteBatch(ThreadContext& self,
   for (size_t first = 0; first < batch.size();) {
     size_t count = 1;
     while (first + count < batch.size() &&
-           batch[first + count].key == batch[first].key + count) {
+           batch[first + count].key.bits() == batch[first].key.bits() + count) {
       ++count;
     }
     const absl::Status status = WriteRun(self, &batch[first], count);
@@ -135,7 +135,7 @@ absl::Status WriteBack::WriteBatch(ThreadContext& self,
 absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
                                  size_t count) {
   MPOOL_ASSERT(first != nullptr && count != 0 && first->size != 0);
-  const uint32_t index = PageKey::FileIndex(first->key);
+  const uint32_t index = first->key.file_index();
   FileEntry& entry = *table_.At(index);
   MPOOL_RETURN_IF_ERROR(FlushLog(self, entry, first, count));
   MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<os::File> file,
@@ -146,7 +146,7 @@ absl::Status WriteBack::WriteRun(ThreadContext& self, const Item* first,
       page_io_.WriteRun(self.thread,
                         {.entry = entry,
                          .file = *file,
-                         .first = PageKey::Page(first->key),
+                         .first = first->key.page(),
                          .page_bytes = first->size,
                          .page_count = count,
                          .parts = {&bytes, 1}},

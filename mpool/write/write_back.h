@@ -64,7 +64,7 @@ class WriteBack {
  private:
   struct Item {
     BufferHeader* header = nullptr;
-    uint64_t key = 0;
+    PageKey key;
     uint32_t size = 0;
     std::byte* copy = nullptr;
   };

@@ -20,10 +20,10 @@ using region::ThreadWord;
 std::string Frames(internal::Pool& pool, Leaks* leaks) {
   std::string wrong;
   const internal::PoolHeader& tables = pool.frames().pool();
-  internal::HashTable hash(pool.region());
+  internal::HashTable hash(pool.region().memory());
   hash.Attach(tables.buckets.load(), tables.bucket_count.load());
   auto is_named = [&](const BufferHeader& header) {
-    const uint64_t key = header.key.load();
+    const internal::PageKey key = header.LoadKey();
     return hash.Find(internal::HashTable::Hash(key), key) ==
            pool.frames().IndexOf(header);
   };
@@ -38,7 +38,7 @@ std::string Frames(internal::Pool& pool, Leaks* leaks) {
       return;
     }
     ++leaks->frames;
-    absl::StrAppend(&wrong, "frame ", pool.frames().IndexOf(header),
+    absl::StrAppend(&wrong, "frame ", pool.frames().IndexOf(header).value(),
                     " is in state ", absl::Hex(s.bits, absl::kZeroPad16),
                     ", io_owner ", header.io_owner.load(), "\n");
   });

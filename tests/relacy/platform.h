@@ -193,7 +193,7 @@ struct Deadline {
   mutable int looks = 0;
 };
 
-inline constexpr internal::FrameIndex kFrame = 1;
+inline constexpr internal::FrameIndex kFrame(1);
 inline constexpr int kEntries = 4;  // entry i is of thread i + 1
 
 template <Bug bug>

@@ -23,11 +23,12 @@ namespace {
 
 using internal::Enter;
 using internal::Mode;
+using internal::PageKey;
 using internal::Phase;
 using internal::State;
 
-constexpr uint64_t kPage = 1;
-constexpr uint64_t kOtherPage = 2;
+constexpr PageKey kPage(1);
+constexpr PageKey kOtherPage(2);
 
 // One frame and the operations of its users, as in the pool.
 template <Bug bug>
@@ -39,9 +40,9 @@ struct Frame {
       : latch(Platform{entries, fence_at_put}) {
     header.state.store(static_cast<uint64_t>(Phase::kValid) | State::kHint,
                        std::memory_order_relaxed);
-    header.key.store(kPage, std::memory_order_relaxed);
+    header.key.store(kPage.bits(), std::memory_order_relaxed);
     bytes(RL_INFO) = 0;
-    place(RL_INFO) = kPage;
+    place(RL_INFO) = kPage.bits();
   }
 
   void Publish(int entry, Mode mode) {
@@ -51,7 +52,7 @@ struct Frame {
 
   // Reads the data that a holder of the mode may rely on.
   void Look(Mode mode) {
-    RL_ASSERT(static_cast<uint64_t>(place(RL_INFO)) == kPage);
+    RL_ASSERT(static_cast<uint64_t>(place(RL_INFO)) == kPage.bits());
     if (mode == Mode::kShared) (void)static_cast<int>(bytes(RL_INFO));
   }
 
@@ -128,8 +129,8 @@ struct Frame {
     });
     seen = header.Load();
     header.Change(&seen, seen.WithPhase(Phase::kLoading).WithOwner(self));
-    header.key.store(kOtherPage, std::memory_order_release);
-    place(RL_INFO) = kOtherPage;
+    header.key.store(kOtherPage.bits(), std::memory_order_release);
+    place(RL_INFO) = kOtherPage.bits();
     bytes(RL_INFO) = 0;
     latch.ChangeAndWake(header, [](State s) {
       return s.WithPhase(Phase::kValid).WithOwner(0).With(State::kHint);

@@ -49,9 +49,9 @@ class Reversed final : public Replacement {
   BufferHeader* NextVictim(ThreadContext& self, Search& search) override {
     lru_->ApplyHits(self);
     if (search.passed++ != 0) return nullptr;
-    const FrameIndex last =
-        frames_.page_class(search.page_class).order.tail.load();
-    return last == 0 ? nullptr : &frames_.header(last);
+    const FrameIndex last(
+        frames_.page_class(search.page_class).order.tail.load());
+    return last.is_none() ? nullptr : &frames_.header(last);
   }
   void LookAhead(ThreadContext&, const BufferHeader&, size_t,
                  std::vector<BufferHeader*>*) override {}

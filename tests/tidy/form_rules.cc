@@ -4,6 +4,7 @@
 #include <cctype>
 #include <regex>
 
+#include "tests/tidy/functions.h"
 #include "tests/tidy/rules.h"
 
 namespace mpool::tidy {
@@ -13,94 +14,6 @@ size_t Columns(std::string_view line) {
   return static_cast<size_t>(std::count_if(
       line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
-
-// Finds functions by their braces. A brace in a file, namespace or class opens
-// a function if its head has parentheses. The head is the text since the last
-// brace or semicolon. Everything inside a function is part of it.
-class FunctionFinder {
- public:
-  struct Function {
-    size_t first, last;  // lines from 0
-  };
-
-  explicit FunctionFinder(const std::vector<std::string>& code) {
-    bool continued = false;
-    for (line_ = 0; line_ < code.size(); ++line_) {
-      const std::string& text = code[line_];
-      const size_t start = text.find_first_not_of(' ');
-      const bool directive = start != std::string::npos && text[start] == '#';
-      if (!directive && !continued) {
-        for (const char c : text) Take(c);
-        Take(' ');
-      }
-      continued = (directive || continued) && text.ends_with('\\');
-    }
-  }
-
-  const std::vector<Function>& found() const { return found_; }
-
- private:
-  enum class Kind { kScope, kFunction, kOther };
-  struct Open {
-    Kind kind;
-    size_t first;
-  };
-
-  void Take(char c) {
-    if (c == '(') ++parens_;
-    if (c == ')' && parens_ > 0) --parens_;
-    if (c == '{') {
-      opens_.push_back({Classify(), head_line_});
-      head_.clear();
-    } else if (c == '}') {
-      Close();
-      head_.clear();
-    } else if ((c == ';' && parens_ == 0) || (c == ':' && IsAccess(head_))) {
-      head_.clear();
-    } else if (!head_.empty() || !std::isspace(static_cast<unsigned char>(c))) {
-      if (head_.empty()) head_line_ = line_;
-      head_ += c;
-    }
-  }
-
-  static bool IsAccess(std::string_view head) {
-    return head == "public" || head == "protected" || head == "private";
-  }
-
-  Kind Classify() const {
-    if (!opens_.empty() && opens_.back().kind != Kind::kScope) {
-      return Kind::kOther;
-    }
-    static const std::regex kScopeWord(
-        "^(template.*>\\s*)?((inline )?namespace|extern|class|struct|union|"
-        "enum)\\b[^()]*$");
-    static const std::regex kOperator("operator\\s*[^\\s(]+");
-    if (std::regex_search(head_, kScopeWord)) return Kind::kScope;
-    const std::string head = std::regex_replace(head_, kOperator, "operator");
-    int depth = 0;
-    bool parens = false;
-    for (const char c : head) {
-      depth += c == '(' ? 1 : c == ')' ? -1 : 0;
-      parens |= c == '(';
-      if (c == '=' && depth == 0) return Kind::kOther;
-    }
-    return parens ? Kind::kFunction : Kind::kOther;
-  }
-
-  void Close() {
-    if (opens_.empty()) return;
-    const Open open = opens_.back();
-    opens_.pop_back();
-    if (open.kind == Kind::kFunction) found_.push_back({open.first, line_});
-  }
-
-  size_t line_ = 0;
-  size_t head_line_ = 0;
-  int parens_ = 0;
-  std::string head_;
-  std::vector<Open> opens_;
-  std::vector<Function> found_;
-};
 
 std::string GuardOf(std::string path) {
   constexpr std::string_view kPublic = "include/mpool/";
@@ -168,8 +81,7 @@ Findings FunctionLength(const Tree& tree) {
   Findings out;
   for (const Source& source : tree) {
     if (!source.IsCpp()) continue;
-    const FunctionFinder finder(source.code);
-    for (const auto& function : finder.found()) {
+    for (const Function& function : FindFunctions(source.code)) {
       const size_t length = function.last - function.first + 1;
       if (length <= kMaxFunctionLines) continue;
       out.push_back({source.path, function.first + 1,

@@ -29,9 +29,11 @@ using Tree = std::vector<Source>;
 // Returns "file:line: rule" for each, so that an editor can jump there.
 std::string Print(const Findings& findings);
 
-inline constexpr size_t kMaxFileLines = 800;
+inline constexpr size_t kMaxFileLines = 500;
 inline constexpr size_t kMaxLineColumns = 80;
 inline constexpr size_t kMaxFunctionLines = 70;
+inline constexpr size_t kMaxVaguePerThousand = 2;  // words of a folder
+inline constexpr size_t kMaxSentenceWords = 25;
 
 // Form.
 Findings FileLength(const Tree& tree);
@@ -43,6 +45,16 @@ Findings NoGoto(const Tree& tree);
 Findings NoOpenEnds(const Tree& tree);  // notes of unfinished work
 // Tests that check nothing, or that are disabled.
 Findings NoEmptyTests(const Tree& tree);
+
+// A class of a header has at most 40 methods and 14 data members. Pool may have
+// 20 methods and 30 data members because it only owns its parts. Region may
+// have 25 methods. Constructors, destructors, deleted functions, static data
+// and nested types do not count. Structs of shared memory (SHARED), of options
+// and of statistics are exempt.
+Findings ClassSize(const Tree& tree);
+// Checks the headers of region/ and mpool/. A function with "REQUIRES:" in its
+// comment has an assertion in a body, or its comment says "not checkable".
+Findings PreconditionsAreChecked(const Tree& tree);
 
 // Layers.
 Findings IncludeDirection(const Tree& tree);
@@ -64,6 +76,18 @@ Findings StepsInTestsExist(const Tree& tree);
 // not relaxed must have a step, or a remark "no step:" with the reason. A
 // process can be killed right after the store.
 Findings StoresHaveSteps(const Tree& tree);
+
+// Prose: comments, quoted text and documents (docs/style.md, section 1).
+// Reports each folder with more than kMaxVaguePerThousand pronouns and phrases
+// that name no subject.
+Findings VaguePhrases(const Tree& tree);
+Findings CommentStarts(const Tree& tree);
+// Sentences of comments in public headers. Code blocks are exempt; each item of
+// a list counts alone.
+Findings SentenceLength(const Tree& tree);
+// Files, folders, `Type::Function` and `Suite.Test` in backticks exist. Checks
+// each README.md and docs/.
+Findings DocumentsNameWhatExists(const Tree& tree);
 
 // Text.
 Findings ReadmeCommandsExist(const Tree& tree);

@@ -56,9 +56,9 @@ TEST(FindingTest, IsPrintedAsFileLineRule) {
 }
 
 TEST(FormRulesTest, LongFilesAreReported) {
-  EXPECT_THAT(FileLength(One("os/a.cc", Repeat("\n", 800))), IsEmpty());
-  EXPECT_THAT(LinesOf(FileLength(One("os/a.cc", Repeat("\n", 801)))),
-              ElementsAre(801));
+  EXPECT_THAT(FileLength(One("os/a.cc", Repeat("\n", 500))), IsEmpty());
+  EXPECT_THAT(LinesOf(FileLength(One("os/a.cc", Repeat("\n", 501)))),
+              ElementsAre(501));
 }
 
 TEST(FormRulesTest, LongLinesWithoutAddressAreReported) {
@@ -259,6 +259,72 @@ TEST(StepRulesTest, PlansForUnknownStepsAreReported) {
                             "KillAtStep(\"region.a.b\", 1);\n"
                             "CallAtStep(\"region.a.c\", f);\n"));
   EXPECT_THAT(LinesOf(StepsInTestsExist(tree)), ElementsAre(2));
+}
+
+TEST(ClassRulesTest, LargeClassesAreReported) {
+  const auto text = [](const std::string& head, int methods, int members) {
+    std::string body = "namespace n {\n" + head + " {\n public:\n  A();\n" +
+                       "  ~A();\n  A(const A&) = delete;\n" +
+                       "  friend class B;\n  using C = int;\n" +
+                       "  enum class E { kA, kB };\n";
+    for (int i = 0; i < methods; ++i) {
+      body += "  int Get" + std::to_string(i) + "(int a = 1) { return a; }\n";
+    }
+    for (int i = 0; i < members; ++i) body += "  std::map<int, int> a{1, 2};\n";
+    return body + "};\n}\n";
+  };
+  EXPECT_THAT(ClassSize(One("os/a.h", text("class A", 40, 14))), IsEmpty());
+  EXPECT_THAT(LinesOf(ClassSize(One("os/a.h", text("class A", 41, 15)))),
+              ElementsAre(2, 2));
+  EXPECT_THAT(ClassSize(One("os/a.h", text("// SHARED\nstruct A", 0, 15))),
+              IsEmpty());
+}
+
+TEST(ClassRulesTest, PreconditionsWithoutAssertionAreReported) {
+  Tree tree = One("region/a.h",
+                  "class A {\n  // REQUIRES: a.\n  void F(int a);\n"
+                  "  // REQUIRES: b. Not\n  // checkable: why.\n  void G();\n"
+                  "  // REQUIRES: c.\n  void H() { MPOOL_ASSERT(c); }\n"
+                  "  // REQUIRES: d.\n  void I();\n};\n");
+  tree.push_back(MakeSource("region/a.cc",
+                            "void A::F(int a) {\n  f(a);\n}\n"
+                            "void A::I() {\n  AssertHeld(d);\n}\n"));
+  EXPECT_THAT(LinesOf(PreconditionsAreChecked(tree)), ElementsAre(2));
+}
+
+TEST(ProseRulesTest, FoldersWithManyVaguePhrasesAreReported) {
+  const std::string words = "// " + Repeat("word ", 990) + "\n";
+  const std::string good = "f(\"nobody\");  // what\n// is it\nint who;\n";
+  EXPECT_THAT(VaguePhrases(One("os/a.h",
+                               words + "// x" + Repeat(" y", 9) + "\n" + good)),
+              IsEmpty());
+  EXPECT_THAT(VaguePhrases(One("os/a.h", words + good + "// anew\n")).size(),
+              1);
+  EXPECT_THAT(VaguePhrases(One("docs/style.md", "who\n")), IsEmpty());
+}
+
+TEST(ProseRulesTest, CommentsWithoutSubjectAreReported) {
+  const std::string text =
+      "// The end\n// Of the line\nint a;  // Whether it is\n// What is\n";
+  EXPECT_THAT(LinesOf(CommentStarts(One("os/a.h", text))), ElementsAre(3, 4));
+}
+
+TEST(ProseRulesTest, LongPublicSentencesAreReported) {
+  const std::string words = Repeat("w ", 13);
+  const std::string text = "// " + words + "\n// " + Repeat("w ", 12) +
+                           "end. Next\n// - " + words + "\n// - " + words +
+                           "\n//     " + Repeat("code ", 30) + "\n";
+  EXPECT_THAT(LinesOf(SentenceLength(One("include/mpool/a.h", text))),
+              ElementsAre(1));
+  EXPECT_THAT(SentenceLength(One("os/a.h", text)), IsEmpty());
+}
+
+TEST(NameRulesTest, UnknownNamesInDocumentsAreReported) {
+  Tree tree = One("docs/a.md",
+                  "`os/a.cc` `a.cc` `os/` `A::F` `ATest.G/0` `os/*.cc`\n"
+                  "`b.cc`\n`region/`\n`A::H`\n`ATest.H`\n`std::string`\n");
+  tree.push_back(MakeSource("os/a.cc", "void A::F() {}\nTEST(ATest, G) {}\n"));
+  EXPECT_THAT(LinesOf(DocumentsNameWhatExists(tree)), ElementsAre(2, 3, 4, 5));
 }
 
 TEST(TextRulesTest, UnknownCommandsAndDeadLinksAreReported) {

@@ -130,7 +130,7 @@ bool Source::IsTest() const {
 
 Source MakeSource(std::string path, std::string_view text) {
   Source source{std::move(path), Split(text), {}, {}};
-  if (source.IsCpp()) {
+  if (source.IsCpp() || source.path.ends_with(".def")) {
     source.statements = Split(Blanker(text, false).Run());
     source.code = Split(Blanker(text, true).Run());
   }

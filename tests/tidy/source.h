@@ -14,7 +14,7 @@ namespace mpool::tidy {
 
 // One text file. The three vectors have one element for each line: `lines` as
 // written, `statements` without comments, and `code` without comments and
-// quoted text. The last two are filled for C++ only.
+// quoted text. The last two are filled for C++ and *.def only.
 struct Source {
   std::string path;  // from the project root, with '/'
   std::vector<std::string> lines;

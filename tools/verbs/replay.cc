@@ -58,7 +58,7 @@ absl::StatusOr<ReplayOptions> MakeReplayOptions(const Args& args) {
   const std::string& backing = args.Name("--backing");
   options.backing = FindValue(kBackings, backing).value();
   // The processes find the memory only by the home.
-  if ((options.processes > 1 || args.Number("--kill") > 0) &&
+  if ((options.processes > 1 || args.Has("--kill")) &&
       os::ReachOf(options.backing) != os::Reach::kAnyProcess) {
     return absl::InvalidArgumentError(absl::StrCat(
         "replay: --backing ", backing,
@@ -74,7 +74,9 @@ absl::StatusOr<Request> MakeRequest(const Args& args) {
   MPOOL_ASSIGN_OR_RETURN(request.sizes, ParseCacheSizes(args));
   request.policies = args.Names("--policy");
   MPOOL_ASSIGN_OR_RETURN(request.options, MakeReplayOptions(args));
-  request.kills = static_cast<uint32_t>(args.Number("--kill"));
+  if (args.Has("--kill")) {
+    request.kills = static_cast<uint32_t>(args.Number("--kill"));
+  }
   if (request.kills + request.options.processes > kMostProcesses) {
     return absl::InvalidArgumentError(absl::StrCat(
         "replay: --processes and --kill together are ",
@@ -349,9 +351,9 @@ constexpr std::array<OptionSpec, 16> kOptions = {{
      .help = "check the content of each page at every get, and on disk after "
              "the last close"},
     {.name = "--kill",
-     .type = NumberType{0, kMostProcesses - 1},
+     .type = NumberType{1, kMostProcesses - 1},
      .value_name = "N",
-     .fallback = "0",
+     .fallback = "",
      .help = "replay each trace once more with N more processes that are "
              "killed at work, and check that no put is lost"},
     {.name = "--backing",

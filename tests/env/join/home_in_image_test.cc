@@ -135,6 +135,9 @@ TEST_P(NamedHomeInImageTest, ProcessesShareThePages) {
               auto both = test::OpenBoth(home, SmallEnv(backing()));
               if (!both.ok()) return both.status().ToString();
               EXPECT_EQ(GetText(*both->file, 0), "first");
+              // The life lock of the first process lasts on an overlay too.
+              EXPECT_EQ(both->env->Stats().adoptions, 0u);
+              EXPECT_EQ(both->env->Stats().repairs, 0u);
               EXPECT_THAT(PutText(*both->file, 0, "second"), IsOk());
               first.Say("go");
               EXPECT_EQ(first.End(), "OK");
