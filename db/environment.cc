@@ -12,7 +12,10 @@
 #include "db/registry.h"
 #include "mpool/observe/holders.h"
 #include "os/assert.h"
+#include "os/backing/table.h"
+#include "os/directory.h"
 #include "os/filesystem.h"
+#include "os/filesystem_kind.h"
 #include "os/lost_fd.h"
 #include "os/status.h"
 
@@ -204,7 +207,7 @@ absl::Status Environment::OpenPageFile(std::string_view path,
   MPOOL_ASSIGN_OR_RETURN(request->file,
                          internal::OpenPageFile(*node, access));
   MPOOL_ASSIGN_OR_RETURN(const std::string pseudo,
-                         request->file->PseudoFilesystem());
+                         os::PseudoFilesystem(*request->file));
   if (!pseudo.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("open file ", full, ": it is on ", pseudo,
@@ -252,7 +255,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
   }
   events_.Deliver();
   MPOOL_RETURN_IF_ERROR(opened.status());
-  if (options_.backing == Backing::kHeap) {
+  if (os::ReachOf(options_.backing) == os::Reach::kOneProcess) {
     // Until the file is claimed, only this check detects a region that another
     // process has created.
     if (absl::Status other = region::CheckNoOther(region_->home_files().home());

@@ -10,6 +10,7 @@
 #include "db/options.h"
 #include "mpool/pool/signature.h"
 #include "os/assert.h"
+#include "os/directory.h"
 #include "os/filesystem.h"
 #include "os/status.h"
 

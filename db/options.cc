@@ -11,6 +11,7 @@
 #include "mpool/pool/pool.h"
 #include "mpool/pool/signature.h"
 #include "os/assert.h"
+#include "os/backing/table.h"
 #include "os/process.h"
 #include "os/status.h"
 
@@ -53,16 +54,7 @@ absl::Status CheckCacheBytes(const EnvOptions& options) {
 }
 
 absl::Status CheckBacking(Backing backing) {
-  switch (backing) {
-    case Backing::kPosixShm:
-    case Backing::kFile:
-    case Backing::kSysV:
-    case Backing::kAnonymous:
-    case Backing::kDevZero:
-    case Backing::kHeap:
-    case Backing::kSysVPrivate:
-      return absl::OkStatus();
-  }
+  if (os::FindBacking(backing) != nullptr) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("EnvOptions::backing is ", static_cast<int>(backing),
                    ": there is no such backing"));
@@ -71,7 +63,8 @@ absl::Status CheckBacking(Backing backing) {
 absl::Status CheckKey(const EnvOptions& options) {
   if (!options.sysv_key.has_value()) return absl::OkStatus();
   constexpr char kField[] = "EnvOptions::sysv_key";
-  if (options.backing != Backing::kSysV) {
+  const os::BackingRow* const row = os::FindBacking(options.backing);
+  if (row == nullptr || !row->has_key) {
     return absl::InvalidArgumentError(absl::StrCat(
         kField, " is given: only Backing::kSysV has keys; ask for it too"));
   }

@@ -5,10 +5,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +15,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "os/directory.h"
+#include "os/filesystem_kind.h"
 #include "os/low_fds.h"
 #include "os/retry.h"
 #include "os/status.h"
@@ -26,7 +26,6 @@
 namespace mpool::os {
 namespace {
 
-constexpr unsigned kStatxMask = STATX_BASIC_STATS | STATX_BTIME;
 // The directory in which glibc and musl keep POSIX shared memory.
 constexpr char kShmDirectory[] = "/dev/shm";
 
@@ -39,9 +38,6 @@ int OpenFlags(const File::OpenOptions& options) {
   if (options.regular) flags |= O_NONBLOCK | O_NOCTTY;
   return flags;
 }
-
-// Descriptors 0 to 2 belong to the program's standard streams, even while these
-// are closed, because another part of the program may print to them.
 
 }  // namespace
 
@@ -87,14 +83,6 @@ absl::Status OpenError(int error, std::string_view path,
 }
 
 namespace {
-
-absl::Status RemoveError(int error, std::string_view path) {
-  std::string_view advice;
-  if (error == EPERM || error == EACCES) {
-    advice = "remove it as its owner; it may be immutable (lsattr)";
-  }
-  return ErrnoToStatus(error, "remove", path, advice);
-}
 
 absl::Status WriteError(int error, std::string_view path) {
   std::string_view advice;
@@ -153,66 +141,6 @@ absl::Status CheckOpened(const File& file, const File::OpenOptions& options) {
   return absl::OkStatus();
 }
 
-uint64_t Nanoseconds(const statx_timestamp& time) {
-  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
-}
-
-FileInfo InfoOf(const struct statx& raw) {
-  FileInfo info;
-  info.identity.device = makedev(raw.stx_dev_major, raw.stx_dev_minor);
-  info.identity.inode = raw.stx_ino;
-  if ((raw.stx_mask & STATX_BTIME) != 0) {
-    info.identity.birth_ns = Nanoseconds(raw.stx_btime);
-  }
-  info.size_bytes = raw.stx_size;
-  info.allocated_bytes = raw.stx_blocks * 512;
-  info.mtime_ns = Nanoseconds(raw.stx_mtime);
-  info.ctime_ns = Nanoseconds(raw.stx_ctime);
-  info.mode = raw.stx_mode;
-  info.links = raw.stx_nlink;
-  info.user = raw.stx_uid;
-  info.group = raw.stx_gid;
-  info.is_regular = S_ISREG(raw.stx_mode);
-  info.is_directory = S_ISDIR(raw.stx_mode);
-  info.is_link = S_ISLNK(raw.stx_mode);
-  return info;
-}
-
-std::string FilesystemName(uint32_t type) {
-  switch (type) {
-    case NFS_SUPER_MAGIC:
-      return "NFS";
-    case SMB_SUPER_MAGIC:
-    case CIFS_SUPER_MAGIC:
-    case SMB2_SUPER_MAGIC:
-      return "CIFS";
-    case V9FS_MAGIC:
-      return "9p";
-    case FUSE_SUPER_MAGIC:
-      return "FUSE";
-    case EXT4_SUPER_MAGIC:
-      return "ext2/3/4";
-    case XFS_SUPER_MAGIC:
-      return "XFS";
-    case BTRFS_SUPER_MAGIC:
-      return "btrfs";
-    case TMPFS_MAGIC:
-      return "tmpfs";
-    case OVERLAYFS_SUPER_MAGIC:
-      return "overlayfs";
-    default:
-      return absl::StrCat("type 0x", absl::Hex(type));
-  }
-}
-
-absl::StatusOr<uint32_t> FilesystemType(const File& file) {
-  struct statfs raw = {};
-  if (RetryEintr([&] { return Sys().fstatfs(file.fd(), &raw); }) != 0) {
-    return ErrnoToStatus(errno, "look at the file system of", file.path());
-  }
-  return static_cast<uint32_t>(raw.f_type);
-}
-
 absl::Status ReserveError(int error, const File& file, uint64_t size_bytes) {
   std::string advice;
   if (error == ENOSPC || error == EDQUOT) {
@@ -220,10 +148,9 @@ absl::Status ReserveError(int error, const File& file, uint64_t size_bytes) {
                           " bytes are needed; free space there, or raise the "
                           "quota");
   } else if (error == EOPNOTSUPP || error == ENOSYS) {
-    const absl::StatusOr<uint32_t> type = FilesystemType(file);
-    advice = absl::StrCat(
-        "its file system (", type.ok() ? FilesystemName(*type) : "unknown",
-        ") cannot reserve blocks; use one that can, like ext4, XFS or tmpfs");
+    advice = absl::StrCat("its file system (", FilesystemKind(file),
+                          ") cannot reserve blocks; use one that can, like "
+                          "ext4, XFS or tmpfs");
   }
   return ErrnoToStatus(error, "reserve blocks", file.path(), advice);
 }
@@ -375,13 +302,7 @@ File& File::operator=(File&& other) noexcept {
 File::~File() { Close(); }
 
 absl::StatusOr<FileInfo> File::Info() const {
-  struct statx raw = {};
-  if (RetryEintr([&] {
-        return Sys().statx(fd_, "", AT_EMPTY_PATH, kStatxMask, &raw);
-      }) != 0) {
-    return ErrnoToStatus(errno, "look at", path_);
-  }
-  return InfoOf(raw);
+  return ReadInfo(fd_, "", AT_EMPTY_PATH, path_);
 }
 
 uint64_t File::Generation() const {
@@ -510,105 +431,14 @@ absl::Status File::Reserve(uint64_t offset, uint64_t size_bytes) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> File::RemoteFilesystem() const {
-  MPOOL_ASSIGN_OR_RETURN(const uint32_t type, FilesystemType(*this));
-  switch (type) {
-    case NFS_SUPER_MAGIC:
-    case SMB_SUPER_MAGIC:
-    case CIFS_SUPER_MAGIC:
-    case SMB2_SUPER_MAGIC:
-    case V9FS_MAGIC:
-    case FUSE_SUPER_MAGIC:
-      return FilesystemName(type);
-    default:
-      return std::string();
-  }
-}
-
 bool File::IsWritable() const {
   const int flags = Sys().fcntl_get(fd_, F_GETFL);
   return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
-bool File::IsOnOverlay() const {
-  const absl::StatusOr<uint32_t> type = FilesystemType(*this);
-  return type.ok() && *type == OVERLAYFS_SUPER_MAGIC;
-}
-
-absl::StatusOr<std::string> File::PseudoFilesystem() const {
-  MPOOL_ASSIGN_OR_RETURN(const uint32_t type, FilesystemType(*this));
-  switch (type) {
-    case PROC_SUPER_MAGIC:
-      return "proc";
-    case SYSFS_MAGIC:
-      return "sysfs";
-    case CGROUP_SUPER_MAGIC:
-    case CGROUP2_SUPER_MAGIC:
-      return "cgroup";
-    case DEBUGFS_MAGIC:
-    case TRACEFS_MAGIC:
-    case SECURITYFS_MAGIC:
-    case BPF_FS_MAGIC:
-      return "a file system of the kernel's own";
-    default:
-      return std::string();
-  }
-}
-
 void File::Close() {
   // Never repeated, because the fd is gone even if close returns EINTR.
   if (fd_ >= 0) Sys().close(std::exchange(fd_, -1));
-}
-
-std::string PathBelow(const File& dir, std::string_view name) {
-  if (name.starts_with('/')) return std::string(name);
-  return absl::StrCat(dir.path(), "/", Abs(name));
-}
-
-absl::StatusOr<FileInfo> InfoAt(const File& dir, std::string_view name) {
-  const std::string below(name);
-  struct statx raw = {};
-  if (RetryEintr([&] {
-        return Sys().statx(dir.fd(), below.c_str(), AT_SYMLINK_NOFOLLOW,
-                           kStatxMask, &raw);
-      }) != 0) {
-    return ErrnoToStatus(errno, "look at", PathBelow(dir, name));
-  }
-  return InfoOf(raw);
-}
-
-absl::Status UnlinkAt(const File& dir, std::string_view name) {
-  const std::string below(name);
-  if (RetryEintr([&] { return Sys().unlinkat(dir.fd(), below.c_str(), 0); }) ==
-          0 ||
-      errno == ENOENT) {
-    return absl::OkStatus();
-  }
-  return RemoveError(errno, PathBelow(dir, name));
-}
-
-absl::Status RenameAt(const File& dir, std::string_view from,
-                      std::string_view to) {
-  const std::string old_name(from);
-  const std::string new_name(to);
-  if (RetryEintr([&] {
-        return Sys().renameat(dir.fd(), old_name.c_str(), dir.fd(),
-                              new_name.c_str());
-      }) != 0) {
-    return ErrnoToStatus(errno, absl::StrCat("rename to ", new_name),
-                         absl::StrCat(dir.path(), "/", old_name));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> AbsolutePath(std::string_view path) {
-  const std::string name(path);
-  std::array<char, PATH_MAX> resolved;
-  if (Sys().realpath(name.c_str(), resolved.data()) == nullptr) {
-    return ErrnoToStatus(errno, "find the absolute path of", name,
-                         errno == ENAMETOOLONG ? "use shorter names" : "");
-  }
-  return std::string(resolved.data());
 }
 
 }  // namespace mpool::os

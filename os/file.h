@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// file.h - files and directories, through the system-call table.
+// file.h - open files, through the system-call table. directory.h has the
+// functions on names, file_info.h the state of a file.
 //
 // Calls that a signal interrupts are repeated, except fsync and close. Reads
 // and writes continue after a short count. Errors name the operation and the
@@ -15,49 +16,12 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "os/file_info.h"
 
 namespace mpool::os {
-
-// Identifies a file, also after the file system reuses its inode number.
-struct FileIdentity {
-  uint64_t device = 0;
-  uint64_t inode = 0;
-  uint64_t birth_ns = 0;    // 0 where the file system keeps none
-  uint64_t generation = 0;  // see File::Generation; 0 where it is not known
-
-  // Identities with an unknown generation match identities with any generation.
-  bool operator==(const FileIdentity& other) const {
-    return device == other.device && IsSameInode(other);
-  }
-  // True for the same inode, also if the file system was mounted again with
-  // another device number.
-  bool IsSameInode(const FileIdentity& other) const {
-    return inode == other.inode && birth_ns == other.birth_ns &&
-           (generation == 0 || other.generation == 0 ||
-            generation == other.generation);
-  }
-  // True if a later file with the same inode number has another identity.
-  bool HasProof() const { return birth_ns != 0 || generation != 0; }
-};
-
-struct FileInfo {
-  FileIdentity identity;
-  uint64_t size_bytes = 0;
-  uint64_t allocated_bytes = 0;  // st_blocks * 512
-  uint64_t mtime_ns = 0;
-  uint64_t ctime_ns = 0;
-  uint32_t mode = 0;  // with the file type bits
-  uint32_t links = 0;
-  uint32_t user = 0;
-  uint32_t group = 0;
-  bool is_regular = false;
-  bool is_directory = false;
-  bool is_link = false;  // set only by InfoAt and for a Node's O_PATH open
-};
 
 // One piece of a gathered write.
 using ConstBytes = std::span<const std::byte>;
@@ -142,17 +106,8 @@ class File {
   absl::Status Resize(uint64_t size_bytes) const;
   // Reserves blocks, so that a full disk is an error now and not SIGBUS later.
   absl::Status Reserve(uint64_t offset, uint64_t size_bytes) const;
-  // Returns the kind of a file system on which a region cannot be shared:
-  // "NFS", "CIFS", "9p", "FUSE"; empty for all others.
-  absl::StatusOr<std::string> RemoteFilesystem() const;
-  // Returns the name of a file system that generates the content of its files
-  // on each read ("proc", "sysfs", ...); empty for all others.
-  absl::StatusOr<std::string> PseudoFilesystem() const;
   // True if the descriptor was opened for writing.
   bool IsWritable() const;
-  // True on overlayfs, where a change of a file from a lower layer gives the
-  // file another time of birth (copy-up), but not another inode number.
-  bool IsOnOverlay() const;
   void Close();
   // Forgets the fd without closing it. For an fd that the program closed: its
   // number is free, or belongs to another file.
@@ -172,18 +127,6 @@ class File {
 // Returns the error of a failed open, with advice.
 absl::Status OpenError(int error, std::string_view path,
                        std::string_view what = "open");
-// Returns the state of `name` below `dir`, or of an absolute `name`. Neither
-// opens the file nor follows a link. Returns NotFound if it does not exist.
-absl::StatusOr<FileInfo> InfoAt(const File& dir, std::string_view name);
-// Removes a file below `dir`. Returns Ok if it does not exist.
-absl::Status UnlinkAt(const File& dir, std::string_view name);
-// Renames `from` to `to`, both below `dir`. Replaces an existing `to`.
-absl::Status RenameAt(const File& dir, std::string_view from,
-                      std::string_view to);
-// Returns the path of `name` below `dir`, or of an absolute `name`, for errors.
-std::string PathBelow(const File& dir, std::string_view name);
-// Returns `path` as an absolute path without links. The path must exist.
-absl::StatusOr<std::string> AbsolutePath(std::string_view path);
 
 }  // namespace mpool::os
 

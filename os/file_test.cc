@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "os/directory.h"
+#include "os/filesystem_kind.h"
 #include "os/status.h"
 #include "tests/support/system.h"
 
@@ -407,7 +409,7 @@ TEST_F(FileTest, OnlyRemoteFilesystemsAreNamed) {
   Sys().fstatfs = FakeFstatfs;
   const auto remote = [&](uint32_t type) {
     filesystem_type = static_cast<int32_t>(type);
-    return *temp_.dir().RemoteFilesystem();
+    return *RemoteFilesystem(temp_.dir());
   };
   EXPECT_EQ(remote(NFS_SUPER_MAGIC), "NFS");
   EXPECT_EQ(remote(CIFS_SUPER_MAGIC), "CIFS");

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "os/assert.h"
 #include "os/process.h"
 #include "os/retry.h"
 #include "os/status.h"
@@ -207,6 +208,7 @@ bool WasMountedAs(const File& dir, uint64_t device, uint64_t id) {
   const absl::StatusOr<struct statfs> raw = StatFs(dir);
   const absl::StatusOr<FileInfo> info = dir.Info();
   if (!raw.ok() || !info.ok()) return false;
+  MPOOL_ASSERT(info->identity.device != device);
   // The kernel refuses to mount a second btrfs with the same number.
   if (raw->f_type == BTRFS_SUPER_MAGIC) return true;
   // ustat knows the device numbers of all mounts, but not of subvolumes.

@@ -17,6 +17,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "os/directory.h"
+#include "os/filesystem_kind.h"
 #include "os/lost_fd.h"
 #include "os/retry.h"
 #include "os/status.h"
@@ -329,7 +331,7 @@ absl::StatusOr<std::optional<ByteLock>> LockFile::Attempt(uint64_t byte,
   MPOOL_ASSIGN_OR_RETURN(const bool has_name, HasName(dir, half_made->file()));
   if (!has_name) return std::optional<ByteLock>();
   if (!taken) return std::optional<ByteLock>(ByteLock());
-  if (half_made->file().IsOnOverlay()) {
+  if (IsOnOverlay(half_made->file())) {
     MPOOL_RETURN_IF_ERROR(half_made->Keep());
     return std::optional<ByteLock>(ByteLock(std::move(half_made)));
   }

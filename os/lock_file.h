@@ -113,7 +113,8 @@ class LockFile {
   // again if it was removed and Open had `create`.
   absl::StatusOr<ByteLock> Lock(uint64_t byte) const;
   // Like Lock, but reuses the LockFile's own fd if the process has no free fd.
-  // REQUIRES: no other thread calls a function of this LockFile.
+  // REQUIRES: no other thread calls a function of this LockFile (not checkable:
+  //           a LockFile does not know its callers).
   absl::StatusOr<ByteLock> LockWithin(uint64_t byte);
   // Acquires the lock without waiting. The result is not held() if another
   // description holds the lock.

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "os/directory.h"
 #include "tests/support/system.h"
 
 namespace mpool::os {

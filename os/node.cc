@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "os/directory.h"
 #include "os/low_fds.h"
 #include "os/retry.h"
 #include "os/status.h"

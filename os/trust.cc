@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "os/directory.h"
 #include "os/process.h"
 #include "os/status.h"
 #include "os/syscalls.h"

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "os/directory.h"
 #include "os/status.h"
 #include "tests/support/system.h"
 

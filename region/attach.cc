@@ -9,8 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "os/assert.h"
+#include "os/backing/segment.h"
 #include "os/clock.h"
+#include "os/directory.h"
 #include "os/filesystem.h"
+#include "os/filesystem_kind.h"
 #include "os/futex.h"
 #include "os/process.h"
 #include "os/step.h"
@@ -51,7 +54,8 @@ absl::Status Attacher::Attach(const os::ByteLock* gate) {
   MPOOL_ASSERT(gate == nullptr || (options_.shared && options_.named));
   if (!options_.shared || !options_.named) return AttachUnnamed();
   MPOOL_RETURN_IF_ERROR(os::CheckDirectory(home()));
-  MPOOL_ASSIGN_OR_RETURN(const std::string remote, home().RemoteFilesystem());
+  MPOOL_ASSIGN_OR_RETURN(const std::string remote,
+                         os::RemoteFilesystem(home()));
   if (!remote.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "open environment ", home().path(), ": ", remote,

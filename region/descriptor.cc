@@ -9,8 +9,9 @@
 
 #include "absl/strings/str_format.h"
 #include "os/assert.h"
+#include "os/backing/segment.h"
 #include "os/crc32.h"
-#include "os/mapping.h"
+#include "os/directory.h"
 #include "os/status.h"
 #include "os/step.h"
 #include "os/trust.h"

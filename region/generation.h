@@ -14,7 +14,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
-#include "os/mapping.h"
+#include "os/fork_marker.h"
 
 namespace mpool::region {
 

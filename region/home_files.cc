@@ -5,8 +5,9 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "os/backing/segment.h"
+#include "os/directory.h"
 #include "os/lost_fd.h"
-#include "os/mapping.h"
 #include "os/status.h"
 #include "region/descriptor.h"
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "os/assert.h"
+#include "os/backing/segment.h"
 #include "os/lock_file.h"
 #include "os/status.h"
 #include "os/trust.h"

@@ -10,8 +10,8 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "os/backing/mapping.h"
 #include "os/file.h"
-#include "os/mapping.h"
 #include "region/layout.h"
 
 namespace mpool::region {

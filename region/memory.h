@@ -22,7 +22,7 @@
 
 #include "absl/status/status.h"
 #include "os/assert.h"
-#include "os/mapping.h"
+#include "os/backing/mapping.h"
 #include "os/status.h"
 #include "region/layout.h"
 #include "region/shalloc.h"

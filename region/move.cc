@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "os/assert.h"
+#include "os/backing/segment.h"
 #include "os/filesystem.h"
-#include "os/mapping.h"
 #include "os/status.h"
 #include "os/step.h"
 #include "region/descriptor.h"

@@ -21,9 +21,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "os/backing/mapping.h"
 #include "os/file.h"
 #include "os/lock_file.h"
-#include "os/mapping.h"
 #include "region/attach.h"
 #include "region/client.h"
 #include "region/descriptor.h"

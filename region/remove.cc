@@ -6,7 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "os/assert.h"
-#include "os/mapping.h"
+#include "os/backing/segment.h"
+#include "os/directory.h"
 #include "os/status.h"
 #include "os/step.h"
 #include "os/trust.h"

@@ -3,6 +3,7 @@
 #include "region/unnamed.h"
 
 #include "absl/strings/str_cat.h"
+#include "os/directory.h"
 #include "os/lock_file.h"
 #include "os/status.h"
 #include "region/descriptor.h"

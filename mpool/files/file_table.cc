@@ -8,6 +8,8 @@
 #include "mpool/files/file_handles.h"
 #include "mpool/files/page_format.h"
 #include "mpool/files/page_io.h"
+#include "os/directory.h"
+#include "os/filesystem_kind.h"
 #include "os/stamp.h"
 #include "os/status.h"
 #include "os/step.h"
@@ -302,7 +304,7 @@ std::optional<uint32_t> FileTable::Find(
     });
   }
   find([&](const FileEntry& entry) { return IsFile(entry, identity); });
-  if (found.has_value() || !request.file->IsOnOverlay()) return found;
+  if (found.has_value() || !os::IsOnOverlay(*request.file)) return found;
   // Another program caused the copy-up. The number of a file that is open is
   // not used again.
   find([&](const FileEntry& entry) {

@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "os/backing/table.h"
 #include "os/step.h"
 
 namespace mpool::pooltest {

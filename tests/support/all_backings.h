@@ -6,38 +6,56 @@
 #ifndef MPOOL_TESTS_SUPPORT_ALL_BACKINGS_H_
 #define MPOOL_TESTS_SUPPORT_ALL_BACKINGS_H_
 
+#include <algorithm>
 #include <array>
 #include <cinttypes>
 #include <cstdio>
 #include <fstream>
+#include <initializer_list>
 #include <sstream>
 #include <string>
 #include <vector>
 
-#include "os/mapping.h"
+#include "os/backing/segment.h"
+#include "os/backing/table.h"
 #include "tests/support/system.h"
 
 namespace mpool::os {
 
-inline constexpr auto kAllBackings = std::to_array(
-    {Backing::kPosixShm, Backing::kFile, Backing::kSysV, Backing::kAnonymous,
-     Backing::kDevZero, Backing::kHeap, Backing::kSysVPrivate});
-// The backings that any process can join, and those that forked children can
-// use.
-inline constexpr auto kSharedBackings =
-    std::to_array({Backing::kPosixShm, Backing::kFile, Backing::kSysV});
-inline constexpr auto kForkedBackings = std::to_array(
-    {Backing::kPosixShm, Backing::kFile, Backing::kSysV, Backing::kAnonymous,
-     Backing::kDevZero, Backing::kSysVPrivate});
-inline constexpr auto kUnnamedBackings =
-    std::to_array({Backing::kAnonymous, Backing::kDevZero,
-                   Backing::kSysVPrivate});
+// Returns the kCount backings of the table that have one of the reaches.
+template <size_t kCount>
+constexpr std::array<Backing, kCount> BackingsOf(
+    std::initializer_list<Reach> reaches) {
+  std::array<Backing, kCount> backings{};
+  size_t count = 0;
+  for (const BackingRow& row : kBackingRows) {
+    if (std::ranges::find(reaches, row.reach) != reaches.end()) {
+      backings[count++] = row.backing;
+    }
+  }
+  return backings;
+}
 
+constexpr size_t CountBackings(Reach reach) {
+  return static_cast<size_t>(
+      std::ranges::count(kBackingRows, reach, &BackingRow::reach));
+}
+
+// All backings, those that any process can join, those that forked children
+// can use, and those that only forked children can use.
+inline constexpr auto kAllBackings = BackingsOf<kBackingRows.size()>(
+    {Reach::kOneProcess, Reach::kForkedChildren, Reach::kAnyProcess});
+inline constexpr auto kSharedBackings =
+    BackingsOf<CountBackings(Reach::kAnyProcess)>({Reach::kAnyProcess});
+inline constexpr auto kUnnamedBackings =
+    BackingsOf<CountBackings(Reach::kForkedChildren)>({Reach::kForkedChildren});
+inline constexpr auto kForkedBackings =
+    BackingsOf<kSharedBackings.size() + kUnnamedBackings.size()>(
+        {Reach::kForkedChildren, Reach::kAnyProcess});
+
+// Returns the name of the enumerator without its "k".
 inline std::string BackingText(const ::testing::TestParamInfo<Backing>& param) {
-  constexpr const char* kNames[] = {"PosixShm", "File", "SysV",
-                                    "Anonymous", "DevZero", "Heap",
-                                    "SysVPrivate"};
-  return kNames[static_cast<int>(param.param)];
+  return std::string(FindBacking(param.param)->enumerator.substr(1));
 }
 
 inline std::string TestSegment(Backing backing, const File& dir) {

@@ -21,8 +21,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "os/backing/segment.h"
 #include "os/file.h"
-#include "os/mapping.h"
 
 namespace mpool::os {
 

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "os/mapping.h"
+#include "os/backing/table.h"
 #include "os/status.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_home.h"

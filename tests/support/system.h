@@ -21,9 +21,9 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "os/backing/segment.h"
 #include "os/file.h"
 #include "os/futex.h"
-#include "os/mapping.h"
 #include "os/syscalls.h"
 #include "tests/support/leftovers.h"
 

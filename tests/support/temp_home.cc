@@ -15,8 +15,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mpool/env.h"
+#include "os/backing/segment.h"
+#include "os/directory.h"
 #include "os/file.h"
-#include "os/mapping.h"
 #include "os/status.h"
 #include "tests/support/leftovers.h"
 

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "os/backing/table.h"
 #include "os/status.h"
 #include "region/region.h"
 #include "tests/support/temp_home.h"

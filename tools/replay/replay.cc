@@ -17,9 +17,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "os/backing/table.h"
 #include "os/clock.h"
 #include "os/futex.h"
-#include "os/mapping.h"
 #include "os/status.h"
 #include "tools/replay/children.h"
 #include "tools/report/names.h"

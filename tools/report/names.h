@@ -15,6 +15,7 @@
 
 #include "mpool/evict/policies.h"
 #include "mpool/types.h"
+#include "os/backing/table.h"
 #include "tools/trace/simulator.h"
 
 namespace mpool::tools {
@@ -46,15 +47,14 @@ inline constexpr auto kSimulatedPolicies = [] {
   return names;
 }();
 
-inline constexpr std::array<Named<Backing>, 7> kBackings = {{
-    {Backing::kPosixShm, "posix-shm"},
-    {Backing::kFile, "file"},
-    {Backing::kSysV, "sysv"},
-    {Backing::kAnonymous, "anonymous"},
-    {Backing::kDevZero, "dev-zero"},
-    {Backing::kHeap, "heap"},
-    {Backing::kSysVPrivate, "sysv-private"},
-}};
+// From the table in os/backing/table.h, in the order of the enum.
+inline constexpr auto kBackings = [] {
+  std::array<Named<Backing>, os::kBackingRows.size()> names;
+  for (size_t i = 0; i < names.size(); ++i) {
+    names[i] = {os::kBackingRows[i].backing, os::kBackingRows[i].name};
+  }
+  return names;
+}();
 
 inline constexpr std::array<Named<Origin>, 3> kOrigins = {{
     {Origin::kNew, "new"},

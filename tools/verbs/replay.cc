@@ -15,7 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "os/mapping.h"
+#include "os/backing/table.h"
 #include "os/status.h"
 #include "tools/replay/kill_scene.h"
 #include "tools/replay/page_file.h"

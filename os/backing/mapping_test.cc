@@ -1,6 +1,5 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
-#include "os/mapping.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -10,6 +9,9 @@
 #include <cstring>
 #include <fstream>
 
+#include "os/backing/mapping.h"
+#include "os/backing/segment.h"
+#include "os/fork_marker.h"
 #include "os/status.h"
 #include "tests/support/all_backings.h"
 

@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_unnamed.cc - memory without a name: Backing::kHeap, private to one
+// unnamed.cc - memory without a name: Backing::kHeap, private to one
 // process, and Backing::kAnonymous and kDevZero, which forked children inherit.
 //
 // kHeap allocates a page at its first touch. The other two allocate all pages
@@ -11,7 +11,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "os/map_backings.h"
+#include "os/backing/address_space.h"
+#include "os/backing/table.h"
 #include "os/status.h"
 #include "os/syscalls.h"
 
@@ -62,21 +63,28 @@ MappingOr Map(const MappingOptions& options, int flags, int fd,
   return mapping;
 }
 
-}  // namespace
-
-MappingOr CreateHeap(const MappingOptions& options) {
+MappingOr CreateHeap(const File&, std::string_view,
+          const MappingOptions& options) {
   return Map(options, MAP_PRIVATE | MAP_ANONYMOUS, -1, "heap", false);
 }
 
-MappingOr CreateAnonymous(const MappingOptions& options) {
+MappingOr CreateAnonymous(const File&, std::string_view,
+          const MappingOptions& options) {
   return Map(options, MAP_SHARED | MAP_ANONYMOUS, -1, "anonymous memory", true);
 }
 
 // Each mapping of the device is a separate memory.
-MappingOr CreateDevZero(const MappingOptions& options) {
+MappingOr CreateDevZero(const File&, std::string_view,
+          const MappingOptions& options) {
   constexpr char kDevice[] = "/dev/zero";
   MPOOL_ASSIGN_OR_RETURN(const File file, File::Open(kDevice, {}));
   return Map(options, MAP_SHARED, file.fd(), kDevice, true);
 }
+
+}  // namespace
+
+constinit const BackingOps kHeapOps = {.create = CreateHeap};
+constinit const BackingOps kAnonymousOps = {.create = CreateAnonymous};
+constinit const BackingOps kDevZeroOps = {.create = CreateDevZero};
 
 }  // namespace mpool::os

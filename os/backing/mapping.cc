@@ -1,7 +1,9 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_memory.cc - operations on the memory of a mapping that do not depend on
-// its backing: populate, release, lock, huge pages.
+// mapping.cc - operations on the memory of a mapping that do not depend on its
+// backing: populate, release, lock, huge pages.
+
+#include "os/backing/mapping.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -10,11 +12,12 @@
 #include <atomic>
 #include <cinttypes>
 #include <cstdio>
+#include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "os/map_backings.h"
+#include "os/assert.h"
 #include "os/process.h"
 #include "os/retry.h"
 #include "os/round.h"
@@ -49,6 +52,7 @@ absl::Status Mapping::BackNew(const MappingOptions& options) {
 int Mapping::release_advice() const { return MADV_REMOVE; }
 
 absl::Status Mapping::Release(uint64_t offset, uint64_t bytes) {
+  MPOOL_ASSERT(offset % kSystemPage == 0 && bytes % kSystemPage == 0);
   MPOOL_RETURN_IF_ERROR(CheckRange(offset, bytes, /*read_only=*/false));
   if (bytes == 0) return absl::OkStatus();
   std::byte* const begin = base_ + offset;
@@ -96,7 +100,7 @@ absl::Status Mapping::LockMemory(uint64_t offset, uint64_t size_bytes) {
 }
 
 // mlock returns EPERM if the limit is 0, and ENOMEM if the limit is too low.
-absl::Status CannotLock(int error, uint64_t size_bytes) {
+absl::Status Mapping::CannotLock(int error, uint64_t size_bytes) {
   rlimit limit = {};
   Sys().getrlimit(RLIMIT_MEMLOCK, &limit);
   const absl::Status refused = ErrnoToStatus(

@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 
-#include "os/map_backings.h"
+#include "os/backing/mapping.h"
+#include "os/backing/segment.h"
 #include "os/status.h"
 #include "tests/support/all_backings.h"
 
@@ -56,28 +58,19 @@ INSTANTIATE_TEST_SUITE_P(All, UnnamedBackingTest,
 TEST_P(BackingTest, KernelMappingMatchesBackingName) {
   const auto mapping = *Create();
   const std::string line = MapsLine(mapping->base());
-  switch (GetParam()) {
-    case Backing::kPosixShm:
-      EXPECT_THAT(line, AllOf(HasSubstr("rw-s"),
-                              HasSubstr("/dev/shm/mpool-test-")));
-      break;
-    case Backing::kFile:
-      EXPECT_THAT(line, AllOf(HasSubstr("rw-s"), HasSubstr("-segment")));
-      break;
-    case Backing::kSysV:
-      EXPECT_THAT(line, AllOf(HasSubstr("rw-s"),
-                              HasSubstr("/SYSV" + name_.substr(2, 8))));
-      break;
-    case Backing::kAnonymous:
-    case Backing::kDevZero:
-      EXPECT_THAT(line, AllOf(HasSubstr("rw-s"), HasSubstr("/dev/zero")));
-      break;
-    case Backing::kHeap:
-      EXPECT_THAT(line, AllOf(HasSubstr("rw-p"), Not(HasSubstr("/"))));
-      break;
-    case Backing::kSysVPrivate:
-      EXPECT_THAT(line, AllOf(HasSubstr("rw-s"),
-                              HasSubstr("/SYSV00000000 (deleted)")));
+  const bool is_shared = ReachOf(GetParam()) != Reach::kOneProcess;
+  EXPECT_THAT(line, HasSubstr(is_shared ? "rw-s" : "rw-p"));
+  const std::map<Backing, std::string> files = {
+      {Backing::kPosixShm, "/dev/shm/mpool-test-"},
+      {Backing::kFile, "-segment"},
+      {Backing::kSysV, "/SYSV" + name_.substr(2, 8)},
+      {Backing::kAnonymous, "/dev/zero"},
+      {Backing::kDevZero, "/dev/zero"},
+      {Backing::kSysVPrivate, "/SYSV00000000 (deleted)"}};
+  if (const auto file = files.find(GetParam()); file != files.end()) {
+    EXPECT_THAT(line, HasSubstr(file->second));
+  } else if (!is_shared) {
+    EXPECT_THAT(line, Not(HasSubstr("/")));
   }
 }
 

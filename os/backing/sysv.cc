@@ -1,6 +1,6 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_sysv.cc - Backing::kSysV and kSysVPrivate, System V shared memory.
+// sysv.cc - Backing::kSysV and kSysVPrivate, System V shared memory.
 //
 // A join finds a segment by its key, which the segment's name contains. A key
 // has 32 bits, and another program may use the same key. So the segment carries
@@ -14,9 +14,11 @@
 // Crash: a creator that dies before it writes the name leaves a half-made
 //        segment. Its key identifies it, and the odd bytes of its size, which
 //        follow from the home. Key and size stay when the home gets another
-//        device number. Then only the descriptor leads to the segment. A
-//        creator of kSysVPrivate may die between the two calls that make and
-//        mark the segment. Then the size identifies it.
+//        device number. Then only the descriptor leads to the segment. An
+//        agreed key must be the key in the descriptor. Of a derived key only
+//        the upper half is compared. A creator of kSysVPrivate may die between
+//        the two calls that make and mark the segment. Then the size identifies
+//        it.
 
 #include <errno.h>
 #include <sys/shm.h>
@@ -25,15 +27,13 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
-#include <span>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "os/crc32.h"
-#include "os/map_backings.h"
+#include "os/backing/address_space.h"
+#include "os/backing/segment_name.h"
+#include "os/backing/table.h"
 #include "os/process.h"
 #include "os/round.h"
 #include "os/status.h"
@@ -45,65 +45,10 @@ namespace {
 
 // The minimum size of the part behind the memory, which holds the name.
 constexpr uint64_t kLeastOddBytes = 512;
-constexpr size_t kKeyDigits = 11;  // "0x01234567/"
-constexpr size_t kCreationDigits = 16;
 // Where the home's device number is if it is not the number in the name: 8
 // bytes behind the name, which change in one store.
 constexpr uint64_t kMovedTo = 128;
 static_assert(kMovedTo + sizeof(uint64_t) <= kLeastOddBytes);
-
-uint32_t Hash(std::string_view text) {
-  return Crc32(std::as_bytes(std::span(text.data(), text.size())));
-}
-
-uint32_t KeyOf(std::string_view prefix, uint64_t creation) {
-  const uint32_t low =
-      Hash(absl::StrFormat("%s%016x", prefix, creation)) & 0xffff;
-  const uint32_t key = (Hash(prefix) & 0xffff0000) | low;
-  return key == IPC_PRIVATE ? 1 : key;
-}
-
-key_t KeyIn(std::string_view name) {
-  uint32_t key = 0;
-  std::sscanf(std::string(name).c_str(), "%" SCNx32, &key);
-  return static_cast<key_t>(key);
-}
-
-uint64_t CreationIn(std::string_view name) {
-  uint64_t creation = 0;
-  if (name.size() > kCreationDigits) {
-    name.remove_prefix(name.size() - kCreationDigits);
-    std::sscanf(std::string(name).c_str(), "%" SCNx64, &creation);
-  }
-  return creation;
-}
-
-std::string_view PrefixIn(std::string_view name) {
-  if (name.size() <= kKeyDigits + kCreationDigits) return "";
-  return name.substr(kKeyDigits, name.size() - kKeyDigits - kCreationDigits);
-}
-
-constexpr std::string_view kNameBegin = "mpool-";
-
-// Returns the home's device number in a name; 0 if the name is not of mpool.
-uint64_t DeviceIn(std::string_view name) {
-  uint64_t device = 0;
-  if (name.size() > kKeyDigits &&
-      name.substr(kKeyDigits).starts_with(kNameBegin)) {
-    name.remove_prefix(kKeyDigits + kNameBegin.size());
-    std::sscanf(std::string(name).c_str(), "%" SCNx64, &device);
-  }
-  return device;
-}
-
-// Returns the name with another device number.
-std::string WithDevice(std::string_view name, uint64_t device) {
-  const size_t begin = kKeyDigits + kNameBegin.size();
-  const size_t end = name.find('-', begin);
-  if (DeviceIn(name) == 0 || end == name.npos) return std::string(name);
-  return absl::StrCat(Abs(name.substr(0, begin)), absl::Hex(device),
-                      Abs(name.substr(end)));
-}
 
 std::atomic_ref<uint64_t> MovedTo(std::byte* base, uint64_t memory_bytes) {
   return std::atomic_ref<uint64_t>(
@@ -111,7 +56,7 @@ std::atomic_ref<uint64_t> MovedTo(std::byte* base, uint64_t memory_bytes) {
 }
 
 uint64_t OddBytes(std::string_view prefix) {
-  return kLeastOddBytes + Hash(prefix) % (kSystemPage - kLeastOddBytes);
+  return kLeastOddBytes + NameHash(prefix) % (kSystemPage - kLeastOddBytes);
 }
 
 struct Segment {
@@ -125,7 +70,8 @@ struct Segment {
   bool IsMarked() const { return (state.shm_perm.mode & SHM_DEST) != 0; }
   // True if a creator of this user made it for the home and died before it
   // wrote the name.
-  // REQUIRES: the key is one that such a creator would have used.
+  // REQUIRES: the key is one that such a creator would have used (not
+  //           checkable: each caller compares other bits of the key).
   bool IsHalfMade(std::string_view prefix) const {
     return name.empty() && state.shm_nattch == 0 &&
            state.shm_perm.cuid == Sys().geteuid() &&
@@ -387,16 +333,8 @@ absl::Status FillNew(Mapping& mapping, std::string_view name,
   return mapping.BackNew(options);
 }
 
-}  // namespace
-
-std::string SysVName(std::string_view prefix, uint64_t creation,
-                     std::optional<int> key) {
-  const uint32_t wanted =
-      key.has_value() ? static_cast<uint32_t>(*key) : KeyOf(prefix, creation);
-  return absl::StrFormat("0x%08x/%s%016x", wanted, prefix, creation);
-}
-
-MappingOr CreateSysV(std::string_view name, const MappingOptions& options) {
+MappingOr Create(const File&, std::string_view name,
+                 const MappingOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(
       const Segment segment,
       MakeSegment(KeyIn(name), PrefixIn(name), name, options));
@@ -411,9 +349,11 @@ MappingOr CreateSysV(std::string_view name, const MappingOptions& options) {
 
 // Marks the segment at once, so that it ends with the last process that has it
 // attached.
-MappingOr CreateSysVPrivate(std::string_view prefix,
-                            const MappingOptions& options) {
+MappingOr CreatePrivate(const File& dir, std::string_view,
+                        const MappingOptions& options) {
   constexpr std::string_view kName = "IPC_PRIVATE";
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
+  const std::string prefix = NamePrefix(home.identity);
   MPOOL_ASSIGN_OR_RETURN(const Segment segment,
                          MakeSegment(IPC_PRIVATE, prefix, kName, options));
   MappingOr mapping = MapSysV(segment, kName, options);
@@ -426,8 +366,8 @@ MappingOr CreateSysVPrivate(std::string_view prefix,
   return mapping;
 }
 
-MappingOr JoinSysV(const File& dir, std::string_view name,
-                   const MappingOptions& options) {
+MappingOr Join(const File& dir, std::string_view name,
+               const MappingOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(const Segment segment, FindOwn(dir, name));
   if (segment.memory_bytes() != RoundUp(options.reserved_bytes)) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -439,7 +379,7 @@ MappingOr JoinSysV(const File& dir, std::string_view name,
   return MapSysV(segment, name, options);
 }
 
-absl::Status RemoveSysV(const File& dir, std::string_view name) {
+absl::Status Remove(const File& dir, std::string_view name) {
   const absl::StatusOr<Segment> segment = FindByKey(dir, name);
   if (absl::IsNotFound(segment.status())) return absl::OkStatus();
   MPOOL_RETURN_IF_ERROR(segment.status());
@@ -449,8 +389,8 @@ absl::Status RemoveSysV(const File& dir, std::string_view name) {
   return ours ? Discard(*segment) : absl::OkStatus();
 }
 
-absl::Status RenameSysV(const File& dir, std::string_view from,
-                        std::string_view to) {
+absl::Status Rename(const File& dir, std::string_view from,
+                    std::string_view to) {
   if (FindOwn(dir, to).ok()) return absl::OkStatus();
   MPOOL_ASSIGN_OR_RETURN(const Segment segment, FindOwn(dir, from));
   MPOOL_ASSIGN_OR_RETURN(std::byte* const base,
@@ -460,19 +400,19 @@ absl::Status RenameSysV(const File& dir, std::string_view from,
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> IsSysVInUse(const File& dir, std::string_view name) {
+absl::StatusOr<bool> IsInUse(const File& dir, std::string_view name) {
   MPOOL_ASSIGN_OR_RETURN(const Segment segment, FindOwn(dir, name));
   return segment.state.shm_nattch != 0;
 }
 
-absl::StatusOr<uint64_t> SysVSize(const File& dir, std::string_view name) {
+absl::StatusOr<uint64_t> Size(const File& dir, std::string_view name) {
   MPOOL_ASSIGN_OR_RETURN(const Segment segment, FindOwn(dir, name));
   return segment.memory_bytes();
 }
 
-std::vector<std::string> SysVSegmentsOf(const File& dir,
-                                        std::string_view prefix, bool remove) {
-  std::vector<std::string> names;
+absl::StatusOr<uint32_t> CountStrays(const File& dir, std::string_view prefix,
+                                     Strays strays) {
+  uint32_t count = 0;
   const absl::StatusOr<FileInfo> home = dir.Info();
   for (const Listed& one : AllSegments()) {
     if (one.size % kSystemPage != OddBytes(prefix)) continue;
@@ -483,12 +423,25 @@ std::vector<std::string> SysVSegmentsOf(const File& dir,
     const bool ours = PrefixIn(segment->name) == prefix;
     const bool key_fits =
         one.key == IPC_PRIVATE ||
-        static_cast<uint32_t>(one.key) >> 16 == Hash(prefix) >> 16;
+        static_cast<uint32_t>(one.key) >> 16 == NameHash(prefix) >> 16;
     if (!ours && !(key_fits && segment->IsHalfMade(prefix))) continue;
-    if (remove && !Discard(*segment).ok()) continue;
-    names.push_back(ours ? segment->name : "half made");
+    if (strays == Strays::kRemove && !Discard(*segment).ok()) continue;
+    ++count;
   }
-  return names;
+  return count;
 }
+
+}  // namespace
+
+constinit const BackingOps kSysVOps = {.create = Create,
+                                       .join = Join,
+                                       .remove = Remove,
+                                       .rename = Rename,
+                                       .size = Size,
+                                       .is_in_use = IsInUse,
+                                       .name = SysVName,
+                                       .strays = CountStrays};
+// Strays of this kind are among those of kSysVOps.
+constinit const BackingOps kSysVPrivateOps = {.create = CreatePrivate};
 
 }  // namespace mpool::os

@@ -1,13 +1,16 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_posix_shm.cc - Backing::kPosixShm, POSIX shared memory objects
+// posix_shm.cc - Backing::kPosixShm, POSIX shared memory objects
 // (shm_open).
 
 #include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "os/map_backings.h"
+#include "os/backing/shared_file.h"
+#include "os/backing/table.h"
+#include "os/directory.h"
+#include "os/lock_file.h"
 #include "os/status.h"
 #include "os/trust.h"
 
@@ -42,9 +45,7 @@ SegmentName NameOf(std::string_view name) {
               "Backing::kFile"};
 }
 
-}  // namespace
-
-MappingOr CreatePosixShm(const File& dir, std::string_view name,
+MappingOr Create(const File& dir, std::string_view name,
                          const MappingOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
   MPOOL_ASSIGN_OR_RETURN(
@@ -56,7 +57,7 @@ MappingOr CreatePosixShm(const File& dir, std::string_view name,
   return mapping;
 }
 
-MappingOr JoinPosixShm(const File& dir, std::string_view name,
+MappingOr Join(const File& dir, std::string_view name,
                        const MappingOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(
       const File file, File::OpenShm(name, ExistingSegment(options.read_only)));
@@ -64,16 +65,16 @@ MappingOr JoinPosixShm(const File& dir, std::string_view name,
   return MapSegment(file, NameOf(name), options);
 }
 
-absl::StatusOr<uint64_t> PosixShmSize(const File& dir, std::string_view name) {
+absl::StatusOr<uint64_t> Size(const File& dir, std::string_view name) {
   return OwnSize(dir, PathOf(name));
 }
 
-absl::Status RemovePosixShm(const File& dir, std::string_view name) {
+absl::Status Remove(const File& dir, std::string_view name) {
   MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOurs(dir, name));
   return ours ? File::UnlinkShm(name) : absl::OkStatus();
 }
 
-absl::Status RenamePosixShm(const File& dir, std::string_view from,
+absl::Status Rename(const File& dir, std::string_view from,
                             std::string_view to) {
   if (InfoAt(dir, PathOf(to)).ok()) return absl::OkStatus();
   MPOOL_ASSIGN_OR_RETURN(const bool ours, IsOurs(dir, from));
@@ -85,19 +86,37 @@ absl::Status RenamePosixShm(const File& dir, std::string_view from,
   return RenameAt(shm, from.substr(1), to.substr(1));
 }
 
-std::vector<std::string> PosixShmOf(const File& dir, std::string_view prefix,
-                                    bool remove) {
-  std::vector<std::string> names;
+absl::StatusOr<bool> IsInUse(const File&, std::string_view name) {
+  MPOOL_ASSIGN_OR_RETURN(const File file,
+                         File::OpenShm(name, ExistingSegment(true)));
+  return IsMapped(file);
+}
+
+// The home's objects are those of trusted users with names that begin with
+// `prefix`.
+absl::StatusOr<uint32_t> CountStrays(const File& dir, std::string_view prefix,
+                                     Strays strays) {
+  uint32_t count = 0;
   std::error_code error;
   for (std::filesystem::directory_iterator at(kShmDirectory, error), end;
        !error && at != end; at.increment(error)) {
     const std::string name = "/" + at->path().filename().string();
     if (!std::string_view(name).substr(1).starts_with(prefix)) continue;
     if (!IsOurs(dir, name).value_or(false)) continue;
-    if (remove && !File::UnlinkShm(name).ok()) continue;
-    names.push_back(name);
+    if (strays == Strays::kRemove && !File::UnlinkShm(name).ok()) continue;
+    ++count;
   }
-  return names;
+  return count;
 }
+
+}  // namespace
+
+constinit const BackingOps kPosixShmOps = {.create = Create,
+                                           .join = Join,
+                                           .remove = Remove,
+                                           .rename = Rename,
+                                           .size = Size,
+                                           .is_in_use = IsInUse,
+                                           .strays = CountStrays};
 
 }  // namespace mpool::os

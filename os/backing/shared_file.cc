@@ -1,12 +1,13 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_shared.cc - the common part of kPosixShm and kFile: a file, mapped
-// MAP_SHARED over the whole of its address space at once.
+// shared_file.cc - the mapping of a file.
 //
 // Invariants:
 // 1. No fd stays open, so that a program that closes all fds does no harm.
 // 2. Back finds the file again by name and checks that it is the mapped file.
 // 3. Holes of the file are never touched.
+
+#include "os/backing/shared_file.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -15,9 +16,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "os/backing/address_space.h"
+#include "os/directory.h"
 #include "os/filesystem.h"
 #include "os/lock_file.h"
-#include "os/map_backings.h"
 #include "os/status.h"
 #include "os/syscalls.h"
 #include "os/trust.h"

@@ -1,16 +1,21 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// map_file.cc - Backing::kFile, a regular file in the environment directory.
+// file.cc - Backing::kFile, a regular file in the environment directory.
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "os/map_backings.h"
+#include "os/backing/shared_file.h"
+#include "os/backing/table.h"
+#include "os/directory.h"
+#include "os/lock_file.h"
 #include "os/status.h"
 #include "os/trust.h"
 
 namespace mpool::os {
 namespace {
+
+constexpr char kFileName[] = "__db.002";
 
 // Opens by path, because the mapping may outlive `dir`, and the program may
 // close the fd of `dir`.
@@ -25,9 +30,7 @@ SegmentName NameOf(const File& dir, std::string_view name) {
       .advice = "free space on its file system, or ask for a smaller cache"};
 }
 
-}  // namespace
-
-MappingOr CreateFileMapping(const File& dir, std::string_view name,
+MappingOr Create(const File& dir, std::string_view name,
                             const MappingOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
   MPOOL_ASSIGN_OR_RETURN(
@@ -39,7 +42,7 @@ MappingOr CreateFileMapping(const File& dir, std::string_view name,
   return mapping;
 }
 
-MappingOr JoinFileMapping(const File& dir, std::string_view name,
+MappingOr Join(const File& dir, std::string_view name,
                           const MappingOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(
       const File file,
@@ -48,9 +51,33 @@ MappingOr JoinFileMapping(const File& dir, std::string_view name,
   return MapSegment(file, NameOf(dir, name), options);
 }
 
-absl::StatusOr<uint64_t> FileMappingSize(const File& dir,
-                                         std::string_view name) {
-  return OwnSize(dir, name);
+absl::StatusOr<bool> IsInUse(const File& dir, std::string_view name) {
+  MPOOL_ASSIGN_OR_RETURN(const File file,
+                         File::OpenAt(dir, name, ExistingSegment(true)));
+  return IsMapped(file);
 }
+
+std::string Name(std::string_view, uint64_t, std::optional<int>) {
+  return kFileName;
+}
+
+absl::StatusOr<uint32_t> CountStrays(const File& dir, std::string_view,
+                                     Strays strays) {
+  const uint32_t count = InfoAt(dir, kFileName).ok() ? 1 : 0;
+  if (strays == Strays::kRemove) {
+    MPOOL_RETURN_IF_ERROR(RemoveOwn(dir, kFileName));
+  }
+  return count;
+}
+
+}  // namespace
+
+constinit const BackingOps kFileOps = {.create = Create,
+                                       .join = Join,
+                                       .remove = RemoveOwn,
+                                       .size = OwnSize,
+                                       .is_in_use = IsInUse,
+                                       .name = Name,
+                                       .strays = CountStrays};
 
 }  // namespace mpool::os

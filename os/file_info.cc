@@ -1,0 +1,57 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+
+#include "os/file_info.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "os/retry.h"
+#include "os/status.h"
+#include "os/syscalls.h"
+
+namespace mpool::os {
+namespace {
+
+constexpr unsigned kStatxMask = STATX_BASIC_STATS | STATX_BTIME;
+
+uint64_t Nanoseconds(const statx_timestamp& time) {
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+FileInfo InfoOf(const struct statx& raw) {
+  FileInfo info;
+  info.identity.device = makedev(raw.stx_dev_major, raw.stx_dev_minor);
+  info.identity.inode = raw.stx_ino;
+  if ((raw.stx_mask & STATX_BTIME) != 0) {
+    info.identity.birth_ns = Nanoseconds(raw.stx_btime);
+  }
+  info.size_bytes = raw.stx_size;
+  info.allocated_bytes = raw.stx_blocks * 512;
+  info.mtime_ns = Nanoseconds(raw.stx_mtime);
+  info.ctime_ns = Nanoseconds(raw.stx_ctime);
+  info.mode = raw.stx_mode;
+  info.links = raw.stx_nlink;
+  info.user = raw.stx_uid;
+  info.group = raw.stx_gid;
+  info.is_regular = S_ISREG(raw.stx_mode);
+  info.is_directory = S_ISDIR(raw.stx_mode);
+  info.is_link = S_ISLNK(raw.stx_mode);
+  return info;
+}
+
+}  // namespace
+
+absl::StatusOr<FileInfo> ReadInfo(int fd, const char* name, int flags,
+                                  std::string_view shown) {
+  struct statx raw = {};
+  if (RetryEintr([&] {
+        return Sys().statx(fd, name, flags, kStatxMask, &raw);
+      }) != 0) {
+    return ErrnoToStatus(errno, "look at", shown);
+  }
+  return InfoOf(raw);
+}
+
+}  // namespace mpool::os

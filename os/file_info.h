@@ -1,0 +1,60 @@
+// Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
+//
+// file_info.h - the identity and the state of a file.
+
+#ifndef MPOOL_OS_FILE_INFO_H_
+#define MPOOL_OS_FILE_INFO_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace mpool::os {
+
+// Identifies a file, also after the file system reuses its inode number.
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  uint64_t birth_ns = 0;    // 0 where the file system keeps none
+  uint64_t generation = 0;  // see File::Generation; 0 where it is not known
+
+  // Identities with an unknown generation match identities with any generation.
+  bool operator==(const FileIdentity& other) const {
+    return device == other.device && IsSameInode(other);
+  }
+  // True for the same inode, also if the file system was mounted again with
+  // another device number.
+  bool IsSameInode(const FileIdentity& other) const {
+    return inode == other.inode && birth_ns == other.birth_ns &&
+           (generation == 0 || other.generation == 0 ||
+            generation == other.generation);
+  }
+  // True if a later file with the same inode number has another identity.
+  bool HasProof() const { return birth_ns != 0 || generation != 0; }
+};
+
+struct FileInfo {
+  FileIdentity identity;
+  uint64_t size_bytes = 0;
+  uint64_t allocated_bytes = 0;  // st_blocks * 512
+  uint64_t mtime_ns = 0;
+  uint64_t ctime_ns = 0;
+  uint32_t mode = 0;  // with the file type bits
+  uint32_t links = 0;
+  uint32_t user = 0;
+  uint32_t group = 0;
+  bool is_regular = false;
+  bool is_directory = false;
+  bool is_link = false;  // set only by InfoAt and for a Node's O_PATH open
+};
+
+// Calls statx for `name` below the directory `fd`, or for `fd` if `name` is
+// empty. `flags` are AT_ flags; `shown` is the path in errors. Returns NotFound
+// if there is no such file.
+absl::StatusOr<FileInfo> ReadInfo(int fd, const char* name, int flags,
+                                  std::string_view shown);
+
+}  // namespace mpool::os
+
+#endif  // MPOOL_OS_FILE_INFO_H_
