@@ -9,6 +9,11 @@
 
 namespace mpool::region {
 
+absl::Status Damaged(std::string_view part) {
+  return absl::DataLossError(
+      absl::StrCat("its ", os::Abs(part), " is damaged"));
+}
+
 void Memory::Use(std::unique_ptr<os::Mapping> mapping,
                  const FixedHeader& fixed) {
   MPOOL_ASSERT(mapping_ == nullptr);

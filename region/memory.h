@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "os/assert.h"
@@ -28,6 +29,9 @@
 #include "region/shalloc.h"
 
 namespace mpool::region {
+
+// Returns DataLoss: `part` of the region is damaged.
+absl::Status Damaged(std::string_view part);
 
 struct MemoryOptions {
   bool huge_pages = true;

@@ -12,11 +12,6 @@ namespace {
 
 using region::LatchGuard;
 
-bool IsIn(const BufferHeader& header, Queue queue) {
-  return header.queue.load(std::memory_order_acquire) ==
-         static_cast<uint32_t>(queue);
-}
-
 class Lru final : public Replacement {
  public:
   Lru(region::Memory& memory, FrameTable& frames)

@@ -17,15 +17,16 @@ namespace {
 
 constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
 
-uint64_t PagesIn(std::span<const uint32_t> pages) {
+uint64_t AddressSpaceOf(std::span<const uint32_t> pages) {
   if (pages.empty()) return 0;
   return uint64_t{*std::max_element(pages.begin(), pages.end())} + 1;
 }
 
 // The ring of frames for ClockVictim.
-class Ring {
+class SimulatedRing {
  public:
-  explicit Ring(uint64_t size) : referenced_(size, 0), pages_(size, 0) {}
+  explicit SimulatedRing(uint64_t size)
+      : referenced_(size, 0), pages_(size, 0) {}
 
   uint64_t AdvanceHand() {
     const uint64_t position = hand_;
@@ -74,10 +75,10 @@ uint64_t LruHits(std::span<const uint32_t> pages, uint64_t frames) {
 
 uint64_t ClockHits(std::span<const uint32_t> pages, uint64_t frames) {
   MPOOL_ASSERT(frames != 0);
-  const uint64_t page_count = PagesIn(pages);
+  const uint64_t page_count = AddressSpaceOf(pages);
   // Frames beyond the number of pages are never filled.
   const uint64_t used_frames = std::min(frames, page_count);
-  Ring ring(used_frames);
+  SimulatedRing ring(used_frames);
   std::vector<uint64_t> place(page_count, kNever);
   uint64_t filled = 0;
   uint64_t hits = 0;

@@ -12,8 +12,8 @@ namespace mpool::internal {
 namespace {
 
 // How long a get searches for a frame while all are held, and its interval.
-constexpr absl::Duration kLookFor = absl::Seconds(1);
-constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
+constexpr absl::Duration kFrameWait = absl::Seconds(1);
+constexpr absl::Duration kFrameCheck = absl::Milliseconds(1);
 // Most extents that one call gets from other page sizes. The limit exists
 // because other threads may take the frames.
 constexpr int kMostExtents = 64;
@@ -25,7 +25,7 @@ absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
                                                 const os::Deadline& deadline) {
   MPOOL_ASSERT(self.thread.id != 0);
   MPOOL_ASSERT(page_class < kPageClasses);
-  const os::Deadline patience(deadline.Left(kLookFor));
+  const os::Deadline patience(deadline.Left(kFrameWait));
   bool repaired = false;  // since the last search
   bool all_held = false;
   int given = 0;
@@ -61,7 +61,7 @@ absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
       repaired = true;
       continue;
     }
-    os::Sleep(kLookEvery);
+    os::Sleep(kFrameCheck);
     // Repair once more at the end, so that AllHeld names only holders that were
     // alive just before.
     if (patience.passed()) repaired = false;

@@ -5,10 +5,7 @@
 #include "mpool/memory/extent_table.h"
 
 #include <array>
-#include <string>
-#include <string_view>
 
-#include "absl/strings/str_cat.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -18,11 +15,6 @@ namespace {
 using region::LatchGuard;
 
 constexpr uint32_t kLargeClass = kHeaderBlocks - 1;
-
-absl::Status Damaged(std::string_view what) {
-  return absl::DataLossError(
-      absl::StrCat("its ", std::string(what), " is damaged"));
-}
 
 // True if a cutter may store this word in a cache with these sizes. A resizer
 // changes the word and both sizes in an order that keeps them consistent at any
@@ -422,7 +414,7 @@ absl::Status ExtentTable::CheckExtent(uint32_t index,
     const bool needed = now.is_cut() && BlockOf(now.page_class) == block;
     if (headers == 0 && !needed) continue;
     if (!reached->Add(headers, PerExtent(block) * sizeof(BufferHeader))) {
-      return Damaged("table of extents");
+      return region::Damaged("table of extents");
     }
   }
   // An extent may be cut or resized during the check. The check therefore fails
@@ -439,7 +431,7 @@ absl::Status ExtentTable::CheckExtent(uint32_t index,
     }
     if (look() == std::array{word, cache, backed}) ++still;
   }
-  return Damaged("table of extents");
+  return region::Damaged("table of extents");
 }
 
 absl::Status ExtentTable::Check(region::Reachable* reached) const {
@@ -450,7 +442,7 @@ absl::Status ExtentTable::Check(region::Reachable* reached) const {
     // In this order, because a cutter raises extents_used before it cuts.
     const bool is_cut = cut(i).is_cut();
     if (is_cut && i >= pool_->extents_used.load(std::memory_order_acquire)) {
-      return Damaged("pool header");
+      return region::Damaged("pool header");
     }
   }
   return absl::OkStatus();

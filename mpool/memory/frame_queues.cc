@@ -8,15 +8,8 @@
 #include "os/step.h"
 
 namespace mpool::internal {
-namespace {
 
 using region::LatchGuard;
-
-bool IsIn(const BufferHeader& header, Queue queue) {
-  return header.queue.load() == static_cast<uint32_t>(queue);
-}
-
-}  // namespace
 
 FrameQueue& FrameQueues::QueueOf(const BufferHeader& header,
                                  Queue queue) const {

@@ -9,10 +9,7 @@
 #include "mpool/memory/pool_header.h"
 
 #include <algorithm>
-#include <string>
-#include <string_view>
 
-#include "absl/strings/str_cat.h"
 #include "mpool/page/hash_table.h"
 #include "os/assert.h"
 #include "os/round.h"
@@ -27,11 +24,6 @@ constexpr uint64_t kMaxExtentBytes = uint64_t{2} << 20;
 constexpr uint64_t kSpareBytes = uint64_t{96} << 10;
 // Heap overhead of a chunk and its alignment.
 constexpr uint64_t kChunkBytes = 2 * kLineBytes;
-
-absl::Status Damaged(std::string_view what) {
-  return absl::DataLossError(
-      absl::StrCat("its ", std::string(what), " is damaged"));
-}
 
 bool IsCutTransition(CutWord from, CutWord to) {
   // C1
@@ -133,7 +125,7 @@ absl::Status CheckPoolHeader(const region::Memory& memory,
   MPOOL_ASSERT(reached != nullptr);
   const uint64_t root =
       memory.header()->root.load(std::memory_order_acquire);
-  if (!reached->Add(root, sizeof(PoolHeader))) return Damaged("root");
+  if (!reached->Add(root, sizeof(PoolHeader))) return region::Damaged("root");
   const auto& pool = *memory.At<PoolHeader>(root);
   const region::FixedHeader& fixed = memory.fixed();
   const uint64_t extent_bytes = ExtentBytes(fixed.cache_bytes);
@@ -147,16 +139,16 @@ absl::Status CheckPoolHeader(const region::Memory& memory,
       cache != SealSize(SizeIn(cache)) || SizeIn(cache) == 0 ||
       backed != SealSize(SizeIn(backed)) ||
       std::max(SizeIn(cache), SizeIn(backed)) > fixed.max_cache_bytes) {
-    return Damaged("pool header");
+    return region::Damaged("pool header");
   }
   if (pool.extents_used.load(std::memory_order_acquire) > pool.extent_count) {
-    return Damaged("pool header");
+    return region::Damaged("pool header");
   }
   if (!reached->Add(pool.extents.load(), count * sizeof(Extent))) {
-    return Damaged("table of extents");
+    return region::Damaged("table of extents");
   }
   if (!reached->Add(pool.rings.load(), count * kPageClasses * 4)) {
-    return Damaged("table of rings");
+    return region::Damaged("table of rings");
   }
   return absl::OkStatus();
 }

@@ -190,6 +190,11 @@ static_assert(offsetof(BufferHeader, io_owner) == 48);
 static_assert(offsetof(BufferHeader, reference) == 56);
 static_assert(std::is_standard_layout_v<BufferHeader>);
 
+inline bool IsIn(const BufferHeader& header, Queue queue) {
+  return header.queue.load(std::memory_order_acquire) ==
+         static_cast<uint32_t>(queue);
+}
+
 // Abort, in debug builds, unless the state word names the thread as the owner,
 // or is in the phase. A word that a living thread owns keeps owner and phase
 // until that thread changes them. Repair changes only words of dead owners.

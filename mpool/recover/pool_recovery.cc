@@ -3,24 +3,12 @@
 #include "mpool/recover/pool_recovery.h"
 
 #include <atomic>
-#include <string>
-#include <string_view>
 
-#include "absl/strings/str_cat.h"
 #include "os/assert.h"
 #include "os/status.h"
 #include "os/step.h"
 
 namespace mpool::internal {
-namespace {
-
-absl::Status Damaged(std::string_view what) {
-  return absl::DataLossError(
-      absl::StrCat("its ", std::string(what), " is damaged"));
-}
-
-}  // namespace
-
 absl::Status PoolRecovery::Format(const region::Thread& self) {
   MPOOL_ASSERT(self.id != 0);
   MPOOL_RETURN_IF_ERROR(frames_.Format(self));
@@ -41,14 +29,14 @@ absl::Status PoolRecovery::Check(bool alone, region::Reachable* reached) {
         alone ? 1 : pool.bucket_count.load(std::memory_order_acquire);
     if (count == 0 ||
         !reached->Add(pool.buckets.load(), count * sizeof(Bucket))) {
-      return Damaged("hash table");
+      return region::Damaged("hash table");
     }
   }
   for (const std::atomic<uint64_t>& block : pool.file_blocks) {
     const uint64_t offset = block.load(std::memory_order_acquire);
     if (offset != 0 &&
         !reached->Add(offset, kFilesPerBlock * sizeof(FileEntry))) {
-      return Damaged("table of files");
+      return region::Damaged("table of files");
     }
   }
   return absl::OkStatus();

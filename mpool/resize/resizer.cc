@@ -18,8 +18,8 @@ namespace mpool::internal {
 namespace {
 
 // How long a resize waits without progress, and its interval.
-constexpr absl::Duration kLookFor = absl::Milliseconds(500);
-constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
+constexpr absl::Duration kTurnWait = absl::Milliseconds(500);
+constexpr absl::Duration kTurnCheck = absl::Milliseconds(1);
 // How long a resize waits for another resize.
 constexpr absl::Duration kAnother = absl::Seconds(10);
 // Misses of a thread between two checks for an unfinished resize.
@@ -71,7 +71,7 @@ absl::Status Resizer::ClaimResize(const region::Thread& self) {
           "resize the cache of ", region_.home_files().home().path(), ": ",
           region_.members().Describe(other), " resizes it; try again"));
     }
-    os::Sleep(kLookEvery);
+    os::Sleep(kTurnCheck);
   }
   return absl::OkStatus();
 }
@@ -199,13 +199,13 @@ absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
   if (!IsResizing(frames_.pool())) return absl::OkStatus();
   absl::Status failure;
   bool repaired = false;
-  os::Deadline patience(kLookFor);
+  os::Deadline patience(kTurnWait);
   while (true) {
     bool progress = false;
     failure = absl::OkStatus();
     const uint64_t left = RetireBeyond(self, &progress, &failure);
     if (left == 0) break;
-    if (progress) patience = os::Deadline(kLookFor);
+    if (progress) patience = os::Deadline(kTurnWait);
     if (!wait || (patience.passed() && repaired)) {
       for (uint32_t i = 0;
            i < frames_.extents().ExtentsOf(frames_.extents().backed_bytes());
@@ -220,7 +220,7 @@ absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
       region_.repairer().RepairAll(self.thread, &report);
       repaired = true;
     }
-    os::Sleep(kLookEvery);
+    os::Sleep(kTurnCheck);
   }
   MPOOL_RETURN_IF_ERROR(failure);
   const uint64_t cache = frames_.extents().cache_bytes();

@@ -59,7 +59,8 @@ function(test_pkg_config)
 endfunction()
 
 function(test_subdirectory)
-  build_consumer(-D MPOOL_SUBDIR=${SOURCE})
+  build_consumer(-D MPOOL_SUBDIR=${SOURCE}
+    -D CMAKE_UNITY_BUILD=ON -D CMAKE_UNITY_BUILD_BATCH_SIZE=16)
 endfunction()
 
 # The shared library exports the public names and, weakly, templates of the

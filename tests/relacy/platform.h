@@ -40,12 +40,16 @@ enum class Bug {
   kUnlockRelaxed,   // region's latch is unlocked without release
 };
 
+// The mistake of the search that runs. A template argument would compile the
+// latches and Relacy once for each mistake.
+inline Bug planted = Bug::kNone;
+
 enum class Role { kEntry, kState, kKey, kLatch };
 enum class Access { kLoad, kStore, kExchange, kSwap };
 
 // Returns the memory order of the access with the planted mistake.
-constexpr std::memory_order Weakened(Bug bug, Role role, Access access,
-                                     std::memory_order order) {
+inline std::memory_order Weakened(Role role, Access access,
+                                  std::memory_order order) {
   struct Rule {
     Bug bug;
     Role role;
@@ -73,7 +77,7 @@ constexpr std::memory_order Weakened(Bug bug, Role role, Access access,
        std::memory_order_relaxed},
   };
   for (const Rule& rule : kRules) {
-    if (rule.bug == bug && rule.role == role && rule.access == access) {
+    if (rule.bug == planted && rule.role == role && rule.access == access) {
       return rule.order;
     }
   }
@@ -92,7 +96,7 @@ constexpr rl::memory_order RelacyOrder(std::memory_order order) {
 }
 
 // Has the interface of std::atomic<T>.
-template <class T, Bug bug, Role role>
+template <class T, Role role>
 class Word {
  public:
   Word() { value_.store(0, rl::mo_relaxed, RL_INFO); }
@@ -141,7 +145,7 @@ class Word {
     if (seen == expected) value_.wait(context, timed, false, RL_INFO);
   }
   void WakeAll() {
-    if (bug == Bug::kNoWake) return;
+    if (planted == Bug::kNoWake) return;
     rl::context& context = rl::ctx();
     context.sched();
     context.atomic_thread_fence_seq_cst();
@@ -149,42 +153,41 @@ class Word {
   }
 
  private:
-  static constexpr rl::memory_order Order(Access access,
-                                          std::memory_order order) {
-    return RelacyOrder(Weakened(bug, role, access, order));
+  static rl::memory_order Order(Access access, std::memory_order order) {
+    return RelacyOrder(Weakened(role, access, order));
   }
 
   rl::atomic<T> value_;
 };
 
 // The part of a buffer header that the latch uses.
-template <Bug bug>
 struct Header {
   using State = internal::State;
 
   State Load() const { return internal::LoadState(state); }
   bool Change(State* expected, State desired) {
     const bool was_pending = expected->has(State::kXPending);
-    if (bug == Bug::kGiveUpNoHint && was_pending &&
+    if (planted == Bug::kGiveUpNoHint && was_pending &&
         !desired.has(State::kXPending | State::kX)) {
       desired = desired.Without(State::kHint);
     }
-    if (bug == Bug::kReentryNoHint && was_pending &&
+    if (planted == Bug::kReentryNoHint && was_pending &&
         desired.bits == expected->With(State::kHint).bits) {
       return true;
     }
-    if (bug == Bug::kNoWaiters && was_pending &&
+    if (planted == Bug::kNoWaiters && was_pending &&
         desired.bits == expected->Without(State::kDirty).bits) {
       desired = desired.Without(State::kWaiters);
     }
-    if (bug == Bug::kPinForgotten && was_pending && desired.has(State::kX)) {
+    if (planted == Bug::kPinForgotten && was_pending &&
+        desired.has(State::kX)) {
       desired = desired.Without(State::kHint);
     }
     return internal::ChangeState(state, expected, desired);
   }
 
-  Word<uint64_t, bug, Role::kState> state;
-  Word<uint64_t, bug, Role::kKey> key;
+  Word<uint64_t, Role::kState> state;
+  Word<uint64_t, Role::kKey> key;
 };
 
 // A deadline passes after `looks` checks; never, if `looks` is 0.
@@ -196,17 +199,16 @@ struct Deadline {
 inline constexpr internal::FrameIndex kFrame(1);
 inline constexpr int kEntries = 4;  // entry i is of thread i + 1
 
-template <Bug bug>
 struct PagePlatform {
-  using Word = relacy_test::Word<uint64_t, bug, Role::kEntry>;
-  using Header = relacy_test::Header<bug>;
+  using Word = relacy_test::Word<uint64_t, Role::kEntry>;
+  using Header = relacy_test::Header;
   using Deadline = relacy_test::Deadline;
   using Holder = internal::BasicHolder<Word>;
 
   internal::FrameIndex IndexOf(const Header&) const { return kFrame; }
   std::optional<Holder> FindOther(internal::FrameIndex frame, const Word* own,
                                   std::optional<internal::Mode> only) const {
-    if (bug == Bug::kScanShared) only = internal::Mode::kShared;
+    if (planted == Bug::kScanShared) only = internal::Mode::kShared;
     for (int i = 0; i < kEntries; ++i) {
       internal::Entry seen;
       if (internal::EntryNames(entries[i], frame, only, &seen) &&
@@ -218,7 +220,7 @@ struct PagePlatform {
   }
   bool PutNeedsFence() const { return fence_at_put; }
   void Barrier() const {
-    if (bug != Bug::kNoBarrier && !fence_at_put) {
+    if (planted != Bug::kNoBarrier && !fence_at_put) {
       rl::ctx().sched();
       rl::ctx().rl_global_fence();
     }
@@ -238,9 +240,8 @@ struct PagePlatform {
 };
 
 // The platform of region::Latch, with almost no spinning, to sleep soon.
-template <Bug bug>
 struct LatchPlatform {
-  using Word = relacy_test::Word<uint32_t, bug, Role::kLatch>;
+  using Word = relacy_test::Word<uint32_t, Role::kLatch>;
   static constexpr int kSpins = 1;
   static void Sleep(Word* word, uint32_t expected) {
     word->Sleep(expected, /*timed=*/false);
