@@ -72,16 +72,16 @@ absl::Status Environment::AttachRegion(os::File dir) {
   MPOOL_ASSIGN_OR_RETURN(
       region_,
       region::Region::Prepare(std::move(dir), RegionOptionsFor(options_)));
-  pool_ = std::make_unique<Pool>(*region_);
+  auto on_failure = [this](const absl::Status& status) {
+    events_.Report(Event::Kind::kWriteFailed, status.ToString());
+  };
+  pool_ = std::make_unique<Pool>(
+      *region_, WriteCallbacks{options_.log_flush, std::move(on_failure)});
   region_->repairer().set_on_repair([this](const RepairReport& report) {
     std::string panic;
     if (report.panicked)
       panic = std::string(pool_->panic().CheckAsOther().message());
     events_.ReportRepair(report, panic);
-  });
-  pool_->write_back().set_log_flush(options_.log_flush);
-  pool_->write_back().set_on_failure([this](const absl::Status& status) {
-    events_.Report(Event::Kind::kWriteFailed, status.ToString());
   });
   MPOOL_RETURN_IF_ERROR(region_->Attach(pool_->client()));
   if (region_->attached() == region::Attached::kCreated) {
@@ -141,7 +141,7 @@ absl::Status Environment::CheckPath(const std::string& path) const {
 absl::Status Environment::CheckLog(const std::string& path,
                                    const FileOptions& options) const {
   if (options.lsn_offset == -1 || options.read_only ||
-      pool_->write_back().has_log_flush()) {
+      options_.log_flush != nullptr) {
     return absl::OkStatus();
   }
   return absl::FailedPreconditionError(absl::StrCat(

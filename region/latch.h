@@ -85,14 +85,14 @@ template <LockRank rank>
 class MPOOL_CAPABILITY("latch") RankedLatch : public Latch {
  public:
   // Waits until the latch is free. A living owner may hold it without limit.
-  // REQUIRES: the thread holds no latch of this rank or above.
+  // Aborts, in debug builds, if the thread holds a latch of this rank or above.
   void Lock(const Thread& self) MPOOL_ACQUIRE() { Latch::Lock(self, rank); }
-  // REQUIRES: the thread holds the latch.
+  // Aborts if the thread does not hold the latch.
   void Unlock(const Thread& self) MPOOL_RELEASE() {
     Latch::Unlock(self.id, rank);
   }
   // Gives the latch of a dead owner to the repairer. False if `dead` does not
-  // hold it. REQUIRES: as ReleaseDead.
+  // hold it. REQUIRES: the claim that ReleaseDead needs; not checkable here.
   bool TakeOver(uint32_t dead, const Thread& self) MPOOL_TRY_ACQUIRE(true) {
     return Latch::TakeOver(dead, self.id, rank);
   }

@@ -416,6 +416,7 @@ absl::Status Shalloc::CheckChunks() const {
 }
 
 void Shalloc::Sweep(const Reachable& reached) {
+  MPOOL_ASSERT(CheckChunks().ok());
   const RegionHeader* header = memory_.header();
   const uint64_t end = header->heap_end.load(std::memory_order_acquire);
   for (uint64_t at = header->heap_begin.load(std::memory_order_relaxed);

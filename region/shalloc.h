@@ -126,7 +126,10 @@ class Shalloc {
   // checkable: the heap does not know the process slots.
   absl::Status CheckChunks() const;
   // Rebuilds the free list. REQUIRES: as above, and CheckChunks.
-  void Relist() { Rebuild(); }
+  void Relist() {
+    MPOOL_ASSERT(CheckChunks().ok());
+    Rebuild();
+  }
   // Frees the chunks that are not in `reached` and rebuilds the free list.
   // REQUIRES: as above, and CheckChunks.
   void Sweep(const Reachable& reached);

@@ -35,6 +35,9 @@
 //   wrote are lost. These backings and kHeap would not see the pages of a
 //   region with a name. They are refused in its home: remove that region
 //   first.
+// - On an overlay (the file system of a container image) the library keeps an
+//   fd open that proves the life of its process. A program that closes it may
+//   be repaired as if it were dead. Such a program needs a home elsewhere.
 // - Backing::kFile is refused on a file system that may write a changed block
 //   to a new place (btrfs, XFS with reflink, ZFS). There the kernel would kill
 //   the process when the disk is full. kPosixShm is refused too if

@@ -16,10 +16,9 @@ namespace {
 // The frames of a class, in the form that clock.h needs.
 class Ring {
  public:
-  Ring(FrameTable& frames, uint32_t page_class, uint64_t size)
+  Ring(FrameTable& frames, PageClass page_class, uint64_t size)
       : frames_(frames), page_class_(page_class), size_(size) {
-    MPOOL_ASSERT(page_class < kPageClasses);
-  }
+    }
 
   uint64_t AdvanceHand() {
     MPOOL_ASSERT(size_ != 0);
@@ -38,7 +37,7 @@ class Ring {
 
  private:
   FrameTable& frames_;
-  uint32_t page_class_;
+  PageClass page_class_;
   uint64_t size_;
 };
 
@@ -55,8 +54,7 @@ class Clock final : public Replacement {
   void Removed(ThreadContext&, BufferHeader&) override {}
 
   BufferHeader* NextVictim(ThreadContext&, Search& search) override {
-    MPOOL_ASSERT(search.page_class < kPageClasses);
-    const uint64_t size = frames_.extents().RingSize(search.page_class);
+      const uint64_t size = frames_.extents().RingSize(search.page_class);
     // Two rounds find a frame with a clear bit. One more round passes the
     // frames that cannot be evicted.
     Ring ring(frames_, search.page_class, size);
@@ -74,7 +72,7 @@ class Clock final : public Replacement {
   void LookAhead(ThreadContext&, const BufferHeader& victim, size_t most,
                  std::vector<BufferHeader*>* out) override {
     MPOOL_ASSERT(out != nullptr);
-    const uint32_t page_class = victim.page_class();
+    const PageClass page_class = victim.page_class();
     const uint64_t size = frames_.extents().RingSize(page_class);
     uint64_t position = victim.position.load(std::memory_order_relaxed);
     for (uint64_t i = 1; i < size && out->size() < most && i < 4 * most; ++i) {

@@ -23,7 +23,7 @@ class Lru final : public Replacement {
   void ApplyHits(ThreadContext& self) override {
     MPOOL_ASSERT(self.hit_count <= std::size(self.hits));
     for (uint32_t i = 0; i < self.hit_count;) {
-      const uint32_t page_class = frames_.header(self.hits[i]).page_class();
+      const PageClass page_class = frames_.header(self.hits[i]).page_class();
       LatchGuard guard(self.thread, frames_.page_class(page_class).queue_latch);
       for (; i < self.hit_count; ++i) {
         BufferHeader& header = frames_.header(self.hits[i]);
@@ -57,8 +57,7 @@ class Lru final : public Replacement {
   }
 
   BufferHeader* NextVictim(ThreadContext& self, Search& search) override {
-    MPOOL_ASSERT(search.page_class < kPageClasses);
-    ApplyHits(self);
+      ApplyHits(self);
     MPOOL_ASSERT(self.hit_count == 0);
     ClassHeader& c = frames_.page_class(search.page_class);
     LatchGuard guard(self.thread, c.queue_latch);
@@ -74,14 +73,14 @@ class Lru final : public Replacement {
   void LookAhead(ThreadContext& self, const BufferHeader& victim, size_t most,
                  std::vector<BufferHeader*>* out) override {
     MPOOL_ASSERT(out != nullptr);
-    const uint32_t page_class = victim.page_class();
+    const PageClass page_class = victim.page_class();
     LatchGuard guard(self.thread, frames_.page_class(page_class).queue_latch);
     if (!IsIn(victim, Queue::kReplacement) ||
         !victim.IsOfClass(page_class)) {
       return;
     }
     FrameIndex at(victim.next.load(std::memory_order_relaxed));
-    for (size_t i = 0; i < most && !at.is_none(); ++i) {
+    while (out->size() < most && !at.is_none()) {
       out->push_back(&frames_.header(at));
       at = FrameIndex(
           frames_.header(at).next.load(std::memory_order_relaxed));

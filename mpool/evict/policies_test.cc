@@ -46,7 +46,7 @@ TEST(PoliciesTest, EachBuiltPolicyNamesVictimsAndSimulates) {
     SCOPED_TRACE(std::string(row.name));
     TestPool pool(64 << 10, row.policy);
     FrameTable& frames = pool.pool().frames();
-    ASSERT_TRUE(*frames.extents().Cut(pool.self(), 3));
+    ASSERT_TRUE(*frames.extents().Cut(pool.self(), PageClass(3)));
     const auto policy =
         MakeReplacement(row.policy, pool.region().memory(), frames);
     ASSERT_NE(policy, nullptr);
@@ -54,7 +54,7 @@ TEST(PoliciesTest, EachBuiltPolicyNamesVictimsAndSimulates) {
     self.thread = pool.self();
     std::set<BufferHeader*> held;
     for (int i = 0; i < 4; ++i) {
-      BufferHeader* header = frames.TakeFree(pool.self(), 3);
+      BufferHeader* header = frames.TakeFree(pool.self(), PageClass(3));
       ASSERT_NE(header, nullptr);
       State seen = header->Load();
       ASSERT_TRUE(header->Change(
@@ -62,7 +62,7 @@ TEST(PoliciesTest, EachBuiltPolicyNamesVictimsAndSimulates) {
       policy->Inserted(self, *header, /*scan=*/false);
       held.insert(header);
     }
-    Replacement::Search search{.page_class = 3};
+    Replacement::Search search{.page_class = PageClass(3)};
     std::set<BufferHeader*> named;
     while (BufferHeader* header = policy->NextVictim(self, search)) {
       named.insert(header);

@@ -30,7 +30,7 @@ class Replacement {
  public:
   // One search for a victim.
   struct Search {
-    uint32_t page_class = 0;
+    PageClass page_class;
     uint64_t passed = 0;  // candidates returned so far
   };
 
@@ -54,8 +54,8 @@ class Replacement {
 
   // Returns the next candidate in the policy's order; nullptr after the last.
   virtual BufferHeader* NextVictim(ThreadContext& self, Search& search) = 0;
-  // Appends frames that will be victims soon after `victim` to `out`, at most
-  // `most`.
+  // Appends to `out` frames that will be victims soon after `victim`, until
+  // `out` has at most `most` frames.
   virtual void LookAhead(ThreadContext& self, const BufferHeader& victim,
                          size_t most, std::vector<BufferHeader*>* out) = 0;
 
@@ -72,7 +72,7 @@ class Replacement {
     return absl::OkStatus();
   }
   // Makes the memory consistent with the headers, which are at rest.
-  // REQUIRES: no other process is attached (not checkable: see Pool::Adopt).
+  // REQUIRES: no other process is attached (not checkable: see Adoption::Run).
   virtual void Adopt() {}
   // Ends what dead threads left in the memory. Other processes use it.
   virtual void Rebuild(const region::RepairPass&) {}

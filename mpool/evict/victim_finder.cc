@@ -18,8 +18,7 @@ constexpr size_t kBatchPages = 64;
 }  // namespace
 
 absl::StatusOr<BufferHeader*> VictimFinder::Take(ThreadContext& self,
-                                                 uint32_t page_class) {
-  MPOOL_ASSERT(page_class < kPageClasses);
+                                                 PageClass page_class) {
   Replacement::Search search{.page_class = page_class};
   absl::Status failure;
   std::set<PageKey> unwritable;  // files
@@ -46,7 +45,7 @@ absl::StatusOr<BufferHeader*> VictimFinder::Take(ThreadContext& self,
   if (failure.ok()) return nullptr;
   // The error is about other pages, so its code is not returned to the caller.
   return absl::ResourceExhaustedError(
-      absl::StrCat("find a frame for a page of ", ClassBytes(page_class),
+      absl::StrCat("find a frame for a page of ", page_class.bytes(),
                    " bytes: the frames that are not held are dirty and could "
                    "not be written (",
                    failure.message(), ")"));

@@ -33,7 +33,7 @@ class VictimFinder {
   // Searches once through the policy's order. The frame is LOADING in the
   // caller's name. Returns nullptr if no frame could be acquired, and
   // ResourceExhausted if dirty victims could not be written.
-  absl::StatusOr<BufferHeader*> Take(ThreadContext& self, uint32_t page_class);
+  absl::StatusOr<BufferHeader*> Take(ThreadContext& self, PageClass page_class);
 
  private:
   absl::Status WriteVictims(ThreadContext& self, BufferHeader& victim);

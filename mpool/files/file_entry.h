@@ -38,6 +38,7 @@
 #include <memory>
 #include <string>
 
+#include "mpool/page/page_class.h"
 #include "mpool/page/page_key.h"
 #include "os/file.h"
 #include "region/limits.h"
@@ -212,7 +213,7 @@ class OpenedFile {
  public:
   uint32_t index = 0;
   uint32_t page_bytes = 0;
-  uint32_t page_class = 0;
+  PageClass page_class;
   PageKey file_key;
   bool read_only = false;
   bool atomic_update = false;

@@ -117,7 +117,7 @@ class FileTable {
   void SetClosed(const region::Thread& self, FileEntry& entry);
 
   // Resets the entries of a region to which no other process is attached. See
-  // Pool::Adopt.
+  // Adoption::Run.
   void Adopt(region::Reachable* reached, RepairReport* report);
   // Frees the entries that dead processes claimed, and clears the open bits of
   // the dead process.

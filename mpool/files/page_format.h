@@ -37,6 +37,7 @@ constexpr uint64_t PartialBytes(uint64_t size_bytes, uint64_t page_bytes) {
 // Returns the bytes of the whole pages in `size_bytes`.
 // REQUIRES: page_bytes is not 0.
 constexpr uint64_t WholeBytes(uint64_t size_bytes, uint64_t page_bytes) {
+  MPOOL_ASSERT(page_bytes != 0);
   return size_bytes - PartialBytes(size_bytes, page_bytes);
 }
 

@@ -21,10 +21,9 @@ constexpr int kMostExtents = 64;
 }  // namespace
 
 absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
-                                                uint32_t page_class,
+                                                PageClass page_class,
                                                 const os::Deadline& deadline) {
   MPOOL_ASSERT(self.thread.id != 0);
-  MPOOL_ASSERT(page_class < kPageClasses);
   const os::Deadline patience(deadline.Left(kFrameWait));
   bool repaired = false;  // since the last search
   bool all_held = false;
@@ -68,8 +67,8 @@ absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
   }
 }
 
-absl::Status FrameSupply::AllHeld(uint32_t page_class) const {
-  const uint32_t page_bytes = ClassBytes(page_class);
+absl::Status FrameSupply::AllHeld(PageClass page_class) const {
+  const uint32_t page_bytes = page_class.bytes();
   uint64_t frames = 0;
   uint64_t dirty = 0;
   uint64_t in_flight = 0;

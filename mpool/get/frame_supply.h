@@ -43,11 +43,11 @@ class FrameSupply {
   // processes if all frames are held, and waits up to 1 s or the deadline.
   // Returns ResourceExhausted with the holders' names, or the error of writes
   // that failed.
-  absl::StatusOr<BufferHeader*> Take(ThreadContext& self, uint32_t page_class,
+  absl::StatusOr<BufferHeader*> Take(ThreadContext& self, PageClass page_class,
                                      const os::Deadline& deadline);
 
  private:
-  absl::Status AllHeld(uint32_t page_class) const;
+  absl::Status AllHeld(PageClass page_class) const;
 
   region::Members& members_;
   region::Repairer& repairer_;

@@ -41,7 +41,7 @@ inline Pin Getter::MakePin(const ThreadContext& self, BufferHeader& header,
   pin.entry = entry;
   pin.header = &header;
   pin.data = hash_.base() + (place >> 8);
-  pin.size = ClassBytes(static_cast<uint32_t>(place & 0x7));
+  pin.size = PageClass(static_cast<uint32_t>(place & 0x7)).bytes();
   pin.generation = self.generation;
   return pin;
 }

@@ -28,28 +28,26 @@ class ExtentRings {
   }
 
   // Returns the number of extents in the ring of a class. Accepts any word.
-  uint32_t ExtentsIn(uint32_t page_class) const {
-    MPOOL_ASSERT(page_class < kPageClasses);
-    return std::min(pool_->classes[page_class].extents.load(
+  uint32_t ExtentsIn(PageClass page_class) const {
+      return std::min(pool_->class_of(page_class).extents.load(
                         std::memory_order_acquire),
                     pool_->extent_count);
   }
   // Returns the extent at a place. The word may be stale.
-  uint32_t At(uint32_t page_class, uint32_t place) const {
+  uint32_t At(PageClass page_class, uint32_t place) const {
     return Slot(page_class, place).load(std::memory_order_relaxed);
   }
   // REQUIRES: the extents latch, or that no other process is attached (not
   // checkable: this type does not know the thread).
   // no step below: rings are rebuilt from the extents' words.
-  void Set(uint32_t page_class, uint32_t place, uint32_t extent) {
+  void Set(PageClass page_class, uint32_t place, uint32_t extent) {
     Slot(page_class, place).store(extent, std::memory_order_relaxed);
   }
 
  private:
-  std::atomic<uint32_t>& Slot(uint32_t page_class, uint32_t place) const {
-    MPOOL_ASSERT(page_class < kPageClasses);
-    MPOOL_ASSERT(place < pool_->extent_count);
-    return slots_[page_class * pool_->extent_count + place];
+  std::atomic<uint32_t>& Slot(PageClass page_class, uint32_t place) const {
+      MPOOL_ASSERT(place < pool_->extent_count);
+    return slots_[page_class.index() * pool_->extent_count + place];
   }
 
   const PoolHeader* pool_ = nullptr;

@@ -14,7 +14,7 @@ namespace {
 
 using region::LatchGuard;
 
-constexpr uint32_t kLargeClass = kHeaderBlocks - 1;
+constexpr PageClass kLargeClass = SmallestOf(kHeaderBlocks - 1);
 
 // True if a cutter may store this word in a cache with these sizes. A resizer
 // changes the word and both sizes in an order that keeps them consistent at any
@@ -42,13 +42,12 @@ void ExtentTable::Attach(PoolHeader& pool) {
                           pool.rings.load(std::memory_order_acquire)));
 }
 
-uint64_t ExtentTable::FramesOf(uint32_t extent, uint32_t page_class,
+uint64_t ExtentTable::FramesOf(uint32_t extent, PageClass page_class,
                                uint64_t cache_bytes) const {
-  MPOOL_ASSERT(page_class < kPageClasses);
   const uint64_t begin = uint64_t{extent} * pool_->extent_bytes;
   if (cache_bytes <= begin) return 0;
   return std::min<uint64_t>(cache_bytes - begin, pool_->extent_bytes) /
-         ClassBytes(page_class);
+         page_class.bytes();
 }
 
 // REQUIRES: the extents latch.
@@ -74,7 +73,7 @@ bool ExtentTable::ChangeWord(uint32_t extent, uint64_t* expected,
 }
 
 absl::Status ExtentTable::MakeBlock(const region::Thread& self,
-                                    uint32_t extent, uint32_t page_class) {
+                                    uint32_t extent, PageClass page_class) {
   MPOOL_ASSERT(extent < pool_->extent_count);
   const uint32_t block = BlockOf(page_class);
   MPOOL_ASSERT(block < kHeaderBlocks);
@@ -82,7 +81,8 @@ absl::Status ExtentTable::MakeBlock(const region::Thread& self,
   if (place.load(std::memory_order_acquire) != 0) return absl::OkStatus();
   MPOOL_RETURN_IF_ERROR(
       memory_.heap()
-          .AllocateLinked(self, PerExtent(block) * sizeof(BufferHeader),
+          .AllocateLinked(self,
+                          PerExtent(SmallestOf(block)) * sizeof(BufferHeader),
                           kLineBytes, &place)
           .status());
   MPOOL_STEP("mpool.extent.headers");
@@ -101,7 +101,7 @@ absl::Status ExtentTable::MakeHeaders(const region::Thread& self,
 
 // Returns the extent to cut next, or extent_count if there is none. Stores the
 // extent's number of frames.
-uint32_t ExtentTable::FindUncut(uint32_t page_class, uint64_t* frames) const {
+uint32_t ExtentTable::FindUncut(PageClass page_class, uint64_t* frames) const {
   const uint64_t cache = cache_bytes();
   const uint32_t count = ExtentsOf(cache);
   const uint32_t used = pool_->extents_used.load(std::memory_order_relaxed);
@@ -120,7 +120,7 @@ uint32_t ExtentTable::FindUncut(uint32_t page_class, uint64_t* frames) const {
 // Sets the places of headers.
 // REQUIRES: no thread can acquire their frames (not checkable: an earlier
 // cutter may have died here).
-void ExtentTable::PlaceHeaders(uint32_t extent, uint32_t page_class,
+void ExtentTable::PlaceHeaders(uint32_t extent, PageClass page_class,
                                uint64_t from, uint64_t to) {
   MPOOL_ASSERT(from <= to);
   MPOOL_ASSERT(to <= PerExtent(page_class));
@@ -128,8 +128,8 @@ void ExtentTable::PlaceHeaders(uint32_t extent, uint32_t page_class,
   const uint64_t begin = memory() + uint64_t{extent} * pool_->extent_bytes;
   for (uint64_t i = from; i < to; ++i) {
     // no step: the extent does not include the frames yet.
-    first[i].place.store((begin + i * ClassBytes(page_class)) << 8 |
-                             page_class,
+    first[i].place.store((begin + i * page_class.bytes()) << 8 |
+                             page_class.index(),
                          std::memory_order_release);
   }
 }
@@ -153,11 +153,10 @@ void ExtentTable::FreePlaced(const region::Thread& self, uint32_t extent,
 }
 
 absl::StatusOr<bool> ExtentTable::Cut(const region::Thread& self,
-                                      uint32_t page_class) {
+                                      PageClass page_class) {
   MPOOL_ASSERT(self.id != 0);
-  MPOOL_ASSERT(page_class < kPageClasses);
   uint32_t cut_now = 0;
-  for (uint32_t i = 0; i < kPageClasses; ++i) cut_now += rings_.ExtentsIn(i);
+  for (const PageClass c : kAllPageClasses) cut_now += rings_.ExtentsIn(c);
   // Some extents may lie beyond the end of a shrunk cache.
   if (!IsResizing(*pool_) && cut_now >= ExtentsOf(cache_bytes())) return false;
   LatchGuard guard(self, pool_->extents_latch);
@@ -172,7 +171,7 @@ absl::StatusOr<bool> ExtentTable::Cut(const region::Thread& self,
   MPOOL_STEP("mpool.extent.used");
   StoreWord(extent, CutWord{page_class, frames}.Pack());
   MPOOL_STEP("mpool.extent.cut");
-  ClassHeader& c = pool_->classes[page_class];
+  ClassHeader& c = pool_->class_of(page_class);
   const uint32_t ring = c.extents.load(std::memory_order_relaxed);
   AddToRing(extent, page_class, ring);
   c.extents.store(ring + 1, std::memory_order_release);
@@ -222,11 +221,11 @@ void ExtentTable::SetCacheBytes(const region::Thread& self, uint64_t bytes) {
   MPOOL_STEP("mpool.resize.set");
 }
 
-bool ExtentTable::IsBelowMinimum(uint32_t page_class) const {
+bool ExtentTable::IsBelowMinimum(PageClass page_class) const {
   return !HasAtLeast(MinFrames(page_class), page_class, std::nullopt);
 }
 
-bool ExtentTable::HasAtLeast(uint64_t enough, uint32_t page_class,
+bool ExtentTable::HasAtLeast(uint64_t enough, PageClass page_class,
                              std::optional<uint32_t> excluding) const {
   uint64_t frames = 0;
   const uint32_t extents = rings_.ExtentsIn(page_class);
@@ -318,8 +317,8 @@ bool ExtentTable::Retire(const region::Thread& self, uint32_t extent,
 }
 
 // REQUIRES: the extents latch, or that no other process is attached (not
-// checkable: see Pool::Adopt).
-void ExtentTable::AddToRing(uint32_t extent, uint32_t page_class, uint32_t n) {
+// checkable: see Adoption::Run).
+void ExtentTable::AddToRing(uint32_t extent, PageClass page_class, uint32_t n) {
   BufferHeader* first = HeadersOf(extent, page_class);
   const uint64_t frames = cut(extent).frames;
   for (uint64_t i = 0; i < frames; ++i) {
@@ -332,8 +331,8 @@ void ExtentTable::AddToRing(uint32_t extent, uint32_t page_class, uint32_t n) {
 
 // Moves the last extent of the ring to the removed extent's position.
 // no step below: rings are rebuilt from the extents' words.
-void ExtentTable::RemoveFromRing(uint32_t extent, uint32_t page_class) {
-  ClassHeader& c = pool_->classes[page_class];
+void ExtentTable::RemoveFromRing(uint32_t extent, PageClass page_class) {
+  ClassHeader& c = pool_->class_of(page_class);
   MPOOL_ASSERT(c.extents.load(std::memory_order_relaxed) != 0);
   const uint32_t last = c.extents.load(std::memory_order_relaxed) - 1;
   for (uint32_t n = 0; n < last; ++n) {
@@ -344,7 +343,7 @@ void ExtentTable::RemoveFromRing(uint32_t extent, uint32_t page_class) {
   c.extents.store(last, std::memory_order_release);
 }
 
-BufferHeader* ExtentTable::AtPosition(uint32_t page_class,
+BufferHeader* ExtentTable::AtPosition(PageClass page_class,
                                       uint64_t position) const {
   const uint64_t per_extent = PerExtent(page_class);
   const auto place = static_cast<uint32_t>(position / per_extent);
@@ -370,7 +369,7 @@ void ExtentTable::RebuildRings() {
              !first[i].Change(&seen, seen.Bare())) {
       }
     }
-    AddToRing(extent, now.page_class, ring[now.page_class]++);
+    AddToRing(extent, now.page_class, ring[now.page_class.index()]++);
   });
   for (uint32_t i = 0; i < kPageClasses; ++i) {
     MPOOL_ASSERT(ring[i] <= pool_->extent_count);
@@ -393,8 +392,8 @@ void ExtentTable::Rebuild(const region::RepairPass& pass) {
 bool ExtentTable::IsEmpty(uint32_t extent) const {
   for (uint32_t block = 0; block < kHeaderBlocks; ++block) {
     if (extents_[extent].headers[block].load() == 0) continue;
-    const BufferHeader* first = HeadersOf(extent, block);
-    const uint64_t count = PerExtent(block);
+    const BufferHeader* first = HeadersOf(extent, SmallestOf(block));
+    const uint64_t count = PerExtent(SmallestOf(block));
     const bool empty =
         std::all_of(first, first + count, [](const BufferHeader& header) {
           const Phase phase = header.Load().phase();
@@ -413,7 +412,8 @@ absl::Status ExtentTable::CheckExtent(uint32_t index,
     const uint64_t headers = extent.headers[block].load();
     const bool needed = now.is_cut() && BlockOf(now.page_class) == block;
     if (headers == 0 && !needed) continue;
-    if (!reached->Add(headers, PerExtent(block) * sizeof(BufferHeader))) {
+    const uint64_t count = PerExtent(SmallestOf(block));
+    if (!reached->Add(headers, count * sizeof(BufferHeader))) {
       return region::Damaged("table of extents");
     }
   }

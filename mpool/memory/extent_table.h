@@ -70,12 +70,11 @@ class ExtentTable {
   }
   // Returns the number of frames of the class that an extent has in such a
   // cache.
-  uint64_t FramesOf(uint32_t extent, uint32_t page_class,
+  uint64_t FramesOf(uint32_t extent, PageClass page_class,
                     uint64_t cache_bytes) const;
   // Returns the number of frames of the class in a whole extent.
-  uint64_t PerExtent(uint32_t page_class) const {
-    MPOOL_ASSERT(page_class < kPageClasses);
-    return pool_->extent_bytes / ClassBytes(page_class);
+  uint64_t PerExtent(PageClass page_class) const {
+      return pool_->extent_bytes / page_class.bytes();
   }
   CutWord cut(uint32_t extent) const {
     MPOOL_ASSERT(extent < pool_->extent_count);
@@ -83,17 +82,16 @@ class ExtentTable {
         extents_[extent].word.load(std::memory_order_acquire));
   }
   // Returns the headers of an extent that is or was cut for the class.
-  BufferHeader* HeadersOf(uint32_t extent, uint32_t page_class) const {
+  BufferHeader* HeadersOf(uint32_t extent, PageClass page_class) const {
     MPOOL_ASSERT(extent < pool_->extent_count);
-    MPOOL_ASSERT(page_class < kPageClasses);
-    return memory_.At<BufferHeader>(
+      return memory_.At<BufferHeader>(
         extents_[extent].headers[BlockOf(page_class)].load(
             std::memory_order_acquire));
   }
 
   // Cuts an extent for pages of the class. False if no extent is left. Returns
   // the errors of the heap.
-  absl::StatusOr<bool> Cut(const region::Thread& self, uint32_t page_class);
+  absl::StatusOr<bool> Cut(const region::Thread& self, PageClass page_class);
   // Makes the caller the drainer of the frames from `keep` on, until Retire or
   // EndDrain. False if another thread drains the extent, if the extent is not
   // cut as `now` says, or if its class would not have `leaves` frames left.
@@ -122,11 +120,11 @@ class ExtentTable {
 
   // True if the class has at least `frames` frames. Frames of the extent
   // `excluding` and of extents that are being drained do not count.
-  bool HasAtLeast(uint64_t frames, uint32_t page_class,
+  bool HasAtLeast(uint64_t frames, PageClass page_class,
                   std::optional<uint32_t> excluding) const;
   // True if the class has fewer frames than a file needs.
-  bool IsBelowMinimum(uint32_t page_class) const;
-  uint64_t MinFrames(uint32_t page_class) const {
+  bool IsBelowMinimum(PageClass page_class) const;
+  uint64_t MinFrames(PageClass page_class) const {
     return std::min<uint64_t>(kMinFrames, PerExtent(page_class));
   }
 
@@ -134,17 +132,17 @@ class ExtentTable {
   // class, and the frame at a position. AtPosition returns nullptr where an
   // extent is short, or if the extent was just given to another class.
   const ExtentRings& rings() const { return rings_; }
-  uint64_t RingSize(uint32_t page_class) const {
+  uint64_t RingSize(PageClass page_class) const {
     return rings_.ExtentsIn(page_class) * PerExtent(page_class);
   }
-  BufferHeader* AtPosition(uint32_t page_class, uint64_t position) const;
+  BufferHeader* AtPosition(PageClass page_class, uint64_t position) const;
 
   // Makes the rings again if a dead thread was cutting, and releases its latch.
   // Adds the latches taken over to `*latches`.
   void Rebuild(const region::RepairPass& pass);
   // Makes the rings and the places of headers again from the extents' words.
   // REQUIRES: the extents latch, or that no other process is attached (not
-  // checkable: see Pool::Adopt).
+  // checkable: see Adoption::Run).
   void RebuildRings();
 
   // Calls visit(extent, CutWord, first header) for each extent that is cut.
@@ -162,14 +160,14 @@ class ExtentTable {
   void StoreWord(uint32_t extent, uint64_t word);
   bool ChangeWord(uint32_t extent, uint64_t* expected, uint64_t word);
   absl::Status MakeBlock(const region::Thread& self, uint32_t extent,
-                         uint32_t page_class);
+                         PageClass page_class);
   void Extend(const region::Thread& self, uint32_t extent, uint64_t bytes);
-  uint32_t FindUncut(uint32_t page_class, uint64_t* frames) const;
-  void PlaceHeaders(uint32_t extent, uint32_t page_class, uint64_t from,
+  uint32_t FindUncut(PageClass page_class, uint64_t* frames) const;
+  void PlaceHeaders(uint32_t extent, PageClass page_class, uint64_t from,
                     uint64_t to);
   void FreePlaced(const region::Thread& self, uint32_t extent, uint64_t from);
-  void AddToRing(uint32_t extent, uint32_t page_class, uint32_t n);
-  void RemoveFromRing(uint32_t extent, uint32_t page_class);
+  void AddToRing(uint32_t extent, PageClass page_class, uint32_t n);
+  void RemoveFromRing(uint32_t extent, PageClass page_class);
 
   region::Memory& memory_;
   FrameQueues& queues_;
@@ -195,7 +193,7 @@ void ExtentTable::ForEachBlock(F&& visit) const {
       if (extents_[i].headers[block].load(std::memory_order_acquire) == 0) {
         continue;
       }
-      visit(HeadersOf(i, block), PerExtent(block));
+      visit(HeadersOf(i, SmallestOf(block)), PerExtent(SmallestOf(block)));
     }
   }
 }

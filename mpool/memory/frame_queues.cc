@@ -14,7 +14,7 @@ using region::LatchGuard;
 FrameQueue& FrameQueues::QueueOf(const BufferHeader& header,
                                  Queue queue) const {
   MPOOL_ASSERT(pool_ != nullptr);
-  ClassHeader& c = pool_->classes[header.page_class()];
+  ClassHeader& c = pool_->class_of(header.page_class());
   return queue == Queue::kFree ? c.free : c.order;
 }
 
@@ -64,10 +64,9 @@ void FrameQueues::Unlink(BufferHeader& header) {
 }
 
 BufferHeader* FrameQueues::PopFree(const region::Thread& self,
-                                   uint32_t page_class) {
+                                   PageClass page_class) {
   MPOOL_ASSERT(self.id != 0);
-  MPOOL_ASSERT(page_class < kPageClasses);
-  ClassHeader& c = pool_->classes[page_class];
+  ClassHeader& c = pool_->class_of(page_class);
   LatchGuard guard(self, c.queue_latch);
   const FrameIndex head(c.free.head.load(std::memory_order_relaxed));
   if (head.is_none()) return nullptr;
@@ -82,7 +81,7 @@ BufferHeader* FrameQueues::PopFree(const region::Thread& self,
 // frame that is still FREE here is unlinked in time.
 void FrameQueues::PushFree(const region::Thread& self, BufferHeader& header) {
   MPOOL_ASSERT(self.id != 0);
-  const uint32_t page_class = header.page_class();
+  const PageClass page_class = header.page_class();
   LatchGuard guard(self, LatchOf(page_class));
   // The order of the two checks matters: see IsOfClass.
   if (header.Load().phase() != Phase::kFree || !header.IsOfClass(page_class)) {
@@ -92,9 +91,8 @@ void FrameQueues::PushFree(const region::Thread& self, BufferHeader& header) {
   Link(header, Queue::kFree, /*at_front=*/false);
 }
 
-void FrameQueues::PushAllFree(const region::Thread& self, uint32_t page_class,
+void FrameQueues::PushAllFree(const region::Thread& self, PageClass page_class,
                               BufferHeader* first, uint64_t count) {
-  MPOOL_ASSERT(page_class < kPageClasses);
   MPOOL_ASSERT(first != nullptr);
   LatchGuard queue(self, LatchOf(page_class));
   for (uint64_t i = 0; i < count; ++i) {
@@ -107,9 +105,8 @@ void FrameQueues::PushAllFree(const region::Thread& self, uint32_t page_class,
 }
 
 void FrameQueues::RemoveFromClass(const region::Thread& self,
-                                  uint32_t page_class, BufferHeader* first,
+                                  PageClass page_class, BufferHeader* first,
                                   uint64_t count) {
-  MPOOL_ASSERT(page_class < kPageClasses);
   MPOOL_ASSERT(first != nullptr);
   LatchGuard queue(self, LatchOf(page_class));
   for (uint64_t i = 0; i < count; ++i) {
@@ -131,12 +128,11 @@ void FrameQueues::Clear(ClassHeader& page_class) {
 
 // Links frames that are in no queue. kBroken: the links are invalid, so all
 // queues are made again and the order of use is lost.
-void FrameQueues::RebuildClass(uint32_t page_class, Headers headers,
+void FrameQueues::RebuildClass(PageClass page_class, Headers headers,
                                bool ordered, Links links) {
-  MPOOL_ASSERT(page_class < kPageClasses);
   MPOOL_ASSERT(LatchOf(page_class).owner() != 0);
   if (links == Links::kBroken) {
-    Clear(pool_->classes[page_class]);
+    Clear(pool_->class_of(page_class));
     headers([&](BufferHeader& header) {
       if (!header.IsOfClass(page_class)) return;
       header.queue.store(static_cast<uint32_t>(Queue::kNone),
@@ -163,8 +159,8 @@ void FrameQueues::RebuildClass(uint32_t page_class, Headers headers,
 void FrameQueues::Rebuild(const region::RepairPass& pass, Headers headers,
                           bool ordered) {
   MPOOL_ASSERT(pool_ != nullptr);
-  for (uint32_t i = 0; i < kPageClasses; ++i) {
-    auto& latch = LatchOf(i);
+  for (const PageClass page_class : kAllPageClasses) {
+    auto& latch = LatchOf(page_class);
     const uint32_t owner = latch.owner();
     const bool is_broken =
         pass.IsDead(owner) && latch.TakeOver(owner, pass.self);
@@ -174,7 +170,7 @@ void FrameQueues::Rebuild(const region::RepairPass& pass, Headers headers,
       latch.Lock(pass.self);
     }
     MPOOL_ASSERT(latch.owner() == pass.self.id);
-    RebuildClass(i, headers, ordered,
+    RebuildClass(page_class, headers, ordered,
                  is_broken ? Links::kBroken : Links::kWhole);
     MPOOL_STEP("mpool.repair.queue");
     latch.Unlock(pass.self);

@@ -49,21 +49,21 @@ class FrameQueues {
   void Unlink(BufferHeader& header);
 
   // Unlinks and returns the head of the free queue; nullptr if it is empty.
-  BufferHeader* PopFree(const region::Thread& self, uint32_t page_class);
+  BufferHeader* PopFree(const region::Thread& self, PageClass page_class);
   // Links a FREE frame into the free queue.
   void PushFree(const region::Thread& self, BufferHeader& header);
   // Links those of the `count` headers that are FREE and in no queue.
   // REQUIRES: the headers are of the class.
-  void PushAllFree(const region::Thread& self, uint32_t page_class,
+  void PushAllFree(const region::Thread& self, PageClass page_class,
                    BufferHeader* first, uint64_t count);
   // Removes the headers from their queues and from the class.
   // REQUIRES: the caller owns their frames, all of the class.
-  void RemoveFromClass(const region::Thread& self, uint32_t page_class,
+  void RemoveFromClass(const region::Thread& self, PageClass page_class,
                        BufferHeader* first, uint64_t count);
 
   // Makes all queues again. Keeps the policy's order as far as its links can be
   // followed. `ordered`: the policy keeps VALID frames in a queue.
-  // REQUIRES: no other process is attached (not checkable: see Pool::Adopt).
+  // REQUIRES: no other process is attached (not checkable: see Adoption::Run).
   void RelinkAll(Headers headers, bool ordered);
   // Links the frames that are in no queue. Makes the queues again whose latch a
   // dead thread holds, and takes over the latch. Waits for live owners. Adds
@@ -81,14 +81,14 @@ class FrameQueues {
     return FrameIndex::AtOffset(memory_.OffsetOf(&header));
   }
   region::RankedLatch<region::LockRank::kQueue>& LatchOf(
-      uint32_t page_class) const {
-    return pool_->classes[page_class].queue_latch;
+      PageClass page_class) const {
+    return pool_->class_of(page_class).queue_latch;
   }
   // Removes all headers from the ends of a class's queues.
   static void Clear(ClassHeader& page_class);
   std::vector<FrameIndex> FollowOrder(FrameSet* left) const;
   void LinkAtRest(BufferHeader& header, bool ordered);
-  void RebuildClass(uint32_t page_class, Headers headers, bool ordered,
+  void RebuildClass(PageClass page_class, Headers headers, bool ordered,
                     Links links);
 
   region::Memory& memory_;

@@ -49,9 +49,8 @@ bool FrameTable::IsHeader(FrameIndex frame) const {
 }
 
 bool FrameTable::TryTake(const region::Thread& self, BufferHeader& header,
-                         uint32_t page_class) {
+                         PageClass page_class) {
   MPOOL_ASSERT(self.id != 0);
-  MPOOL_ASSERT(page_class < kPageClasses);
   State seen = header.Load();
   if (seen.phase() != Phase::kFree) return false;
   MPOOL_STEP("mpool.frame.take");
@@ -68,8 +67,7 @@ bool FrameTable::TryTake(const region::Thread& self, BufferHeader& header,
 }
 
 BufferHeader* FrameTable::TakeFree(const region::Thread& self,
-                                   uint32_t page_class) {
-  MPOOL_ASSERT(page_class < kPageClasses);
+                                   PageClass page_class) {
   while (BufferHeader* found = queues_.PopFree(self, page_class)) {
     if (TryTake(self, *found, page_class)) return found;
   }

@@ -46,10 +46,7 @@ class FrameTable {
   bool IsAttached() const { return pool_ != nullptr; }
 
   PoolHeader& pool() const { return *pool_; }
-  ClassHeader& page_class(uint32_t c) const {
-    MPOOL_ASSERT(c < kPageClasses);
-    return pool_->classes[c];
-  }
+  ClassHeader& page_class(PageClass c) const { return pool_->class_of(c); }
   ExtentTable& extents() { return extents_; }
   const ExtentTable& extents() const { return extents_; }
   FrameQueues& queues() { return queues_; }
@@ -66,16 +63,16 @@ class FrameTable {
     return memory_.base() + header.data_offset();
   }
   std::span<std::byte> bytes(const BufferHeader& header) const {
-    return {data(header), ClassBytes(header.page_class())};
+    return {data(header), header.page_class().bytes()};
   }
 
   // Returns a free frame, now LOADING in the caller's name, or nullptr if the
   // free queue is empty.
-  BufferHeader* TakeFree(const region::Thread& self, uint32_t page_class);
+  BufferHeader* TakeFree(const region::Thread& self, PageClass page_class);
   // Turns a FREE frame LOADING. This CAS is the allocation. False if the frame
   // is not FREE or no longer has this page size.
   bool TryTake(const region::Thread& self, BufferHeader& header,
-               uint32_t page_class);
+               PageClass page_class);
   // Turns a LOADING frame FREE and links it into the free queue.
   // REQUIRES: the caller owns the frame.
   void GiveBack(const region::Thread& self, BufferHeader& header);
@@ -89,7 +86,7 @@ class FrameTable {
 
   // Makes the queues again from the headers. `ordered`: the policy keeps VALID
   // frames in a queue.
-  // REQUIRES: no other process is attached (not checkable: see Pool::Adopt).
+  // REQUIRES: no other process is attached (not checkable: see Adoption::Run).
   void RelinkAll(bool ordered);
   // Rebuilds the rings from the extents if a dead thread was cutting, and the
   // queues from the headers. Takes over latches of dead owners. Waits for live

@@ -19,7 +19,7 @@ namespace {
 class FramesTest : public ::testing::TestWithParam<uint32_t> {
  protected:
   uint32_t page_bytes() const { return GetParam(); }
-  uint32_t page_class() const { return ClassOf(GetParam()); }
+  PageClass page_class() const { return PageClass::OfSize(GetParam()); }
 };
 
 // Expects `frames` frames that do not overlap and lie inside the cache.
@@ -31,7 +31,7 @@ void ExpectApart(TestPool& pool, uint64_t frames) {
   table.ForEachHeader([&](BufferHeader& frame) {
     headers.insert(&frame);
     const uint64_t at = frame.data_offset();
-    const uint64_t size = ClassBytes(frame.page_class());
+    const uint64_t size = frame.page_class().bytes();
     EXPECT_GE(at, begin);
     EXPECT_LE(at + size, begin + table.extents().cache_bytes());
     EXPECT_EQ((at - begin) % std::min<uint64_t>(size, 4096), 0u);
@@ -95,28 +95,29 @@ INSTANTIATE_TEST_SUITE_P(PageSizes, FramesTest,
 TEST(FrameTableTest, PageSizesTakeExtentsAsTheyCome) {
   TestPool pool(6 * 64 << 10);
   FrameTable& frames = pool.pool().frames();
-  const std::vector<uint32_t> order = {0, 3, 7, 0, 5, 3};
+  const std::vector<uint32_t> order = {512, 4096, 65536, 512, 16384, 4096};
   uint64_t count = 0;
-  for (const uint32_t c : order) {
-    EXPECT_TRUE(*frames.extents().Cut(pool.self(), c));
-    count += (64 << 10) / ClassBytes(c);
+  for (const uint32_t bytes : order) {
+    EXPECT_TRUE(*frames.extents().Cut(pool.self(), PageClass::OfSize(bytes)));
+    count += (64 << 10) / bytes;
   }
-  for (uint32_t c = 0; c < kPageClasses; ++c) {
-    EXPECT_FALSE(*frames.extents().Cut(pool.self(), c)) << "class " << c;
+  for (const PageClass c : kAllPageClasses) {
+    EXPECT_FALSE(*frames.extents().Cut(pool.self(), c)) << c.bytes();
   }
   ExpectApart(pool, count);
-  EXPECT_EQ(frames.extents().RingSize(0), 256u);
-  EXPECT_EQ(frames.extents().RingSize(3), 32u);
-  EXPECT_EQ(frames.extents().RingSize(4), 0u);
+  EXPECT_EQ(frames.extents().RingSize(PageClass(0)), 256u);
+  EXPECT_EQ(frames.extents().RingSize(PageClass(3)), 32u);
+  EXPECT_EQ(frames.extents().RingSize(PageClass(4)), 0u);
 }
 
 TEST(FrameTableTest, AQueueGivesBackInItsOrder) {
   TestPool pool(64 << 10);
   FrameTable& frames = pool.pool().frames();
-  ASSERT_TRUE(*frames.extents().Cut(pool.self(), 3));
+  ASSERT_TRUE(*frames.extents().Cut(pool.self(), PageClass(3)));
   std::vector<BufferHeader*> taken;
-  for (int i = 0; i < 6; ++i) taken.push_back(frames.TakeFree(pool.self(), 3));
-  ClassHeader& c = frames.page_class(3);
+  for (int i = 0; i < 6; ++i)
+    taken.push_back(frames.TakeFree(pool.self(), PageClass(3)));
+  ClassHeader& c = frames.page_class(PageClass(3));
   region::LatchGuard guard(pool.self(), c.queue_latch);
   for (const size_t i : {2u, 0u, 4u}) {
     frames.queues().Link(*taken[i], Queue::kReplacement, /*at_front=*/false);
@@ -138,11 +139,11 @@ TEST(FrameTableTest, AQueueGivesBackInItsOrder) {
 TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   TestPool pool(64 << 10);
   FrameTable& frames = pool.pool().frames();
-  ASSERT_TRUE(*frames.extents().Cut(pool.self(), 3));
-  BufferHeader* kept = frames.TakeFree(pool.self(), 3);
+  ASSERT_TRUE(*frames.extents().Cut(pool.self(), PageClass(3)));
+  BufferHeader* kept = frames.TakeFree(pool.self(), PageClass(3));
   // Two deaths: one thread popped a frame and did not acquire it. The other
   // left the queue latch locked and a list half linked.
-  ClassHeader& c = frames.page_class(3);
+  ClassHeader& c = frames.page_class(PageClass(3));
   c.queue_latch.Lock({.id = 99, .watch = &pool.region().repairer()});
   region::RankReleased(region::LockRank::kQueue);
   c.free.head.store(frames.IndexOf(*kept).value());
@@ -152,7 +153,7 @@ TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   frames.Rebuild({pool.self(), 1, dead, &report}, /*ordered=*/false);
   EXPECT_EQ(report.latches, 1u);
   std::set<BufferHeader*> found;
-  while (BufferHeader* header = frames.TakeFree(pool.self(), 3)) {
+  while (BufferHeader* header = frames.TakeFree(pool.self(), PageClass(3))) {
     EXPECT_TRUE(found.insert(header).second);
   }
   EXPECT_EQ(found.size(), 15u);
@@ -161,7 +162,7 @@ TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
 
 TEST(CutWordTest, LegalCutsMayFollowEachOther) {
   const auto word = [](uint64_t frames, uint32_t drainer) {
-    return CutWord{3, frames, drainer}.Pack();
+    return CutWord{PageClass(3), frames, drainer}.Pack();
   };
   CheckCutTransition(0, word(16, 0));
   CheckCutTransition(word(8, 0), word(16, 0));
@@ -185,8 +186,8 @@ TEST(CutWordDeathTest, CutWithoutDrainerKeepsItsFrames) {
 TEST(CutWordDeathTest, ExtentIsNotRetiredWithoutDrain) {
   TestPool pool(64 << 10);
   ExtentTable& extents = pool.pool().frames().extents();
-  ASSERT_TRUE(*extents.Cut(pool.self(), 3));
-  while (pool.pool().frames().TakeFree(pool.self(), 3) != nullptr) {
+  ASSERT_TRUE(*extents.Cut(pool.self(), PageClass(3)));
+  while (pool.pool().frames().TakeFree(pool.self(), PageClass(3)) != nullptr) {
   }
   EXPECT_DEATH(extents.Retire(pool.self(), 0, extents.cut(0), 0), "drainer");
 }
@@ -197,7 +198,7 @@ class FrameWaitersTest : public os::SyscallTest {};
 TEST_F(FrameWaitersTest, ReturnedFrameWakesSleeper) {
   TestPool pool(128 << 10);
   FrameTable& frames = pool.pool().frames();
-  const uint32_t page_class = ClassOf(4096);
+  const PageClass page_class = PageClass::OfSize(4096);
   ASSERT_TRUE(*frames.extents().Cut(pool.self(), page_class));
   static const void* woken = nullptr;
   os::Sys().futex = [](uint32_t* word, int op, uint32_t value,

@@ -52,7 +52,7 @@ uint64_t ExtentBytes(uint64_t cache_bytes) {
   const uint64_t bytes =
       std::clamp(cache_bytes / 32 / kMinExtentBytes * kMinExtentBytes,
                  kMinExtentBytes, kMaxExtentBytes);
-  MPOOL_ASSERT(bytes % ClassBytes(kPageClasses - 1) == 0);
+  MPOOL_ASSERT(bytes % kMaxPageBytes == 0);
   return bytes;
 }
 

@@ -59,9 +59,11 @@ static_assert(sizeof(ClassHeader) == 64);
 // In each extent, pages of 4 KiB or more share one block of headers. Each
 // smaller size has its own block, made at first need and kept.
 inline constexpr uint32_t kHeaderBlocks = 4;
+// Returns the class of the smallest pages that the block serves.
+constexpr PageClass SmallestOf(uint32_t block) { return PageClass(block); }
 // Returns the block of headers that serves a class.
-constexpr uint32_t BlockOf(uint32_t page_class) {
-  return page_class < kHeaderBlocks ? page_class : kHeaderBlocks - 1;
+constexpr uint32_t BlockOf(PageClass page_class) {
+  return std::min(page_class.index(), kHeaderBlocks - 1);
 }
 
 // SHARED
@@ -73,18 +75,18 @@ static_assert(sizeof(Extent) == 40);
 
 // The cut of an extent; see the bit table above.
 struct CutWord {
-  uint32_t page_class = 0;
+  PageClass page_class;
   uint64_t frames = 0;
   uint32_t drainer = 0;
 
   static CutWord Unpack(uint64_t word) {
-    return {static_cast<uint32_t>(word & 0xff) - 1, word >> 32,
+    return {PageClass::FromStored((word & 0xff) - 1), word >> 32,
             static_cast<uint32_t>(word >> 8) & 0xfff};
   }
   uint64_t Pack() const {
-    return frames << 32 | uint64_t{drainer} << 8 | (page_class + 1);
+    return frames << 32 | uint64_t{drainer} << 8 | (page_class.index() + 1);
   }
-  bool is_cut() const { return page_class < kPageClasses; }
+  bool is_cut() const { return !page_class.is_none(); }
 };
 
 // Aborts if the word `to` must not follow `from`; see the transitions above.
@@ -117,6 +119,9 @@ struct PoolHeader {
   uint64_t pad[6];
   ClassHeader classes[kPageClasses];
   std::atomic<uint64_t> file_blocks[kMaxFiles / 64];
+
+  ClassHeader& class_of(PageClass c) { return classes[c.index()]; }
+  const ClassHeader& class_of(PageClass c) const { return classes[c.index()]; }
 };
 static_assert(sizeof(PoolHeader) == 128 + 512 + 512);
 static_assert(offsetof(PoolHeader, classes) == 128);

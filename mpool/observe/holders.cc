@@ -124,9 +124,9 @@ class Collector {
     const PoolHeader& pool = frames_.pool();
     Latch(pool.extents_latch, "extents");
     Latch(pool.files_latch, "files");
-    for (uint32_t c = 0; c < kPageClasses; ++c) {
-      Latch(pool.classes[c].queue_latch,
-            absl::StrCat("queue of ", ClassBytes(c), " bytes"));
+    for (const PageClass c : kAllPageClasses) {
+      Latch(pool.class_of(c).queue_latch,
+            absl::StrCat("queue of ", c.bytes(), " bytes"));
     }
     const uint64_t count = pool.bucket_count.load();
     const uint64_t buckets = pool.buckets.load();

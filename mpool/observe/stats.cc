@@ -3,12 +3,13 @@
 #include "mpool/observe/stats.h"
 
 #include "mpool/page/thread_context.h"
+#include "os/assert.h"
 
 namespace mpool::internal {
 
 EnvStats StatsOf(const region::Memory& memory, const region::Members& members,
-                 const FrameTable& frames,
-                 const FileTable& files, const region::HeapStats& heap) {
+                 const FrameTable& frames, const FileTable& files,
+                 const region::HeapStats& heap) {
   MPOOL_ASSERT(frames.IsAttached());
   MPOOL_ASSERT(memory.header() != nullptr);
   EnvStats stats;
@@ -18,7 +19,6 @@ EnvStats StatsOf(const region::Memory& memory, const region::Members& members,
       std::memory_order_relaxed);
 #define MPOOL_GAUGE(name, unit, help)
 #include "mpool/stats.def"
-#include "os/assert.h"
 #undef MPOOL_COUNTER
 #undef MPOOL_GAUGE
   };

@@ -2,7 +2,7 @@
 //
 // basic_page_latch.h - the steps of the page latch on any platform: the real
 // machine (page_latch.h) or a checker of memory orders
-// (page_latch_relacy_test.cc).
+// (tests/relacy/relacy_test.cc).
 //
 // A platform has
 //   Word        an atomic of 64 bits, like std::atomic
@@ -12,8 +12,7 @@
 //   FindOther   the scan of all ledger entries, like Ledger::FindOther
 //   PutNeedsFence, Barrier    the side of a put and its waiter that fences
 //   Sleep, WakeAll            on a word, while it has a value
-//   RepairIfDead     a check of a thread's life; true if the thread was
-//   repaired
+//   RepairIfDead     a check of a thread's life; true if it repaired the thread
 
 #ifndef MPOOL_MPOOL_PAGE_BASIC_PAGE_LATCH_H_
 #define MPOOL_MPOOL_PAGE_BASIC_PAGE_LATCH_H_

@@ -48,13 +48,6 @@ bool IsLegal(State s) {
 
 }  // namespace
 
-uint32_t ClassOf(uint32_t page_bytes) {
-  MPOOL_ASSERT(std::has_single_bit(page_bytes));
-  MPOOL_ASSERT(page_bytes >= kMinPageBytes);
-  return static_cast<uint32_t>(std::countr_zero(page_bytes) -
-                               std::countr_zero(kMinPageBytes));
-}
-
 void CheckTransition(State from, State to) {
   const bool version_ok =
       to.version() == from.version() || to.version() == from.version() + 1;

@@ -25,7 +25,7 @@
 //
 // Transitions (T) and their threads. All others are bugs; CheckTransition
 // reports most of them.
-//   T1  FREE -> LOADING+owner          TakeFrame; this CAS is the allocation
+//   T1  FREE -> LOADING+owner          TryTake; this CAS is the allocation
 //   T2  LOADING -> VALID|HINT          loader, page shared
 //   T3  LOADING -> VALID|X+owner       loader, page exclusive
 //   T4  LOADING -> FREE                loader gives up; repair
@@ -57,6 +57,7 @@
 #include <type_traits>
 
 #include "mpool/page/frame_index.h"
+#include "mpool/page/page_class.h"
 #include "mpool/page/page_key.h"
 #include "os/assert.h"
 #include "region/limits.h"
@@ -159,8 +160,9 @@ struct alignas(kLineBytes) BufferHeader {
   PageKey LoadKey(std::memory_order order = std::memory_order_seq_cst) const {
     return PageKey(key.load(order));
   }
-  uint32_t page_class() const {
-    return static_cast<uint32_t>(place.load(std::memory_order_relaxed) & 0x7);
+  PageClass page_class() const {
+    return PageClass(
+        static_cast<uint32_t>(place.load(std::memory_order_relaxed) & 0x7));
   }
   uint64_t data_offset() const {
     return place.load(std::memory_order_relaxed) >> 8;
@@ -170,8 +172,9 @@ struct alignas(kLineBytes) BufferHeader {
   // latch before this call, a true result means that the phase was of a frame
   // of the class. The place is stored before the phase that follows it
   // (release, pairs with acquire here).
-  bool IsOfClass(uint32_t page_class) const {
-    return (place.load(std::memory_order_acquire) & 0xf) == page_class;
+  bool IsOfClass(PageClass page_class) const {
+    return (place.load(std::memory_order_acquire) & 0xf) ==
+           page_class.index();
   }
   // REQUIRES: the queue latch (not checkable: it is in the class header); the
   // caller owns the frame.
@@ -195,8 +198,8 @@ inline bool IsIn(const BufferHeader& header, Queue queue) {
          static_cast<uint32_t>(queue);
 }
 
-// Abort, in debug builds, unless the state word names the thread as the owner,
-// or is in the phase. A word that a living thread owns keeps owner and phase
+// AssertOwned checks the owner, AssertPhase the phase; both abort in debug
+// builds. A word that a living thread owns keeps owner and phase
 // until that thread changes them. Repair changes only words of dead owners.
 inline void AssertOwned(const BufferHeader& header, uint32_t thread_id) {
   MPOOL_ASSERT(header.Load().is_owned() && header.Load().owner() == thread_id);
@@ -204,14 +207,6 @@ inline void AssertOwned(const BufferHeader& header, uint32_t thread_id) {
 inline void AssertPhase(const BufferHeader& header, Phase phase) {
   MPOOL_ASSERT(header.Load().phase() == phase);
 }
-
-// Page size of a class: 512 << class.
-inline uint32_t ClassBytes(uint32_t page_class) {
-  MPOOL_ASSERT(page_class < kPageClasses);
-  return kMinPageBytes << page_class;
-}
-// Returns the class of a valid page size.
-uint32_t ClassOf(uint32_t page_bytes);
 
 // Aborts if `to` must not follow `from`; see the transitions above.
 void CheckTransition(State from, State to);

@@ -59,12 +59,14 @@ TEST(PageKeyTest, HoldsFileGenerationAndPage) {
 }
 
 TEST(ClassTest, EachPageSizeHasItsClass) {
-  uint32_t c = 0;
+  uint32_t index = 0;
   for (uint32_t bytes = kMinPageBytes; bytes <= kMaxPageBytes; bytes *= 2) {
-    EXPECT_EQ(ClassOf(bytes), c);
-    EXPECT_EQ(ClassBytes(c++), bytes);
+    EXPECT_EQ(PageClass::OfSize(bytes), PageClass(index));
+    EXPECT_EQ(PageClass(index++).bytes(), bytes);
   }
-  EXPECT_EQ(c, kPageClasses);
+  EXPECT_EQ(index, kPageClasses);
+  EXPECT_TRUE(PageClass().is_none());
+  EXPECT_TRUE(PageClass::FromStored(kPageClasses).is_none());
 }
 
 TEST(TransitionTest, ListedTransitionPasses) {

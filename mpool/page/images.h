@@ -24,14 +24,14 @@
 //   I2  announced -> whole          Images::Keep, perhaps with group
 //   I3  whole -> whole with group   Images::Keep, same frame
 //   I4  announced, whole -> none    Images::Drop
-//   any -> none                     Region::ClearImages, of a dead thread
+//   any -> none                     Members::ClearImages, of a dead thread
 //
 // State word: the group word of a thread slot is a GroupState.
 //   G1  kNone -> kOpen        Group::Take, at the first page
 //   G2  kOpen -> kCommitted   Group::Commit
 //   G3  kCommitted -> kNone   Group::Commit, after the puts
 //   G4  kOpen -> kNone        Group::Rollback
-//   any -> kNone              Region::ClearImages, FreeImages
+//   any -> kNone              Members::ClearImages, FreeImages
 //
 // Order:  announced; XP; X; version, bytes; whole; the page's bytes; X off;
 //         kNone. A commit: every image of the group whole; kCommitted; each

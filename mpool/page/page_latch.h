@@ -11,13 +11,13 @@
 // checked models are docs/models/latch.pml and docs/models/pool.pml.
 //
 // Waiting: a waiter sleeps on the state word; ChangeAndWake wakes the sleepers
-// if WAITERS is set. A writer may instead sleep on the
-// ledger entry that blocks it; the put of the entry wakes the writer if WAITERS
-// is set in the state. The put has no fence between its store of the entry and
-// its load of the state. So the writer sets WAITERS, makes the kernel run a
-// barrier on every processor, and loads the entry again before it sleeps
-// (pool.pml WAKE). Each sleep is bounded. After it the waiter checks whether
-// the thread that blocks it is alive. A timeout never grants the page.
+// if WAITERS is set. A writer may instead sleep on the ledger entry that blocks
+// it. The put of the entry then wakes the writer, if the state has WAITERS. The
+// put has no fence between its store of the entry and its load of the state. So
+// the writer sets WAITERS, makes the kernel run a barrier on every processor,
+// and loads the entry again before it sleeps (pool.pml WAKE). Each sleep is
+// bounded. After it the waiter checks whether the thread that blocks it is
+// alive. A timeout never grants the page.
 
 #ifndef MPOOL_MPOOL_PAGE_PAGE_LATCH_H_
 #define MPOOL_MPOOL_PAGE_PAGE_LATCH_H_

@@ -44,7 +44,7 @@ OpenedFile MakeOpened(const OpenRequest& request, uint32_t index,
   OpenedFile opened;
   opened.index = index;
   opened.page_bytes = request.page_bytes;
-  opened.page_class = ClassOf(request.page_bytes);
+  opened.page_class = PageClass::OfSize(request.page_bytes);
   opened.file_key = PageKey::FileKey(index, GenerationOf(entry));
   opened.read_only = request.read_only;
   opened.atomic_update = request.atomic_update;
@@ -291,7 +291,7 @@ absl::Status FileOpener::MarkOpenInChild(
   const std::vector<uint32_t> indexes = handles_.Indexes(lock);
   uint32_t classes = 0;
   for (const uint32_t index : indexes) {
-    classes |= 1u << ClassOf(table_.At(index)->page_bytes.load());
+    classes |= PageClass::OfSize(table_.At(index)->page_bytes.load()).bit();
   }
   MPOOL_RETURN_IF_ERROR(check_room(classes));
   absl::Status claimed;

@@ -13,9 +13,11 @@
 
 namespace mpool::internal {
 
-Pool::Pool(region::Region& region)
+Pool::Pool(region::Region& region, WriteCallbacks callbacks)
     : region_(region),
-      threads_(region, ledger_, [this] { return EnterChild(); }) {
+      threads_(region, ledger_, [this] { return EnterChild(); }),
+      write_back_(frames_, files_, files_.handles(), files_.page_io(),
+                  file_sync_, ledger_, latch_, std::move(callbacks)) {
   MPOOL_ASSERT(region.memory().header() == nullptr);
 }
 
@@ -97,7 +99,8 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(const OpenRequest& request) {
     MPOOL_RETURN_IF_ERROR(
         room_.Check(absl::StrCat("open file ", request.path),
                     frames_.extents().cache_bytes(),
-                    room_.OpenClasses() | 1u << ClassOf(request.page_bytes)));
+                    room_.OpenClasses() |
+                        PageClass::OfSize(request.page_bytes).bit()));
     return index_.Ensure(self->thread, request.page_bytes);
   };
   auto try_open = [&] {

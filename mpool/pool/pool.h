@@ -37,13 +37,13 @@
 #include "mpool/recover/adoption.h"
 #include "mpool/recover/frame_repair.h"
 #include "mpool/recover/panic.h"
+#include "mpool/pool/file_opener.h"
 #include "mpool/recover/pool_recovery.h"
 #include "mpool/resize/balancer.h"
 #include "mpool/resize/extent_drain.h"
 #include "mpool/resize/resizer.h"
 #include "mpool/resize/room_check.h"
 #include "mpool/stats.h"
-#include "mpool/pool/file_opener.h"
 #include "mpool/write/file_sync.h"
 #include "mpool/write/syncer.h"
 #include "mpool/write/write_back.h"
@@ -57,7 +57,7 @@ class Pool {
 
   // REQUIRES: `region` is not attached yet, and outlives the pool (not
   // checkable: the end of the region is later).
-  explicit Pool(region::Region& region);
+  explicit Pool(region::Region& region, WriteCallbacks callbacks = {});
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -100,7 +100,6 @@ class Pool {
   FrameTable& frames() { return frames_; }
   FileTable& files() { return files_; }
   FileOpener& opener() { return opener_; }
-  WriteBack& write_back() { return write_back_; }
   Panic& panic() { return panic_; }
   Getter& getter() { return getter_; }
 
@@ -121,8 +120,7 @@ class Pool {
   FileOpener opener_{region_, files_, files_.handles()};
   FileSync file_sync_{region_.members(), region_.repairer(), frames_, files_,
                       files_.handles()};
-  WriteBack write_back_{frames_,    files_, files_.handles(), files_.page_io(),
-                        file_sync_, ledger_, latch_};
+  WriteBack write_back_;
   Syncer syncer_{frames_, files_, latch_, file_sync_, write_back_};
   ActivePolicy policy_{region_.memory(), frames_};
   Evictor evictor_{frames_, index_, ledger_, latch_, files_, policy_};

@@ -1,11 +1,11 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// frame_repair.h - repairs one frame that a dead thread owned. Each row of the
-// death table (README.md) that concerns a frame is one function.
+// frame_repair.h - repairs one frame that a dead thread owned: the rows of the
+// death table (README.md) that concern a frame.
 //
 // Concurrency: any thread may repair any frame of a thread that is dead, or
-// that
-//              gives its page up. Several repairers never claim one process.
+//              that gives its page up. Several repairers never claim one
+//              process.
 // Crash:       each row can be repeated by another repairer. Drop moves a frame
 //              to LOADING in the repairer's name. It does not use EVICTING
 //              because a later repairer might undo that. The frame stays ORPHAN

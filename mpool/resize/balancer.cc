@@ -17,26 +17,25 @@ constexpr size_t kLookAt = 8;
 }  // namespace
 
 // no step below: a lost count only makes a turn longer.
-bool Balancer::Balance(ThreadContext& self, uint32_t page_class, bool none) {
+bool Balancer::Balance(ThreadContext& self, PageClass page_class, bool none) {
   MPOOL_ASSERT(self.thread.id != 0);
-  MPOOL_ASSERT(page_class < kPageClasses);
   std::atomic<uint64_t>& turned = frames_.page_class(page_class).turned;
   const bool at_once = none || frames_.extents().IsBelowMinimum(page_class);
   uint64_t seen = turned.load(std::memory_order_relaxed);
   if (!at_once && seen < frames_.extents().RingSize(page_class)) return false;
-  const uint32_t open = room_.OpenClasses() | 1u << page_class;
-  const std::vector<uint32_t> donors = FindDonors(page_class, open, at_once);
+  const uint32_t open = room_.OpenClasses() | page_class.bit();
+  const std::vector<PageClass> donors = FindDonors(page_class, open, at_once);
   // Only one thread balances in each turn.
   if (!at_once && !turned.compare_exchange_strong(seen, 0)) return false;
   std::set<PageKey> unwritable;
-  const bool moved = std::ranges::any_of(donors, [&](uint32_t donor) {
-    const bool is_open = (open >> donor & 1) != 0;
+  const bool moved = std::ranges::any_of(donors, [&](PageClass donor) {
+    const bool is_open = (open & donor.bit()) != 0;
     return GiveUpExtent(self, donor, page_class,
                         is_open ? frames_.extents().MinFrames(donor) : 0, none,
                         &unwritable);
   });
   if (at_once && !moved) return false;
-  for (uint32_t c = 0; c < kPageClasses; ++c) {
+  for (const PageClass c : kAllPageClasses) {
     frames_.page_class(c).turned.store(0, std::memory_order_relaxed);
   }
   return moved;
@@ -44,15 +43,14 @@ bool Balancer::Balance(ThreadContext& self, uint32_t page_class, bool none) {
 
 // Returns the page sizes that may give an extent, in ascending order of
 // pressure. `open`: the sizes with open files, one bit a class.
-std::vector<uint32_t> Balancer::FindDonors(uint32_t page_class, uint32_t open,
+std::vector<PageClass> Balancer::FindDonors(PageClass page_class, uint32_t open,
                                            bool at_once) const {
-  MPOOL_ASSERT(page_class < kPageClasses);
-  MPOOL_ASSERT((open >> page_class & 1) != 0);
-  std::vector<std::pair<double, uint32_t>> found;
-  for (uint32_t c = 0; c < kPageClasses; ++c) {
+  MPOOL_ASSERT((open & page_class.bit()) != 0);
+  std::vector<std::pair<double, PageClass>> found;
+  for (const PageClass c : kAllPageClasses) {
     const uint32_t extents = frames_.extents().rings().ExtentsIn(c);
     if (c == page_class || extents == 0) continue;
-    const bool is_open = (open >> c & 1) != 0;
+    const bool is_open = (open & c.bit()) != 0;
     if (is_open && extents < 2) continue;
     const double pressure =
         is_open
@@ -63,7 +61,7 @@ std::vector<uint32_t> Balancer::FindDonors(uint32_t page_class, uint32_t open,
     if (at_once || pressure < 0.5) found.emplace_back(pressure, c);
   }
   std::ranges::sort(found);
-  std::vector<uint32_t> donors;
+  std::vector<PageClass> donors;
   for (const auto& [pressure, c] : found) donors.push_back(c);
   return donors;
 }
@@ -72,10 +70,9 @@ std::vector<uint32_t> Balancer::FindDonors(uint32_t page_class, uint32_t open,
 // donor `leaves` frames. Prefers the coldest of kLookAt extents. If `any`,
 // tries all extents. Adds files that cannot be written to `unwritable` and
 // skips their extents.
-bool Balancer::GiveUpExtent(ThreadContext& self, uint32_t donor,
-                            uint32_t receiver, uint64_t leaves, bool any,
+bool Balancer::GiveUpExtent(ThreadContext& self, PageClass donor,
+                            PageClass receiver, uint64_t leaves, bool any,
                             std::set<PageKey>* unwritable) {
-  MPOOL_ASSERT(donor < kPageClasses && receiver < kPageClasses);
   MPOOL_ASSERT(donor != receiver && unwritable != nullptr);
   const FrameSet held = HeldFrames();
   const uint64_t cache = frames_.extents().cache_bytes();
@@ -106,9 +103,9 @@ bool Balancer::GiveUpExtent(ThreadContext& self, uint32_t donor,
   return false;
 }
 
-bool Balancer::TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
+bool Balancer::TryGiveUp(ThreadContext& self, uint32_t extent, PageClass donor,
                          uint64_t leaves, std::set<PageKey>* unwritable) {
-  MPOOL_ASSERT(donor < kPageClasses && unwritable != nullptr);
+  MPOOL_ASSERT(unwritable != nullptr);
   absl::Status failure;
   const CutWord whole{
       donor, frames_.extents().FramesOf(extent, donor,
@@ -156,9 +153,8 @@ FrameSet Balancer::HeldFrames() const {
 // last passed. Returns nullopt if a page of it cannot be evicted, or if the
 // extent as a whole is not cut for the donor.
 std::optional<uint64_t> Balancer::WarmthOf(
-    uint32_t extent, uint32_t donor, const FrameSet& held,
+    uint32_t extent, PageClass donor, const FrameSet& held,
     const std::set<PageKey>& unwritable) const {
-  MPOOL_ASSERT(donor < kPageClasses);
   const CutWord now = frames_.extents().cut(extent);
   if (now.page_class != donor ||
       now.frames != frames_.extents().FramesOf(

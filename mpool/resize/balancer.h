@@ -45,19 +45,19 @@ class Balancer {
 
   // True if an extent became free that the page size can use. `none`: no frame
   // of the size can be acquired, so every extent of the other sizes is tried.
-  bool Balance(ThreadContext& self, uint32_t page_class, bool none);
+  bool Balance(ThreadContext& self, PageClass page_class, bool none);
 
  private:
-  std::vector<uint32_t> FindDonors(uint32_t page_class, uint32_t open,
+  std::vector<PageClass> FindDonors(PageClass page_class, uint32_t open,
                                    bool at_once) const;
-  bool GiveUpExtent(ThreadContext& self, uint32_t donor, uint32_t receiver,
+  bool GiveUpExtent(ThreadContext& self, PageClass donor, PageClass receiver,
                     uint64_t leaves, bool any, std::set<PageKey>* unwritable);
-  bool TryGiveUp(ThreadContext& self, uint32_t extent, uint32_t donor,
+  bool TryGiveUp(ThreadContext& self, uint32_t extent, PageClass donor,
                  uint64_t leaves, std::set<PageKey>* unwritable);
   void AddFilesOfDirty(uint32_t extent, const CutWord& now,
                        std::set<PageKey>* files) const;
   FrameSet HeldFrames() const;
-  std::optional<uint64_t> WarmthOf(uint32_t extent, uint32_t donor,
+  std::optional<uint64_t> WarmthOf(uint32_t extent, PageClass donor,
                                    const FrameSet& held,
                                    const std::set<PageKey>& unwritable) const;
 

@@ -137,8 +137,7 @@ absl::Status Resizer::Grow(ThreadContext& self, uint64_t bytes) {
 }
 
 // Cuts another extent for a page size that is about to lose one.
-void Resizer::FindMore(ThreadContext& self, uint32_t page_class) {
-  MPOOL_ASSERT(page_class < kPageClasses);
+void Resizer::FindMore(ThreadContext& self, PageClass page_class) {
   const bool cut =
       frames_.extents().Cut(self.thread, page_class).value_or(false);
   if (cut || !balancer_.Balance(self, page_class, /*none=*/true)) return;
@@ -161,7 +160,7 @@ uint64_t Resizer::RetireBeyond(ThreadContext& self, bool* progress,
     if (!now.is_cut()) continue;
     const uint64_t keep = frames_.extents().FramesOf(i, now.page_class, cache);
     if (now.frames <= keep) continue;
-    const bool is_open = (room_.OpenClasses() >> now.page_class & 1) != 0;
+    const bool is_open = (room_.OpenClasses() & now.page_class.bit()) != 0;
     if (is_open && now.drainer == 0 &&
         !frames_.extents().HasAtLeast(
             frames_.extents().MinFrames(now.page_class), now.page_class, i)) {

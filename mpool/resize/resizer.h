@@ -66,7 +66,7 @@ class Resizer {
   absl::Status Shrink(const ThreadContext& self, uint64_t bytes);
   absl::Status TryShrink(const ThreadContext& self, uint64_t bytes);
   absl::Status Grow(ThreadContext& self, uint64_t bytes);
-  void FindMore(ThreadContext& self, uint32_t page_class);
+  void FindMore(ThreadContext& self, PageClass page_class);
   uint64_t RetireBeyond(ThreadContext& self, bool* progress,
                         absl::Status* failure);
   absl::Status FinishShrink(ThreadContext& self, bool wait);

@@ -16,7 +16,7 @@ uint32_t RoomCheck::OpenClasses() const {
     if (word.state != FileState::kOpen || !IsOpenAnywhere(entry)) {
       return;
     }
-    classes |= 1u << ClassOf(entry.page_bytes.load());
+    classes |= PageClass::OfSize(entry.page_bytes.load()).bit();
   });
   return classes;
 }
@@ -24,11 +24,12 @@ uint32_t RoomCheck::OpenClasses() const {
 absl::Status RoomCheck::Check(std::string_view what, uint64_t bytes,
                               uint32_t classes) const {
   MPOOL_ASSERT(!what.empty() && bytes != 0);
-  const auto largest = static_cast<uint32_t>(std::bit_width(classes) - 1);
-  if (classes != 0 && bytes / ClassBytes(largest) < kMinFrames) {
+  const PageClass largest = PageClass::FromStored(
+      static_cast<uint64_t>(std::bit_width(classes)) - 1);
+  if (classes != 0 && bytes / largest.bytes() < kMinFrames) {
     return absl::InvalidArgumentError(absl::StrCat(
         os::Abs(what), ": a cache of ", bytes, " bytes has room for ",
-        bytes / ClassBytes(largest), " pages of ", ClassBytes(largest),
+        bytes / largest.bytes(), " pages of ", largest.bytes(),
         ", and needs ", kMinFrames, "; use a larger cache or smaller pages"));
   }
   const auto sizes = static_cast<uint32_t>(std::popcount(classes));

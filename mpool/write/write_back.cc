@@ -130,7 +130,7 @@ absl::Status WriteBack::WriteBatch(ThreadContext& self,
     }
     if (status.ok() && written != nullptr) *written += count;
     if (!status.ok()) {
-      if (on_failure_ != nullptr) on_failure_(status);
+      if (callbacks_.on_failure != nullptr) callbacks_.on_failure(status);
       if (result.ok()) result = status;
     }
     first += count;
@@ -172,7 +172,7 @@ void WriteBack::TrimNew(ThreadContext& self) {
   if (!handles_.HasNewKept()) return;
   const absl::Status kept =
       file_sync_.TrimKept(self.thread, FileHandles::kMostKept);
-  if (!kept.ok() && on_failure_ != nullptr) on_failure_(kept);
+  if (!kept.ok() && callbacks_.on_failure != nullptr) callbacks_.on_failure(kept);
 }
 
 // Releases the kept descriptors and tries again if the process is out of
@@ -191,7 +191,7 @@ absl::Status WriteBack::FlushLog(const ThreadContext& self,
                                  size_t count) {
   MPOOL_ASSERT(first != nullptr && count != 0);
   if (!HasLsn(entry)) return absl::OkStatus();
-  if (log_flush_ == nullptr) {
+  if (callbacks_.log_flush == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat(
         "write back pages of ", table_.PathOf(entry), ": the file has an "
         "lsn_offset, and this process no EnvOptions::log_flush; leave it to "
@@ -204,7 +204,7 @@ absl::Status WriteBack::FlushLog(const ThreadContext& self,
   }
   if (highest == Lsn{}) return absl::OkStatus();
   const CallbackScope scope(self.generation);
-  const absl::Status flushed = log_flush_(highest);
+  const absl::Status flushed = callbacks_.log_flush(highest);
   if (flushed.ok()) return flushed;
   return absl::Status(
       flushed.code(),

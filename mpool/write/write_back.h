@@ -5,8 +5,8 @@
 // Protocol of one page (buffer_header.h T14, T15; pool.pml Flusher): acquire
 // io_owner; enter as a reader; in one CAS turn DIRTY into WRITING; copy the
 // page to the staging buffer; release the latch; write; turn WRITING into
-// UNSYNCED, or back into DIRTY; release io_owner last. Writers may make the
-// page dirty during the write. No evictor may take it.
+// UNSYNCED, or back into DIRTY; release io_owner last. During the
+// write, a writer may make the page dirty. An evictor may not take the page.
 // Crash:       repair finds io_owner and turns WRITING into DIRTY.
 
 #ifndef MPOOL_MPOOL_WRITE_WRITE_BACK_H_
@@ -28,31 +28,28 @@
 
 namespace mpool::internal {
 
+struct WriteCallbacks {
+  // Called before pages with an LSN are written, with their highest LSN.
+  // Without the function such pages are not written.
+  std::function<absl::Status(Lsn)> log_flush;
+  // Called with the status of each failed write, and of each failed sync of
+  // kept descriptors.
+  std::function<void(const absl::Status&)> on_failure;
+};
+
 class WriteBack {
  public:
   WriteBack(FrameTable& frames, FileTable& table, FileHandles& handles,
             PageIo& page_io, FileSync& file_sync, Ledger& ledger,
-            PageLatch& latch)
+            PageLatch& latch, WriteCallbacks callbacks)
       : frames_(frames),
         table_(table),
         handles_(handles),
         page_io_(page_io),
         file_sync_(file_sync),
         ledger_(ledger),
-        latch_(latch) {}
-
-  // Sets the function that is called with the status of each failed write, and
-  // of each failed sync of kept descriptors.
-  void set_on_failure(std::function<void(const absl::Status&)> callback) {
-    on_failure_ = std::move(callback);
-  }
-
-  // Sets the function that is called before pages with an LSN are written, with
-  // their highest LSN. Without the function such pages are not written.
-  void set_log_flush(std::function<absl::Status(Lsn)> callback) {
-    log_flush_ = std::move(callback);
-  }
-  bool has_log_flush() const { return log_flush_ != nullptr; }
+        latch_(latch),
+        callbacks_(std::move(callbacks)) {}
 
   // Writes the pages of `headers` that are dirty and can be entered at once,
   // sorted by file and page, adjacent pages in one call. Does not wait for
@@ -89,8 +86,7 @@ class WriteBack {
   FileSync& file_sync_;
   Ledger& ledger_;
   PageLatch& latch_;
-  std::function<void(const absl::Status&)> on_failure_;
-  std::function<absl::Status(Lsn)> log_flush_;
+  WriteCallbacks callbacks_;
 };
 
 }  // namespace mpool::internal

@@ -91,7 +91,8 @@ std::string Worker::HoldEveryFrame() {
   for (uint32_t file = 0; file < kFileCount; ++file) {
     PageNo frames = 0;
     insides.pool().frames().ForEachHeader([&](internal::BufferHeader& header) {
-      if (header.page_class() == internal::ClassOf(kPageBytes[file])) ++frames;
+      if (header.page_class() == internal::PageClass::OfSize(kPageBytes[file]))
+        ++frames;
     });
     frames = std::min(frames, files_[file]->page_count());
     std::vector<ReadPage> held;
