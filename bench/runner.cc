@@ -70,7 +70,7 @@ absl::Status Runner::RunByFlags() {
   if (benchmark::RunSpecifiedBenchmarks() == 0) {
     return absl::NotFoundError("no benchmark matches --benchmark_filter");
   }
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const os::MutexLock lock(mutex_);
   failure_.Update(Close());
   return failure_;
 }
@@ -80,13 +80,13 @@ absl::Status Runner::RunRounds(const Suite& suite, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     benchmark::RunSpecifiedBenchmarks(&collector,
                                       absl::StrCat("^", suite.name, "/"));
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const os::MutexLock lock(mutex_);
     if (failure_.ok()) continue;
     Close().IgnoreError();
     return std::exchange(failure_, absl::OkStatus());
   }
   report_.Add(suite.name, collector.figures(), suite.unit, suite.ratios);
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const os::MutexLock lock(mutex_);
   return Close();
 }
 
@@ -112,12 +112,12 @@ void Runner::Run(const Suite& suite, size_t index, benchmark::State& state) {
   }
   if (status.ok()) return;
   state.SkipWithError(status.ToString().c_str());
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const os::MutexLock lock(mutex_);
   failure_.Update(status);
 }
 
 absl::StatusOr<Contender*> Runner::Open(const Suite& suite, size_t index) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const os::MutexLock lock(mutex_);
   if (open_ != &suite) {
     MPOOL_RETURN_IF_ERROR(Close());
     auto fixture = std::make_unique<Fixture>(scratch_);

@@ -9,16 +9,16 @@
 #define MPOOL_BENCH_RUNNER_H_
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bench/report.h"
 #include "bench/suite.h"
 #include "benchmark/benchmark.h"
+#include "os/mutex.h"
+#include "os/thread_annotations.h"
 
 namespace mpool::bench {
 
@@ -43,16 +43,16 @@ class Runner {
   void Run(const Suite& suite, size_t index, benchmark::State& state);
   // Opens the suite's caches, unless they are open. Closes another suite's.
   absl::StatusOr<Contender*> Open(const Suite& suite, size_t index)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+      MPOOL_EXCLUDES(mutex_);
   // Checks and closes the open suite.
-  absl::Status Close() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Close() MPOOL_REQUIRES(mutex_);
 
   const std::string scratch_;
   Report& report_;
-  std::mutex mutex_;
-  const Suite* open_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  std::unique_ptr<Fixture> fixture_ ABSL_GUARDED_BY(mutex_);
-  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  os::Mutex mutex_;
+  const Suite* open_ MPOOL_GUARDED_BY(mutex_) = nullptr;
+  std::unique_ptr<Fixture> fixture_ MPOOL_GUARDED_BY(mutex_);
+  absl::Status failure_ MPOOL_GUARDED_BY(mutex_);
 };
 
 }  // namespace mpool::bench

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "os/backing/table.h"
 #include "os/directory.h"
 #include "os/filesystem_kind.h"
 #include "os/lost_fd.h"
@@ -279,7 +280,7 @@ absl::StatusOr<File> LockFile::OpenUnnamed(File::Mode mode) const {
   if (again.ok() || absl::IsResourceExhausted(again.status())) return again;
   return absl::FailedPreconditionError(absl::StrCat(
       "prove that forked processes live: ", again.status().message(),
-      "; mount /proc, or use kPosixShm, kFile or kSysV"));
+      "; mount /proc, or use ", SharedBackings()));
 }
 
 // Checks the directory's identity, because in another directory every lock
@@ -288,10 +289,10 @@ absl::StatusOr<File> LockFile::ReopenDirectory() const {
   if (unnamed_ == nullptr) return os::ReopenDirectory(*dir_, dir_identity_);
   MPOOL_ASSIGN_OR_RETURN(const bool lost, IsLost(*dir_, dir_identity_));
   if (!lost) return File();
-  return absl::FailedPreconditionError(
+  return absl::FailedPreconditionError(absl::StrCat(
       "prove that forked processes live: the program closed the fd of their "
-      "lock file, which has no name; close only fds that are its own, or use "
-      "kPosixShm, kFile or kSysV");
+      "lock file, which has no name; close only fds that are its own, or use ",
+      SharedBackings()));
 }
 
 void LockFile::ForgetLost() {

@@ -97,11 +97,11 @@ TEST_F(TrustTest, ForeignFileIsRefusedWithRemedy) {
 }
 
 TEST_F(TrustTest, OnlyWorldWritableDirectoryNeedsStickyBit) {
-  for (const mode_t mode : {0700, 0755, 0770, 02770, 01777, 01733}) {
+  for (const mode_t mode : {0700u, 0755u, 0770u, 02770u, 01777u, 01733u}) {
     ASSERT_EQ(::chmod(temp_.path().c_str(), mode), 0);
     EXPECT_TRUE(CheckDirectory(temp_.dir()).ok()) << std::oct << mode;
   }
-  for (const mode_t mode : {0777, 0702, 02777}) {
+  for (const mode_t mode : {0777u, 0702u, 02777u}) {
     ASSERT_EQ(::chmod(temp_.path().c_str(), mode), 0);
     const absl::Status status = CheckDirectory(temp_.dir());
     EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;

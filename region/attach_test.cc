@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/child.h"
+#include "tests/support/dead_latch.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/system.h"
 #include "tests/support/test_region.h"
@@ -124,8 +125,7 @@ TEST_F(AttachTest, DeadProcessIsRepairedByJoiner) {
   {
     auto dead = *Attachment::Open(home_.path());
     ASSERT_THAT(dead->region().members().RegisterThread(), IsOk());
-    dead->root().latches[1].Lock(dead->self());
-    RankReleased(LockRank::kFiles);
+    LeaveLocked(dead->root().latches[1], dead->self());
     dead->self().slot->used.store(1);
     dead->self().slot->entries[0].store(99);
     ASSERT_THAT(dead->heap().Allocate(dead->self(), 64, 16), IsOk());
@@ -175,8 +175,7 @@ void DieInTheMiddle(const std::string& home, uint32_t latch) {
   thread.slot->used.store(1);
   thread.slot->entries[0].store(9);
   EXPECT_THAT(there->heap().Allocate(there->self(), 64, 16), IsOk());
-  there->root().latches[latch].Lock(thread);
-  RankReleased(LockRank::kFiles);
+  LeaveLocked(there->root().latches[latch], thread);
 }
 
 // A dead process holds every process slot except the first. The process of the

@@ -228,10 +228,11 @@ class ModelTest : public ::testing::TestWithParam<uint64_t> {
     const uint64_t taken = AnyTaken();
     const uint64_t offset =
         OneOf({given_back_, Below(model_.end() + 4096),
-               Below(model_.end()) & ~15, taken + 1, taken + 8, taken + 16,
-               taken - 8, taken - 16, 0, 16, model_.begin(), model_.end(),
-               model_.end() + 16, here_->region().memory().mapping_bytes(),
-               kTopBit, kTopBit + taken, kMost, kMost - 15});
+               Below(model_.end()) & ~uint64_t{15}, taken + 1, taken + 8,
+               taken + 16, taken - 8, taken - 16, 0, 16, model_.begin(),
+               model_.end(), model_.end() + 16,
+               here_->region().memory().mapping_bytes(), kTopBit,
+               kTopBit + taken, kMost, kMost - 15});
     if (model_.Has(offset)) return;
     ASSERT_EQ(heap().SizeOf(offset), 0u) << offset;
     ASSERT_THAT(heap().Free(self(), offset),

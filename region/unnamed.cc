@@ -3,6 +3,7 @@
 #include "region/unnamed.h"
 
 #include "absl/strings/str_cat.h"
+#include "os/backing/table.h"
 #include "os/directory.h"
 #include "os/lock_file.h"
 #include "os/status.h"
@@ -16,7 +17,8 @@ absl::Status InUseUnnamed(std::string_view verb, const os::File& home) {
       ": it is in use, with memory that only the process which opened it and "
       "its forked children can reach (Backing::kAnonymous, kDevZero or "
       "kSysVPrivate); come in as a child that is forked after the open, or let "
-      "all of them close and use kPosixShm, kFile or kSysV"));
+      "all of them close and use ",
+      os::SharedBackings()));
 }
 
 absl::Status ClaimHome(const os::File& home) {

@@ -14,8 +14,7 @@ using region::LatchGuard;
 
 class Lru final : public Replacement {
  public:
-  Lru(region::Memory& memory, FrameTable& frames)
-      : memory_(memory), frames_(frames) {}
+  explicit Lru(FrameTable& frames) : frames_(frames) {}
 
   bool wants_hits() const override { return true; }
   bool is_ordered() const override { return true; }
@@ -93,15 +92,13 @@ class Lru final : public Replacement {
     return frames_.page_class(header.page_class()).queue_latch;
   }
 
-  region::Memory& memory_;
   FrameTable& frames_;
 };
 
 }  // namespace
 
-std::unique_ptr<Replacement> MakeLru(region::Memory& memory,
-                                     FrameTable& frames) {
-  return std::make_unique<Lru>(memory, frames);
+std::unique_ptr<Replacement> MakeLru(region::Memory&, FrameTable& frames) {
+  return std::make_unique<Lru>(frames);
 }
 
 }  // namespace mpool::internal

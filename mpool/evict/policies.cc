@@ -27,6 +27,15 @@ const PolicyRow* FindPolicy(std::string_view name) {
   return Find([&](const PolicyRow& row) { return row.name == name; });
 }
 
+std::vector<Policy> BuiltPolicies() {
+  std::vector<Policy> policies;
+  for (const PolicyRow& row : kPolicyRows) {
+    if (row.is_built()) policies.push_back(row.policy);
+  }
+  MPOOL_ASSERT(policies.size() == kBuiltPolicies);
+  return policies;
+}
+
 std::vector<std::string_view> PolicyNames() {
   std::vector<std::string_view> names;
   for (const PolicyRow& row : kPolicyRows) {

@@ -46,18 +46,19 @@ struct PolicyRow {
 };
 
 // The table. A new policy needs its own files and a row.
-inline constexpr std::array<PolicyRow, 3> kPolicyRows = {{
+inline constexpr auto kPolicyRows = std::to_array<PolicyRow>({
     {Policy::kLru, "lru", MakeLru, LruHits},
     {Policy::kClock, "clock", MakeClock, ClockHits},
     {Policy::kClock2Q, "clock2q", nullptr, nullptr, /*built=*/false},
-}};
+});
 inline constexpr size_t kBuiltPolicies = static_cast<size_t>(
     std::ranges::count_if(kPolicyRows, &PolicyRow::is_built));
 
 // Return the row of a policy; nullptr if there is none. Accept any value.
 const PolicyRow* FindPolicy(Policy policy);
 const PolicyRow* FindPolicy(std::string_view name);
-// Returns the names of the policies that are built.
+// Return the policies that are built, and their names.
+std::vector<Policy> BuiltPolicies();
 std::vector<std::string_view> PolicyNames();
 
 // Returns a new policy; nullptr if it is unknown or not built.

@@ -341,16 +341,20 @@ void FileTable::Repair(const region::RepairPass& pass) {
   // Entries are claimed and filled under the latch, so only a dead owner of the
   // latch leaves a claim. The open bits need no latch.
   const uint32_t owner = latch().owner();
-  const bool taken =
-      pass.IsDead(owner) && latch().TakeOver(owner, pass.self);
   const uint32_t used = frames_.pool().files_used.load();
+  if (pass.IsDead(owner) && latch().TakeOver(owner, pass.self)) {
+    // This includes a claim whose repairer took over the latch and died.
+    for (uint32_t i = 0; i < used && At(i) != nullptr; ++i) {
+      const FileWord word = FileWord::Unpack(At(i)->word.load());
+      if (word.state == FileState::kClaimed) {
+        SetState(*At(i), FileState::kFree);
+      }
+    }
+    ++pass.report->latches;
+    latch().Unlock(pass.self);
+  }
   for (uint32_t i = 0; i < used && At(i) != nullptr; ++i) {
     FileEntry& entry = *At(i);
-    const FileWord word = FileWord::Unpack(entry.word.load());
-    // This includes a claim whose repairer took over the latch and died.
-    if (taken && word.state == FileState::kClaimed) {
-      SetState(entry, FileState::kFree);
-    }
     // A mark that is left here is of TryFree, in an entry that no file has.
     uint64_t mark = entry.fsync_mark.load();
     if (pass.IsDead(FsyncMark::Unpack(mark).thread)) {
@@ -367,10 +371,6 @@ void FileTable::Repair(const region::RepairPass& pass) {
     entry.open_bits[bit / 64].fetch_and(~(uint64_t{1} << (bit % 64)));
     MPOOL_STEP("mpool.repair.file");
   }
-  if (!taken) return;
-  AssertLatched(pass.self);
-  ++pass.report->latches;
-  latch().Unlock(pass.self);
 }
 
 // Closes all files, and frees entries that a dead process was filling. Stores

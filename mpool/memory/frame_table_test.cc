@@ -10,6 +10,7 @@
 
 #include "gtest/gtest.h"
 #include "os/futex.h"
+#include "tests/support/dead_latch.h"
 #include "tests/support/system.h"
 #include "tests/support/test_pool.h"
 
@@ -144,8 +145,8 @@ TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   // Two deaths: one thread popped a frame and did not acquire it. The other
   // left the queue latch locked and a list half linked.
   ClassHeader& c = frames.page_class(PageClass(3));
-  c.queue_latch.Lock({.id = 99, .watch = &pool.region().repairer()});
-  region::RankReleased(region::LockRank::kQueue);
+  region::LeaveLocked(c.queue_latch,
+                      {.id = 99, .watch = &pool.region().repairer()});
   c.free.head.store(frames.IndexOf(*kept).value());
   RepairReport report;
   region::DeadThreads dead;
@@ -176,11 +177,14 @@ TEST(CutWordTest, LegalCutsMayFollowEachOther) {
 #ifndef NDEBUG
 TEST(CutWordDeathTest, CutWithoutDrainerKeepsItsFrames) {
   constexpr char kIllegal[] = "illegal change of a extent word";
-  const uint64_t cut = CutWord{3, 16}.Pack();
+  const uint64_t cut = CutWord{PageClass(3), 16}.Pack();
   EXPECT_DEATH(CheckCutTransition(cut, 0), kIllegal);
-  EXPECT_DEATH(CheckCutTransition(cut, CutWord{3, 8}.Pack()), kIllegal);
-  EXPECT_DEATH(CheckCutTransition(cut, CutWord{4, 8}.Pack()), kIllegal);
-  EXPECT_DEATH(CheckCutTransition(0, CutWord{3, 16, 5}.Pack()), kIllegal);
+  EXPECT_DEATH(CheckCutTransition(cut, CutWord{PageClass(3), 8}.Pack()),
+               kIllegal);
+  EXPECT_DEATH(CheckCutTransition(cut, CutWord{PageClass(4), 8}.Pack()),
+               kIllegal);
+  EXPECT_DEATH(CheckCutTransition(0, CutWord{PageClass(3), 16, 5}.Pack()),
+               kIllegal);
 }
 
 TEST(CutWordDeathTest, ExtentIsNotRetiredWithoutDrain) {

@@ -84,7 +84,8 @@ struct CutWord {
             static_cast<uint32_t>(word >> 8) & 0xfff};
   }
   uint64_t Pack() const {
-    return frames << 32 | uint64_t{drainer} << 8 | (page_class.index() + 1);
+    const uint64_t stored = page_class.is_none() ? 0 : page_class.index() + 1;
+    return frames << 32 | uint64_t{drainer} << 8 | stored;
   }
   bool is_cut() const { return !page_class.is_none(); }
 };

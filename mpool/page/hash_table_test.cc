@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/support/dead_latch.h"
 #include "tests/support/test_pool.h"
 
 namespace mpool::internal {
@@ -142,10 +143,10 @@ TEST_F(HashTableTest, OnlyLatchesOfDeadAreReleased) {
   auto bucket = [&](uint64_t i) -> Bucket& {
     return table_.bucket(i * (~uint64_t{0} / 6) + 12345);
   };
-  bucket(1).latch.Lock({.id = 300, .watch = &region.repairer()});
-  region::RankReleased(region::LockRank::kBucket);
-  bucket(4).latch.Lock({.id = 301, .watch = &region.repairer()});
-  region::RankReleased(region::LockRank::kBucket);
+  region::LeaveLocked(bucket(1).latch,
+                      {.id = 300, .watch = &region.repairer()});
+  region::LeaveLocked(bucket(4).latch,
+                      {.id = 301, .watch = &region.repairer()});
   RepairReport report;
   region::DeadThreads dead;
   dead.set(300);

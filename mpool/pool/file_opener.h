@@ -28,14 +28,14 @@
 #include "mpool/files/file_entry.h"
 #include "mpool/files/file_handles.h"
 #include "mpool/files/file_table.h"
-#include "region/region.h"
+#include "region/thread.h"
 
 namespace mpool::internal {
 
 class FileOpener {
  public:
-  FileOpener(region::Region& region, FileTable& table, FileHandles& handles)
-      : region_(region), table_(table), handles_(handles) {}
+  FileOpener(FileTable& table, FileHandles& handles)
+      : table_(table), handles_(handles) {}
 
   using Drop = FileTable::Drop;
   // Opens a handle. Calls `make_room` first, under the files latch. `drop`
@@ -86,7 +86,6 @@ class FileOpener {
                            const region::Thread& self, uint32_t index,
                            const Drop& drop);
 
-  region::Region& region_;
   FileTable& table_;
   FileHandles& handles_;
 };

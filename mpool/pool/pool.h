@@ -117,7 +117,7 @@ class Pool {
   Images images_{region_.memory(), region_.members()};
   ThreadRegistry threads_;
   FileTable files_{region_, frames_};
-  FileOpener opener_{region_, files_, files_.handles()};
+  FileOpener opener_{files_, files_.handles()};
   FileSync file_sync_{region_.members(), region_.repairer(), frames_, files_,
                       files_.handles()};
   WriteBack write_back_;

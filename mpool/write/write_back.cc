@@ -172,7 +172,9 @@ void WriteBack::TrimNew(ThreadContext& self) {
   if (!handles_.HasNewKept()) return;
   const absl::Status kept =
       file_sync_.TrimKept(self.thread, FileHandles::kMostKept);
-  if (!kept.ok() && callbacks_.on_failure != nullptr) callbacks_.on_failure(kept);
+  if (!kept.ok() && callbacks_.on_failure != nullptr) {
+    callbacks_.on_failure(kept);
+  }
 }
 
 // Releases the kept descriptors and tries again if the process is out of

@@ -158,9 +158,8 @@ TEST_P(BackingTest, SmallRegionHasNoHugePage) {
 TEST_P(SharedBackingTest, CreateAndGrowReserveBlocks) {
   const auto allocated = [&]() -> uint64_t {
     if (GetParam() == Backing::kSysV) return IpcsOf(name_).resident;
-    const auto file = GetParam() == Backing::kFile
-                          ? File::OpenAt(temp_.dir(), name_, {})
-                          : File::OpenShm(name_, {});
+    const auto file =
+        File::Open(SegmentFile(GetParam(), temp_.path(), name_), {});
     return file->Info()->allocated_bytes;
   };
   const auto mapping = *Create();
@@ -182,9 +181,8 @@ TEST_P(SharedBackingTest, PermissionsAreExactWhateverTheUmask) {
     if (GetParam() == Backing::kSysV) {
       EXPECT_EQ(IpcsOf(name_).permissions & 0777, 0660u);
     } else {
-      const auto file = GetParam() == Backing::kFile
-                            ? File::OpenAt(temp_.dir(), name_, {})
-                            : File::OpenShm(name_, {});
+      const auto file =
+          File::Open(SegmentFile(GetParam(), temp_.path(), name_), {});
       EXPECT_EQ(file->Info()->mode & 07777, 0660u);
     }
     ASSERT_TRUE(RemoveMapping(GetParam(), temp_.dir(), name_).ok());

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "os/backing/segment_name.h"
+#include "os/backing/table.h"
 #include "os/status.h"
 
 namespace mpool::os {
@@ -23,7 +24,7 @@ absl::Status NoName(std::string_view verb, const BackingRow& row) {
       Abs(verb), " region: Backing::", Abs(row.enumerator),
       " is memory of one ",
       shared ? "process and its forked children" : "process",
-      "; use kPosixShm, kFile or kSysV to share it with others"));
+      "; use ", SharedBackings(), " to share it with others"));
 }
 
 absl::Status CheckOptions(std::string_view name, const MappingOptions& options,

@@ -74,12 +74,14 @@ struct BackingRow {
   Reach reach;
   bool has_key;  // a System V key, which EnvOptions::sysv_key can set
   const BackingOps* ops;
+  // Where its memory is a file. "" is the home, for a backing with a file.
+  std::string_view directory = "";
 };
 
 // The table, in the order of the enum.
 inline constexpr auto kBackingRows = std::to_array<BackingRow>({
     {Backing::kPosixShm, "posix-shm", "kPosixShm", Reach::kAnyProcess, false,
-     &kPosixShmOps},
+     &kPosixShmOps, "/dev/shm"},
     {Backing::kFile, "file", "kFile", Reach::kAnyProcess, false, &kFileOps},
     {Backing::kSysV, "sysv", "kSysV", Reach::kAnyProcess, true, &kSysVOps},
     {Backing::kAnonymous, "anonymous", "kAnonymous", Reach::kForkedChildren,
@@ -95,6 +97,10 @@ inline constexpr auto kBackingRows = std::to_array<BackingRow>({
 const BackingRow* FindBacking(Backing backing);
 // Returns kAnyProcess for an unknown backing.
 Reach ReachOf(Backing backing);
+// Returns a column of the backings that any process can join, for messages:
+// "A, B or C".
+std::string SharedBackings(
+    std::string_view BackingRow::*column = &BackingRow::enumerator);
 
 }  // namespace mpool::os
 

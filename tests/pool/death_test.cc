@@ -9,6 +9,7 @@
 #include "os/step.h"
 #include "tests/pool/kill_scenes.h"
 #include "tests/support/backings.h"
+#include "tests/support/policies.h"
 
 namespace mpool::pooltest {
 namespace {
@@ -375,11 +376,7 @@ TEST_P(HeldPageTest, OrphanedPinHoldsPageUntilPut) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, HeldPageTest,
-                         ::testing::Values(Policy::kClock, Policy::kLru),
-                         [](const auto& policy) {
-                           return policy.param == Policy::kLru ? "Lru"
-                                                               : "Clock";
-                         });
+                         test::EveryPolicy(), test::PolicyParam);
 
 TEST_P(DeathTest, PagesSurviveAllProcesses) {
   const Scene scene(GetParam(), test::SharedBackingFor(test::TestName()));
@@ -397,11 +394,7 @@ TEST_P(DeathTest, PagesSurviveAllProcesses) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, DeathTest,
-                         ::testing::Values(Policy::kClock, Policy::kLru),
-                         [](const auto& policy) {
-                           return policy.param == Policy::kLru ? "Lru"
-                                                               : "Clock";
-                         });
+                         test::EveryPolicy(), test::PolicyParam);
 
 }  // namespace
 }  // namespace mpool::pooltest

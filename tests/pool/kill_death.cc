@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "mpool/evict/policies.h"
 #include "os/step.h"
 #include "tests/pool/kill_scenes.h"
 #include "tests/support/backings.h"
@@ -195,10 +196,11 @@ std::string DieLast(const Death& death, Victim& victim) {
 Death::Death(std::string at, uint64_t seed_of_all, uint64_t round)
     : step(std::move(at)) {
   std::mt19937_64 random(seed_of_all + round);
+  const std::vector<Policy> policies = internal::BuiltPolicies();
   passage = static_cast<Passage>(round % 3);
   hit = passage == Passage::kFirst ? 1 : 1 + random() % Passages(step);
   busy = (round + round / 3) % 2 == 0;
-  policy = round % 2 == 0 ? Policy::kLru : Policy::kClock;
+  policy = policies[round % policies.size()];
   // The passage repeats after three rounds, on another backing.
   const uint64_t turn = round + round / 3;
   backing = IsForNamesOnly(step) ? test::SharedBackingFor(step, turn)

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/pool/kill_scenes.h"
+#include "tests/support/policies.h"
 
 namespace mpool::pooltest {
 namespace {
@@ -20,7 +21,7 @@ struct Load {
 };
 
 std::string Name(const Load& load) {
-  return absl::StrCat(load.policy == Policy::kLru ? "Lru" : "Clock", "Pages",
+  return absl::StrCat(test::PolicyTestName(load.policy), "Pages",
                       load.page_bytes, "Frames", load.frames, "Processes",
                       load.processes, "Threads", load.threads);
 }
@@ -30,7 +31,7 @@ std::vector<Load> Loads() {
   int i = 0;
   for (const uint32_t frames : {16u, 64u, 1024u}) {
     for (const int processes : {1, 2, 4, 8}) {
-      for (const Policy policy : {Policy::kClock, Policy::kLru}) {
+      for (const Policy policy : internal::BuiltPolicies()) {
         constexpr uint32_t kSizes[] = {512, 4096, 16384, 65536};
         // Every thread may hold two pages, and each needs a frame.
         const int threads = processes == 8 && frames == 16 ? 1 : 1 + i % 2;

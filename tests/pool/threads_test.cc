@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/pool/support.h"
+#include "tests/support/policies.h"
 
 namespace mpool::pooltest {
 namespace {
@@ -93,11 +94,7 @@ TEST_P(ThreadsTest, HalfDoneChangesAreInvisible) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, ThreadsTest,
-                         ::testing::Values(Policy::kClock, Policy::kLru),
-                         [](const auto& policy) {
-                           return policy.param == Policy::kLru ? "Lru"
-                                                               : "Clock";
-                         });
+                         test::EveryPolicy(), test::PolicyParam);
 
 }  // namespace
 }  // namespace mpool::pooltest

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "mpool/evict/policies.h"
 #include "mpool/get/hit.h"
 #include "mpool/pool/pool.h"
 #include "mpool/pool/signature.h"
@@ -148,11 +149,15 @@ TEST_P(ExactTest, LruHitsMatchTextbookList) {
   }
 }
 
-TEST_P(ExactTest, ClockHitsMatchSimulatedRing) {
+TEST_P(ExactTest, HitsMatchSimulator) {
   const tools::Trace trace = Read();
   const uint64_t frames = tools::FramesForPercent(10, trace.page_count);
-  OnePool pool(Policy::kClock, frames, trace.page_count);
-  EXPECT_EQ(pool.HitsOf(trace), tools::ClockHits(trace.pages, frames));
+  for (const PolicyRow& row : kPolicyRows) {
+    if (!row.is_built()) continue;
+    OnePool pool(row.policy, frames, trace.page_count);
+    EXPECT_EQ(pool.HitsOf(trace), row.simulate(trace.pages, frames))
+        << row.name;
+  }
 }
 
 TEST_P(ExactTest, ReversedVictimsAreFoundOut) {

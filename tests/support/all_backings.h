@@ -16,8 +16,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "os/backing/segment.h"
 #include "os/backing/table.h"
+#include "os/status.h"
 #include "tests/support/system.h"
 
 namespace mpool::os {
@@ -56,6 +58,14 @@ inline constexpr auto kForkedBackings =
 // Returns the name of the enumerator without its "k".
 inline std::string BackingText(const ::testing::TestParamInfo<Backing>& param) {
   return std::string(FindBacking(param.param)->enumerator.substr(1));
+}
+
+// Returns the path of the file that is the segment's memory.
+inline std::string SegmentFile(Backing backing, const std::string& home,
+                               std::string_view segment) {
+  const std::string_view directory = FindBacking(backing)->directory;
+  return absl::StrCat(directory.empty() ? home : std::string(directory), "/",
+                      Abs(segment.substr(segment.front() == '/' ? 1 : 0)));
 }
 
 inline std::string TestSegment(Backing backing, const File& dir) {

@@ -28,9 +28,7 @@ inline uint64_t ResidentBytes(const std::string& segment, Backing backing,
                               const std::string& home) {
   if (backing == Backing::kSysV) return os::IpcsOf(segment).resident;
   struct stat info = {};
-  const std::string path = backing == Backing::kFile
-                               ? absl::StrCat(home, "/", segment)
-                               : absl::StrCat("/dev/shm", segment);
+  const std::string path = os::SegmentFile(backing, home, segment);
   EXPECT_EQ(::stat(path.c_str(), &info), 0) << path;
   return static_cast<uint64_t>(info.st_blocks) * 512;
 }

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <random>
 
+#include "mpool/evict/policies.h"
 #include "tests/support/all_backings.h"
 #include "tests/support/step_names.h"
 
@@ -113,7 +114,7 @@ std::vector<std::string> StepsUnderLoad() {
 
 Plan::Plan(uint64_t seed, uint64_t round)
     : seed_(Mix(seed, round)),
-      policy_(seed_ % 2 == 0 ? Policy::kLru : Policy::kClock),
+      policy_(internal::BuiltPolicies()[seed_ % internal::kBuiltPolicies]),
       backing_(
           os::kForkedBackings[(seed + round) % os::kForkedBackings.size()]),
       ends_in_death_(seed_ / 2 % 3 == 0),

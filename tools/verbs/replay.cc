@@ -63,7 +63,8 @@ absl::StatusOr<ReplayOptions> MakeReplayOptions(const Args& args) {
     return absl::InvalidArgumentError(absl::StrCat(
         "replay: --backing ", backing,
         " has no name by which other processes "
-        "could find it; give --processes 1, or posix-shm, file or sysv"));
+        "could find it; give --processes 1, or ",
+        os::SharedBackings(&os::BackingRow::name)));
   }
   return options;
 }
@@ -360,8 +361,8 @@ constexpr std::array<OptionSpec, 16> kOptions = {{
      .type = NameType{"backing", kBackingNames},
      .value_name = "B",
      .fallback = "posix-shm",
-     .help = "source of the shared memory, for several processes one of the "
-             "first three"},
+     .help = "source of the shared memory; several processes need one that "
+             "any process can join"},
     {.name = "--home",
      .type = TextType{},
      .value_name = "DIR",

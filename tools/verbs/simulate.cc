@@ -66,8 +66,7 @@ Outcome RunSimulate(const Args& args, const VerbContext& context) {
   return outcome;
 }
 
-constexpr std::array<std::string_view, 3> kPolicyNames =
-    NamesIn(kSimulatedPolicies);
+constexpr auto kPolicyNames = NamesIn(kSimulatedPolicies);
 
 constexpr std::array<OptionSpec, 5> kOptions = {{
     CacheFramesOption(1, "cache sizes in frames"),

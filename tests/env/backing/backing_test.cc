@@ -307,9 +307,8 @@ TEST_P(SharedTest, WiderModeOfMemoryIsRefused) {
     EXPECT_THAT(OpenWith(change), IsOk());
   }
   const auto set_mode = [&](mode_t mode) {
-    const std::string where = GetParam() == Backing::kFile
-                                  ? home_.Below(Segment())
-                                  : "/dev/shm" + Segment();
+    const std::string where =
+        os::SegmentFile(GetParam(), home_.path(), Segment());
     if (GetParam() != Backing::kSysV) return ::chmod(where.c_str(), mode);
     shmid_ds state = {};
     const int id = os::IpcsOf(Segment()).id;

@@ -91,7 +91,7 @@ TEST_P(AtomicTest, HalfChangedPageIsRestored) {
 }
 
 TEST_P(AtomicTest, DirtyPageWithoutImageIsLost) {
-  Die([this](test::Opened& both) {
+  Die([](test::Opened& both) {
     ASSERT_THAT(PutText(*both.file, 0, "dirty"), IsOk());
     ASSERT_THAT(PutText(*both.file, 1, "clean"), IsOk());
     ASSERT_THAT(both.file->Sync(), IsOk());

@@ -21,6 +21,7 @@
 #include "tests/support/child.h"
 #include "tests/support/logged.h"
 #include "tests/support/pages.h"
+#include "tests/support/policies.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_home.h"
 #include "tests/support/test_thread.h"
@@ -111,10 +112,7 @@ class UnwindTest : public ::testing::TestWithParam<Policy> {
   test::Opened both_ = *test::OpenBoth(home_.path(), Options());
 };
 INSTANTIATE_TEST_SUITE_P(Policy, UnwindTest,
-                         ::testing::Values(Policy::kClock, Policy::kLru),
-                         [](const auto& one) {
-                           return one.param == Policy::kLru ? "Lru" : "Clock";
-                         });
+                         test::EveryPolicy(), test::PolicyParam);
 
 TEST_P(UnwindTest, AnAssignedGuardRestoresItsPage) {
   PutClean(0, "clean");

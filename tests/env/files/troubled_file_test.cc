@@ -138,7 +138,7 @@ TEST_F(TroubledFileTest, PageCutOffDiskIsDataLoss) {
   // A write before the cut does not hide the cut.
   ASSERT_THAT(PutText(*both_.file, 0, "kept"), IsOk());
   ASSERT_THAT(both_.file->Sync(), IsOk());
-  for (const PageNo page : {1, 2}) {
+  for (const PageNo page : {1u, 2u}) {
     EXPECT_THAT(both_.file->Get(page),
                 Fails(StatusCode::kDataLoss, absl::StrCat("page ", page),
                       home_.Below("pages.db"), "0 bytes into it", "restore"));

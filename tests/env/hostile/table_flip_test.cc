@@ -49,8 +49,8 @@ EnvOptions Env() {
   return options;
 }
 
-std::string NameOf(int file) { return absl::StrCat("pages.", file); }
-std::string TextOf(int file, PageNo page) {
+std::string NameOf(size_t file) { return absl::StrCat("pages.", file); }
+std::string TextOf(size_t file, PageNo page) {
   return absl::StrCat(page % 2 == 0 ? "new " : "old ", file, ".", page);
 }
 
@@ -72,7 +72,7 @@ class Image {
       auto env = *DbEnv::Open(home_.path(), Env());
       std::vector<std::unique_ptr<MPoolFile>> files;
       std::vector<ReadPage> pins;
-      for (int f = 0; f < 2; ++f) {
+      for (size_t f = 0; f < 2; ++f) {
         files.push_back(*env->OpenFile(
             NameOf(f), {.page_size = kPageBytes[f], .create = true}));
         Put(*files[f], f, 1);
@@ -87,7 +87,7 @@ class Image {
     dead.Kill();
     segment_ = test::BytesOf(home_.Below("__db.002"));
     descriptor_ = test::BytesOf(home_.Below("__db.001"));
-    for (int f = 0; f < 2; ++f) {
+    for (size_t f = 0; f < 2; ++f) {
       disk_[f] = test::BytesOf(home_.Below(NameOf(f)));
     }
     FindAreas();
@@ -100,7 +100,7 @@ class Image {
 
   // Restores the region and the files, and flips one bit.
   void Restore(uint64_t bit) {
-    for (int f = 0; f < 2; ++f) {
+    for (size_t f = 0; f < 2; ++f) {
       const std::string path = home_.Below(NameOf(f));
       // First, because a flipped page count makes a file of terabytes.
       test::SetSize(path, disk_[f].size());
@@ -121,7 +121,7 @@ class Image {
   }
 
  private:
-  static void Put(MPoolFile& file, int f, PageNo step) {
+  static void Put(MPoolFile& file, size_t f, PageNo step) {
     for (PageNo page = 0; page < kPages; page += step) {
       const std::string text =
           step == 1 ? absl::StrCat("old ", f, ".", page) : TextOf(f, page);
@@ -195,7 +195,7 @@ void Image::FindAreas() {
 struct RightPages {
   std::vector<std::byte> of[2][kPages];
   RightPages() {
-    for (int f = 0; f < 2; ++f) {
+    for (size_t f = 0; f < 2; ++f) {
       for (PageNo page = 0; page < kPages; ++page) {
         of[f][page].resize(kPageBytes[f]);
         test::Fill(of[f][page], TextOf(f, page));
@@ -210,7 +210,7 @@ std::string OpenAndGet(const TempHome& home, const RightPages& right) {
   auto env = DbEnv::Open(home.path(), Env());
   if (!env.ok()) return "";
   static_cast<void>((*env)->FailCheck());
-  for (int f = 0; f < 2; ++f) {
+  for (size_t f = 0; f < 2; ++f) {
     auto file = (*env)->OpenFile(NameOf(f), {.page_size = kPageBytes[f]});
     if (!file.ok()) continue;
     for (PageNo i = 0; i < 50; ++i) {

@@ -15,6 +15,7 @@
 #include "os/step.h"
 #include "tests/support/child.h"
 #include "tests/support/pages.h"
+#include "tests/support/policies.h"
 #include "tests/support/resize.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_home.h"
@@ -104,10 +105,7 @@ class BalanceTest : public ::testing::TestWithParam<Policy> {
 };
 
 INSTANTIATE_TEST_SUITE_P(All, BalanceTest,
-                         ::testing::Values(Policy::kLru, Policy::kClock),
-                         [](const auto& param) {
-                           return param.param == Policy::kLru ? "Lru" : "Clock";
-                         });
+                         test::EveryPolicy(), test::PolicyParam);
 
 TEST_P(BalanceTest, UnusedSizeGivesMemoryToUsed) {
   Fill(*small_, kSmallPages);

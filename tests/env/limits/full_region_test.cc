@@ -149,7 +149,6 @@ class ThreadHog : public MemberHog {
 class HeapHog : public MemberHog {
  public:
   using MemberHog::MemberHog;
-  static constexpr uint64_t kUnit = 4096;
 
  private:
   region::Shalloc& heap() { return member_->region().memory().heap(); }
