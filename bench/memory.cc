@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "bench/suite.h"
 #include "db/environment.h"
+#include "db/registry.h"
 #include "mpool/mpool.h"
 #include "os/file.h"
 #include "os/status.h"
@@ -34,9 +35,9 @@ absl::Status ReadAll(MPoolFile& file) {
 absl::StatusOr<os::FileInfo> SegmentInfo(const std::string& home,
                                          const EnvOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<internal::Environment> env,
-                         internal::Environment::Open(home, options));
+                         internal::Registry::OfProcess().Open(home, options));
   const std::string name = env->pool().region().memory().fixed().segment;
-  MPOOL_RETURN_IF_ERROR(env->Close());
+  MPOOL_RETURN_IF_ERROR(internal::Registry::OfProcess().Close(*env));
   MPOOL_ASSIGN_OR_RETURN(
       const os::File segment,
       os::File::OpenShm(name, {.mode = os::File::Mode::kReadOnly}));

@@ -6,6 +6,7 @@
 
 #include "bench/subject.h"
 #include "db/environment.h"
+#include "db/registry.h"
 #include "mpool/pool/pool.h"
 #include "os/status.h"
 
@@ -60,6 +61,7 @@ class MpoolSubject final : public Subject {
 };
 
 using internal::Environment;
+using internal::Registry;
 using internal::FrameIndex;
 using internal::HashTable;
 using internal::PageKey;
@@ -102,7 +104,7 @@ class FloorSubject final : public Subject {
   absl::Status Close() override {
     if (env_ == nullptr) return absl::OkStatus();
     MPOOL_RETURN_IF_ERROR(env_->CloseFile(file_));
-    return std::exchange(env_, nullptr)->Close();
+    return Registry::OfProcess().Close(*std::exchange(env_, nullptr));
   }
 
  private:
@@ -126,7 +128,7 @@ absl::StatusOr<std::unique_ptr<Subject>> OpenMpool(const CacheSpec& spec) {
 absl::StatusOr<std::unique_ptr<Subject>> OpenFloor(const CacheSpec& spec) {
   MPOOL_ASSIGN_OR_RETURN(
       std::shared_ptr<Environment> env,
-      Environment::Open(spec.home,
+      Registry::OfProcess().Open(spec.home,
                         {.cache_bytes = spec.page_count * kPageBytes}));
   MPOOL_ASSIGN_OR_RETURN(internal::OpenedFile * file,
                          env->OpenFile(spec.file, {}));

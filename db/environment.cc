@@ -9,7 +9,6 @@
 #include "absl/strings/str_join.h"
 #include "db/home.h"
 #include "db/options.h"
-#include "db/registry.h"
 #include "mpool/observe/holders.h"
 #include "os/assert.h"
 #include "os/backing/table.h"
@@ -48,13 +47,6 @@ Environment::Environment(std::string home, const os::FileIdentity& identity,
       events_(home_, options.on_event) {}
 
 Environment::~Environment() = default;
-
-absl::StatusOr<std::shared_ptr<Environment>> Environment::Open(
-    std::string_view home, const EnvOptions& options) {
-  return Registry::OfProcess().Open(home, options);
-}
-
-absl::Status Environment::Close() { return Registry::OfProcess().Close(*this); }
 
 absl::StatusOr<std::shared_ptr<Environment>> Environment::Attach(
     os::File dir, const os::FileIdentity& identity,
@@ -202,7 +194,7 @@ absl::Status Environment::OpenPageFile(std::string_view path,
   const FileAccess access =
       options.read_only ? FileAccess::kReading : FileAccess::kWriting;
   request->file =
-      pool_->files().handles().FindOpen(info.identity, access);
+      pool_->handles().FindOpen(info.identity, access);
   if (request->file != nullptr) return absl::OkStatus();
   MPOOL_ASSIGN_OR_RETURN(request->file,
                          internal::OpenPageFile(*node, access));
@@ -260,7 +252,7 @@ absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
     // process has created.
     if (absl::Status other = region::CheckNoOther(region_->home_files().home());
         !other.ok()) {
-      ForceClose(*opened);
+      pool_->CloseFile(*opened, Pool::DirtyPages::kLeave).IgnoreError();
       return other;
     }
   }
@@ -280,7 +272,7 @@ std::vector<std::string> Environment::Guards(
 
 absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
   MPOOL_ASSERT(file.entry != nullptr);
-  if (pool_->files().handles().LocalHandles(file.index) != 1) {
+  if (pool_->handles().LocalHandles(file.index) != 1) {
     return absl::OkStatus();
   }
   const std::vector<std::string> guards = Guards(file.index);
@@ -295,7 +287,7 @@ absl::Status Environment::CheckNoGuardsOn(const OpenedFile& file) const {
 bool Environment::ForgetFile(OpenedFile* file) {
   MPOOL_ASSERT(file != nullptr);
   while (!region_->generation().HasEntered()) {
-    if (!pool_->files().handles().Forget(*file)) continue;
+    if (!pool_->handles().Forget(*file)) continue;
     delete file;
     return true;
   }
@@ -311,13 +303,6 @@ absl::Status Environment::CloseFile(OpenedFile* file) {
   return status;
 }
 
-// Closes without writing dirty pages.
-void Environment::ForceClose(const OpenedFile& file) {
-  os::MutexLock lock(region_->members().process_mutex());
-  pool_->opener().Close(region_->members().process_thread(), file,
-                       FileOpener::kAnyway);
-}
-
 void Environment::AbandonFile(OpenedFile* file) {
   if (ForgetFile(file)) return;
   const absl::Status held = CheckNoGuardsOn(*file);
@@ -326,7 +311,7 @@ void Environment::AbandonFile(OpenedFile* file) {
   } else if (absl::Status status = pool_->CloseFile(*file); !status.ok()) {
     // The dirty pages stay in the region.
     events_.Report(Event::Kind::kWriteFailed, status.ToString());
-    ForceClose(*file);
+    pool_->CloseFile(*file, Pool::DirtyPages::kLeave).IgnoreError();
   }
   delete file;
   events_.Deliver();
@@ -339,7 +324,7 @@ absl::Status Environment::CheckNothingOut() {
         "close environment ", home_, ": guards are out (", Some(guards),
         "); put them first"));
   }
-  const uint32_t files = pool_->files().handles().open_handles();
+  const uint32_t files = pool_->handles().open_handles();
   if (files != 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("close environment ", home_, ": ", files,

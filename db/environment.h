@@ -48,10 +48,6 @@ class Environment {
   static absl::StatusOr<std::shared_ptr<Environment>> Attach(
       os::File dir, const os::FileIdentity& identity,
       const EnvOptions& options);
-  // Registry::Open and Registry::Close in this process.
-  static absl::StatusOr<std::shared_ptr<Environment>> Open(
-      std::string_view home, const EnvOptions& options);
-  absl::Status Close();
 
   ~Environment();
 
@@ -101,7 +97,6 @@ class Environment {
                             const FileOptions& options,
                             OpenRequest* request) const;
   bool ForgetFile(OpenedFile* file);
-  void ForceClose(const OpenedFile& file);
   std::vector<std::string> Guards(std::optional<uint32_t> file) const;
   absl::Status CheckNoGuardsOn(const OpenedFile& file) const;
 

@@ -21,7 +21,6 @@
 #include "os/retry.h"
 #include "os/status.h"
 #include "os/syscalls.h"
-#include "os/trust.h"
 
 namespace mpool::os {
 namespace {

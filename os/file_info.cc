@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "absl/strings/str_cat.h"
 #include "os/retry.h"
 #include "os/status.h"
 #include "os/syscalls.h"
@@ -52,6 +53,33 @@ absl::StatusOr<FileInfo> ReadInfo(int fd, const char* name, int flags,
     return ErrnoToStatus(errno, "look at", shown);
   }
   return InfoOf(raw);
+}
+
+absl::Status NotRegular(std::string_view path, uint32_t mode) {
+  std::string_view kind = "of an unknown kind";
+  switch (mode & S_IFMT) {
+    case S_IFIFO:
+      kind = "a FIFO";
+      break;
+    case S_IFCHR:
+    case S_IFBLK:
+      kind = "a device";
+      break;
+    case S_IFDIR:
+      kind = "a directory";
+      break;
+    case S_IFSOCK:
+      kind = "a socket";
+      break;
+    case S_IFLNK:
+      kind = "a symbolic link";
+      break;
+    default:
+      break;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("open ", Abs(path), ": it is ", Abs(kind),
+                   " and not a regular file; name another, or move it away"));
 }
 
 }  // namespace mpool::os

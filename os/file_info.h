@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace mpool::os {
@@ -54,6 +55,9 @@ struct FileInfo {
 // if there is no such file.
 absl::StatusOr<FileInfo> ReadInfo(int fd, const char* name, int flags,
                                   std::string_view shown);
+
+// Returns the error for a file that is not regular. `mode` has its type.
+absl::Status NotRegular(std::string_view path, uint32_t mode);
 
 }  // namespace mpool::os
 

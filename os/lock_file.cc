@@ -17,7 +17,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "os/backing/table.h"
 #include "os/directory.h"
 #include "os/filesystem_kind.h"
 #include "os/lost_fd.h"
@@ -280,7 +279,7 @@ absl::StatusOr<File> LockFile::OpenUnnamed(File::Mode mode) const {
   if (again.ok() || absl::IsResourceExhausted(again.status())) return again;
   return absl::FailedPreconditionError(absl::StrCat(
       "prove that forked processes live: ", again.status().message(),
-      "; mount /proc, or use ", SharedBackings()));
+      "; mount /proc, or use a Backing with a name"));
 }
 
 // Checks the directory's identity, because in another directory every lock
@@ -289,10 +288,10 @@ absl::StatusOr<File> LockFile::ReopenDirectory() const {
   if (unnamed_ == nullptr) return os::ReopenDirectory(*dir_, dir_identity_);
   MPOOL_ASSIGN_OR_RETURN(const bool lost, IsLost(*dir_, dir_identity_));
   if (!lost) return File();
-  return absl::FailedPreconditionError(absl::StrCat(
+  return absl::FailedPreconditionError(
       "prove that forked processes live: the program closed the fd of their "
-      "lock file, which has no name; close only fds that are its own, or use ",
-      SharedBackings()));
+      "lock file, which has no name; close only fds that are its own, or use a "
+      "Backing with a name");
 }
 
 void LockFile::ForgetLost() {

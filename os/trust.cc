@@ -97,33 +97,6 @@ absl::Status NotTrusted(const FileInfo& dir, std::string_view path,
       Abs(path), user, group, Sys().geteuid(), dir.user, dir.group));
 }
 
-absl::Status NotRegular(std::string_view path, uint32_t mode) {
-  std::string_view kind = "of an unknown kind";
-  switch (mode & S_IFMT) {
-    case S_IFIFO:
-      kind = "a FIFO";
-      break;
-    case S_IFCHR:
-    case S_IFBLK:
-      kind = "a device";
-      break;
-    case S_IFDIR:
-      kind = "a directory";
-      break;
-    case S_IFSOCK:
-      kind = "a socket";
-      break;
-    case S_IFLNK:
-      kind = "a symbolic link";
-      break;
-    default:
-      break;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("open ", Abs(path), ": it is ", Abs(kind),
-                   " and not a regular file; name another, or move it away"));
-}
-
 absl::Status CheckOwn(const FileInfo& dir, const FileInfo& file,
                       std::string_view path) {
   if (!file.is_regular) return NotRegular(path, file.mode);

@@ -46,8 +46,6 @@ bool IsTrusted(const FileInfo& dir, uint32_t user, uint32_t group);
 absl::Status NotTrusted(const FileInfo& dir, std::string_view path,
                         uint32_t user, uint32_t group);
 
-// Returns the error for a file that is not regular. `mode` has its type.
-absl::Status NotRegular(std::string_view path, uint32_t mode);
 // Checks T2 and T3. `dir` is the environment's directory, also if the file is
 // elsewhere; `path` is for errors.
 absl::Status CheckOwn(const FileInfo& dir, const FileInfo& file,

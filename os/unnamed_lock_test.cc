@@ -82,7 +82,7 @@ TEST_F(UnnamedLockTest, ClosedFdIsReportedAndNotReplaced) {
             }),
             "prove that forked processes live: the program closed the fd of "
             "their lock file, which has no name; close only fds that are its "
-            "own, or use kPosixShm, kFile or kSysV");
+            "own, or use a Backing with a name");
 }
 
 TEST_F(UnnamedLockTest, WithoutProcItIsRefused) {

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "mpool/files/file_handles.h"
 #include "mpool/files/page_format.h"
 #include "mpool/files/page_io.h"
 #include "os/directory.h"
@@ -16,13 +15,11 @@
 
 namespace mpool::internal {
 
-
 FileTable::FileTable(region::Region& region, FrameTable& frames)
     : region_(region),
       frames_(frames),
       watch_(region.repairer()),
-      page_io_(std::make_unique<PageIo>(region.repairer(), watch_)),
-      handles_(std::make_unique<FileHandles>(region, *this)) {}
+      page_io_(std::make_unique<PageIo>(region.repairer(), watch_)) {}
 
 FileTable::~FileTable() = default;
 

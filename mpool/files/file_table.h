@@ -43,7 +43,6 @@
 
 namespace mpool::internal {
 
-class FileHandles;
 class PageIo;
 
 class FileTable {
@@ -51,9 +50,7 @@ class FileTable {
   FileTable(region::Region& region, FrameTable& frames);
   ~FileTable();
 
-  // The other parts of this folder. The table owns them and never calls
-  // handles() or page_io() itself.
-  FileHandles& handles() { return *handles_; }
+  // Other parts of this folder, which the table owns and does not call.
   FileWatch& watch() { return watch_; }
   PageIo& page_io() { return *page_io_; }
 
@@ -137,7 +134,6 @@ class FileTable {
   FrameTable& frames_;
   FileWatch watch_;
   std::unique_ptr<PageIo> page_io_;
-  std::unique_ptr<FileHandles> handles_;
 };
 
 template <class F>

@@ -29,7 +29,7 @@ void BeforeFork() MPOOL_NO_THREAD_SAFETY {
   ThreadRegistry::LockForFork();
   for (Pool* pool : LivePools().all) {
     pool->region().members().process_mutex().lock();
-    pool->files().handles().mutex().lock();
+    pool->handles().mutex().lock();
   }
   OpenInodes::mutex().lock();
 }
@@ -39,8 +39,8 @@ void AfterFork() MPOOL_NO_THREAD_SAFETY {
   for (Pool* pool : LivePools().all) {
     // A forked child has no generation.
     if (pool->region().generation().value() == 0)
-      pool->files().handles().LeaveClaimsToParent();
-    pool->files().handles().mutex().unlock();
+      pool->handles().LeaveClaimsToParent();
+    pool->handles().mutex().unlock();
     pool->region().members().process_mutex().unlock();
   }
   ThreadRegistry::UnlockAfterFork();

@@ -16,7 +16,7 @@ namespace mpool::internal {
 Pool::Pool(region::Region& region, WriteCallbacks callbacks)
     : region_(region),
       threads_(region, ledger_, [this] { return EnterChild(); }),
-      write_back_(frames_, files_, files_.handles(), files_.page_io(),
+      write_back_(frames_, files_, handles_, files_.page_io(),
                   file_sync_, ledger_, latch_, std::move(callbacks)) {
   MPOOL_ASSERT(region.memory().header() == nullptr);
 }
@@ -46,10 +46,10 @@ absl::Status Pool::Start() {
 
 void Pool::Stop() {
   // The descriptors that could learn of a lost write go.
-  if (region_.generation().value() != 0 && files_.handles().HasUnsynced()) {
+  if (region_.generation().value() != 0 && handles_.HasUnsynced()) {
     file_sync_.RedirtyUnsynced();
   }
-  files_.handles().CloseAll();
+  handles_.CloseAll();
   threads_.Unlist();
   ForgetForksOf(*this);
 }
@@ -135,7 +135,13 @@ absl::StatusOr<OpenedFile> Pool::OpenFile(const OpenRequest& request) {
   return opened;
 }
 
-absl::Status Pool::CloseFile(const OpenedFile& file) {
+absl::Status Pool::CloseFile(const OpenedFile& file, DirtyPages dirty) {
+  if (dirty == DirtyPages::kLeave) {
+    os::MutexLock lock(region_.members().process_mutex());
+    opener_.Close(region_.members().process_thread(), file,
+                  FileOpener::kAnyway);
+    return absl::OkStatus();
+  }
   MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
   MPOOL_ASSERT(file.entry != nullptr && file.index < kMaxFiles);
   uint64_t written = 0;

@@ -54,6 +54,7 @@ namespace mpool::internal {
 class Pool {
  public:
   enum class Durability { kWritten, kSynced };
+  enum class DirtyPages { kWrite, kLeave };
 
   // REQUIRES: `region` is not attached yet, and outlives the pool (not
   // checkable: the end of the region is later).
@@ -76,7 +77,9 @@ class Pool {
   absl::StatusOr<OpenedFile> OpenFile(const OpenRequest& request);
   // Closes one handle. Writes back the file's dirty pages first if it is the
   // last handle of all processes. On an error the file stays open.
-  absl::Status CloseFile(const OpenedFile& file);
+  // kLeave closes the handle in any case and leaves dirty pages to others.
+  absl::Status CloseFile(const OpenedFile& file,
+                         DirtyPages dirty = DirtyPages::kWrite);
 
   // Writes back and fsyncs one file, or all.
   absl::Status Sync(std::optional<uint32_t> file, absl::Duration wait);
@@ -99,7 +102,7 @@ class Pool {
   region::RegionClient& client() { return recovery_; }
   FrameTable& frames() { return frames_; }
   FileTable& files() { return files_; }
-  FileOpener& opener() { return opener_; }
+  FileHandles& handles() { return handles_; }
   Panic& panic() { return panic_; }
   Getter& getter() { return getter_; }
 
@@ -117,9 +120,10 @@ class Pool {
   Images images_{region_.memory(), region_.members()};
   ThreadRegistry threads_;
   FileTable files_{region_, frames_};
-  FileOpener opener_{files_, files_.handles()};
+  FileHandles handles_{region_, files_};
+  FileOpener opener_{files_, handles_};
   FileSync file_sync_{region_.members(), region_.repairer(), frames_, files_,
-                      files_.handles()};
+                      handles_};
   WriteBack write_back_;
   Syncer syncer_{frames_, files_, latch_, file_sync_, write_back_};
   ActivePolicy policy_{region_.memory(), frames_};
@@ -132,7 +136,7 @@ class Pool {
   Adoption adoption_{region_.memory(), region_.members(), frames_, index_,
                      files_,           file_sync_,        policy_, panic_,
                      repair_};
-  PoolRecovery recovery_{frames_, index_,  files_,
+  PoolRecovery recovery_{frames_,    index_,  files_,  handles_,
                          file_sync_, policy_, repair_, adoption_};
   RoomCheck room_{frames_, files_};
   ExtentDrain drain_{frames_, index_, write_back_, evictor_};

@@ -29,11 +29,12 @@ namespace mpool::internal {
 class PoolRecovery final : public region::RegionClient {
  public:
   PoolRecovery(FrameTable& frames, PageIndex& index,
-               FileTable& files, FileSync& file_sync, ActivePolicy& policy,
-               FrameRepair& repair, Adoption& adoption)
+               FileTable& files, FileHandles& handles, FileSync& file_sync,
+               ActivePolicy& policy, FrameRepair& repair, Adoption& adoption)
       : frames_(frames),
         index_(index),
         files_(files),
+        handles_(handles),
         file_sync_(file_sync),
         policy_(policy),
         repair_(repair),
@@ -44,13 +45,14 @@ class PoolRecovery final : public region::RegionClient {
   absl::Status Check(bool alone, region::Reachable* reached) override;
   void Adopt(const region::Thread& self, region::Reachable* reached,
              RepairReport* report) override;
-  absl::Status ForgetLost() override { return files_.handles().ForgetLost(); }
+  absl::Status ForgetLost() override { return handles_.ForgetLost(); }
   void RepairClient(const region::RepairPass& pass) override;
 
  private:
   FrameTable& frames_;
   PageIndex& index_;
   FileTable& files_;
+  FileHandles& handles_;
   FileSync& file_sync_;
   ActivePolicy& policy_;
   FrameRepair& repair_;

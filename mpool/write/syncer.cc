@@ -162,10 +162,7 @@ absl::Status Syncer::WriteOutOne(ThreadContext& self, BufferHeader& header,
 void Syncer::TrimKeptNowAndThen(ThreadContext& self) {
   constexpr uint32_t kEvery = 256;
   MPOOL_ASSERT(self.thread.id != 0);
-  if (++self.frames_taken % kEvery != 0 ||
-      files_.handles().kept_count() == 0) {
-    return;
-  }
+  if (++self.frames_taken % kEvery != 0) return;
   file_sync_.TrimKept(self.thread, FileHandles::kMostKept).IgnoreError();
 }
 

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "db/registry.h"
 #include "os/crc32.h"
 #include "os/file.h"
 #include "os/status.h"
@@ -118,9 +119,12 @@ std::string CheckFile(const std::string& path, uint32_t file,
 }
 
 Insides::Insides(const std::string& home)
-    : env_(Must(internal::Environment::Open(home, {}), "open insides")) {}
+    : env_(Must(internal::Registry::OfProcess().Open(home, {}),
+                "open insides")) {}
 
-Insides::~Insides() { Must(env_->Close(), "close insides"); }
+Insides::~Insides() {
+  Must(internal::Registry::OfProcess().Close(*env_), "close insides");
+}
 
 bool AwaitOrDeath(const os::Shared& board, size_t word, pid_t pid) {
   while (board.word(word).load() == 0) {
