@@ -82,7 +82,7 @@ absl::Status CheckPolicy(Policy policy) {
         absl::StrCat("EnvOptions::policy is ", static_cast<int>(policy),
                      ": there is no such policy"));
   }
-  if (row->is_built()) return absl::OkStatus();
+  if (row->is_built) return absl::OkStatus();
   return Unbuilt(absl::StrCat("the policy ", std::string(row->name)).c_str());
 }
 

@@ -17,6 +17,17 @@ const PolicyRow* Find(Matches&& matches) {
   return found == kPolicyRows.end() ? nullptr : &*found;
 }
 
+// Returns a column of the rows of the policies that are built.
+template <class T>
+std::vector<T> OfBuilt(T PolicyRow::*column) {
+  std::vector<T> out;
+  for (const PolicyRow& row : kPolicyRows) {
+    if (row.is_built) out.push_back(row.*column);
+  }
+  MPOOL_ASSERT(out.size() == kBuiltPolicies);
+  return out;
+}
+
 }  // namespace
 
 const PolicyRow* FindPolicy(Policy policy) {
@@ -27,29 +38,17 @@ const PolicyRow* FindPolicy(std::string_view name) {
   return Find([&](const PolicyRow& row) { return row.name == name; });
 }
 
-std::vector<Policy> BuiltPolicies() {
-  std::vector<Policy> policies;
-  for (const PolicyRow& row : kPolicyRows) {
-    if (row.is_built()) policies.push_back(row.policy);
-  }
-  MPOOL_ASSERT(policies.size() == kBuiltPolicies);
-  return policies;
-}
+std::vector<Policy> BuiltPolicies() { return OfBuilt(&PolicyRow::policy); }
 
 std::vector<std::string_view> PolicyNames() {
-  std::vector<std::string_view> names;
-  for (const PolicyRow& row : kPolicyRows) {
-    if (row.is_built()) names.push_back(row.name);
-  }
-  MPOOL_ASSERT(!names.empty());
-  return names;
+  return OfBuilt(&PolicyRow::name);
 }
 
 std::unique_ptr<Replacement> MakeReplacement(Policy policy,
                                              region::Memory& memory,
                                              FrameTable& frames) {
   const PolicyRow* row = FindPolicy(policy);
-  if (row == nullptr || !row->is_built()) return nullptr;
+  if (row == nullptr || !row->is_built) return nullptr;
   MPOOL_ASSERT(row->simulate != nullptr);
   std::unique_ptr<Replacement> made = row->make(memory, frames);
   MPOOL_ASSERT(made != nullptr);

@@ -40,16 +40,14 @@ struct PolicyRow {
   Simulator simulate;
 
   // A comparison of function pointers is no constant expression under UBSan.
-  bool built = true;
-
-  constexpr bool is_built() const { return built; }
+  bool is_built = true;
 };
 
 // The table. A new policy needs its own files and a row.
 inline constexpr auto kPolicyRows = std::to_array<PolicyRow>({
     {Policy::kLru, "lru", MakeLru, LruHits},
     {Policy::kClock, "clock", MakeClock, ClockHits},
-    {Policy::kClock2Q, "clock2q", nullptr, nullptr, /*built=*/false},
+    {Policy::kClock2Q, "clock2q", nullptr, nullptr, /*is_built=*/false},
 });
 inline constexpr size_t kBuiltPolicies = static_cast<size_t>(
     std::ranges::count_if(kPolicyRows, &PolicyRow::is_built));

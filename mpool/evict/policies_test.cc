@@ -42,7 +42,7 @@ TEST(PoliciesTest, UnknownPolicyHasNoRow) {
 TEST(PoliciesTest, EachBuiltPolicyNamesVictimsAndSimulates) {
   const std::vector<uint32_t> pages = {1, 2, 1, 3, 1};
   for (const PolicyRow& row : kPolicyRows) {
-    if (!row.is_built()) continue;
+    if (!row.is_built) continue;
     SCOPED_TRACE(std::string(row.name));
     TestPool pool(64 << 10, row.policy);
     FrameTable& frames = pool.pool().frames();

@@ -17,11 +17,6 @@ namespace {
 
 constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
 
-uint64_t AddressSpaceOf(std::span<const uint32_t> pages) {
-  if (pages.empty()) return 0;
-  return uint64_t{*std::max_element(pages.begin(), pages.end())} + 1;
-}
-
 // The ring of frames for ClockVictim.
 class SimulatedRing {
  public:
@@ -48,6 +43,11 @@ class SimulatedRing {
 };
 
 }  // namespace
+
+uint64_t AddressSpaceOf(std::span<const uint32_t> pages) {
+  if (pages.empty()) return 0;
+  return uint64_t{*std::max_element(pages.begin(), pages.end())} + 1;
+}
 
 uint64_t LruHits(std::span<const uint32_t> pages, uint64_t frames) {
   MPOOL_ASSERT(frames != 0);

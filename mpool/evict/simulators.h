@@ -13,6 +13,9 @@
 
 namespace mpool::internal {
 
+// Returns the number after the highest page; 0 if there is no page.
+uint64_t AddressSpaceOf(std::span<const uint32_t> pages);
+
 // Least recently used: a list and a hash map.
 uint64_t LruHits(std::span<const uint32_t> pages, uint64_t frames);
 

@@ -153,7 +153,7 @@ TEST_P(ExactTest, HitsMatchSimulator) {
   const tools::Trace trace = Read();
   const uint64_t frames = tools::FramesForPercent(10, trace.page_count);
   for (const PolicyRow& row : kPolicyRows) {
-    if (!row.is_built()) continue;
+    if (!row.is_built) continue;
     OnePool pool(row.policy, frames, trace.page_count);
     EXPECT_EQ(pool.HitsOf(trace), row.simulate(trace.pages, frames))
         << row.name;

@@ -31,7 +31,7 @@ inline constexpr auto kPolicies = [] {
   std::array<Named<Policy>, internal::kBuiltPolicies> names;
   size_t count = 0;
   for (const internal::PolicyRow& row : internal::kPolicyRows) {
-    if (row.is_built()) names[count++] = {row.policy, row.name};
+    if (row.is_built) names[count++] = {row.policy, row.name};
   }
   return names;
 }();
@@ -41,7 +41,7 @@ inline constexpr auto kSimulatedPolicies = [] {
   std::array<Named<SimulatedPolicy>, internal::kBuiltPolicies + 1> names;
   size_t count = 0;
   for (const internal::PolicyRow& row : internal::kPolicyRows) {
-    if (row.is_built()) names[count++] = {row.simulate, row.name};
+    if (row.is_built) names[count++] = {row.simulate, row.name};
   }
   names[count] = {OptHits, "opt"};
   return names;

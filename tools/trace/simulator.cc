@@ -2,7 +2,6 @@
 
 #include "tools/trace/simulator.h"
 
-#include <algorithm>
 #include <limits>
 #include <queue>
 #include <utility>
@@ -13,15 +12,10 @@ namespace {
 
 constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
 
-uint64_t PagesIn(std::span<const uint32_t> pages) {
-  if (pages.empty()) return 0;
-  return uint64_t{*std::max_element(pages.begin(), pages.end())} + 1;
-}
-
 // Returns, for each reference, the position of the next reference to its page.
 std::vector<uint64_t> NextUses(std::span<const uint32_t> pages) {
   std::vector<uint64_t> next(pages.size());
-  std::vector<uint64_t> seen(PagesIn(pages), kNever);
+  std::vector<uint64_t> seen(internal::AddressSpaceOf(pages), kNever);
   for (uint64_t i = pages.size(); i-- > 0;) {
     next[i] = std::exchange(seen[pages[i]], i);
   }
@@ -32,7 +26,7 @@ std::vector<uint64_t> NextUses(std::span<const uint32_t> pages) {
 
 uint64_t OptHits(std::span<const uint32_t> pages, uint64_t frames) {
   const std::vector<uint64_t> next = NextUses(pages);
-  std::vector<bool> resident(PagesIn(pages), false);
+  std::vector<bool> resident(internal::AddressSpaceOf(pages), false);
   // Entries of resident pages by their next use. A stale entry, which a later
   // reference replaced, has its use in the past. It is therefore below every
   // live entry and is never chosen.
