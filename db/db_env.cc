@@ -56,9 +56,9 @@ absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) noexcept {
   MPOOL_ASSIGN_OR_RETURN(
       const internal::HomeView view,
       internal::WithDescriptors([&] { return internal::InspectHome(home); }));
-  return internal::StatsOf(view.region->memory(), view.region->members(),
+  return internal::StatsOf(*view.memory, *view.threads,
                            *view.frames, *view.files,
-                           view.region->memory().heap().Survey());
+                           view.memory->heap().Survey());
 }
 
 absl::StatusOr<std::vector<Holding>> DbEnv::Holders(
@@ -71,7 +71,7 @@ absl::StatusOr<std::vector<Holding>> DbEnv::Holders(
       const os::LockFile locks, internal::WithDescriptors([&] {
         return os::LockFile::Open(view.dir, region::kRegisterName, false, 0600);
       }));
-  return internal::HoldingsOf(view.region->memory(), view.region->members(),
+  return internal::HoldingsOf(*view.memory, *view.threads,
                               *view.frames, *view.files, [&](uint32_t slot) {
                                 const auto held = locks.FindHeld(slot, 1);
                                 return !held.ok() || held->has_value();

@@ -84,18 +84,20 @@ absl::StatusOr<HomeView> InspectHome(std::string_view home) {
   MPOOL_ASSIGN_OR_RETURN(
       region::Inspection inspection,
       region::InspectRegion(view.dir, LayoutSignature()));
-  view.region = std::make_unique<region::Region>(
-      std::move(inspection.mapping), inspection.fixed);
-  view.frames = std::make_unique<FrameTable>(view.region->memory());
-  region::Reachable reached(view.region->memory().heap());
+  view.memory = std::make_unique<region::Memory>(
+      std::string(view.dir.path()), region::MemoryOptions{});
+  view.memory->Use(std::move(inspection.mapping), inspection.fixed);
+  view.frames = std::make_unique<FrameTable>(*view.memory);
+  region::Reachable reached(view.memory->heap());
   const absl::Status sound = view.frames->Check(&reached);
   if (!sound.ok()) {
     return absl::DataLossError(absl::StrCat(
         "inspect ", view.dir.path(), ": ", sound.message(),
         "; DbEnv::Open refuses it, and 'mpool remove --force' discards it"));
   }
-  view.files = std::make_unique<FileTable>(*view.region, *view.frames);
-  MPOOL_ASSERT(view.region->memory().header() != nullptr);
+  view.threads = std::make_unique<region::ThreadSlots>(*view.memory);
+  view.files = std::make_unique<FileEntries>(*view.memory, *view.frames);
+  MPOOL_ASSERT(view.memory->header() != nullptr);
   return view;
 }
 

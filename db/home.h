@@ -35,9 +35,10 @@ absl::Status RepairAtAttach(region::Region& region, Pool& pool);
 // A home's region, mapped read-only for Inspect and Holders.
 struct HomeView {
   os::File dir;
-  std::unique_ptr<region::Region> region;
+  std::unique_ptr<region::Memory> memory;
   std::unique_ptr<FrameTable> frames;
-  std::unique_ptr<FileTable> files;
+  std::unique_ptr<region::ThreadSlots> threads;
+  std::unique_ptr<FileEntries> files;
 };
 // Errors: those of OpenHome, NotFound if the home has no region, DataLoss if
 // the region is damaged.

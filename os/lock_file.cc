@@ -44,11 +44,10 @@ struct flock WriteLock(uint64_t first, uint64_t count) {
   return lock;
 }
 
-// Acquires the lock. Returns false if another description holds it and `wait`
-// is false.
-absl::StatusOr<bool> TakeLock(const File& file, uint64_t byte, bool wait) {
+// Acquires the lock. `command` is F_OFD_SETLKW, or F_OFD_SETLK, which does
+// not wait. Returns false if another description holds the lock.
+absl::StatusOr<bool> TakeLock(const File& file, uint64_t byte, int command) {
   struct flock lock = WriteLock(byte, 1);
-  const int command = wait ? F_OFD_SETLKW : F_OFD_SETLK;
   if (RetryEintr([&] { return Sys().fcntl_lock(file.fd(), command, &lock); }) ==
       0) {
     return true;
@@ -252,7 +251,7 @@ void LockFile::Unmake() {
            .ok()) {
     return;
   }
-  if (!TakeLock(gate.file(), 0, /*wait=*/false).value_or(false) ||
+  if (!TakeLock(gate.file(), 0, F_OFD_SETLK).value_or(false) ||
       !HasName(*dir_, gate.file()).value_or(false)) {
     return;
   }
@@ -320,14 +319,16 @@ absl::StatusOr<bool> LockFile::HasName(const File& dir,
   return named->identity == opened.identity;
 }
 
-absl::StatusOr<std::optional<ByteLock>> LockFile::Attempt(uint64_t byte,
-                                                          bool wait) const {
+absl::StatusOr<std::optional<ByteLock>> LockFile::Attempt(
+    uint64_t byte, IfHeld if_held) const {
   MPOOL_ASSIGN_OR_RETURN(const File reopened, ReopenDirectory());
   const File& dir = reopened.is_open() ? reopened : *dir_;
   auto half_made = std::make_unique<HalfMadeLock>();
   MPOOL_RETURN_IF_ERROR(half_made->Open([&] { return OpenBelow(dir); }));
-  MPOOL_ASSIGN_OR_RETURN(const bool taken,
-                         TakeLock(half_made->file(), byte, wait));
+  MPOOL_ASSIGN_OR_RETURN(
+      const bool taken,
+      TakeLock(half_made->file(), byte,
+               if_held == IfHeld::kWait ? F_OFD_SETLKW : F_OFD_SETLK));
   MPOOL_ASSIGN_OR_RETURN(const bool has_name, HasName(dir, half_made->file()));
   if (!has_name) return std::optional<ByteLock>();
   if (!taken) return std::optional<ByteLock>(ByteLock());
@@ -339,15 +340,17 @@ absl::StatusOr<std::optional<ByteLock>> LockFile::Attempt(uint64_t byte,
   return std::optional<ByteLock>(ByteLock(page));
 }
 
-absl::StatusOr<ByteLock> LockFile::Acquire(uint64_t byte, bool wait) const {
+absl::StatusOr<ByteLock> LockFile::Acquire(uint64_t byte,
+                                           IfHeld if_held) const {
   while (true) {
-    MPOOL_ASSIGN_OR_RETURN(std::optional<ByteLock> lock, Attempt(byte, wait));
+    MPOOL_ASSIGN_OR_RETURN(std::optional<ByteLock> lock,
+                           Attempt(byte, if_held));
     if (lock.has_value()) return *std::move(lock);
   }
 }
 
 absl::StatusOr<ByteLock> LockFile::Lock(uint64_t byte) const {
-  return Acquire(byte, true);
+  return Acquire(byte, IfHeld::kWait);
 }
 
 absl::StatusOr<ByteLock> LockFile::LockWithin(uint64_t byte) {
@@ -367,7 +370,7 @@ absl::StatusOr<ByteLock> LockFile::LockWithin(uint64_t byte) {
 }
 
 absl::StatusOr<ByteLock> LockFile::TryLock(uint64_t byte) const {
-  return Acquire(byte, false);
+  return Acquire(byte, IfHeld::kGiveUp);
 }
 
 absl::StatusOr<std::optional<LockFile::Found>> LockFile::Look(

@@ -125,6 +125,9 @@ class LockFile {
                                                    uint64_t count) const;
 
  private:
+  // Tells an attempt how to treat a lock of another description.
+  enum class IfHeld { kWait, kGiveUp };
+
   LockFile(const File* dir, FileIdentity dir_identity, std::string_view name,
            bool create, int permissions);
 
@@ -138,8 +141,8 @@ class LockFile {
   // Makes one attempt. Returns nullopt if the file was replaced during the
   // attempt.
   absl::StatusOr<std::optional<ByteLock>> Attempt(uint64_t byte,
-                                                  bool wait) const;
-  absl::StatusOr<ByteLock> Acquire(uint64_t byte, bool wait) const;
+                                                  IfHeld if_held) const;
+  absl::StatusOr<ByteLock> Acquire(uint64_t byte, IfHeld if_held) const;
 
   // Returns the first lock of another description in the range. The outer
   // optional is empty if `file` has lost the name.

@@ -33,6 +33,8 @@ class MPOOL_SCOPED_CAPABILITY MutexLock {
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
 
+  bool Holds(const Mutex& mutex) const { return &mutex_ == &mutex; }
+
  private:
   Mutex& mutex_;
 };

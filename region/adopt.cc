@@ -29,11 +29,11 @@ absl::Status Adopter::CannotAdopt(absl::string_view why) const {
       "discard them with 'mpool remove --force'"));
 }
 
-absl::Status Adopter::CheckTables(bool alone, Reachable* reached) {
+absl::Status Adopter::CheckTables(Sharing sharing, Reachable* reached) {
   MPOOL_ASSERT(reached != nullptr);
   absl::Status status;
-  if (alone) status = memory_.heap().CheckChunks();
-  if (status.ok()) status = client_.Check(alone, reached);
+  if (sharing == Sharing::kAlone) status = memory_.heap().CheckChunks();
+  if (status.ok()) status = client_.Check(sharing, reached);
   return status.ok() ? status : CannotAdopt(status.message());
 }
 

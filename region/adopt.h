@@ -51,7 +51,7 @@ class Adopter {
   absl::Status CannotAdopt(absl::string_view why) const;
   // Returns DataLoss if heap or tables are damaged. Adds the chunks of the
   // tables to `reached`. Reads only.
-  absl::Status CheckTables(bool alone, Reachable* reached);
+  absl::Status CheckTables(Sharing sharing, Reachable* reached);
   // Adopts the region. `reached` is the result of CheckTables.
   // REQUIRES: the gate, and no other process is attached. Not checkable: the
   // caller's object holds the gate.

@@ -175,7 +175,7 @@ absl::Status Attacher::Create(const std::optional<FixedHeader>& old,
                          .permissions = options_.mode}));
   MPOOL_STEP("region.create.sized");
   memory_.Use(std::move(mapping), fixed);
-  outcome_->attached = Attached::kCreated;
+  *attached_ = Attached::kCreated;
   // no step: no other process can see the region yet.
   header().origin.store(static_cast<uint32_t>(origin));
   MPOOL_RETURN_IF_ERROR(FormatRegion(fixed));
@@ -241,12 +241,15 @@ absl::Status Attacher::Join(const FixedHeader& descriptor, bool* unsound) {
   const FixedHeader fixed = *SoundCopy(found);
   MPOOL_RETURN_IF_ERROR(CheckLayout(fixed, options_.signature, home().path()));
   memory_.Use(std::move(mapping), fixed);
-  outcome_->attached = alone ? Attached::kAdopted : Attached::kJoined;
-  if (descriptor.moved_from != 0) outcome_->moved_from = descriptor.moved_from;
+  *attached_ = alone ? Attached::kAdopted : Attached::kJoined;
+  if (descriptor.moved_from != 0) {
+    files_.set_moved_from(descriptor.moved_from);
+  }
   MPOOL_RETURN_IF_ERROR(CheckPermissions());
   MPOOL_RETURN_IF_ERROR(memory_.PrepareMemory(0, header().size_bytes.load()));
   Reachable reached(memory_.heap());
-  MPOOL_RETURN_IF_ERROR(adopter_.CheckTables(alone, &reached));
+  MPOOL_RETURN_IF_ERROR(adopter_.CheckTables(
+      alone ? Sharing::kAlone : Sharing::kShared, &reached));
   const bool needs_fence = !os::RegisterGlobalBarrier();
   if (needs_fence && !alone && header().put_needs_fence.load() == 0) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -322,7 +325,7 @@ absl::Status Attacher::AttachUnnamed() {
                          .tail_offset = fixed.heap_limit,
                          .tail_bytes = options_.tail_bytes}));
   memory_.Use(std::move(mapping), fixed);
-  outcome_->attached = Attached::kCreated;
+  *attached_ = Attached::kCreated;
   return FormatRegion(fixed);
 }
 

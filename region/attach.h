@@ -31,22 +31,15 @@
 
 namespace mpool::region {
 
+// The outcome of an attach. It is set as soon as the memory is mapped, so that
+// the client can use it during the attach.
 enum class Attached { kCreated, kJoined, kAdopted };
-
-// The outcome of an attach. It is valid as soon as the memory is mapped, so
-// that the client can use it during the attach.
-struct AttachOutcome {
-  Attached attached = Attached::kCreated;
-  // The previous device number of the home's file system if the file system was
-  // mounted again; see move.h.
-  std::optional<uint64_t> moved_from;
-};
 
 class Attacher {
  public:
   Attacher(Memory& memory, HomeFiles& files, Generation& generation,
            Members& members, Adopter& adopter, RegionClient& client,
-           const RegionOptions& options, AttachOutcome* outcome)
+           const RegionOptions& options, Attached* attached)
       : memory_(memory),
         files_(files),
         generation_(generation),
@@ -54,7 +47,7 @@ class Attacher {
         adopter_(adopter),
         client_(client),
         options_(options),
-        outcome_(outcome) {}
+        attached_(attached) {}
 
   // See Region::Attach.
   absl::Status Attach(const os::ByteLock* gate);
@@ -79,7 +72,7 @@ class Attacher {
   Adopter& adopter_;
   RegionClient& client_;
   const RegionOptions& options_;
-  AttachOutcome* const outcome_;
+  Attached* const attached_;
 };
 
 }  // namespace mpool::region

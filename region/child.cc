@@ -59,7 +59,7 @@ absl::StatusOr<uint32_t> ChildEntry::JoinAsChild(
   const uint32_t generation = Generation::Next();
   const absl::Status status = ready(generation);
   if (status.ok()) return generation;
-  leaver_.Leave(*std::move(gate), /*closes=*/false);
+  leaver_.Leave(*std::move(gate), Leaver::Unnamed::kKeep);
   return status;
 }
 

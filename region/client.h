@@ -13,6 +13,9 @@
 
 namespace mpool::region {
 
+// kAlone: no other process is attached.
+enum class Sharing { kAlone, kShared };
+
 // The layer above the region: formats, checks, adopts and repairs its tables.
 class RegionClient {
  public:
@@ -20,9 +23,9 @@ class RegionClient {
   // Builds the tables of a new region. No other process can see it yet.
   virtual absl::Status Format(const Thread& self) = 0;
   // Returns an error if a table that the root leads to has a wrong place or
-  // wrong contents. Adds the chunks of the tables to `reached`. `alone`: no
-  // other process is attached, so no table is being changed. Reads only.
-  virtual absl::Status Check(bool alone, Reachable* reached) = 0;
+  // wrong contents. Adds the chunks of the tables to `reached`. kAlone: no
+  // table is being changed. Reads only.
+  virtual absl::Status Check(Sharing sharing, Reachable* reached) = 0;
   // Repairs the tables as far as possible and releases everything that the dead
   // held; see adopt.h. Adds to `reached` the chunks that Check did not add.
   // Called only while no other process is attached.

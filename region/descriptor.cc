@@ -99,6 +99,12 @@ uint64_t CreationOf(const FixedHeader& fixed) {
   return creation;
 }
 
+uint64_t RegionIdOf(const FixedHeader& fixed, const os::FileIdentity& home) {
+  // The device is included because a copy of the file system has the same
+  // creation id in its memory file (kFile).
+  return CreationOf(fixed) ^ home.device * uint64_t{0x9e3779b97f4a7c15};
+}
+
 absl::StatusOr<std::string_view> CheckHeader(const RegionHeader& header,
                                              const os::File& home,
                                              const FixedHeader& descriptor) {

@@ -41,6 +41,9 @@ const FixedHeader* SoundCopy(const RegionHeader& header);
 // Returns the number that names of memory contain to distinguish the creations
 // of a region.
 uint64_t CreationOf(const FixedHeader& fixed);
+// Returns a number that distinguishes this region from every other region, also
+// from a copy of it.
+uint64_t RegionIdOf(const FixedHeader& fixed, const os::FileIdentity& home);
 
 // Returns the descriptor of a home; nullopt if the file is absent or not sound.
 absl::StatusOr<std::optional<FixedHeader>> ReadDescriptor(const os::File& home);

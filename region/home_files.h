@@ -14,6 +14,7 @@
 #ifndef MPOOL_REGION_HOME_FILES_H_
 #define MPOOL_REGION_HOME_FILES_H_
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -29,8 +30,6 @@ namespace mpool::region {
 
 class HomeFiles {
  public:
-  // Files of no home, for inspection.
-  HomeFiles() = default;
   HomeFiles(os::File home, const os::FileIdentity& identity)
       : home_(std::move(home)), identity_(identity) {}
   HomeFiles(const HomeFiles&) = delete;
@@ -38,6 +37,11 @@ class HomeFiles {
 
   const os::File& home() const { return home_; }
   const os::FileIdentity& identity() const { return identity_; }
+
+  // For an adopter: the previous device number of the home's file system if the
+  // file system was mounted again; see move.h.
+  std::optional<uint64_t> moved_from() const { return moved_from_; }
+  void set_moved_from(uint64_t device) { moved_from_ = device; }
 
   // Opens `__db.register`. NotFound if it does not exist and not `create`.
   absl::Status OpenRegister(bool create, int mode);
@@ -65,6 +69,7 @@ class HomeFiles {
  private:
   os::File home_;
   os::FileIdentity identity_;
+  std::optional<uint64_t> moved_from_;
   std::optional<os::LockFile> register_;
 };
 

@@ -18,7 +18,7 @@ absl::StatusOr<os::ByteLock> Leaver::Begin(bool* is_last) {
   return gate;
 }
 
-void Leaver::Leave(os::ByteLock gate, bool closes) {
+void Leaver::Leave(os::ByteLock gate, Unnamed unnamed) {
   MPOOL_ASSERT(members_.process() >= 1 && members_.process() <= kMaxProcesses);
   if (members_.inherited().any()) {
     // The predecessor is not repaired yet. The slot stays live without a lock,
@@ -36,8 +36,9 @@ void Leaver::Leave(os::ByteLock gate, bool closes) {
   CheckTransition(word, next);
   place.store(next.Pack(), std::memory_order_release);
   MPOOL_STEP("region.leave.freed");
-  const bool unnamed = members_.is_shared() && !named_;
-  if (closes && unnamed && members_.IsAlone().value_or(false)) {
+  const bool ends =
+      unnamed == Unnamed::kEnd && members_.is_shared() && !named_;
+  if (ends && members_.IsAlone().value_or(false)) {
     // A child that enters later must not find the cached pages, because other
     // processes may change the page files from now on.
     header.magic.store(0);  // no step: no process enters after this

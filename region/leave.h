@@ -19,6 +19,9 @@ namespace mpool::region {
 
 class Leaver {
  public:
+  // The fate of a region without a name when its last process leaves.
+  enum class Unnamed { kEnd, kKeep };
+
   Leaver(Memory& memory, HomeFiles& home_files, Members& members, bool named)
       : memory_(memory),
         home_files_(home_files),
@@ -28,10 +31,10 @@ class Leaver {
   // Locks byte 0 and returns the lock. Sets *is_last to true if no other
   // process is attached. Fails if byte 0 cannot be locked.
   absl::StatusOr<os::ByteLock> Begin(bool* is_last);
-  // Frees the slots, then drops the gate. With `closes`, the last leaver ends a
-  // region without a name. REQUIRES: no thread of the process uses the region,
+  // Frees the slots, then drops the gate. kEnd: the last leaver ends a region
+  // without a name. REQUIRES: no thread of the process uses the region,
   // now or later. Not checkable: threads do not announce that they use it.
-  void Leave(os::ByteLock gate, bool closes);
+  void Leave(os::ByteLock gate, Unnamed unnamed);
 
  private:
   Memory& memory_;

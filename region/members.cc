@@ -22,19 +22,6 @@ void RaiseTo(std::atomic<uint32_t>* mark, uint32_t value) {
 
 }  // namespace
 
-ThreadSlot* Members::SlotOf(uint32_t id) const {
-  if (id == 0 || id > kMaxThreads) return nullptr;
-  if (id <= kMaxProcesses) return &header().process_threads[id - 1];
-  const uint32_t index = id - kMaxProcesses - 1;
-  MPOOL_ASSERT(index / kThreadsPerBlock < kThreadBlocks);
-  const uint64_t block =
-      header().thread_blocks[index / kThreadsPerBlock].load(
-          std::memory_order_acquire);
-  if (block == 0 || !memory_.Contains(block, sizeof(ThreadBlock)))
-    return nullptr;
-  return &memory_.At<ThreadBlock>(block)->slots[index % kThreadsPerBlock];
-}
-
 Thread Members::process_thread() const {
   MPOOL_ASSERT(process_ >= 1 && process_ <= kMaxProcesses);
   return {process_, process_, &header().process_threads[process_ - 1],
@@ -170,15 +157,6 @@ bool Members::IsClaimedByLiving(const ProcessWord& word) const {
          other.state == SlotState::kLive && IsLocked(repairer);
 }
 
-DeadThreads Members::ThreadsOf(uint32_t process) const {
-  MPOOL_ASSERT(process >= 1 && process <= kMaxProcesses);
-  DeadThreads threads;
-  ForEachThread([&](uint32_t id, ThreadSlot&, ThreadWord word) {
-    if (word.process == process) threads.set(id);
-  });
-  return threads;
-}
-
 void Members::ReapLeaving() {
   MPOOL_ASSERT(process_ >= 1 && process_ <= kMaxProcesses);
   ForEachThread([&](uint32_t id, ThreadSlot& slot, ThreadWord word) {
@@ -281,28 +259,10 @@ void Members::FreeImages(const Thread& self, ThreadSlot& slot, uint32_t kept) {
   slot.group.store(0, std::memory_order_relaxed);
 }
 
-uint32_t Members::ProcessSlotOf(uint32_t thread_id) const {
-  const ThreadSlot* slot = SlotOf(thread_id);
-  if (slot == nullptr) return 0;
-  const uint32_t process =
-      ThreadWord::Unpack(slot->word.load(std::memory_order_acquire)).process;
-  return process > kMaxProcesses ? 0 : process;
-}
-
-uint32_t Members::PidOf(uint32_t thread_id) const {
-  const uint32_t process = ProcessSlotOf(thread_id);
-  return process == 0 ? 0
-                      : header().processes[process - 1].pid.load(
-                            std::memory_order_relaxed);
-}
-
 std::string Members::Describe(uint32_t thread_id) const {
+  std::string text = ThreadSlots::Describe(thread_id);
   const uint32_t process = ProcessSlotOf(thread_id);
-  if (process == 0) return "a thread that left";
-  std::string text = absl::StrCat(
-      "process ", PidOf(thread_id), " (",
-      CommandOf(header().processes[process - 1]), "), thread ", thread_id);
-  if (is_shared() && !IsLocked(process)) {
+  if (process != 0 && is_shared() && !IsLocked(process)) {
     absl::StrAppend(&text, " and is dead");
   }
   return text;

@@ -32,18 +32,20 @@
 #include "region/home_files.h"
 #include "region/memory.h"
 #include "region/thread.h"
+#include "region/thread_slots.h"
 
 namespace mpool::region {
 
 // If a joiner that finds no free slot may take the slot of a dead process.
 enum class Succession { kRefused, kAllowed };
 
-class Members {
+class Members : public ThreadSlots {
  public:
   // `watch` repairs the dead owners of latches for which threads wait.
   Members(Memory& memory, HomeFiles& home_files, const Generation& generation,
           LifeWatch& watch)
-      : memory_(memory),
+      : ThreadSlots(memory),
+        memory_(memory),
         home_files_(home_files),
         generation_(generation),
         watch_(watch),
@@ -72,24 +74,6 @@ class Members {
   bool ResumeThread(const Thread& thread, uint64_t word)
       MPOOL_REQUIRES(process_mutex());
 
-  // Returns the slot of a thread id, or nullptr if there is none.
-  ThreadSlot* SlotOf(uint32_t id) const;
-  // Visits every slot that is not free, with its id and word. Sees each thread
-  // that was registered before the call.
-  template <class F>
-  void ForEachThread(F&& visit) const;
-  // Visits every slot that was ever in use, also if it is free now.
-  template <class F>
-  void ForEachSlot(F&& visit) const;
-  // Visits every slot that exists, with its id, whatever the marks say.
-  template <class F>
-  void ForEachSlotThere(F&& visit) const;
-  // Visits every ledger entry of a slot that may be in use.
-  template <class Slot, class F>
-  void ForEachEntry(Slot& slot, F&& visit) const;
-  // Visits every image of a slot.
-  template <class F>
-  void ForEachImage(const ThreadSlot& slot, F&& visit) const;
   bool IsLedgerEmpty(const Thread& thread) const;
   // Frees the images of a slot except the last `kept`.
   // REQUIRES: no thread has a page of the slot for update. Not checkable: the
@@ -97,18 +81,11 @@ class Members {
   void FreeImages(const Thread& self, ThreadSlot& slot, uint32_t kept);
   // Makes the images of a dead thread's slot void.
   void ClearImages(ThreadSlot& slot);
-  // Returns the threads of a process slot.
-  DeadThreads ThreadsOf(uint32_t process) const;
-
   // Returns region::NowOf for the process of a thread id; nullopt also if the
   // caller is not attached.
   std::optional<uint64_t> NowOf(uint32_t thread_id) const;
 
-  // Returns the process slot of a thread id, or 0.
-  uint32_t ProcessSlotOf(uint32_t thread_id) const;
-  // Returns the pid of a thread id's process, or 0.
-  uint32_t PidOf(uint32_t thread_id) const;
-  // Returns a thread id in words: "process 12 (name), thread 3".
+  // Like ThreadSlots::Describe, and says if the process is dead.
   std::string Describe(uint32_t thread_id) const;
 
   // True unless the slot's byte is certainly free.
@@ -136,9 +113,6 @@ class Members {
   void BecomeChild();
 
  private:
-  template <class F>
-  void ForEachSlotWithId(F&& visit) const;
-  RegionHeader& header() const { return *memory_.header(); }
   absl::StatusOr<bool> TryClaimFree(uint32_t slot);
   absl::StatusOr<bool> TrySucceed(uint32_t slot);
   void MarkLive(uint32_t slot);
@@ -156,69 +130,6 @@ class Members {
   // may have held it.
   std::unique_ptr<os::Mutex> process_mutex_;
 };
-
-template <class F>
-void Members::ForEachSlot(F&& visit) const {
-  ForEachSlotWithId([&](uint32_t, ThreadSlot& slot) { visit(slot); });
-}
-
-template <class F>
-void Members::ForEachSlotWithId(F&& visit) const {
-  const uint32_t processes = std::min(
-      header().process_high_water.load(std::memory_order_seq_cst),
-      kMaxProcesses);
-  for (uint32_t id = 1; id <= processes; ++id) {
-    visit(id, header().process_threads[id - 1]);
-  }
-  const uint32_t threads = std::min(
-      header().thread_high_water.load(std::memory_order_seq_cst), kMaxThreads);
-  for (uint32_t id = kMaxProcesses + 1; id <= threads; ++id) {
-    if (ThreadSlot* slot = SlotOf(id)) visit(id, *slot);
-  }
-}
-
-// Does not use the high-water marks, because they may be damaged.
-template <class F>
-void Members::ForEachSlotThere(F&& visit) const {
-  for (uint32_t id = 1; id <= kMaxThreads; ++id) {
-    if (ThreadSlot* slot = SlotOf(id)) visit(id, *slot);
-  }
-}
-
-template <class F>
-void Members::ForEachThread(F&& visit) const {
-  ForEachSlotWithId([&](uint32_t id, ThreadSlot& slot) {
-    const ThreadWord word =
-        ThreadWord::Unpack(slot.word.load(std::memory_order_seq_cst));
-    if (word.state != ThreadState::kFree) visit(id, slot, word);
-  });
-}
-
-template <class Slot, class F>
-void Members::ForEachEntry(Slot& slot, F&& visit) const {
-  const uint32_t used =
-      std::min(slot.used.load(std::memory_order_seq_cst), kLedgerEntries);
-  for (uint32_t i = 0; i < used; ++i) visit(slot.entries[i]);
-  uint64_t at = slot.overflow.load(std::memory_order_seq_cst);
-  for (uint32_t i = 0; i < kMaxOverflows && at != 0; ++i) {
-    if (!memory_.Contains(at, sizeof(LedgerOverflow))) return;
-    LedgerOverflow* block = memory_.At<LedgerOverflow>(at);
-    for (std::atomic<uint64_t>& entry : block->entries) visit(entry);
-    at = block->next.load(std::memory_order_seq_cst);
-  }
-}
-
-template <class F>
-void Members::ForEachImage(const ThreadSlot& slot, F&& visit) const {
-  uint64_t at = slot.images.load(std::memory_order_acquire);
-  for (uint32_t i = 0; i < kMaxImagesPerThread && at != 0; ++i) {
-    if (!memory_.Contains(at, sizeof(Image))) return;
-    Image* image = memory_.At<Image>(at);
-    if (!memory_.Contains(at, sizeof(Image) + image->room.load())) return;
-    visit(*image);
-    at = image->next.load(std::memory_order_acquire);
-  }
-}
 
 }  // namespace mpool::region
 

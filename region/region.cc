@@ -22,13 +22,6 @@ Region::Region(os::File home, const os::FileIdentity& identity,
       repairer_(memory_, members_),
       members_(memory_, home_files_, generation_, repairer_) {}
 
-Region::Region(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed)
-    : memory_("", {}),
-      repairer_(memory_, members_),
-      members_(memory_, home_files_, generation_, repairer_) {
-  memory_.Use(std::move(mapping), fixed);
-}
-
 Region::~Region() {
   // A forked child that is not attached has neither the lock nor its page.
   if (generation_.value() == 0) {
@@ -54,7 +47,7 @@ absl::Status Region::Attach(RegionClient& client, const os::ByteLock* gate) {
   Adopter adopter(memory_, members_, repairer_, client,
                   std::string(home_files_.home().path()));
   Attacher attacher(memory_, home_files_, generation_, members_, adopter,
-                    client, options_, &outcome_);
+                    client, options_, &attached_);
   return attacher.Attach(gate);
 }
 
@@ -75,20 +68,13 @@ absl::StatusOr<os::ByteLock> Region::BeginLeave(bool* is_last) {
   return MakeLeaver().Begin(is_last);
 }
 
-void Region::Leave(os::ByteLock gate, bool closes) {
-  MakeLeaver().Leave(std::move(gate), closes);
+void Region::Leave(os::ByteLock gate) {
+  MakeLeaver().Leave(std::move(gate), Leaver::Unnamed::kEnd);
 }
 
 bool Region::IsInheritedOnly() const {
   return options_.shared && !options_.named &&
          memory_.header()->magic.load(std::memory_order_acquire) == kMagic;
-}
-
-uint64_t Region::creation() const {
-  // The device is included because a copy of the file system has the same
-  // creation id in its memory file (kFile).
-  return CreationOf(memory_.fixed()) ^
-         home_files_.identity().device * uint64_t{0x9e3779b97f4a7c15};
 }
 
 }  // namespace mpool::region

@@ -50,8 +50,6 @@ class Region {
   // the path leads elsewhere later.
   static absl::StatusOr<std::unique_ptr<Region>> Prepare(
       os::File home, const RegionOptions& options);
-  // A region that was mapped for inspection only.
-  Region(std::unique_ptr<os::Mapping> mapping, const FixedHeader& fixed);
   ~Region();
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
@@ -74,10 +72,10 @@ class Region {
   // process is attached. The last leaver writes back between BeginLeave and
   // Leave. Fails if byte 0 cannot be locked.
   absl::StatusOr<os::ByteLock> BeginLeave(bool* is_last);
-  // Frees the slots, then drops the gate. With `closes`, the last leaver ends a
-  // region without a name. REQUIRES: no thread of the process uses the region,
+  // Frees the slots, then drops the gate. The last leaver ends a region
+  // without a name. REQUIRES: no thread of the process uses the region,
   // now or later. Not checkable: threads do not announce that they use it.
-  void Leave(os::ByteLock gate, bool closes = true);
+  void Leave(os::ByteLock gate);
 
   Memory& memory() { return memory_; }
   const Memory& memory() const { return memory_; }
@@ -87,16 +85,10 @@ class Region {
   const HomeFiles& home_files() const { return home_files_; }
   const Generation& generation() const { return generation_; }
 
-  Attached attached() const { return outcome_.attached; }
+  Attached attached() const { return attached_; }
   // True if the region exists and a forked child can reach it only by
   // inheritance.
   bool IsInheritedOnly() const;
-  // A number that distinguishes this region from every other region, also from
-  // a copy of it.
-  uint64_t creation() const;
-  // For an adopter: the previous device number of the home's file system if the
-  // file system was mounted again; see move.h.
-  std::optional<uint64_t> moved_from() const { return outcome_.moved_from; }
 
  private:
   Region(os::File home, const os::FileIdentity& identity,
@@ -110,7 +102,7 @@ class Region {
   Repairer repairer_;
   Members members_;
   RegionClient* client_ = nullptr;
-  AttachOutcome outcome_;
+  Attached attached_ = Attached::kCreated;
 };
 
 }  // namespace mpool::region

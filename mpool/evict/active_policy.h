@@ -38,8 +38,8 @@ class ActivePolicy {
   }
   bool is_made() const { return policy_ != nullptr; }
   // True if the policy keeps an order queue. False before Make.
-  bool is_ordered() const {
-    return policy_ != nullptr && policy_->is_ordered();
+  OrderQueue order_queue() const {
+    return policy_ == nullptr ? OrderQueue::kUnused : policy_->order_queue();
   }
 
   Replacement* operator->() const {

@@ -46,9 +46,9 @@ class Clock final : public Replacement {
   explicit Clock(FrameTable& frames) : frames_(frames) {}
 
   bool wants_hits() const override { return false; }
-  bool is_ordered() const override { return false; }
+  OrderQueue order_queue() const override { return OrderQueue::kUnused; }
   void ApplyHits(ThreadContext&) override {}
-  void Inserted(ThreadContext&, BufferHeader& header, bool) override {
+  void Inserted(ThreadContext&, BufferHeader& header, Access) override {
     header.reference.store(0, std::memory_order_relaxed);
   }
   void Removed(ThreadContext&, BufferHeader&) override {}

@@ -17,7 +17,7 @@ class Lru final : public Replacement {
   explicit Lru(FrameTable& frames) : frames_(frames) {}
 
   bool wants_hits() const override { return true; }
-  bool is_ordered() const override { return true; }
+  OrderQueue order_queue() const override { return OrderQueue::kUsed; }
 
   void ApplyHits(ThreadContext& self) override {
     MPOOL_ASSERT(self.hit_count <= std::size(self.hits));
@@ -34,19 +34,22 @@ class Lru final : public Replacement {
           continue;
         }
         frames_.queues().Unlink(header);
-        frames_.queues().Link(header, Queue::kReplacement, /*at_front=*/false);
+        frames_.queues().Link(header, Queue::kReplacement,
+                              FrameQueues::End::kBack);
       }
     }
     self.hit_count = 0;
   }
 
   void Inserted(ThreadContext& self, BufferHeader& header,
-                bool scan) override {
+                Access access) override {
     ApplyHits(self);
     MPOOL_ASSERT(self.hit_count == 0);
     LatchGuard guard(self.thread, Latch(header));
     if (!IsIn(header, Queue::kNone)) frames_.queues().Unlink(header);
-    frames_.queues().Link(header, Queue::kReplacement, /*at_front=*/scan);
+    frames_.queues().Link(header, Queue::kReplacement,
+                          access == Access::kScan ? FrameQueues::End::kFront
+                                                  : FrameQueues::End::kBack);
   }
 
   void Removed(ThreadContext& self, BufferHeader& header) override {

@@ -59,7 +59,7 @@ TEST(PoliciesTest, EachBuiltPolicyNamesVictimsAndSimulates) {
       State seen = header->Load();
       ASSERT_TRUE(header->Change(
           &seen, seen.WithPhase(Phase::kValid).WithOwner(0)));
-      policy->Inserted(self, *header, /*scan=*/false);
+      policy->Inserted(self, *header, Access::kNormal);
       held.insert(header);
     }
     Replacement::Search search{.page_class = PageClass(3)};

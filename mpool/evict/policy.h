@@ -26,6 +26,9 @@
 
 namespace mpool::internal {
 
+// kScan: the access says nothing about the page's worth.
+enum class Access { kNormal, kScan };
+
 class Replacement {
  public:
   // One search for a victim.
@@ -39,16 +42,14 @@ class Replacement {
   // True if hits are reported through ThreadContext::hits. Otherwise a hit
   // stores only the reference word.
   virtual bool wants_hits() const = 0;
-  // True if VALID frames are linked in the class's order queue.
-  virtual bool is_ordered() const = 0;
+  virtual OrderQueue order_queue() const = 0;
 
   // Applies the thread's batch of hits. Called if the batch is full or a victim
   // is needed.
   virtual void ApplyHits(ThreadContext& self) = 0;
-  // Notes that a frame became VALID. `scan`: the access says nothing about the
-  // page's worth.
+  // Notes that a frame became VALID.
   virtual void Inserted(ThreadContext& self, BufferHeader& header,
-                        bool scan) = 0;
+                        Access access) = 0;
   // Notes that a frame left the hash.
   virtual void Removed(ThreadContext& self, BufferHeader& header) = 0;
 

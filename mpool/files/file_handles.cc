@@ -11,6 +11,7 @@
 #include "os/assert.h"
 #include "os/lost_fd.h"
 #include "os/status.h"
+#include "region/descriptor.h"
 
 namespace mpool::internal {
 namespace {
@@ -55,7 +56,9 @@ absl::Status FileHandles::Claim(const Lock& lock, FileClaim& claim,
                                 const os::FileIdentity& identity,
                                 const std::string& path, FileAccess access) {
   AssertLocked(lock);
-  return claim.Take(claims_, path, identity, region_.creation(), access);
+  return claim.Take(claims_, path, identity,
+                    region::RegionIdOf(memory_.fixed(), home_files_.identity()),
+                    access);
 }
 
 // Searches by identity because names may change. The identity of an open file
@@ -63,7 +66,7 @@ absl::Status FileHandles::Claim(const Lock& lock, FileClaim& claim,
 std::shared_ptr<os::File> FileHandles::FindOpen(
     const os::FileIdentity& identity, FileAccess access) {
   const Lock lock(mutex_);
-  if (region_.generation().value() == 0) return nullptr;
+  if (generation_.value() == 0) return nullptr;
   for (auto& [index, local] : local_) {
     if (!HasSameInode(local.identity, identity)) continue;
     if (local.writable != nullptr && !local.is_taken) return local.writable;
@@ -130,7 +133,7 @@ bool FileHandles::Forget(const OpenedFile& file) {
   const Lock lock(mutex_);
   // An attaching thread announces its attach before it marks the files under
   // mutex_.
-  if (!region_.generation().IsOutside()) return false;
+  if (!generation_.IsOutside()) return false;
   ForgetLostLocked(lock).IgnoreError();
   const auto local = local_.find(file.index);
   if (local != local_.end() && --local->second.handles == 0) {
@@ -156,7 +159,7 @@ absl::Status FileHandles::ForgetLostLocked(const Lock& lock) {
     for (const std::shared_ptr<os::File>& file : local.files) {
       if (!os::ForgetIfLost(*file, local.identity)) continue;
       complete.Update(absl::FailedPreconditionError(
-          absl::StrCat("use ", region_.home_files().home().path(),
+          absl::StrCat("use ", home_files_.home().path(),
                        " in a forked child: the program "
                        "closed the fd of ",
                        file->path(),
@@ -196,7 +199,7 @@ absl::Status FileHandles::KeepHandles(const Lock& lock) {
     local.synced = local.written;
     if (GenerationOf(*table_.At(index)) != local.generation) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "use ", region_.home_files().home().path(),
+          "use ", home_files_.home().path(),
           " in a forked child: before the "
           "child's first call its parent closed a file that both had open; "
           "open the environment again in the child"));
@@ -243,7 +246,7 @@ bool FileHandles::HasUnsynced() const {
 
 void FileHandles::CloseAll() {
   const Lock lock(mutex_);
-  if (region_.generation().value() == 0) ForgetLostLocked(lock).IgnoreError();
+  if (generation_.value() == 0) ForgetLostLocked(lock).IgnoreError();
   for (auto& [index, local] : local_) {
     local.open = {};
     local.files.clear();

@@ -24,7 +24,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -40,7 +39,9 @@
 #include "os/file.h"
 #include "os/mutex.h"
 #include "os/node.h"
-#include "region/region.h"
+#include "region/generation.h"
+#include "region/home_files.h"
+#include "region/memory.h"
 
 namespace mpool::internal {
 
@@ -56,11 +57,16 @@ struct SyncHandle {
 
 class FileHandles {
  public:
-  FileHandles(region::Region& region, FileTable& table)
-      : region_(region), table_(table) {}
+  FileHandles(const region::Memory& memory,
+              const region::HomeFiles& home_files,
+              const region::Generation& generation, FileTable& table)
+      : memory_(memory),
+        home_files_(home_files),
+        generation_(generation),
+        table_(table) {}
   ~FileHandles();
 
-  using Lock = std::unique_lock<os::Mutex>;
+  using Lock = os::MutexLock;
   // Locked during a fork, so that the child finds the descriptors consistent.
   os::Mutex& mutex() { return mutex_; }
 
@@ -176,8 +182,8 @@ class FileHandles {
   };
   enum class Fate { kClose, kKeep };
 
-  void AssertLocked(const Lock& lock) const {
-    MPOOL_ASSERT(lock.owns_lock() && lock.mutex() == &mutex_);
+  void AssertLocked(const Lock& lock) const MPOOL_ASSERT_CAPABILITY(mutex_) {
+    MPOOL_ASSERT(lock.Holds(mutex_));
   }
   Local& LocalOf(const Lock& lock, uint32_t index, uint32_t generation);
   void Retire(const Lock& lock, Local& local);
@@ -191,15 +197,17 @@ class FileHandles {
   absl::Status OpenForWriting(const Lock& lock, FileEntry& entry,
                               FileWord word, Local& local);
 
-  region::Region& region_;
+  const region::Memory& memory_;
+  const region::HomeFiles& home_files_;
+  const region::Generation& generation_;
   FileTable& table_;
   mutable os::Mutex mutex_;
-  os::FileClaims claims_;                      // guarded by mutex_
-  std::unordered_map<uint32_t, Local> local_;  // guarded by mutex_
+  os::FileClaims claims_ MPOOL_GUARDED_BY(mutex_);
+  std::unordered_map<uint32_t, Local> local_ MPOOL_GUARDED_BY(mutex_);
   // Descriptors that this process wrote through, of entries that other
   // processes have reused for other files.
-  std::vector<std::shared_ptr<os::File>> retired_;  // guarded by mutex_
-  uint64_t uses_ = 0;                               // guarded by mutex_
+  std::vector<std::shared_ptr<os::File>> retired_ MPOOL_GUARDED_BY(mutex_);
+  uint64_t uses_ MPOOL_GUARDED_BY(mutex_) = 0;
   std::atomic<bool> has_new_kept_ = false;
 };
 

@@ -15,46 +15,17 @@
 
 namespace mpool::internal {
 
-FileTable::FileTable(region::Region& region, FrameTable& frames)
-    : region_(region),
+FileTable::FileTable(region::Memory& memory,
+                     const region::HomeFiles& home_files,
+                     region::Repairer& repairer, FrameTable& frames)
+    : FileEntries(memory, frames),
+      memory_(memory),
+      home_files_(home_files),
       frames_(frames),
-      watch_(region.repairer()),
-      page_io_(std::make_unique<PageIo>(region.repairer(), watch_)) {}
+      watch_(repairer),
+      page_io_(std::make_unique<PageIo>(repairer, watch_)) {}
 
 FileTable::~FileTable() = default;
-
-FileEntry* FileTable::At(uint32_t index) const {
-  if (index >= kMaxFiles) return nullptr;
-  const uint64_t block = frames_.pool().file_blocks[index / kFilesPerBlock]
-                             .load(std::memory_order_acquire);
-  if (block == 0 ||
-      !region_.memory().Contains(block, kFilesPerBlock * sizeof(FileEntry))) {
-    return nullptr;
-  }
-  return region_.memory().At<FileEntry>(block) + index % kFilesPerBlock;
-}
-
-std::string FileTable::PathOf(const FileEntry& entry) const {
-  const uint64_t offset = entry.path.load(std::memory_order_acquire);
-  const uint64_t size = region_.memory().heap().SizeOf(offset);
-  if (size == 0) return "";
-  const char* text = region_.memory().At<char>(offset);
-  return std::string(text, strnlen(text, size));
-}
-
-std::string FileTable::DescribePage(PageKey key) const {
-  const FileEntry* entry = At(key.file_index());
-  return absl::StrCat("page ", key.page(), " of ",
-                      entry == nullptr ? "a file" : PathOf(*entry));
-}
-
-bool FileTable::IsPageOf(PageKey key) const {
-  const FileEntry* entry = At(key.file_index());
-  if (entry == nullptr) return false;
-  const FileWord word = FileWord::Unpack(entry->word.load());
-  return word.state == FileState::kClosed &&
-         key.file_key() == PageKey::FileKey(key.file_index(), word.generation);
-}
 
 // The file system of a closed file may have been mounted again under another
 // device number. Then the entry's path does not lead to a file with the old
@@ -68,14 +39,14 @@ bool FileTable::IsFile(const FileEntry& entry,
     return false;
   }
   const absl::StatusOr<os::FileInfo> there =
-      os::InfoAt(region_.home_files().home(), PathOf(entry));
+      os::InfoAt(home_files_.home(), PathOf(entry));
   return !there.ok() || there->identity.device != known.device;
 }
 
 FsyncMark FileTable::MarkOf(const region::Thread& self) const {
   MPOOL_ASSERT(self.process >= 1 && self.process <= kMaxProcesses);
   const auto word = region::ProcessWord::Unpack(
-      region_.memory().header()->processes[self.process - 1].word.load());
+      memory_.header()->processes[self.process - 1].word.load());
   return {.generation = static_cast<uint32_t>(word.generation),
           .thread = self.id};
 }
@@ -156,7 +127,7 @@ absl::Status FileTable::EnsureBlock(const region::Thread& self,
   MPOOL_ASSERT(block < kMaxFiles / kFilesPerBlock);
   std::atomic<uint64_t>& place = frames_.pool().file_blocks[block];
   if (place.load(std::memory_order_acquire) != 0) return absl::OkStatus();
-  return region_.memory().heap()
+  return memory_.heap()
       .AllocateLinked(self, kFilesPerBlock * sizeof(FileEntry), kLineBytes,
                       &place)
       .status();
@@ -271,11 +242,11 @@ absl::Status FileTable::SetPath(const region::Thread& self, FileEntry& entry,
   MPOOL_ASSERT(!path.empty());
   const uint64_t old = entry.path.load();
   if (old != 0 && PathOf(entry) == path) return absl::OkStatus();
-  return region_.memory().heap()
+  return memory_.heap()
       .AllocateLinked(
           self, path.size() + 1, 16, &entry.path,
           [&](uint64_t offset) {
-            std::memcpy(region_.memory().base() + offset, path.c_str(),
+            std::memcpy(memory_.base() + offset, path.c_str(),
                         path.size() + 1);
           },
           old)
@@ -393,8 +364,8 @@ void FileTable::Adopt(region::Reachable* reached, RepairReport* report) {
     for (std::atomic<uint64_t>& bits : entry->open_bits) bits.store(0);
     if (entry->cutter.exchange(0) != 0) FileWatch::Forget(*entry);
     if (unfilled) entry->fsync_mark.store(0);
-    if (entry->device.load() == region_.moved_from()) {
-      entry->device.store(region_.home_files().identity().device);
+    if (entry->device.load() == home_files_.moved_from()) {
+      entry->device.store(home_files_.identity().device);
     }
     if (entry->seen_count.load() != entry->write_count.load()) {
       FileWatch::Forget(*entry);

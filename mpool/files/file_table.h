@@ -33,37 +33,31 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "mpool/files/file_entries.h"
 #include "mpool/files/file_entry.h"
 #include "mpool/files/file_watch.h"
 #include "mpool/memory/frame_table.h"
 #include "os/assert.h"
 #include "os/file.h"
-#include "region/region.h"
+#include "region/home_files.h"
+#include "region/memory.h"
+#include "region/repair.h"
 #include "region/repair_pass.h"
 
 namespace mpool::internal {
 
 class PageIo;
 
-class FileTable {
+class FileTable : public FileEntries {
  public:
-  FileTable(region::Region& region, FrameTable& frames);
+  FileTable(region::Memory& memory, const region::HomeFiles& home_files,
+            region::Repairer& repairer, FrameTable& frames);
   ~FileTable();
 
   // Other parts of this folder, which the table owns and does not call.
   FileWatch& watch() { return watch_; }
   PageIo& page_io() { return *page_io_; }
 
-  // Returns the entry, or null if its memory is not there.
-  FileEntry* At(uint32_t index) const;
-  // Calls visit(index, entry, word) with each OPEN or CLOSED entry.
-  template <class F>
-  void ForEach(F&& visit) const;
-  std::string PathOf(const FileEntry& entry) const;
-  // Returns "page 7 of /path".
-  std::string DescribePage(PageKey key) const;
-  // True if the key belongs to a known file that no process has open.
-  bool IsPageOf(PageKey key) const;
   // True if the entry belongs to the file with this identity.
   bool IsFile(const FileEntry& entry, const os::FileIdentity& identity) const;
   // Returns the mark of an fsync by this thread.
@@ -130,26 +124,12 @@ class FileTable {
   static void StoreWord(FileEntry& entry, FileWord from, FileWord to);
   static void SetState(FileEntry& entry, FileState state);
 
-  region::Region& region_;
+  region::Memory& memory_;
+  const region::HomeFiles& home_files_;
   FrameTable& frames_;
   FileWatch watch_;
   std::unique_ptr<PageIo> page_io_;
 };
-
-template <class F>
-void FileTable::ForEach(F&& visit) const {
-  const uint32_t used = std::min(
-      frames_.pool().files_used.load(std::memory_order_acquire), kMaxFiles);
-  for (uint32_t i = 0; i < used; ++i) {
-    FileEntry* entry = At(i);
-    if (entry == nullptr) continue;
-    const FileWord word =
-        FileWord::Unpack(entry->word.load(std::memory_order_acquire));
-    if (word.state == FileState::kOpen || word.state == FileState::kClosed) {
-      visit(i, *entry, word);
-    }
-  }
-}
 
 }  // namespace mpool::internal
 

@@ -26,7 +26,7 @@ absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
   MPOOL_ASSERT(self.thread.id != 0);
   const os::Deadline patience(deadline.Left(kFrameWait));
   bool repaired = false;  // since the last search
-  bool all_held = false;
+  Balancer::Need need = Balancer::Need::kFair;
   int given = 0;
   resizer_.HelpNowAndThen(self);
   syncer_.TrimKeptNowAndThen(self);
@@ -40,7 +40,7 @@ absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
         frames_.extents().Cut(self.thread, page_class);
     if (cut.ok() && *cut) continue;
     if (cut.ok() && given < kMostExtents &&
-        balancer_.Balance(self, page_class, all_held)) {
+        balancer_.Balance(self, page_class, need)) {
       ++given;
       continue;
     }
@@ -51,7 +51,7 @@ absl::StatusOr<BufferHeader*> FrameSupply::Take(ThreadContext& self,
     // extent.
     if (!victim.ok() && repaired) return victim;
     MPOOL_RETURN_IF_ERROR(cut.status());
-    all_held = true;
+    need = Balancer::Need::kUrgent;
     if (repaired && patience.passed()) return AllHeld(page_class);
     if (!repaired) {
       // Dead processes may hold the missing frames.

@@ -176,7 +176,8 @@ absl::StatusOr<std::optional<Granted>> Getter::EnterShared(
   MPOOL_STEP("mpool.get.entered");
   const Enter entered = latch_.TryShared(header, request.key, reentrant);
   if (entered == Enter::kGranted) {
-    if (!request.scan && NoteHit(self, header)) policy_->ApplyHits(self);
+    if (request.access == Access::kNormal && NoteHit(self, header))
+      policy_->ApplyHits(self);
     self.Count(Counter::hits);
     return Granted{&header, entry};
   }
@@ -214,7 +215,8 @@ absl::StatusOr<std::optional<Granted>> Getter::EnterExclusive(
     MPOOL_ASSERT(header.Load().has(State::kX));
     if (image != nullptr) KeepImage(*image, header);
     Ledger::NoteTime(entry);
-    if (!request.scan && NoteHit(self, header)) policy_->ApplyHits(self);
+    if (request.access == Access::kNormal && NoteHit(self, header))
+      policy_->ApplyHits(self);
     self.Count(Counter::hits);
     return Granted{&header, entry};
   }

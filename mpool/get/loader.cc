@@ -107,7 +107,7 @@ absl::StatusOr<std::optional<Granted>> Loader::Load(ThreadContext& self,
                                    (dirty ? State::kDirty : uint64_t{0}));
   });
   MPOOL_STEP("mpool.load.valid");
-  NoteMiss(self, *header, request.scan);
+  NoteMiss(self, *header, request.access);
   return Granted{header, *ledger_entry};
 }
 
@@ -151,8 +151,9 @@ absl::StatusOr<bool> Loader::PublishSlot(ThreadContext& self,
 }
 
 // The one place that sees every miss. Sampling and recording hook in here.
-void Loader::NoteMiss(ThreadContext& self, BufferHeader& header, bool scan) {
-  policy_->Inserted(self, header, scan);
+void Loader::NoteMiss(ThreadContext& self, BufferHeader& header,
+                      Access access) {
+  policy_->Inserted(self, header, access);
   self.Count(Counter::misses);
 }
 

@@ -59,7 +59,7 @@ class Loader {
   void Clear(ThreadContext& self, BufferHeader& header);
   void Unload(ThreadContext& self, const Request& request,
               BufferHeader& header);
-  void NoteMiss(ThreadContext& self, BufferHeader& header, bool scan);
+  void NoteMiss(ThreadContext& self, BufferHeader& header, Access access);
 
   region::Memory& memory_;
   FrameTable& frames_;

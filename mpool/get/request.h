@@ -40,7 +40,7 @@ struct Request {
         hash(HashTable::Hash(key)),
         mode(wanted),
         create(options.create),
-        scan(options.scan),
+        access(options.scan ? Access::kScan : Access::kNormal),
         deadline(options.wait) {}
 
   const OpenedFile* file;
@@ -49,7 +49,7 @@ struct Request {
   uint64_t hash;
   Mode mode;
   bool create;
-  bool scan;
+  Access access;
   bool is_new = false;  // New has just reserved this page number
   bool keep_image = false;
   bool in_group = false;

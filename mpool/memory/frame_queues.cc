@@ -18,11 +18,12 @@ FrameQueue& FrameQueues::QueueOf(const BufferHeader& header,
   return queue == Queue::kFree ? c.free : c.order;
 }
 
-void FrameQueues::Link(BufferHeader& header, Queue queue, bool at_front) {
+void FrameQueues::Link(BufferHeader& header, Queue queue, End end) {
   MPOOL_ASSERT(queue != Queue::kNone);
   FrameQueue& ends = QueueOf(header, queue);
   const FrameIndex me = IndexOf(header);
   MPOOL_ASSERT(!me.is_none());
+  const bool at_front = end == End::kFront;
   std::atomic<uint32_t>& near_end = at_front ? ends.head : ends.tail;
   const FrameIndex neighbour(near_end.load(std::memory_order_relaxed));
   MPOOL_ASSERT(neighbour != me);
@@ -88,7 +89,7 @@ void FrameQueues::PushFree(const region::Thread& self, BufferHeader& header) {
     return;
   }
   if (!IsIn(header, Queue::kNone)) Unlink(header);
-  Link(header, Queue::kFree, /*at_front=*/false);
+  Link(header, Queue::kFree, End::kBack);
 }
 
 void FrameQueues::PushAllFree(const region::Thread& self, PageClass page_class,
@@ -99,7 +100,7 @@ void FrameQueues::PushAllFree(const region::Thread& self, PageClass page_class,
     MPOOL_ASSERT(first[i].page_class() == page_class);
     if (first[i].Load().phase() == Phase::kFree &&
         IsIn(first[i], Queue::kNone)) {
-      Link(first[i], Queue::kFree, /*at_front=*/false);
+      Link(first[i], Queue::kFree, End::kBack);
     }
   }
 }
@@ -129,7 +130,7 @@ void FrameQueues::Clear(ClassHeader& page_class) {
 // Links frames that are in no queue. kBroken: the links are invalid, so all
 // queues are made again and the order of use is lost.
 void FrameQueues::RebuildClass(PageClass page_class, Headers headers,
-                               bool ordered, Links links) {
+                               OrderQueue order, Links links) {
   MPOOL_ASSERT(LatchOf(page_class).owner() != 0);
   if (links == Links::kBroken) {
     Clear(pool_->class_of(page_class));
@@ -148,16 +149,16 @@ void FrameQueues::RebuildClass(PageClass page_class, Headers headers,
     const Phase phase = header.Load().phase();
     if (!header.IsOfClass(page_class)) return;
     if (phase == Phase::kFree) {
-      Link(header, Queue::kFree, /*at_front=*/false);
-    } else if (ordered && phase != Phase::kLoading &&
+      Link(header, Queue::kFree, End::kBack);
+    } else if (order == OrderQueue::kUsed && phase != Phase::kLoading &&
                phase != Phase::kRetired) {
-      Link(header, Queue::kReplacement, /*at_front=*/false);
+      Link(header, Queue::kReplacement, End::kBack);
     }
   });
 }
 
 void FrameQueues::Rebuild(const region::RepairPass& pass, Headers headers,
-                          bool ordered) {
+                          OrderQueue order) {
   MPOOL_ASSERT(pool_ != nullptr);
   for (const PageClass page_class : kAllPageClasses) {
     auto& latch = LatchOf(page_class);
@@ -170,7 +171,7 @@ void FrameQueues::Rebuild(const region::RepairPass& pass, Headers headers,
       latch.Lock(pass.self);
     }
     MPOOL_ASSERT(latch.owner() == pass.self.id);
-    RebuildClass(page_class, headers, ordered,
+    RebuildClass(page_class, headers, order,
                  is_broken ? Links::kBroken : Links::kWhole);
     MPOOL_STEP("mpool.repair.queue");
     latch.Unlock(pass.self);
@@ -192,29 +193,31 @@ std::vector<FrameIndex> FrameQueues::FollowOrder(FrameSet* left) const {
 }
 
 // no step below: no other process is attached; see adoption.h.
-void FrameQueues::RelinkAll(Headers headers, bool ordered) {
+void FrameQueues::RelinkAll(Headers headers, OrderQueue order) {
   MPOOL_ASSERT(pool_ != nullptr);
   FrameSet left;
-  if (ordered) {
+  if (order == OrderQueue::kUsed) {
     headers([&](BufferHeader& header) { left.Add(IndexOf(header)); });
   }
-  const std::vector<FrameIndex> order = FollowOrder(&left);
+  const std::vector<FrameIndex> kept = FollowOrder(&left);
   for (ClassHeader& c : pool_->classes) {
     MPOOL_ASSERT(c.queue_latch.owner() == 0);
     Clear(c);
   }
-  for (const FrameIndex frame : order) LinkAtRest(header(frame), ordered);
+  for (const FrameIndex frame : kept) LinkAtRest(header(frame), order);
   headers([&](BufferHeader& header) {
-    if (!ordered || left.Has(IndexOf(header))) LinkAtRest(header, ordered);
+    if (order == OrderQueue::kUnused || left.Has(IndexOf(header))) {
+      LinkAtRest(header, order);
+    }
   });
 }
 
 // no step below: no other process is attached; see adoption.h.
-void FrameQueues::LinkAtRest(BufferHeader& header, bool ordered) {
+void FrameQueues::LinkAtRest(BufferHeader& header, OrderQueue order) {
   if (header.Load().phase() == Phase::kFree) {
-    Link(header, Queue::kFree, /*at_front=*/false);
-  } else if (ordered) {
-    Link(header, Queue::kReplacement, /*at_front=*/false);
+    Link(header, Queue::kFree, End::kBack);
+  } else if (order == OrderQueue::kUsed) {
+    Link(header, Queue::kReplacement, End::kBack);
   } else {
     header.queue.store(static_cast<uint32_t>(Queue::kNone));
   }

@@ -31,8 +31,12 @@
 
 namespace mpool::internal {
 
+// kUsed: the policy keeps VALID frames in the order queue of their class.
+enum class OrderQueue { kUsed, kUnused };
+
 class FrameQueues {
  public:
+  enum class End { kFront, kBack };
   using Visit = absl::FunctionRef<void(BufferHeader&)>;
   // Calls its argument for each header of the cache.
   using Headers = absl::FunctionRef<void(Visit)>;
@@ -45,7 +49,7 @@ class FrameQueues {
   // QueueOf returns a queue of the header's class. Link and Unlink change it.
   // REQUIRES: the queue latch of the header's class.
   FrameQueue& QueueOf(const BufferHeader& header, Queue queue) const;
-  void Link(BufferHeader& header, Queue queue, bool at_front);
+  void Link(BufferHeader& header, Queue queue, End end);
   void Unlink(BufferHeader& header);
 
   // Unlinks and returns the head of the free queue; nullptr if it is empty.
@@ -62,13 +66,14 @@ class FrameQueues {
                        BufferHeader* first, uint64_t count);
 
   // Makes all queues again. Keeps the policy's order as far as its links can be
-  // followed. `ordered`: the policy keeps VALID frames in a queue.
+  // followed.
   // REQUIRES: no other process is attached (not checkable: see Adoption::Run).
-  void RelinkAll(Headers headers, bool ordered);
+  void RelinkAll(Headers headers, OrderQueue order);
   // Links the frames that are in no queue. Makes the queues again whose latch a
   // dead thread holds, and takes over the latch. Waits for live owners. Adds
   // the number of latches taken over to `*latches`.
-  void Rebuild(const region::RepairPass& pass, Headers headers, bool ordered);
+  void Rebuild(const region::RepairPass& pass, Headers headers,
+               OrderQueue order);
 
  private:
   // The links of a class's queues before a rebuild.
@@ -87,8 +92,8 @@ class FrameQueues {
   // Removes all headers from the ends of a class's queues.
   static void Clear(ClassHeader& page_class);
   std::vector<FrameIndex> FollowOrder(FrameSet* left) const;
-  void LinkAtRest(BufferHeader& header, bool ordered);
-  void RebuildClass(PageClass page_class, Headers headers, bool ordered,
+  void LinkAtRest(BufferHeader& header, OrderQueue order);
+  void RebuildClass(PageClass page_class, Headers headers, OrderQueue order,
                     Links links);
 
   region::Memory& memory_;

@@ -83,16 +83,16 @@ void FrameTable::GiveBack(const region::Thread& self, BufferHeader& header) {
   queues_.PushFree(self, header);
 }
 
-void FrameTable::RelinkAll(bool ordered) {
+void FrameTable::RelinkAll(OrderQueue order) {
   queues_.RelinkAll([this](FrameQueues::Visit visit) { ForEachHeader(visit); },
-                    ordered);
+                    order);
 }
 
-void FrameTable::Rebuild(const region::RepairPass& pass, bool ordered) {
+void FrameTable::Rebuild(const region::RepairPass& pass, OrderQueue order) {
   extents_.Rebuild(pass);
   queues_.Rebuild(
       pass, [this](FrameQueues::Visit visit) { ForEachHeader(visit); },
-      ordered);
+      order);
 }
 
 }  // namespace mpool::internal

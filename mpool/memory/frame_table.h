@@ -87,11 +87,11 @@ class FrameTable {
   // Makes the queues again from the headers. `ordered`: the policy keeps VALID
   // frames in a queue.
   // REQUIRES: no other process is attached (not checkable: see Adoption::Run).
-  void RelinkAll(bool ordered);
+  void RelinkAll(OrderQueue order);
   // Rebuilds the rings from the extents if a dead thread was cutting, and the
   // queues from the headers. Takes over latches of dead owners. Waits for live
   // owners of queue latches. `ordered`: as above.
-  void Rebuild(const region::RepairPass& pass, bool ordered);
+  void Rebuild(const region::RepairPass& pass, OrderQueue order);
 
  private:
   region::Memory& memory_;

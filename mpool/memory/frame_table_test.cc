@@ -121,9 +121,11 @@ TEST(FrameTableTest, AQueueGivesBackInItsOrder) {
   ClassHeader& c = frames.page_class(PageClass(3));
   region::LatchGuard guard(pool.self(), c.queue_latch);
   for (const size_t i : {2u, 0u, 4u}) {
-    frames.queues().Link(*taken[i], Queue::kReplacement, /*at_front=*/false);
+    frames.queues().Link(*taken[i], Queue::kReplacement,
+                         FrameQueues::End::kBack);
   }
-  frames.queues().Link(*taken[5], Queue::kReplacement, /*at_front=*/true);
+  frames.queues().Link(*taken[5], Queue::kReplacement,
+                       FrameQueues::End::kFront);
   frames.queues().Unlink(*taken[0]);
   std::vector<FrameIndex> seen;
   for (FrameIndex at(c.order.head.load()); !at.is_none();
@@ -151,7 +153,7 @@ TEST(FrameTableTest, RebuildFindsEveryFreeFrameAgain) {
   RepairReport report;
   region::DeadThreads dead;
   dead.set(99);
-  frames.Rebuild({pool.self(), 1, dead, &report}, /*ordered=*/false);
+  frames.Rebuild({pool.self(), 1, dead, &report}, OrderQueue::kUnused);
   EXPECT_EQ(report.latches, 1u);
   std::set<BufferHeader*> found;
   while (BufferHeader* header = frames.TakeFree(pool.self(), PageClass(3))) {

@@ -9,6 +9,7 @@
 #include "mpool/page/hash_table.h"
 #include "mpool/page/ledger.h"
 #include "os/assert.h"
+#include "region/identity.h"
 
 namespace mpool::internal {
 namespace {
@@ -25,11 +26,11 @@ absl::Duration Since(uint64_t then, std::optional<uint64_t> now) {
 
 class Collector {
  public:
-  Collector(const region::Memory& memory, const region::Members& members,
+  Collector(const region::Memory& memory, const region::ThreadSlots& threads,
             const FrameTable& frames,
-            const FileTable& files, const HolderProbe& is_alive)
+            const FileEntries& files, const HolderProbe& is_alive)
       : memory_(memory),
-        members_(members),
+        threads_(threads),
         frames_(frames),
         files_(files),
         is_alive_(is_alive),
@@ -41,7 +42,7 @@ class Collector {
   std::vector<Holding> Collect() {
     MPOOL_ASSERT(holdings_.empty());  // one call for each object
     Processes();
-    members_.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
+    threads_.ForEachThread([&](uint32_t id, region::ThreadSlot& slot,
                               region::ThreadWord) { Ledger(id, slot); });
     Latches();
     frames_.ForEachHeader([&](const BufferHeader& header) { Frame(header); });
@@ -67,7 +68,7 @@ class Collector {
   }
   void AddOf(uint32_t thread, std::string what,
              absl::Duration held = absl::ZeroDuration()) {
-    Add(thread, members_.ProcessSlotOf(thread), std::move(what), held);
+    Add(thread, threads_.ProcessSlotOf(thread), std::move(what), held);
   }
 
   void Processes() {
@@ -91,14 +92,14 @@ class Collector {
   // Returns the time by the clock of the thread's process, or nullopt if the
   // thread has no process.
   std::optional<uint64_t> NowOf(uint32_t thread) const {
-    const uint32_t process = members_.ProcessSlotOf(thread);
+    const uint32_t process = threads_.ProcessSlotOf(thread);
     if (process == 0) return std::nullopt;
     return region::NowOf(
         memory_.header()->processes[process - 1], clock_);
   }
 
   void Ledger(uint32_t id, const region::ThreadSlot& slot) {
-    members_.ForEachEntry(slot, [&](const EntryWord& word) {
+    threads_.ForEachEntry(slot, [&](const EntryWord& word) {
       const Entry entry{word.load()};
       if (entry.word == 0) return;
       const bool exclusive = entry.mode() == Mode::kExclusive;
@@ -153,9 +154,9 @@ class Collector {
   }
 
   const region::Memory& memory_;
-  const region::Members& members_;
+  const region::ThreadSlots& threads_;
   const FrameTable& frames_;
-  const FileTable& files_;
+  const FileEntries& files_;
   const HolderProbe& is_alive_;
   const uint64_t clock_;  // the caller's
   std::vector<Holding> holdings_;
@@ -164,11 +165,11 @@ class Collector {
 }  // namespace
 
 std::vector<Holding> HoldingsOf(const region::Memory& memory,
-                                const region::Members& members,
+                                const region::ThreadSlots& threads,
                                 const FrameTable& frames,
-                                const FileTable& files,
+                                const FileEntries& files,
                                 const HolderProbe& is_alive) {
-  return Collector(memory, members, frames, files, is_alive).Collect();
+  return Collector(memory, threads, frames, files, is_alive).Collect();
 }
 
 std::string DescribeHolders(const region::Members& members) {
@@ -192,7 +193,7 @@ std::string DescribeHolders(const region::Members& members) {
 
 std::vector<std::string> GuardsOf(const region::Members& members,
                                   const FrameTable& frames,
-                                  const FileTable& files,
+                                  const FileEntries& files,
                                   std::optional<uint32_t> file) {
   MPOOL_ASSERT(frames.IsAttached());
   MPOOL_ASSERT(!file.has_value() || *file < kMaxFiles);

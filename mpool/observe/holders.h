@@ -13,12 +13,13 @@
 #include <vector>
 
 #include "mpool/files/file_handles.h"
-#include "mpool/files/file_table.h"
+#include "mpool/files/file_entries.h"
 #include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
 #include "region/members.h"
 #include "region/memory.h"
+#include "region/thread_slots.h"
 
 namespace mpool::internal {
 
@@ -26,9 +27,9 @@ namespace mpool::internal {
 using HolderProbe = std::function<bool(uint32_t process_slot)>;
 // Returns the pins, latches and frames that threads hold. Takes no latch.
 std::vector<Holding> HoldingsOf(const region::Memory& memory,
-                                const region::Members& members,
+                                const region::ThreadSlots& threads,
                                 const FrameTable& frames,
-                                const FileTable& files,
+                                const FileEntries& files,
                                 const HolderProbe& is_alive);
 
 // Returns the holders of pages and the number of pages that each of them holds,
@@ -39,7 +40,7 @@ std::string DescribeHolders(const region::Members& members);
 // FILE"; for one file, or for all.
 std::vector<std::string> GuardsOf(const region::Members& members,
                                   const FrameTable& frames,
-                                  const FileTable& files,
+                                  const FileEntries& files,
                                   std::optional<uint32_t> file);
 
 }  // namespace mpool::internal

@@ -7,9 +7,9 @@
 
 namespace mpool::internal {
 
-EnvStats StatsOf(const region::Memory& memory, const region::Members& members,
-                 const FrameTable& frames, const FileTable& files,
-                 const region::HeapStats& heap) {
+EnvStats StatsOf(const region::Memory& memory,
+                 const region::ThreadSlots& threads, const FrameTable& frames,
+                 const FileEntries& files, const region::HeapStats& heap) {
   MPOOL_ASSERT(frames.IsAttached());
   MPOOL_ASSERT(memory.header() != nullptr);
   EnvStats stats;
@@ -22,8 +22,8 @@ EnvStats StatsOf(const region::Memory& memory, const region::Members& members,
 #undef MPOOL_COUNTER
 #undef MPOOL_GAUGE
   };
-  members.ForEachSlot(add);
-  members.ForEachThread(
+  threads.ForEachSlot(add);
+  threads.ForEachThread(
       [&](uint32_t id, region::ThreadSlot&, region::ThreadWord) {
         ++(id <= kMaxProcesses ? stats.processes : stats.threads);
       });

@@ -7,20 +7,20 @@
 #define MPOOL_MPOOL_OBSERVE_STATS_H_
 
 #include "mpool/files/file_handles.h"
-#include "mpool/files/file_table.h"
+#include "mpool/files/file_entries.h"
 #include "mpool/files/page_io.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/stats.h"
-#include "region/members.h"
+#include "region/thread_slots.h"
 #include "region/memory.h"
 
 namespace mpool::internal {
 
 // Returns the statistics of a region; `heap` are those of its allocator. The
 // region may be mapped for reading only.
-EnvStats StatsOf(const region::Memory& memory, const region::Members& members,
-                 const FrameTable& frames,
-                 const FileTable& files, const region::HeapStats& heap);
+EnvStats StatsOf(const region::Memory& memory,
+                 const region::ThreadSlots& threads, const FrameTable& frames,
+                 const FileEntries& files, const region::HeapStats& heap);
 
 }  // namespace mpool::internal
 

@@ -13,7 +13,7 @@
 
 #include "mpool/page/buffer_header.h"
 #include "os/clock.h"
-#include "region/region.h"
+#include "region/members.h"
 
 namespace mpool::internal {
 

@@ -56,9 +56,18 @@ Contexts::~Contexts() {
 
 }  // namespace
 
-ThreadRegistry::ThreadRegistry(region::Region& region, Ledger& ledger,
+ThreadRegistry::ThreadRegistry(region::Members& members,
+                               region::Repairer& repairer,
+                               const region::HomeFiles& home_files,
+                               const region::Generation& region_generation,
+                               Ledger& ledger,
                                std::function<absl::Status()> enter_child)
-    : region_(region), ledger_(ledger), enter_child_(std::move(enter_child)) {
+    : members_(members),
+      repairer_(repairer),
+      home_files_(home_files),
+      region_generation_(region_generation),
+      ledger_(ledger),
+      enter_child_(std::move(enter_child)) {
   MPOOL_ASSERT(enter_child_ != nullptr);
 }
 
@@ -91,20 +100,20 @@ void ThreadRegistry::ForgetLate() { late_.clear(); }
 
 void ThreadRegistry::EndThread(uint32_t generation,
                                const region::Thread& thread) {
-  if (region_.generation().value() == generation)
-    region_.members().UnregisterThread(thread);
+  if (region_generation_.value() == generation)
+    members_.UnregisterThread(thread);
 }
 
 absl::StatusOr<region::Thread> ThreadRegistry::NewThread() {
-  absl::StatusOr<region::Thread> thread = region_.members().RegisterThread();
+  absl::StatusOr<region::Thread> thread = members_.RegisterThread();
   if (absl::IsResourceExhausted(thread.status())) {
     // Dead processes may hold the missing resource.
     {
-      os::MutexLock lock(region_.members().process_mutex());
+      os::MutexLock lock(members_.process_mutex());
       RepairReport report;
-      region_.repairer().RepairAll(region_.members().process_thread(), &report);
+      repairer_.RepairAll(members_.process_thread(), &report);
     }
-    thread = region_.members().RegisterThread();
+    thread = members_.RegisterThread();
   }
   MPOOL_RETURN_IF_ERROR(thread.status());
   MPOOL_RETURN_IF_ERROR(ledger_.FreeEntry(*thread).status());
@@ -112,11 +121,11 @@ absl::StatusOr<region::Thread> ThreadRegistry::NewThread() {
 }
 
 absl::StatusOr<ThreadRegistry::Caller> ThreadRegistry::RegisterSelf() {
-  if (region_.generation().value() == 0) MPOOL_RETURN_IF_ERROR(enter_child_());
-  const uint32_t generation = region_.generation().value();
+  if (region_generation_.value() == 0) MPOOL_RETURN_IF_ERROR(enter_child_());
+  const uint32_t generation = region_generation_.value();
   if (last_context.callback_of == generation) {
     return absl::FailedPreconditionError(
-        absl::StrCat("use ", region_.home_files().home().path(),
+        absl::StrCat("use ", home_files_.home().path(),
                      ": this thread is in its "
                      "EnvOptions::log_flush; call once that has returned"));
   }
@@ -149,12 +158,12 @@ absl::StatusOr<ThreadRegistry::Caller> ThreadRegistry::BeginLate() {
   }
   const uint64_t me = last_context.late_id;
   {
-    os::MutexLock lock(region_.members().process_mutex());
+    os::MutexLock lock(members_.process_mutex());
     const auto found = late_.find(me);
     if (found != late_.end()) {
       LateThread& late = *found->second;
       if (late.in_call) return Caller(&late.context);
-      if (region_.members().ResumeThread(late.context.thread, late.word)) {
+      if (members_.ResumeThread(late.context.thread, late.word)) {
         late.in_call = true;
         return Caller(&late.context, this);
       }
@@ -164,17 +173,17 @@ absl::StatusOr<ThreadRegistry::Caller> ThreadRegistry::BeginLate() {
   MPOOL_ASSIGN_OR_RETURN(const region::Thread thread, NewThread());
   auto late = std::make_unique<LateThread>();
   late->context.thread = thread;
-  late->context.generation = region_.generation().value();
+  late->context.generation = region_generation_.value();
   ThreadContext* const context = &late->context;
-  os::MutexLock lock(region_.members().process_mutex());
+  os::MutexLock lock(members_.process_mutex());
   late_[me] = std::move(late);
   return Caller(context, this);
 }
 
 void ThreadRegistry::EndLate(ThreadContext& context) {
   const std::optional<uint64_t> leaving =
-      region_.members().UnregisterThread(context.thread);
-  os::MutexLock lock(region_.members().process_mutex());
+      members_.UnregisterThread(context.thread);
+  os::MutexLock lock(members_.process_mutex());
   const auto mine = late_.find(last_context.late_id);
   mine->second->in_call = false;
   mine->second->word = leaving.value_or(0);

@@ -31,7 +31,10 @@
 #include "absl/status/statusor.h"
 #include "mpool/page/ledger.h"
 #include "mpool/page/thread_context.h"
-#include "region/region.h"
+#include "region/generation.h"
+#include "region/home_files.h"
+#include "region/members.h"
+#include "region/repair.h"
 
 namespace mpool::internal {
 
@@ -62,7 +65,9 @@ class ThreadRegistry {
 
   // `enter_child` attaches a forked child; the registry calls it at the child's
   // first call.
-  ThreadRegistry(region::Region& region, Ledger& ledger,
+  ThreadRegistry(region::Members& members, region::Repairer& repairer,
+                 const region::HomeFiles& home_files,
+                 const region::Generation& region_generation, Ledger& ledger,
                  std::function<absl::Status()> enter_child);
   ~ThreadRegistry();
   ThreadRegistry(const ThreadRegistry&) = delete;
@@ -111,10 +116,13 @@ class ThreadRegistry {
   absl::StatusOr<Caller> BeginLate();
   void EndLate(ThreadContext& context);
 
-  region::Region& region_;
+  region::Members& members_;
+  region::Repairer& repairer_;
+  const region::HomeFiles& home_files_;
+  const region::Generation& region_generation_;
   Ledger& ledger_;
   const std::function<absl::Status()> enter_child_;
-  uint32_t* const generation_ = region_.generation().word();
+  uint32_t* const generation_ = region_generation_.word();
   // Keyed by LastContext::late_id.
   std::map<uint64_t, std::unique_ptr<LateThread>> late_;
 };

@@ -15,9 +15,10 @@ namespace mpool::internal {
 
 Pool::Pool(region::Region& region, WriteCallbacks callbacks)
     : region_(region),
-      threads_(region, ledger_, [this] { return EnterChild(); }),
-      write_back_(frames_, files_, handles_, files_.page_io(),
-                  file_sync_, ledger_, latch_, std::move(callbacks)) {
+      threads_(region.members(), region.repairer(), region.home_files(),
+               region.generation(), ledger_, [this] { return EnterChild(); }),
+      write_back_(frames_, files_, handles_, files_.page_io(), file_sync_,
+                  ledger_, latch_, std::move(callbacks)) {
   MPOOL_ASSERT(region.memory().header() == nullptr);
 }
 

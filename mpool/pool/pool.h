@@ -119,8 +119,10 @@ class Pool {
                    ledger_};
   Images images_{region_.memory(), region_.members()};
   ThreadRegistry threads_;
-  FileTable files_{region_, frames_};
-  FileHandles handles_{region_, files_};
+  FileTable files_{region_.memory(), region_.home_files(), region_.repairer(),
+                   frames_};
+  FileHandles handles_{region_.memory(), region_.home_files(),
+                       region_.generation(), files_};
   FileOpener opener_{files_, handles_};
   FileSync file_sync_{region_.members(), region_.repairer(), frames_, files_,
                       handles_};
@@ -141,7 +143,14 @@ class Pool {
   RoomCheck room_{frames_, files_};
   ExtentDrain drain_{frames_, index_, write_back_, evictor_};
   Balancer balancer_{region_.members(), frames_, room_, drain_};
-  Resizer resizer_{region_, frames_, room_, drain_, balancer_};
+  Resizer resizer_{region_.memory(),
+                   region_.members(),
+                   region_.repairer(),
+                   region_.home_files(),
+                   frames_,
+                   room_,
+                   drain_,
+                   balancer_};
   FrameSupply supply_{region_.members(), region_.repairer(), frames_,  syncer_,
                       victims_,          resizer_,           balancer_};
   Loader loader_{region_.memory(), frames_, index_,  ledger_,

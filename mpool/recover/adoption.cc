@@ -75,7 +75,7 @@ void Adoption::Run(const region::Thread& self, region::Reachable* reached,
     DiscardFrame(self, header, reached, report);
   });
   MPOOL_STEP("mpool.adopt.lost");
-  frames_.RelinkAll(policy_.is_ordered());
+  frames_.RelinkAll(policy_.order_queue());
   if (policy_.is_made()) policy_->Adopt();
   MPOOL_STEP("mpool.adopt.queues");
 }

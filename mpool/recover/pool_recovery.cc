@@ -16,7 +16,8 @@ absl::Status PoolRecovery::Format(const region::Thread& self) {
   return index_.Ensure(self, /*page_bytes=*/4096);
 }
 
-absl::Status PoolRecovery::Check(bool alone, region::Reachable* reached) {
+absl::Status PoolRecovery::Check(region::Sharing sharing,
+                                 region::Reachable* reached) {
   MPOOL_ASSERT(reached != nullptr);
   MPOOL_RETURN_IF_ERROR(frames_.Check(reached));
   const std::unique_ptr<Replacement> policy = policy_.MakeOther();
@@ -24,6 +25,7 @@ absl::Status PoolRecovery::Check(bool alone, region::Reachable* reached) {
   const PoolHeader& pool = frames_.pool();
   // Until the first file is known the table may be replaced. If no other
   // process is attached, Adopt derives the table's size from its chunk.
+  const bool alone = sharing == region::Sharing::kAlone;
   if (alone || pool.files_used.load(std::memory_order_acquire) != 0) {
     const uint64_t count =
         alone ? 1 : pool.bucket_count.load(std::memory_order_acquire);
@@ -73,7 +75,7 @@ void PoolRecovery::RepairClient(const region::RepairPass& pass) {
   uint32_t resizer = pool.resizer.load(std::memory_order_acquire);
   // no step: the next thread to find the resize unfinished completes it.
   if (pass.IsDead(resizer)) pool.resizer.compare_exchange_strong(resizer, 0);
-  frames_.Rebuild(pass, policy_.is_ordered());
+  frames_.Rebuild(pass, policy_.order_queue());
   if (policy_.is_made()) policy_->Rebuild(pass);
   frames_.extents().ReleaseDrained(pass);
   files_.Repair(pass);

@@ -42,7 +42,8 @@ class PoolRecovery final : public region::RegionClient {
 
   // region::RegionClient.
   absl::Status Format(const region::Thread& self) override;
-  absl::Status Check(bool alone, region::Reachable* reached) override;
+  absl::Status Check(region::Sharing sharing,
+                     region::Reachable* reached) override;
   void Adopt(const region::Thread& self, region::Reachable* reached,
              RepairReport* report) override;
   absl::Status ForgetLost() override { return handles_.ForgetLost(); }

@@ -17,24 +17,27 @@ constexpr size_t kLookAt = 8;
 }  // namespace
 
 // no step below: a lost count only makes a turn longer.
-bool Balancer::Balance(ThreadContext& self, PageClass page_class, bool none) {
+bool Balancer::Balance(ThreadContext& self, PageClass page_class, Need need) {
   MPOOL_ASSERT(self.thread.id != 0);
   std::atomic<uint64_t>& turned = frames_.page_class(page_class).turned;
-  const bool at_once = none || frames_.extents().IsBelowMinimum(page_class);
+  const Need now =
+      frames_.extents().IsBelowMinimum(page_class) ? Need::kUrgent : need;
   uint64_t seen = turned.load(std::memory_order_relaxed);
-  if (!at_once && seen < frames_.extents().RingSize(page_class)) return false;
+  if (now == Need::kFair && seen < frames_.extents().RingSize(page_class))
+    return false;
   const uint32_t open = room_.OpenClasses() | page_class.bit();
-  const std::vector<PageClass> donors = FindDonors(page_class, open, at_once);
+  const std::vector<PageClass> donors = FindDonors(page_class, open, now);
   // Only one thread balances in each turn.
-  if (!at_once && !turned.compare_exchange_strong(seen, 0)) return false;
+  if (now == Need::kFair && !turned.compare_exchange_strong(seen, 0))
+    return false;
   std::set<PageKey> unwritable;
   const bool moved = std::ranges::any_of(donors, [&](PageClass donor) {
     const bool is_open = (open & donor.bit()) != 0;
     return GiveUpExtent(self, donor, page_class,
-                        is_open ? frames_.extents().MinFrames(donor) : 0, none,
+                        is_open ? frames_.extents().MinFrames(donor) : 0, need,
                         &unwritable);
   });
-  if (at_once && !moved) return false;
+  if (now == Need::kUrgent && !moved) return false;
   for (const PageClass c : kAllPageClasses) {
     frames_.page_class(c).turned.store(0, std::memory_order_relaxed);
   }
@@ -44,7 +47,7 @@ bool Balancer::Balance(ThreadContext& self, PageClass page_class, bool none) {
 // Returns the page sizes that may give an extent, in ascending order of
 // pressure. `open`: the sizes with open files, one bit a class.
 std::vector<PageClass> Balancer::FindDonors(PageClass page_class, uint32_t open,
-                                           bool at_once) const {
+                                           Need need) const {
   MPOOL_ASSERT((open & page_class.bit()) != 0);
   std::vector<std::pair<double, PageClass>> found;
   for (const PageClass c : kAllPageClasses) {
@@ -58,7 +61,8 @@ std::vector<PageClass> Balancer::FindDonors(PageClass page_class, uint32_t open,
                   std::memory_order_relaxed)) /
                   static_cast<double>(extents * frames_.extents().PerExtent(c))
             : -1;
-    if (at_once || pressure < 0.5) found.emplace_back(pressure, c);
+    if (need == Need::kUrgent || pressure < 0.5)
+      found.emplace_back(pressure, c);
   }
   std::ranges::sort(found);
   std::vector<PageClass> donors;
@@ -67,11 +71,11 @@ std::vector<PageClass> Balancer::FindDonors(PageClass page_class, uint32_t open,
 }
 
 // Retires an extent of the donor that the receiver can use, and leaves the
-// donor `leaves` frames. Prefers the coldest of kLookAt extents. If `any`,
+// donor `leaves` frames. Prefers the coldest of kLookAt extents. kUrgent:
 // tries all extents. Adds files that cannot be written to `unwritable` and
 // skips their extents.
 bool Balancer::GiveUpExtent(ThreadContext& self, PageClass donor,
-                            PageClass receiver, uint64_t leaves, bool any,
+                            PageClass receiver, uint64_t leaves, Need need,
                             std::set<PageKey>* unwritable) {
   MPOOL_ASSERT(donor != receiver && unwritable != nullptr);
   const FrameSet held = HeldFrames();
@@ -97,7 +101,7 @@ bool Balancer::GiveUpExtent(ThreadContext& self, PageClass donor,
       if (!WarmthOf(coldest, donor, held, *unwritable).has_value()) continue;
       if (TryGiveUp(self, coldest, donor, leaves, unwritable)) return true;
     }
-    if (!any) return false;
+    if (need == Need::kFair) return false;
     cold.clear();
   }
   return false;

@@ -39,19 +39,22 @@ namespace mpool::internal {
 
 class Balancer {
  public:
+  // kFair: the size gets an extent in its turn. kUrgent: no frame of the size
+  // can be acquired, so every extent of the other sizes is tried at once.
+  enum class Need { kFair, kUrgent };
+
   Balancer(const region::Members& members, FrameTable& frames,
            const RoomCheck& room, ExtentDrain& drain)
       : members_(members), frames_(frames), room_(room), drain_(drain) {}
 
-  // True if an extent became free that the page size can use. `none`: no frame
-  // of the size can be acquired, so every extent of the other sizes is tried.
-  bool Balance(ThreadContext& self, PageClass page_class, bool none);
+  // True if an extent became free that the page size can use.
+  bool Balance(ThreadContext& self, PageClass page_class, Need need);
 
  private:
   std::vector<PageClass> FindDonors(PageClass page_class, uint32_t open,
-                                   bool at_once) const;
+                                   Need need) const;
   bool GiveUpExtent(ThreadContext& self, PageClass donor, PageClass receiver,
-                    uint64_t leaves, bool any, std::set<PageKey>* unwritable);
+                    uint64_t leaves, Need need, std::set<PageKey>* unwritable);
   bool TryGiveUp(ThreadContext& self, uint32_t extent, PageClass donor,
                  uint64_t leaves, std::set<PageKey>* unwritable);
   void AddFilesOfDirty(uint32_t extent, const CutWord& now,

@@ -27,7 +27,7 @@ constexpr uint32_t kHelpEvery = 64;
 }  // namespace
 
 absl::Status Resizer::CheckResize(uint64_t bytes) const {
-  const uint64_t most = region_.memory().fixed().max_cache_bytes;
+  const uint64_t most = memory_.fixed().max_cache_bytes;
   constexpr uint64_t kLeast = uint64_t{kMinFrames} * kMinPageBytes;
   if (bytes % kMinPageBytes != 0 || bytes < kLeast) {
     return absl::InvalidArgumentError(
@@ -43,9 +43,9 @@ absl::Status Resizer::CheckResize(uint64_t bytes) const {
 }
 
 std::string Resizer::DescribeResize(uint64_t bytes) const {
-  return absl::StrCat("resize the cache of ",
-                      region_.home_files().home().path(), " from ",
-                      frames_.extents().cache_bytes(), " to ", bytes, " bytes");
+  return absl::StrCat("resize the cache of ", home_files_.home().path(),
+                      " from ", frames_.extents().cache_bytes(), " to ", bytes,
+                      " bytes");
 }
 
 // Claims the resize. False if another thread resizes. Repair clears the claim
@@ -65,11 +65,11 @@ absl::Status Resizer::ClaimResize(const region::Thread& self) {
   const os::Deadline patience(kAnother);
   while (!TryClaimResize(self)) {
     const uint32_t other = frames_.pool().resizer.load();
-    region_.repairer().RepairIfDead(other, self.id);
+    repairer_.RepairIfDead(other, self.id);
     if (patience.passed()) {
-      return absl::UnavailableError(absl::StrCat(
-          "resize the cache of ", region_.home_files().home().path(), ": ",
-          region_.members().Describe(other), " resizes it; try again"));
+      return absl::UnavailableError(
+          absl::StrCat("resize the cache of ", home_files_.home().path(), ": ",
+                       members_.Describe(other), " resizes it; try again"));
     }
     os::Sleep(kTurnCheck);
   }
@@ -90,7 +90,7 @@ absl::Status Resizer::Resize(ThreadContext& self, uint64_t bytes) {
   MPOOL_RETURN_IF_ERROR(bytes > frames_.extents().cache_bytes()
                             ? Grow(self, bytes)
                             : Shrink(self, bytes));
-  return FinishShrink(self, /*wait=*/true);
+  return FinishShrink(self, Patience::kUntilSettled);
 }
 
 absl::Status Resizer::Shrink(const ThreadContext& self, uint64_t bytes) {
@@ -98,7 +98,7 @@ absl::Status Resizer::Shrink(const ThreadContext& self, uint64_t bytes) {
   absl::Status status = TryShrink(self, bytes);
   if (status.ok()) return status;
   // Dead processes may have left the files open that need the space.
-  region_.repairer().RepairAndWait(self.thread);
+  repairer_.RepairAndWait(self.thread);
   return TryShrink(self, bytes);
 }
 
@@ -122,12 +122,12 @@ absl::Status Resizer::Grow(ThreadContext& self, uint64_t bytes) {
   }
   MPOOL_STEP("mpool.resize.begun");
   const uint64_t from = now / os::kSystemPage * os::kSystemPage;
-  absl::Status status = region_.memory().Back(frames_.extents().memory() + from,
-                                              os::RoundUp(bytes) - from);
+  absl::Status status = memory_.Back(frames_.extents().memory() + from,
+                                     os::RoundUp(bytes) - from);
   MPOOL_STEP("mpool.resize.backed");
   if (status.ok()) status = frames_.extents().MakeHeaders(self.thread, bytes);
   if (!status.ok()) {
-    FinishShrink(self, /*wait=*/false).IgnoreError();
+    FinishShrink(self, Patience::kOnePass).IgnoreError();
     return absl::Status(
         status.code(),
         absl::StrCat(what, ": ", status.message(), "; its size is as before"));
@@ -140,7 +140,8 @@ absl::Status Resizer::Grow(ThreadContext& self, uint64_t bytes) {
 void Resizer::FindMore(ThreadContext& self, PageClass page_class) {
   const bool cut =
       frames_.extents().Cut(self.thread, page_class).value_or(false);
-  if (cut || !balancer_.Balance(self, page_class, /*none=*/true)) return;
+  if (cut || !balancer_.Balance(self, page_class, Balancer::Need::kUrgent))
+    return;
   frames_.extents().Cut(self.thread, page_class).IgnoreError();
 }
 
@@ -182,30 +183,30 @@ uint64_t Resizer::RetireBeyond(ThreadContext& self, bool* progress,
     const uint64_t end = std::min(
         (i + 1) * extent_bytes, os::RoundUp(frames_.extents().backed_bytes()));
     if (begin < end) {
-      failure->Update(region_.memory().Release(
-          frames_.extents().memory() + begin, end - begin));
+      failure->Update(
+          memory_.Release(frames_.extents().memory() + begin, end - begin));
     }
     MPOOL_STEP("mpool.resize.released");
   }
   return left;
 }
 
-// Finishes a shrink. Without `wait` makes one pass. Returns Unavailable if
+// Finishes a shrink. kOnePass: never waits. Returns Unavailable if
 // frames are still in use, and the errors of writes and of releasing memory.
 // REQUIRES: the claim on `resizer`.
-absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
+absl::Status Resizer::FinishShrink(ThreadContext& self, Patience patience) {
   MPOOL_ASSERT(frames_.pool().resizer.load() == self.thread.id);
   if (!IsResizing(frames_.pool())) return absl::OkStatus();
   absl::Status failure;
   bool repaired = false;
-  os::Deadline patience(kTurnWait);
+  os::Deadline turn(kTurnWait);
   while (true) {
     bool progress = false;
     failure = absl::OkStatus();
     const uint64_t left = RetireBeyond(self, &progress, &failure);
     if (left == 0) break;
-    if (progress) patience = os::Deadline(kTurnWait);
-    if (!wait || (patience.passed() && repaired)) {
+    if (progress) turn = os::Deadline(kTurnWait);
+    if (patience == Patience::kOnePass || (turn.passed() && repaired)) {
       for (uint32_t i = 0;
            i < frames_.extents().ExtentsOf(frames_.extents().backed_bytes());
            ++i) {
@@ -213,10 +214,10 @@ absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
       }
       return NotSettled(left, failure);
     }
-    if (patience.passed()) {
+    if (turn.passed()) {
       // Dead processes may hold the missing frames.
       RepairReport report;
-      region_.repairer().RepairAll(self.thread, &report);
+      repairer_.RepairAll(self.thread, &report);
       repaired = true;
     }
     os::Sleep(kTurnCheck);
@@ -226,9 +227,9 @@ absl::Status Resizer::FinishShrink(ThreadContext& self, bool wait) {
   const uint64_t begin = os::RoundUp(cache);
   // The release reaches to the end of the tail, because a joiner may have
   // allocated memory again that was released before.
-  const uint64_t end = os::RoundUp(region_.memory().fixed().max_cache_bytes);
-  MPOOL_RETURN_IF_ERROR(region_.memory().Release(
-      frames_.extents().memory() + begin, end - begin));
+  const uint64_t end = os::RoundUp(memory_.fixed().max_cache_bytes);
+  MPOOL_RETURN_IF_ERROR(
+      memory_.Release(frames_.extents().memory() + begin, end - begin));
   MPOOL_STEP("mpool.resize.given_back");
   frames_.pool().backed.store(SealSize(cache), std::memory_order_release);
   MPOOL_STEP("mpool.resize.settled");
@@ -248,10 +249,10 @@ absl::Status Resizer::NotSettled(uint64_t frames,
     }
   });
   return absl::UnavailableError(absl::StrCat(
-      "resize the cache of ", region_.home_files().home().path(), ": it has ",
+      "resize the cache of ", home_files_.home().path(), ": it has ",
       frames_.extents().cache_bytes(), " bytes from now on, but the memory of ",
       frames, " frames could not be given back yet (",
-      DescribeHolders(region_.members()), "; ", lost,
+      DescribeHolders(members_), "; ", lost,
       " lost with their writers, to be written anew", failure.ok() ? "" : "; ",
       failure.message(),
       "); put those pages: the next Resize, FailCheck, open or miss gives it "
@@ -264,7 +265,7 @@ void Resizer::Help(ThreadContext& self) {
     return;
   }
   if (!TryClaimResize(self.thread)) return;
-  FinishShrink(self, /*wait=*/false).IgnoreError();
+  FinishShrink(self, Patience::kOnePass).IgnoreError();
   EndResize();
 }
 
@@ -277,7 +278,7 @@ void Resizer::HelpNowAndThen(ThreadContext& self) {
 absl::Status Resizer::PrepareMore(const region::Thread& self, bool prefault,
                                   bool lock_memory) {
   if (!prefault && !lock_memory) return absl::OkStatus();
-  return region_.memory().PrepareMore(prefault, lock_memory,
+  return memory_.PrepareMore(prefault, lock_memory,
                              [&] { return PrepareMemory(self); });
 }
 
@@ -287,17 +288,17 @@ absl::Status Resizer::PrepareMore(const region::Thread& self, bool prefault,
 // the resize, the next shrink releases it.
 absl::Status Resizer::PrepareMemory(const region::Thread& self) {
   MPOOL_ASSERT(self.id != 0);
-  if (!region_.memory().prepares_memory()) return absl::OkStatus();
+  if (!memory_.prepares_memory()) return absl::OkStatus();
   const uint64_t bytes = frames_.extents().cache_bytes();
-  MPOOL_RETURN_IF_ERROR(region_.memory().PrepareMemory(
-      frames_.extents().memory(), os::RoundUp(bytes)));
+  MPOOL_RETURN_IF_ERROR(
+      memory_.PrepareMemory(frames_.extents().memory(), os::RoundUp(bytes)));
   if (bytes <= frames_.extents().cache_bytes()) return absl::OkStatus();
   if (!ClaimResize(self).ok()) return absl::OkStatus();
   const absl::Cleanup release = [&] { EndResize(); };
   const uint64_t begin = os::RoundUp(frames_.extents().backed_bytes());
   if (begin >= os::RoundUp(bytes)) return absl::OkStatus();
-  return region_.memory().Release(frames_.extents().memory() + begin,
-                                  os::RoundUp(bytes) - begin);
+  return memory_.Release(frames_.extents().memory() + begin,
+                         os::RoundUp(bytes) - begin);
 }
 
 }  // namespace mpool::internal

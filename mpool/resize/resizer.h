@@ -27,15 +27,23 @@
 #include "mpool/resize/balancer.h"
 #include "mpool/resize/extent_drain.h"
 #include "mpool/resize/room_check.h"
-#include "region/region.h"
+#include "region/home_files.h"
+#include "region/members.h"
+#include "region/memory.h"
+#include "region/repair.h"
 
 namespace mpool::internal {
 
 class Resizer {
  public:
-  Resizer(region::Region& region, FrameTable& frames, const RoomCheck& room,
-          ExtentDrain& drain, Balancer& balancer)
-      : region_(region),
+  Resizer(region::Memory& memory, region::Members& members,
+          region::Repairer& repairer, const region::HomeFiles& home_files,
+          FrameTable& frames, const RoomCheck& room, ExtentDrain& drain,
+          Balancer& balancer)
+      : memory_(memory),
+        members_(members),
+        repairer_(repairer),
+        home_files_(home_files),
         frames_(frames),
         room_(room),
         drain_(drain),
@@ -58,6 +66,8 @@ class Resizer {
   absl::Status PrepareMemory(const region::Thread& self);
 
  private:
+  enum class Patience { kOnePass, kUntilSettled };
+
   absl::Status CheckResize(uint64_t bytes) const;
   std::string DescribeResize(uint64_t bytes) const;
   bool TryClaimResize(const region::Thread& self);
@@ -69,10 +79,13 @@ class Resizer {
   void FindMore(ThreadContext& self, PageClass page_class);
   uint64_t RetireBeyond(ThreadContext& self, bool* progress,
                         absl::Status* failure);
-  absl::Status FinishShrink(ThreadContext& self, bool wait);
+  absl::Status FinishShrink(ThreadContext& self, Patience patience);
   absl::Status NotSettled(uint64_t frames, const absl::Status& failure) const;
 
-  region::Region& region_;
+  region::Memory& memory_;
+  region::Members& members_;
+  region::Repairer& repairer_;
+  const region::HomeFiles& home_files_;
   FrameTable& frames_;
   const RoomCheck& room_;
   ExtentDrain& drain_;

@@ -23,8 +23,8 @@ constexpr int kProtection = PROT_READ | PROT_WRITE;
 
 class UnnamedMapping : public Mapping {
  public:
-  UnnamedMapping(std::byte* base, uint64_t reserved_bytes, bool at_once)
-      : at_once_(at_once) {
+  UnnamedMapping(std::byte* base, uint64_t reserved_bytes, int flags)
+      : is_shared_((flags & MAP_SHARED) != 0) {
     base_ = base;
     reserved_bytes_ = reserved_bytes;
   }
@@ -32,7 +32,7 @@ class UnnamedMapping : public Mapping {
 
   absl::Status Back(uint64_t offset, uint64_t bytes) override {
     MPOOL_RETURN_IF_ERROR(CheckRange(offset, bytes, /*read_only=*/false));
-    if (at_once_) MPOOL_RETURN_IF_ERROR(Populate(offset, bytes));
+    if (is_shared_) MPOOL_RETURN_IF_ERROR(Populate(offset, bytes));
     backed_bytes_ = std::max(backed_bytes_, offset + bytes);
     return absl::OkStatus();
   }
@@ -44,33 +44,33 @@ class UnnamedMapping : public Mapping {
 
  protected:
   int release_advice() const override {
-    return at_once_ ? MADV_REMOVE : MADV_DONTNEED;
+    return is_shared_ ? MADV_REMOVE : MADV_DONTNEED;
   }
 
  private:
-  const bool at_once_;
+  const bool is_shared_;
   uint64_t backed_bytes_ = 0;
 };
 
 MappingOr Map(const MappingOptions& options, int flags, int fd,
-              std::string_view what, bool at_once) {
+              std::string_view what) {
   MPOOL_ASSIGN_OR_RETURN(std::byte * base,
                          MapBytes(options.reserved_bytes, kProtection,
                                   flags | MAP_NORESERVE, fd, what));
-  auto mapping = std::make_unique<UnnamedMapping>(base, options.reserved_bytes,
-                                                  at_once);
+  auto mapping =
+      std::make_unique<UnnamedMapping>(base, options.reserved_bytes, flags);
   MPOOL_RETURN_IF_ERROR(mapping->BackNew(options));
   return mapping;
 }
 
 MappingOr CreateHeap(const File&, std::string_view,
           const MappingOptions& options) {
-  return Map(options, MAP_PRIVATE | MAP_ANONYMOUS, -1, "heap", false);
+  return Map(options, MAP_PRIVATE | MAP_ANONYMOUS, -1, "heap");
 }
 
 MappingOr CreateAnonymous(const File&, std::string_view,
           const MappingOptions& options) {
-  return Map(options, MAP_SHARED | MAP_ANONYMOUS, -1, "anonymous memory", true);
+  return Map(options, MAP_SHARED | MAP_ANONYMOUS, -1, "anonymous memory");
 }
 
 // Each mapping of the device is a separate memory.
@@ -78,7 +78,7 @@ MappingOr CreateDevZero(const File&, std::string_view,
           const MappingOptions& options) {
   constexpr char kDevice[] = "/dev/zero";
   MPOOL_ASSIGN_OR_RETURN(const File file, File::Open(kDevice, {}));
-  return Map(options, MAP_SHARED, file.fd(), kDevice, true);
+  return Map(options, MAP_SHARED, file.fd(), kDevice);
 }
 
 }  // namespace

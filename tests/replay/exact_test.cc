@@ -38,11 +38,11 @@ class Reversed final : public Replacement {
   explicit Reversed(std::unique_ptr<Replacement> lru, FrameTable& frames)
       : lru_(std::move(lru)), frames_(frames) {}
   bool wants_hits() const override { return true; }
-  bool is_ordered() const override { return true; }
+  OrderQueue order_queue() const override { return OrderQueue::kUsed; }
   void ApplyHits(ThreadContext& self) override { lru_->ApplyHits(self); }
   void Inserted(ThreadContext& self, BufferHeader& header,
-                bool scan) override {
-    lru_->Inserted(self, header, scan);
+                Access access) override {
+    lru_->Inserted(self, header, access);
   }
   void Removed(ThreadContext& self, BufferHeader& header) override {
     lru_->Removed(self, header);

@@ -64,7 +64,7 @@ class TestTenant : public RegionClient {
                         &region_.memory().header()->root)
         .status();
   }
-  absl::Status Check(bool, Reachable* reached) override {
+  absl::Status Check(Sharing, Reachable* reached) override {
     if (reached->Add(region_.memory().header()->root.load(),
                      sizeof(TestRoot))) {
       return absl::OkStatus();
