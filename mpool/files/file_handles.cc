@@ -3,6 +3,7 @@
 #include "mpool/files/file_handles.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -432,16 +433,15 @@ void FileHandles::NoteSynced(uint32_t index, const SyncHandle& handle) {
 
 std::vector<uint32_t> FileHandles::KeptByAge(const Lock& lock) const {
   AssertLocked(lock);
-  std::vector<uint32_t> kept;
+  std::multimap<uint64_t, uint32_t> by_use;
   for (const auto& [index, local] : local_) {
     if (local.handles == 0 && local.writing == 0 && !local.is_taken &&
         local.writable != nullptr) {
-      kept.push_back(index);
+      by_use.emplace(local.last_use, index);
     }
   }
-  std::sort(kept.begin(), kept.end(), [this](uint32_t a, uint32_t b) {
-    return local_.at(a).last_use < local_.at(b).last_use;
-  });
+  std::vector<uint32_t> kept;
+  for (const auto& [use, index] : by_use) kept.push_back(index);
   return kept;
 }
 

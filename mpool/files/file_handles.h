@@ -104,7 +104,9 @@ class FileHandles {
   absl::Status ForgetLost();
   // Leaves the claims to the parent. Called in a forked child.
   // REQUIRES: mutex(). Not checkable: a mutex names no owner.
-  void LeaveClaimsToParent() { claims_.LeaveToParent(); }
+  void LeaveClaimsToParent() MPOOL_REQUIRES(mutex_) {
+    claims_.LeaveToParent();
+  }
   // Keeps only the parent's handles in a forked child. Returns
   // FailedPrecondition if another file has an entry of them.
   absl::Status KeepHandles(const Lock& lock);
