@@ -5,6 +5,7 @@
 #include "db/home.h"
 #include "db/registry.h"
 #include "mpool/env.h"
+#include "mpool/observe/files.h"
 #include "mpool/observe/holders.h"
 #include "mpool/observe/stats.h"
 #include "os/assert.h"
@@ -78,6 +79,24 @@ absl::StatusOr<std::vector<Holding>> DbEnv::Holders(
                               });
 }
 
+absl::StatusOr<std::vector<FileUse>> DbEnv::Files(
+    std::string_view home) noexcept {
+  const os::CancelOff no_cancel;
+  MPOOL_ASSIGN_OR_RETURN(
+      const internal::HomeView view,
+      internal::WithDescriptors([&] { return internal::InspectHome(home); }));
+  return internal::FilesOf(*view.threads, *view.frames, *view.files);
+}
+
+absl::StatusOr<std::vector<LostPage>> DbEnv::LostPages(
+    std::string_view home) noexcept {
+  const os::CancelOff no_cancel;
+  MPOOL_ASSIGN_OR_RETURN(
+      const internal::HomeView view,
+      internal::WithDescriptors([&] { return internal::InspectHome(home); }));
+  return internal::LostPagesOf(*view.frames, *view.files);
+}
+
 absl::StatusOr<std::unique_ptr<MPoolFile>> DbEnv::OpenFile(
     std::string_view path, const FileOptions& options) noexcept {
   const os::CancelOff no_cancel;
@@ -97,6 +116,12 @@ absl::Status DbEnv::Sync(const SyncOptions& options) noexcept {
       [&] { return env_->pool().Sync(std::nullopt, options.wait); });
   env_->events().Deliver();
   return status;
+}
+
+absl::Status DbEnv::Forget(std::string_view path) noexcept {
+  const os::CancelOff no_cancel;
+  if (env_ == nullptr) return Closed();
+  return internal::WithDescriptors([&] { return env_->Forget(path); });
 }
 
 Lsn DbEnv::OldestDirtyLsn() const noexcept { return Lsn{}; }

@@ -68,7 +68,8 @@ absl::Status Environment::AttachRegion(os::File dir) {
     events_.Report(Event::Kind::kWriteFailed, status.ToString());
   };
   pool_ = std::make_unique<Pool>(
-      *region_, WriteCallbacks{options_.log_flush, std::move(on_failure)});
+      *region_, WriteCallbacks{options_.log_flush, std::move(on_failure)},
+      [this](const Forgotten& file) { events_.ReportForgotten(file); });
   region_->repairer().set_on_repair([this](const RepairReport& report) {
     std::string panic;
     if (report.panicked)
@@ -206,6 +207,48 @@ absl::Status Environment::OpenPageFile(std::string_view path,
                      ", which stores no bytes; name a file on a disk"));
   }
   return absl::OkStatus();
+}
+
+absl::Status Environment::Forget(std::string_view path) {
+  const std::string named = path.starts_with('/')
+                                ? std::string(path)
+                                : absl::StrCat(home_, "/", os::Abs(path));
+  // The file, or its directory, may be gone.
+  const std::string full = os::AbsolutePath(named).value_or(named);
+  std::optional<uint32_t> found;
+  pool_->files().ForEach(
+      [&](uint32_t index, const FileEntry& entry, FileWord) {
+        const std::string known = pool_->files().PathOf(entry);
+        if (known == full || known == named) found = index;
+      });
+  if (!found.has_value()) {
+    return absl::NotFoundError(absl::StrCat(
+        "forget ", full, ": the environment ", home_,
+        " has no pages of such a file; 'mpool files' lists its files"));
+  }
+  if (pool_->handles().LocalHandles(*found) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "forget ", full, ": this process has it open; close the file, or call "
+        "MPoolFile::Discard"));
+  }
+  return Discard(*found, nullptr);
+}
+
+absl::Status Environment::Discard(uint32_t index, const os::File* file) {
+  const absl::StatusOr<Forgotten> forgotten = pool_->Discard(index, file);
+  if (forgotten.ok()) events_.ReportForgotten(*forgotten);
+  events_.Deliver();
+  return forgotten.status();
+}
+
+absl::Status Environment::DiscardFile(const OpenedFile& file) {
+  MPOOL_ASSERT(file.file != nullptr);
+  if (pool_->handles().LocalHandles(file.index) != 1) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "discard the pages of ", file.path,
+        ": this process has another handle of the file; close it first"));
+  }
+  return Discard(file.index, file.file.get());
 }
 
 absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
@@ -355,9 +398,10 @@ LeaveResult Environment::Leave(LeaveMode mode) {
                              gate.status().message()))};
   }
   if (is_last) {
-    written.Update(pool_->WriteBackAll(options_.sync_on_last_close
-                                           ? Pool::Durability::kSynced
-                                           : Pool::Durability::kWritten));
+    written.Update(pool_->Sync(std::nullopt, absl::InfiniteDuration(),
+                               options_.sync_on_last_close
+                                   ? Pool::Durability::kSynced
+                                   : Pool::Durability::kWritten));
   }
   if (!written.ok() && mode == LeaveMode::kIfWritten) {
     return {.status = std::move(written)};

@@ -69,6 +69,10 @@ class Environment {
   // Returns FailedPrecondition if guards or file handles are out.
   absl::Status CheckNothingOut();
 
+  // Gives up the pages of a file that no process has open.
+  absl::Status Forget(std::string_view path);
+  // Gives up the pages of a file that only this handle has open.
+  absl::Status DiscardFile(const OpenedFile& file);
   absl::StatusOr<OpenedFile*> OpenFile(std::string_view path,
                                        const FileOptions& options);
   absl::Status CloseFile(OpenedFile* file);
@@ -78,6 +82,7 @@ class Environment {
   void AbandonFile(OpenedFile* file);
 
  private:
+  absl::Status Discard(uint32_t index, const os::File* file);
   Environment(std::string home, const os::FileIdentity& identity,
               const EnvOptions& options);
 

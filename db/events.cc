@@ -73,6 +73,13 @@ void Events::ReportPartialPage(const std::string& path, uint64_t partial_bytes,
                       "are whole"));
 }
 
+void Events::ReportForgotten(const Forgotten& file) {
+  Report(Event::Kind::kForgotten,
+         absl::StrCat("gave up ", file.pages.pages, " pages of ", file.path,
+                      ", ", file.pages.unwritten,
+                      " of them with changes that were not written"));
+}
+
 void Events::Deliver() {
   if (on_event_ == nullptr) return;
   std::vector<Event> events;

@@ -17,6 +17,7 @@
 #include "mpool/options.h"
 #include "mpool/stats.h"
 #include "mpool/types.h"
+#include "mpool/evict/forgetter.h"
 #include "os/mutex.h"
 
 namespace mpool::internal {
@@ -42,6 +43,9 @@ class Events {
   // REQUIRES: 0 < partial_bytes < page_bytes.
   void ReportPartialPage(const std::string& path, uint64_t partial_bytes,
                          uint32_t page_bytes);
+
+  // Reports the pages of a file that were given up.
+  void ReportForgotten(const Forgotten& file);
 
   // Passes the kept events to on_event, oldest first.
   // REQUIRES: no latch is held (not checkable: latches do not know their

@@ -32,7 +32,7 @@ absl::Status WriteBackIdle(os::File dir, region::RegionRemover& remover) {
   MPOOL_ASSERT(region->attached() != region::Attached::kCreated);
   absl::Status status = pool.Start();
   if (status.ok()) status = RepairAtAttach(*region, pool);
-  if (status.ok()) status = pool.WriteBackAll(Pool::Durability::kSynced);
+  if (status.ok()) status = pool.Sync(std::nullopt, absl::InfiniteDuration());
   const uint64_t dirty = pool.Stats().frames_dirty;
   pool.Stop();
   region->Leave(os::ByteLock());

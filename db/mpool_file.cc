@@ -96,6 +96,12 @@ absl::Status MPoolFile::Sync() noexcept {
   return status;
 }
 
+absl::Status MPoolFile::Discard() noexcept {
+  const os::CancelOff no_cancel;
+  if (file_ == nullptr) return Closed();
+  return internal::WithDescriptors([&] { return env_->DiscardFile(*file_); });
+}
+
 PageNo MPoolFile::page_count() const noexcept {
   if (file_ == nullptr) return 0;
   MPOOL_ASSERT(file_->entry != nullptr);

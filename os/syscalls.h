@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 
+struct file_handle;
 struct flock;
 struct rlimit;
 struct shmid_ds;
@@ -47,6 +48,9 @@ struct Syscalls {
   int (*fstatat)(int dir, const char* path, struct stat* out, int flags);
   int (*statx)(int dir, const char* path, int flags, unsigned mask,
                struct statx* out);
+  int (*name_to_handle_at)(int dir, const char* path,
+                           struct file_handle* handle, int* mount, int flags);
+  int (*open_by_handle_at)(int mount, struct file_handle* handle, int flags);
   int (*fstatfs)(int fd, struct statfs* out);
   int (*ustat)(dev_t device, void* out);
   int (*ioctl)(int fd, unsigned long request, void* argument);

@@ -123,6 +123,16 @@ class MPOOL_EXPORT DbEnv {
   static absl::StatusOr<std::vector<Holding>> Holders(
       std::string_view home) noexcept;
 
+  // Returns the page files that `home` knows, and their pages in the pool. Does
+  // not join; errors as Inspect.
+  static absl::StatusOr<std::vector<FileUse>> Files(
+      std::string_view home) noexcept;
+
+  // Returns the pages of `home` that were lost with their writers. Does not
+  // join; errors as Inspect.
+  static absl::StatusOr<std::vector<LostPage>> LostPages(
+      std::string_view home) noexcept;
+
   DbEnv(const DbEnv&) = delete;
   DbEnv& operator=(const DbEnv&) = delete;
   // Closes the environment and drops the status. If guards or files are open,
@@ -150,6 +160,16 @@ class MPOOL_EXPORT DbEnv {
   // names the page or file and its holder. Errors: as MPoolFile::Sync, and an
   // error that names a file that was written and cannot be fsynced any more.
   absl::Status Sync(const SyncOptions& options = {}) noexcept;
+
+  // Gives up all pages of a file that no process has open, also dirty and lost
+  // pages, and its errors of fsync. A relative path starts at the home. Use it
+  // for a file that cannot be written any more. A closed file that provably has
+  // no name left is forgotten without a call, at a miss, Sync, Close or
+  // FailCheck. The proof takes the right CAP_DAC_READ_SEARCH, because another
+  // program may have renamed the file. Both report Event::kForgotten.
+  // NotFound if the environment does not know the file; FailedPrecondition if a
+  // process has it open; Unavailable during its fsync.
+  absl::Status Forget(std::string_view path) noexcept;
 
   // Returns "none" always, because files have no LSN yet.
   Lsn OldestDirtyLsn() const noexcept;

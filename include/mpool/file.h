@@ -98,7 +98,7 @@ class MPOOL_EXPORT MPoolFile {
   // A failed fsync is DataLoss, and its pages are dirty again. The next Sync
   // writes them again. Its successful fsync clears the error if all pages that
   // the failed fsync may have lost were still in the pool. Otherwise the error
-  // stays, in every process, until the region is removed with force.
+  // stays, in every process, until DbEnv::Forget or Discard clears it.
   // An fsync counts as failed if its process died in it. The next Sync of any
   // process returns that error once, even if it clears the error.
   // Returns DataLoss, DeadlineExceeded, and:
@@ -107,6 +107,14 @@ class MPOOL_EXPORT MPoolFile {
   // - Unavailable: signals interrupted the fsync; call Sync again
   // - PermissionDenied: a read-only handle
   absl::Status Sync() noexcept;
+
+  // Gives up all pages of the file, also pages that were lost with their
+  // writers. The changes since the last write-back are lost. Gets then read the
+  // file, and page_count() is that of the file on disk. Reports
+  // Event::kForgotten. No other thread may use the file during the call.
+  // FailedPrecondition if another handle of the file is open in any process or
+  // a page is held; Unavailable during an fsync of the file.
+  absl::Status Discard() noexcept;
 
   // Returns the number of pages, including pages that are not yet on disk.
   PageNo page_count() const noexcept;

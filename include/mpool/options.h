@@ -30,6 +30,7 @@ struct Event {
     kMadeAnew,        // the previous region and its unwritten changes are lost
     kPartialPage,     // a page file ends with a part of a page
     kLeaveFailed,     // a handle was destroyed, and its process could not leave
+    kForgotten,       // the pages of a file were given up (DbEnv::Forget)
   };
   Kind kind;
   std::string message;

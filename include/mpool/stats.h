@@ -35,6 +35,28 @@ struct FileStats {
   uint64_t pages_written = 0;  // by all processes
 };
 
+// A page file that an environment knows, as DbEnv::Files found it.
+struct FileUse {
+  std::string path;
+  uint32_t page_size = 0;
+  uint64_t page_count = 0;
+  uint64_t pages_resident = 0;
+  uint64_t pages_dirty = 0;     // with changes that are not written
+  uint64_t pages_unsynced = 0;  // written, and not covered by an fsync
+  uint64_t pages_lost = 0;      // see LostPage
+  std::vector<int> openers;     // pids, each in its own PID namespace
+  std::string error;            // of an earlier fsync, or empty
+};
+
+// A page whose writer died in the middle of a change that could not be undone.
+// Gets return DataLoss until the page is written again, or DbEnv::Forget or
+// MPoolFile::Discard gives it up.
+struct LostPage {
+  std::string path;
+  PageNo page = 0;
+  int pid = 0;  // of the writer, in its own PID namespace
+};
+
 // A resource that a process holds, as DbEnv::Holders found it.
 struct Holding {
   int pid = 0;  // in the process's own PID namespace

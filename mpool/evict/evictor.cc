@@ -19,6 +19,13 @@ constexpr absl::Duration kLookEvery = absl::Milliseconds(1);
 
 }  // namespace
 
+bool Evictor::IsHeld(const BufferHeader& header, State seen) const {
+  // Without the hint no reader has entered since the last writer.
+  return seen.has(State::kHint) &&
+         ledger_.FindOther(frames_.IndexOf(header), nullptr, std::nullopt)
+             .has_value();
+}
+
 Evictor::Result Evictor::TryEvict(ThreadContext& self, BufferHeader& header) {
   MPOOL_ASSERT(self.thread.id != 0);
   State seen = header.Load();
@@ -34,10 +41,7 @@ Evictor::Result Evictor::TryEvict(ThreadContext& self, BufferHeader& header) {
   MPOOL_STEP("mpool.evict.taken");
   AssertOwned(header, self.thread.id);
   AssertPhase(header, Phase::kEvicting);
-  const FrameIndex frame = frames_.IndexOf(header);
-  // Without the hint no reader has entered since the last writer.
-  if (seen.has(State::kHint) &&
-      ledger_.FindOther(frame, nullptr, std::nullopt).has_value()) {
+  if (IsHeld(header, seen)) {
     MPOOL_STEP("mpool.evict.undo");
     latch_.ChangeAndWake(header, [](State s) {
       return s.WithPhase(Phase::kValid).WithOwner(0);
@@ -45,21 +49,64 @@ Evictor::Result Evictor::TryEvict(ThreadContext& self, BufferHeader& header) {
     MPOOL_STEP("mpool.evict.undone");
     return Result::kBusy;
   }
+  AssertPhase(header, Phase::kEvicting);
+  RemovePage(self, header, seen);
+  return Result::kFreed;
+}
+
+// Removes the page of an EVICTING or LOADING frame of this thread from the hash
+// and frees the frame. `seen` is the state before.
+void Evictor::RemovePage(ThreadContext& self, BufferHeader& header,
+                         State seen) {
+  AssertOwned(header, self.thread.id);
   const PageKey key = header.LoadKey(std::memory_order_relaxed);
   const uint64_t hash = HashTable::Hash(key);
   HashTable& table = index_.table();
   {
     region::LatchGuard guard(self.thread, table.bucket(hash).latch);
     MPOOL_STEP("mpool.evict.bucket");
-    table.Remove(hash, frame);
+    table.Remove(hash, frames_.IndexOf(header));
   }
   policy_->Removed(self, header);
   files_.NoteDropped(key, seen);
   AssertOwned(header, self.thread.id);
-  AssertPhase(header, Phase::kEvicting);
   MPOOL_STEP("mpool.evict.free");
   latch_.ChangeAndWake(header, [](State s) { return s.NextVersion().Bare(); });
   MPOOL_STEP("mpool.evict.freed");
+}
+
+// LOADING, and not EVICTING, because a repairer undoes an eviction, but gives
+// up a load: a page that was lost must not be VALID again. A thread that dies
+// here has discarded the page.
+Evictor::Result Evictor::TryDiscard(ThreadContext& self,
+                                    BufferHeader& header) {
+  MPOOL_ASSERT(self.thread.id != 0);
+  constexpr uint64_t kPageFlags =
+      State::kDirty | State::kUnsynced | State::kHint;
+  State seen = header.Load();
+  if (seen.phase() == Phase::kOrphan) {
+    return TryFreeOrphan(header) ? Result::kFreed : Result::kBusy;
+  }
+  do {
+    const bool is_lost = seen.phase() == Phase::kPoisoned;
+    if ((!is_lost && !seen.is_open()) || seen.has(State::kWriting)) {
+      return Result::kBusy;
+    }
+    MPOOL_STEP("mpool.discard.take");
+  } while (!header.Change(&seen, seen.Without(kPageFlags)
+                                     .WithPhase(Phase::kLoading)
+                                     .WithOwner(self.thread.id)));
+  MPOOL_STEP("mpool.discard.taken");
+  if (IsHeld(header, seen)) {
+    MPOOL_STEP("mpool.discard.undo");
+    latch_.ChangeAndWake(header, [&](State s) {
+      return s.WithPhase(Phase::kValid).WithOwner(0).With(seen.bits &
+                                                          kPageFlags);
+    });
+    MPOOL_STEP("mpool.discard.undone");
+    return Result::kBusy;
+  }
+  RemovePage(self, header, seen);
   return Result::kFreed;
 }
 
@@ -78,6 +125,30 @@ bool Evictor::TryFreeOrphan(BufferHeader& header) {
 }
 
 absl::Status Evictor::DropFile(ThreadContext& self, uint32_t index) {
+  return Drop(self, index,
+              [&](BufferHeader& header) { return TryEvict(self, header); });
+}
+
+absl::Status Evictor::DiscardFile(ThreadContext& self, uint32_t index,
+                                  Discarded* discarded) {
+  MPOOL_ASSERT(discarded != nullptr);
+  return Drop(self, index, [&](BufferHeader& header) {
+    const State seen = header.Load();
+    const Result result = TryDiscard(self, header);
+    if (result != Result::kFreed || seen.phase() == Phase::kOrphan) {
+      return result;
+    }
+    ++discarded->pages;
+    if (seen.has(State::kDirty) || seen.phase() == Phase::kPoisoned) {
+      ++discarded->unwritten;
+    }
+    return result;
+  });
+}
+
+template <class Try>
+absl::Status Evictor::Drop(ThreadContext& self, uint32_t index,
+                           Try&& try_drop) {
   MPOOL_ASSERT(index < kMaxFiles);
   const os::Deadline patience(kLookFor);
   index_.Attach();
@@ -86,7 +157,7 @@ absl::Status Evictor::DropFile(ThreadContext& self, uint32_t index) {
     bool in_flight = false;
     frames_.ForEachHeader([&](BufferHeader& header) {
       if (header.LoadKey().file_index() != index) return;
-      if (TryEvict(self, header) == Result::kFreed) {
+      if (try_drop(header) == Result::kFreed) {
         frames_.queues().PushFree(self.thread, header);
         return;
       }

@@ -45,14 +45,30 @@ class Evictor {
 
   // Frees the frame if its page is clean and not held. Never waits.
   Result TryEvict(ThreadContext& self, BufferHeader& header);
+  // Frees the frame unless its page is held or being written. The changes of a
+  // dirty page are lost, and a lost page is lost no more. Never waits.
+  Result TryDiscard(ThreadContext& self, BufferHeader& header);
   // Evicts all pages of a file that no process has open. Waits for pages in
   // flight. Returns FailedPrecondition if a page is dirty or held. A frame
   // keeps the key of its last page while it is acquired for another page or
   // retired. Therefore only frames that are in the hash table count.
   absl::Status DropFile(ThreadContext& self, uint32_t index);
+  // The pages that DiscardFile gave up.
+  struct Discarded {
+    uint64_t pages = 0;
+    uint64_t unwritten = 0;  // of them with changes, or lost
+  };
+  // Discards all pages of a file, also dirty and lost ones. Waits as DropFile.
+  // Returns FailedPrecondition if a page is held. Adds to `*discarded`.
+  absl::Status DiscardFile(ThreadContext& self, uint32_t index,
+                           Discarded* discarded);
 
  private:
+  bool IsHeld(const BufferHeader& header, State seen) const;
   bool TryFreeOrphan(BufferHeader& header);
+  void RemovePage(ThreadContext& self, BufferHeader& header, State seen);
+  template <class Try>
+  absl::Status Drop(ThreadContext& self, uint32_t index, Try&& try_drop);
 
   FrameTable& frames_;
   PageIndex& index_;

@@ -30,8 +30,16 @@ absl::StatusOr<BufferHeader*> VictimFinder::Take(ThreadContext& self,
       failure.Update(WriteVictims(self, *header));
       self.Count(Counter::dirty_evictions);
       evicted = evictor_.TryEvict(self, *header);
-      if (evicted == Evictor::Result::kDirty && !failure.ok())
+      if (evicted == Evictor::Result::kDirty && !failure.ok()) {
+        if (forgetter_.ForgetIfGone(self, file.file_index())) {
+          failure = absl::OkStatus();
+          if (BufferHeader* free = frames_.TakeFree(self.thread, page_class)) {
+            return free;
+          }
+          continue;
+        }
         unwritable.insert(file);
+      }
     }
     if (evicted == Evictor::Result::kFreed &&
         frames_.TryTake(self.thread, *header, page_class)) {

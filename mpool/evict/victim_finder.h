@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "mpool/evict/active_policy.h"
 #include "mpool/evict/evictor.h"
+#include "mpool/evict/forgetter.h"
 #include "mpool/memory/frame_table.h"
 #include "mpool/page/thread_context.h"
 #include "mpool/write/write_back.h"
@@ -24,14 +25,16 @@ namespace mpool::internal {
 class VictimFinder {
  public:
   VictimFinder(FrameTable& frames, WriteBack& write_back, ActivePolicy& policy,
-               Evictor& evictor)
+               Evictor& evictor, Forgetter& forgetter)
       : frames_(frames),
         write_back_(write_back),
         policy_(policy),
-        evictor_(evictor) {}
+        evictor_(evictor),
+        forgetter_(forgetter) {}
 
-  // Searches once through the policy's order. The frame is LOADING in the
-  // caller's name. Returns nullptr if no frame could be acquired, and
+  // Searches once through the policy's order. Gives up the pages of files that
+  // cannot be written because they have no name left. The frame is LOADING in
+  // the caller's name. Returns nullptr if no frame could be acquired, and
   // ResourceExhausted if dirty victims could not be written.
   absl::StatusOr<BufferHeader*> Take(ThreadContext& self, PageClass page_class);
 
@@ -42,6 +45,7 @@ class VictimFinder {
   WriteBack& write_back_;
   ActivePolicy& policy_;
   Evictor& evictor_;
+  Forgetter& forgetter_;
 };
 
 }  // namespace mpool::internal

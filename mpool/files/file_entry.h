@@ -21,7 +21,7 @@
 //   F3  CLAIMED -> FREE                         FileTable::GiveUp, Repair
 //   F4  OPEN -> OPEN, CLOSED -> OPEN            FileTable::SetOpen
 //   F5  OPEN -> CLOSED                          FileTable::SetClosed
-//   F6  OPEN or CLOSED -> FREE                  FileTable::TryFree
+//   F6  OPEN or CLOSED -> FREE                  FileTable::TryFree, Forget
 //   F7  OPEN or CLOSED, generation + 1          FileTable::Renew
 //   F8  FREE -> OPEN                            FileTable::SetOpen in a forked
 //       child, if a process died between F6 and F1: the entry is still whole
@@ -106,7 +106,7 @@ struct alignas(kLineBytes) FileEntry {
   // The thread that truncates a partial page at the end of the file, or 0.
   std::atomic<uint32_t> cutter;
   std::atomic<uint32_t> has_fine_stamps;
-  uint64_t pad1[4];
+  std::atomic<uint64_t> handle[4];  // os::FileHandle
 };
 static_assert(sizeof(FileEntry) == 256 && alignof(FileEntry) == kLineBytes);
 static_assert(offsetof(FileEntry, page_count) == 40);
@@ -116,7 +116,7 @@ static_assert(offsetof(FileEntry, settled_count) == 136);
 static_assert(offsetof(FileEntry, fsync_mark) == 168);
 static_assert(offsetof(FileEntry, opens) == 200);
 static_assert(offsetof(FileEntry, cutter) == 208);
-static_assert(offsetof(FileEntry, pad1) == 216);
+static_assert(offsetof(FileEntry, handle) == 216);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
 inline constexpr uint32_t kFilesPerBlock = 64;

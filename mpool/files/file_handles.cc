@@ -24,8 +24,8 @@ bool HasSameInode(const os::FileIdentity& a, const os::FileIdentity& b) {
 absl::Status AnotherFile(std::string_view what, const std::string& path) {
   return absl::FailedPreconditionError(absl::StrCat(
       os::Abs(what), " ", path, ": another file has that name now; put the old "
-      "one back, open it under its new name, or discard its pages with 'mpool "
-      "remove --force' once nobody uses the environment"));
+      "one back, open it under its new name, or give its pages up with "
+      "DbEnv::Forget or 'mpool forget'"));
 }
 
 }  // namespace
@@ -286,8 +286,8 @@ absl::StatusOr<os::Node> FileHandles::FindNode(const FileEntry& entry,
   if (absl::IsNotFound(node.status())) {
     return absl::NotFoundError(absl::StrCat(
         os::Abs(what), " ", path, ": the file is not there any more; put it "
-        "back, open it under its new name, or discard its pages with 'mpool "
-        "remove --force' once nobody uses the environment"));
+        "back, open it under its new name, or give its pages up with "
+        "DbEnv::Forget or 'mpool forget'"));
   }
   MPOOL_RETURN_IF_ERROR(node.status());
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, node->Info());

@@ -158,6 +158,43 @@ bool FileTable::TryFree(const region::Thread& self, uint32_t index,
   return true;
 }
 
+// The mark keeps other processes from an fsync, as in TryFree.
+absl::Status FileTable::Forget(const region::Thread& self, uint32_t index,
+                               Fate fate, const Drop& drop) {
+  AssertLatched(self);
+  MPOOL_ASSERT(index < kMaxFiles && drop != nullptr);
+  FileEntry& entry = *At(index);
+  if (IsOpenElsewhere(entry, self.process) ||
+      (fate == Fate::kGone && IsOpenAnywhere(entry))) {
+    return absl::FailedPreconditionError(
+        "a process has the file open; close it there");
+  }
+  uint64_t none = 0;
+  FsyncMark mark = MarkOf(self);
+  mark.frees = true;
+  MPOOL_STEP("mpool.forget.mark");
+  if (!entry.fsync_mark.compare_exchange_strong(none, mark.Pack())) {
+    return absl::UnavailableError("an fsync of the file is under way");
+  }
+  MPOOL_STEP("mpool.forget.marked");
+  const absl::Status dropped = drop(index);
+  if (dropped.ok() && fate == Fate::kGone) {
+    // Writes of a file without a name concern no reader any more.
+    entry.sticky.store(0);
+    entry.seen_count.store(entry.write_count.load());
+    entry.synced_count.store(entry.write_count.load());
+    MPOOL_STEP("mpool.forget.free");
+    SetState(entry, FileState::kFree);
+    MPOOL_STEP("mpool.forget.freed");
+    return dropped;
+  }
+  // The caller gives up the changes that an earlier fsync may have lost too.
+  // no step: a sticky error that stays is only reported again.
+  if (dropped.ok() && !IsOpenAnywhere(entry)) entry.sticky.store(0);
+  entry.fsync_mark.store(0);  // no step: as before
+  return dropped;
+}
+
 absl::StatusOr<uint32_t> FileTable::ClaimFree(const region::Thread& self,
                                               const Drop& drop) {
   AssertLatched(self);
@@ -208,6 +245,13 @@ void FileTable::SetIdentity(FileEntry& entry,
   entry.inode_generation.store(identity.generation);
 }
 
+// no step below: a mixture of two handles finds no file, or the file of one.
+void FileTable::SetHandle(FileEntry& entry, const os::FileHandle& handle) {
+  for (size_t i = 0; i < handle.words.size(); ++i) {
+    entry.handle[i].store(handle.words[i], std::memory_order_relaxed);
+  }
+}
+
 // no step below: no thread reads a CLAIMED entry.
 absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
                              const OpenRequest& request,
@@ -216,6 +260,7 @@ absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
   MPOOL_ASSERT(request.file != nullptr && !request.path.empty());
   MPOOL_ASSERT(FileWord::Unpack(entry.word.load()).owner == self.process);
   SetIdentity(entry, info.identity);
+  SetHandle(entry, os::HandleOf(*request.file));
   entry.page_bytes.store(request.page_bytes);
   entry.lsn_place.store(LsnPlaceOf(request.lsn_offset));
   entry.page_count.store(PagesIn(info.size_bytes, request.page_bytes));

@@ -39,6 +39,7 @@
 #include "mpool/memory/frame_table.h"
 #include "os/assert.h"
 #include "os/file.h"
+#include "os/file_handle.h"
 #include "region/home_files.h"
 #include "region/memory.h"
 #include "region/repair.h"
@@ -88,6 +89,13 @@ class FileTable : public FileEntries {
   // if no entry can be freed.
   absl::StatusOr<uint32_t> ClaimFree(const region::Thread& self,
                                      const Drop& drop);
+  // Gives up the pages of a file with `drop`. kGone: frees the entry too, and
+  // the writes of the file count as synced. Returns FailedPrecondition if a
+  // process has the file open, Unavailable if its fsync is under way, and the
+  // errors of `drop`.
+  enum class Fate { kGone, kStays };
+  absl::Status Forget(const region::Thread& self, uint32_t index, Fate fate,
+                      const Drop& drop);
   // Fills the CLAIMED entry. Returns the errors of the heap.
   absl::Status Fill(const region::Thread& self, FileEntry& entry,
                     const OpenRequest& request, const os::FileInfo& info);
@@ -96,6 +104,7 @@ class FileTable : public FileEntries {
   // Stores the identity and the path of a file that was found. Returns the
   // errors of the heap.
   static void SetIdentity(FileEntry& entry, const os::FileIdentity& identity);
+  static void SetHandle(FileEntry& entry, const os::FileHandle& handle);
   absl::Status SetPath(const region::Thread& self, FileEntry& entry,
                        const std::string& path);
   // Gives the entry another generation.

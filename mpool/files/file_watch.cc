@@ -111,9 +111,9 @@ bool FileWatch::IsAlone(const FileEntry& entry, uint64_t own_writes) {
 
 absl::Status FileWatch::ChangedWhileClosed(const std::string& path) {
   return absl::FailedPreconditionError(absl::StrCat(
-      "write back pages of ", path, ": it was changed by others while "
-      "nobody had it open; put the old file back, or discard the pages with "
-      "'mpool remove --force' once nobody uses the environment"));
+      "write back pages of ", path, ": it was changed by others while no "
+      "process had it open; put the old file back, or give the pages up with "
+      "DbEnv::Forget or 'mpool forget'"));
 }
 
 absl::Status FileWatch::ChangedUnderPages(const std::string& path,
@@ -122,8 +122,8 @@ absl::Status FileWatch::ChangedUnderPages(const std::string& path,
   return absl::FailedPreconditionError(absl::StrCat(
       "open file ", path, ": it was changed by others while the "
       "environment holds unwritten pages of it (", dropped.ToString(),
-      "); put the old file back, or discard them with 'mpool remove "
-      "--force'"));
+      "); put the old file back, or give them up with "
+      "DbEnv::Forget or 'mpool forget'"));
 }
 
 }  // namespace mpool::internal

@@ -46,6 +46,8 @@
 //   T19 LOADING -> RETIRED, version+1  resizer, or thread that gives an extent
 //                                      to another page size
 //   T20 RETIRED -> FREE                thread that cuts the extent; repair
+//   T21 VALID or POISONED -> LOADING+owner, page flags off, and back to VALID
+//                                      thread that discards a page
 //   any -> WAITERS                                 sleeper on the word
 
 #ifndef MPOOL_MPOOL_PAGE_BUFFER_HEADER_H_

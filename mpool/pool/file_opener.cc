@@ -114,6 +114,7 @@ absl::StatusOr<uint32_t> FileOpener::FindOrClaim(const region::Thread& self,
     MPOOL_ASSERT(*found < kMaxFiles);
     // no step: a file with half of its new identity is only not recognized.
     FileTable::SetIdentity(*table_.At(*found), info.identity);
+    FileTable::SetHandle(*table_.At(*found), os::HandleOf(*request.file));
     MPOOL_RETURN_IF_ERROR(Match(self, request, *found, drop));
     // The file may have been renamed, and a flusher opens the file by its path.
     MPOOL_RETURN_IF_ERROR(

@@ -13,12 +13,14 @@
 
 namespace mpool::internal {
 
-Pool::Pool(region::Region& region, WriteCallbacks callbacks)
+Pool::Pool(region::Region& region, WriteCallbacks callbacks,
+           Forgetter::Report on_forgotten)
     : region_(region),
       threads_(region.members(), region.repairer(), region.home_files(),
                region.generation(), ledger_, [this] { return EnterChild(); }),
       write_back_(frames_, files_, handles_, files_.page_io(), file_sync_,
-                  ledger_, latch_, std::move(callbacks)) {
+                  ledger_, latch_, std::move(callbacks)),
+      forgetter_(files_, evictor_, std::move(on_forgotten)) {
   MPOOL_ASSERT(region.memory().header() == nullptr);
 }
 
@@ -164,16 +166,29 @@ absl::Status Pool::CloseFile(const OpenedFile& file, DirtyPages dirty) {
   }
 }
 
-absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait) {
+absl::Status Pool::Sync(std::optional<uint32_t> file, absl::Duration wait,
+                        Durability durability) {
   MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
   MPOOL_ASSERT(!file.has_value() || *file < kMaxFiles);
-  return syncer_.Sync(*self, file, wait);
+  const bool synced = durability == Durability::kSynced;
+  MPOOL_ASSERT(synced || !file.has_value());
+  auto sync = [&] {
+    return synced ? syncer_.Sync(*self, file, wait) : syncer_.WriteAll(*self);
+  };
+  const absl::Status status = sync();
+  if (status.ok() || file.has_value()) return status;
+  // A file without a name may be the reason. Its open bits may be of dead
+  // processes.
+  region_.repairer().RepairAndWait(self->thread);
+  return forgetter_.Sweep(*self) == 0 ? status : sync();
 }
 
-absl::Status Pool::WriteBackAll(Durability durability) {
+absl::StatusOr<Forgotten> Pool::Discard(uint32_t index, const os::File* file) {
   MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
-  if (durability == Durability::kWritten) return syncer_.WriteAll(*self);
-  return syncer_.Sync(*self, std::nullopt, absl::InfiniteDuration());
+  MPOOL_ASSERT(index < kMaxFiles);
+  // The bits of dead processes say that they have the file open.
+  region_.repairer().RepairAndWait(self->thread);
+  return forgetter_.Discard(*self, index, file);
 }
 
 absl::Status Pool::TrimKept(size_t most, absl::Duration wait) {
@@ -186,6 +201,7 @@ absl::StatusOr<RepairReport> Pool::FailCheck() {
   RepairReport report;
   region_.repairer().RepairAll(self->thread, &report);
   resizer_.Help(*self);
+  forgetter_.Sweep(*self);
   file_sync_.TrimKept(self->thread, FileHandles::kMostKept).IgnoreError();
   return report;
 }

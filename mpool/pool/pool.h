@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "mpool/evict/active_policy.h"
 #include "mpool/evict/evictor.h"
+#include "mpool/evict/forgetter.h"
 #include "mpool/evict/victim_finder.h"
 #include "mpool/files/file_handles.h"
 #include "mpool/files/file_table.h"
@@ -58,7 +59,8 @@ class Pool {
 
   // REQUIRES: `region` is not attached yet, and outlives the pool (not
   // checkable: the end of the region is later).
-  explicit Pool(region::Region& region, WriteCallbacks callbacks = {});
+  explicit Pool(region::Region& region, WriteCallbacks callbacks = {},
+                Forgetter::Report on_forgotten = nullptr);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -81,17 +83,19 @@ class Pool {
   absl::Status CloseFile(const OpenedFile& file,
                          DirtyPages dirty = DirtyPages::kWrite);
 
-  // Writes back and fsyncs one file, or all.
-  absl::Status Sync(std::optional<uint32_t> file, absl::Duration wait);
-  // Writes back all pages, and fsyncs for kSynced. The last leaver calls this.
-  absl::Status WriteBackAll(Durability durability);
+  // Writes back one file, or all, and fsyncs for kSynced. Files without a name
+  // and without an opener are given up and do not make it fail.
+  absl::Status Sync(std::optional<uint32_t> file, absl::Duration wait,
+                    Durability durability = Durability::kSynced);
+  // Gives up the pages of a file; see Forgetter::Discard.
+  absl::StatusOr<Forgotten> Discard(uint32_t index, const os::File* file);
   // Syncs and closes kept descriptors of files that this process does not have
   // open, until at most `most` are left.
   absl::Status TrimKept(size_t most,
                         absl::Duration wait = absl::ZeroDuration());
 
-  // Repairs dead processes, continues an unfinished resize, and closes kept
-  // descriptors.
+  // Repairs dead processes, continues an unfinished resize, gives up the pages
+  // of files without a name, and closes kept descriptors.
   absl::StatusOr<RepairReport> FailCheck();
   absl::Status Resize(uint64_t bytes);
   // Ends the panic that this process recovered from; see Panic::Clear.
@@ -130,7 +134,8 @@ class Pool {
   Syncer syncer_{frames_, files_, latch_, file_sync_, write_back_};
   ActivePolicy policy_{region_.memory(), frames_};
   Evictor evictor_{frames_, index_, ledger_, latch_, files_, policy_};
-  VictimFinder victims_{frames_, write_back_, policy_, evictor_};
+  Forgetter forgetter_;
+  VictimFinder victims_{frames_, write_back_, policy_, evictor_, forgetter_};
   Panic panic_{region_.home_files(), region_.memory(), frames_, files_};
   FrameRepair repair_{
       region_.memory(), region_.members(), frames_, index_, ledger_,

@@ -188,7 +188,7 @@ absl::Status FileSync::DescribeError(FileEntry& entry) const {
           ? absl::StrCat(gone, " pages had left the pool by then, and the "
                          "disk may have older bytes of them: check the file, "
                          "restore it if need be, and discard the error with "
-                         "'mpool remove --force'")
+                         "DbEnv::Forget or 'mpool forget'")
           : "its pages are dirty again: a Sync that writes them clears this"));
 }
 

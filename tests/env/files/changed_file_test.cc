@@ -203,7 +203,7 @@ TEST_P(RewrittenFileTest, UnwrittenPagesRefuseFileByName) {
   EXPECT_THAT(env->OpenFile("pages.db"),
               Fails(StatusCode::kFailedPrecondition, "open file", path_,
                     "changed by others", "8 of its pages are dirty",
-                    "mpool remove --force"));
+                    "mpool forget"));
   EXPECT_EQ(env->Stats().frames_dirty, kPages);
   EXPECT_EQ(test::BytesOf(path_), before);
   // Sync, Close and Remove do not overwrite the changed page either.

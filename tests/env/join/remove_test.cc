@@ -179,7 +179,7 @@ TEST_P(RemoveTest, FileChangedByOthersIsRefused) {
   EXPECT_THAT(env->OpenFile("pages.db"),
               Fails(StatusCode::kFailedPrecondition, "open file", path_,
                     "changed by others", "30 of its pages are dirty",
-                    "mpool remove --force"));
+                    "mpool forget"));
 }
 
 }  // namespace
