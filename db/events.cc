@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "os/assert.h"
+#include "os/quote.h"
 #include "os/step.h"
 
 namespace mpool::internal {
@@ -21,7 +22,7 @@ void Events::Report(Event::Kind kind, std::string message) {
   const os::MutexLock lock(mutex_);
   MPOOL_ASSERT(kept_.size() <= kMostEvents);
   if (kept_.size() == kMostEvents) return;
-  kept_.push_back({kind, std::move(message)});
+  kept_.push_back({kind, os::Quoted(message)});
   MPOOL_STEP("db.event.kept");
 }
 

@@ -100,7 +100,8 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
 }
 
 // Calls `call`, and once more if the process had no descriptor left, because
-// kept descriptors must not be the reason.
+// kept descriptors must not be the reason. Quotes the error (os/quote.h),
+// because it may have names that other users chose.
 template <class Call>
 auto WithDescriptors(Call call) {
   auto result = call();
@@ -108,6 +109,7 @@ auto WithDescriptors(Call call) {
     Registry::OfProcess().ReleaseDescriptors();
     result = call();
   }
+  if (!result.ok()) result = os::QuotedStatus(StatusOf(result));
   return result;
 }
 

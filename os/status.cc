@@ -10,6 +10,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "os/quote.h"
 
 namespace mpool::os {
 namespace {
@@ -33,6 +34,8 @@ absl::StatusCode CodeOf(int error) {
     case ENOMEM:
     case EFBIG:
       return absl::StatusCode::kResourceExhausted;
+    case ENOSYS:
+      return absl::StatusCode::kFailedPrecondition;
     case EINVAL:
     case ENAMETOOLONG:
     case ENOTDIR:
@@ -52,12 +55,14 @@ absl::StatusCode CodeOf(int error) {
 
 }  // namespace
 
+bool IsRefusal(int error) { return error == ENOSYS || error == EPERM; }
+
 absl::Status ErrnoToStatus(int error, std::string_view what,
                            std::string_view path, std::string_view advice) {
   const char* name = strerrorname_np(error);
   const char* description = strerrordesc_np(error);
   std::string message(what);
-  if (!path.empty()) absl::StrAppend(&message, ": ", Abs(path));
+  if (!path.empty()) absl::StrAppend(&message, ": ", Quoted(path));
   absl::StrAppend(&message, ": ",
                   description != nullptr ? description : "unknown error",
                   " (errno ");
@@ -66,10 +71,23 @@ absl::Status ErrnoToStatus(int error, std::string_view what,
   } else {
     absl::StrAppend(&message, error, ")");
   }
+  if (advice.empty() && error == ENOSYS) advice = kAllowCall;
   if (!advice.empty()) absl::StrAppend(&message, "; ", Abs(advice));
   absl::Status status(CodeOf(error), message);
   status.SetPayload(kPayloadType, absl::Cord(absl::StrCat(error)));
   return status;
+}
+
+absl::Status QuotedStatus(const absl::Status& status) {
+  const std::string_view message(status.message().data(),
+                                 status.message().size());
+  std::string quoted = Quoted(message);
+  if (quoted == message) return status;
+  absl::Status result(status.code(), quoted);
+  status.ForEachPayload([&](absl::string_view type, const absl::Cord& value) {
+    result.SetPayload(type, value);
+  });
+  return result;
 }
 
 bool IsOutOfDescriptors(const absl::Status& status) {

@@ -24,18 +24,28 @@ inline constexpr std::string_view kRaiseAddressSpace =
     "raise the limit of address space (ulimit -v), or of mappings "
     "(vm.max_map_count)";
 
+// The advice for a system call that the process may not make.
+inline constexpr std::string_view kAllowCall =
+    "a sandbox (seccomp) or an old kernel refuses this system call; allow it";
+// True if a sandbox refuses a call with this error. EPERM may also be the
+// answer of the call itself.
+bool IsRefusal(int error);
+
 // Returns the error "what: path: <strerror> (errno NAME)". The errno is kept as
 // a payload.
 // ENOENT: NotFound. EEXIST: AlreadyExists.
 // EACCES, EPERM, EROFS: PermissionDenied.
 // ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, EFBIG: ResourceExhausted.
 // EINVAL, ENAMETOOLONG, ENOTDIR, EISDIR, ELOOP, ENXIO: InvalidArgument.
-// EIO: DataLoss. EINTR, EAGAIN: Unavailable. Others: Unknown.
-// An empty `path` is left out. A non-empty `advice` (the remedy) is appended
-// after "; ".
+// EIO: DataLoss. EINTR, EAGAIN: Unavailable.
+// ENOSYS: FailedPrecondition. Others: Unknown.
+// `path` is quoted (quote.h) and left out if it is empty. A non-empty `advice`
+// (the remedy) is appended after "; ". Without it ENOSYS has kAllowCall.
 absl::Status ErrnoToStatus(int error, std::string_view what,
                            std::string_view path, std::string_view advice = "");
 
+// Returns `status` with its message quoted (quote.h). Keeps the payloads.
+absl::Status QuotedStatus(const absl::Status& status);
 // Returns the errno that ErrnoToStatus stored in `status`; 0 if there is none.
 int StatusErrno(const absl::Status& status);
 // True if the process or the system has no file descriptor left.

@@ -44,6 +44,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Row{ENXIO, Code::kInvalidArgument},
                       Row{EIO, Code::kDataLoss}, Row{EINTR, Code::kUnavailable},
                       Row{EAGAIN, Code::kUnavailable},
+                      Row{ENOSYS, Code::kFailedPrecondition},
                       Row{EBUSY, Code::kUnknown}, Row{9999, Code::kUnknown}));
 
 TEST(ErrnoToStatusTest, MessageHasObjectReasonAndRemedy) {
@@ -55,6 +56,20 @@ TEST(ErrnoToStatusTest, MessageHasObjectReasonAndRemedy) {
             "fsync: /a: Input/output error (errno EIO)");
   EXPECT_EQ(ErrnoToStatus(9999, "ask", "").message(),
             "ask: unknown error (errno 9999)");
+}
+
+TEST(ErrnoToStatusTest, ControlCharactersOfThePathAreEscaped) {
+  EXPECT_EQ(ErrnoToStatus(EIO, "fsync", "/a\x1b[2J\nb").message(),
+            "fsync: /a\\x1b[2J\\nb: Input/output error (errno EIO)");
+}
+
+TEST(QuotedStatusTest, MessageIsQuotedAndErrnoStays) {
+  const absl::Status raw = ErrnoToStatus(EIO, "read\n", "");
+  const absl::Status quoted = QuotedStatus(raw);
+  EXPECT_EQ(quoted.message(), "read\\n: Input/output error (errno EIO)");
+  EXPECT_EQ(quoted.code(), raw.code());
+  EXPECT_EQ(StatusErrno(quoted), EIO);
+  EXPECT_EQ(QuotedStatus(absl::OkStatus()), absl::OkStatus());
 }
 
 TEST(StatusErrnoTest, IsZeroWhereNoErrnoWasPut) {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "os/assert.h"
+#include "os/quote.h"
 #include "region/identity.h"
 
 namespace mpool::region {
@@ -49,8 +50,8 @@ std::string ThreadSlots::Describe(uint32_t thread_id) const {
   const uint32_t process = ProcessSlotOf(thread_id);
   if (process == 0) return "a thread that left";
   return absl::StrCat("process ", PidOf(thread_id), " (",
-                      CommandOf(header().processes[process - 1]), "), thread ",
-                      thread_id);
+                      os::Quoted(CommandOf(header().processes[process - 1])),
+                      "), thread ", thread_id);
 }
 
 }  // namespace mpool::region

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "mpool/version.h"
+#include "os/quote.h"
 #include "tools/verbs/args.h"
 #include "tools/verbs/help.h"
 #include "tools/verbs/outcome.h"
@@ -15,7 +16,7 @@ namespace mpool::tools {
 namespace {
 
 int FailUnknownVerb(const std::string& name, std::ostream& err) {
-  err << "mpool: unknown verb \"" << name << "\"; known are";
+  err << "mpool: unknown verb \"" << os::Quoted(name) << "\"; known are";
   for (const VerbSpec* const verb : AllVerbs()) err << " " << verb->name << ",";
   err << " help\n";
   return static_cast<int>(ExitCode::kUsage);
@@ -74,7 +75,7 @@ int RunCommand(std::span<const std::string> words, const Terminal& terminal,
     Print(outcome.more, outcome.format, rich_out, out);
   }
   for (const std::string& message : outcome.messages) {
-    err << "mpool: " << message << "\n";
+    err << "mpool: " << os::Quoted(message) << "\n";
   }
   if (outcome.exit_code == ExitCode::kUsage) {
     err << "mpool: \"mpool help " << name << "\" describes its options\n";

@@ -15,6 +15,7 @@ namespace mpool::tools {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 TEST(CommandTest, VersionIsPrinted) {
@@ -48,6 +49,16 @@ TEST(CommandTest, MissingOrUnknownVerbIsUsageError) {
   EXPECT_EQ(ran.code, 2);
   EXPECT_THAT(ran.err, HasSubstr("unknown verb \"reply\""));
   EXPECT_EQ(ran.out, "");
+}
+
+TEST(CommandTest, ErrorsEscapeControlCharacters) {
+  for (const Ran& ran : {RunMpool({"a\x1b[2J\nb"}),
+                         RunMpool({"stat", "/a\x1b[2J\nb"}),
+                         RunMpool({"stat", "/", "--a\x1b[2J\nb"})}) {
+    EXPECT_NE(ran.code, 0);
+    EXPECT_THAT(ran.err, HasSubstr(R"(a\x1b[2J\nb)"));
+    EXPECT_THAT(ran.err, Not(HasSubstr("\x1b")));
+  }
 }
 
 TEST(CommandTest, WrongWordsAreUsageErrors) {

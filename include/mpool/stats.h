@@ -60,10 +60,11 @@ struct LostPage {
 // A resource that a process holds, as DbEnv::Holders found it.
 struct Holding {
   int pid = 0;  // in the process's own PID namespace
-  std::string command;
+  std::string command;  // as the kernel has it, control characters included
   uint32_t process_slot = 0;
   uint32_t thread = 0;  // its slot; 0: the whole process
   // "process slot 3", "page 7 of /a/b.db for update", "the heap latch", ...
+  // Control characters in the path are escaped (\n, \x1b).
   std::string what;
   // Duration of the hold. Zero for pages that are held for reading and for
   // latches, which record no time. Zero also if the holder's clock is unknown

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "os/quote.h"
 
 namespace mpool::internal {
 
@@ -30,7 +31,7 @@ std::string FileEntries::PathOf(const FileEntry& entry) const {
 std::string FileEntries::DescribePage(PageKey key) const {
   const FileEntry* entry = At(key.file_index());
   return absl::StrCat("page ", key.page(), " of ",
-                      entry == nullptr ? "a file" : PathOf(*entry));
+                      entry == nullptr ? "a file" : os::Quoted(PathOf(*entry)));
 }
 
 bool FileEntries::IsPageOf(PageKey key) const {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
+#include "os/quote.h"
 
 namespace mpool::tools {
 namespace {
@@ -76,7 +77,9 @@ void PrintText(const Table& table, bool bold_heading, std::ostream& out) {
 }  // namespace
 
 std::string ToText(const Value& value, int decimals) {
-  if (const auto* text = std::get_if<std::string>(&value)) return *text;
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    return os::Quoted(*text);
+  }
   if (const auto* number = std::get_if<uint64_t>(&value)) {
     return absl::StrCat(*number);
   }

@@ -33,7 +33,8 @@ enum class Format { kText, kJson };
 void Print(const Table& table, Format format, bool bold_heading,
            std::ostream& out);
 
-// Returns a value as the text table shows it.
+// Returns a value as the text table shows it. Control characters are escaped
+// (os/quote.h), because other users choose the names of files and processes.
 std::string ToText(const Value& value, int decimals);
 
 }  // namespace mpool::tools

@@ -63,6 +63,15 @@ TEST(TableTest, TableWithoutRowsIsAnEmptyArray) {
   EXPECT_EQ(Printed(table, Format::kText, false), "name\n");
 }
 
+TEST(TableTest, TextEscapesControlCharacters) {
+  Table table;
+  table.columns = {{"name"}, {"next"}};
+  table.rows = {{std::string("a\x1b[2J\nb"), std::string("gr\xc3\xbc")}};
+  EXPECT_EQ(Printed(table, Format::kText, false),
+            "name         next\n"
+            "a\\x1b[2J\\nb  gr\xc3\xbc\n");
+}
+
 TEST(TableTest, InvalidUtf8StaysValidJson) {
   Table table;
   table.columns = {{"name"}};

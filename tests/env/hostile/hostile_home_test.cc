@@ -5,6 +5,7 @@
 
 #include <sys/resource.h>
 
+#include "os/quote.h"
 #include "tests/support/hostile.h"
 
 namespace mpool {
@@ -286,7 +287,7 @@ TEST_F(HostileHomeTest, NewlinesAndNonUtf8NamesWork) {
     auto both = *test::OpenBoth(home, options, odd);
     EXPECT_EQ(GetText(*both.file, 0), "put");
     EXPECT_THAT(both.env->OpenFile(odd + "none"),
-                Fails(StatusCode::kNotFound, odd + "none"));
+                Fails(StatusCode::kNotFound, os::Quoted(odd + "none")));
     EXPECT_THAT(DbEnv::Inspect(home), IsOk());
     EXPECT_THAT(DbEnv::Holders(home), IsOk());
     EXPECT_THAT(both.Close(), IsOk());
