@@ -26,7 +26,9 @@ absl::Status RenameAt(const File& dir, std::string_view from,
                       std::string_view to);
 // Returns the path of `name` below `dir`, or of an absolute `name`, for errors.
 std::string PathBelow(const File& dir, std::string_view name);
-// Returns `path` as an absolute path without links. The path must exist.
+// Returns `path` as an absolute path without links. The path must exist. If a
+// directory above it cannot be examined and the path can be opened all the
+// same, returns an absolute `path` without ".", ".." and double slashes.
 absl::StatusOr<std::string> AbsolutePath(std::string_view path);
 
 }  // namespace mpool::os

@@ -116,7 +116,13 @@ absl::Status GiveToGroup(const File& file, uint32_t group) {
       }) == 0) {
     return absl::OkStatus();
   }
-  return ErrnoToStatus(errno, absl::StrCat("give to group ", group),
+  const int error = errno;
+  // A directory with the set-group-ID bit gives its group to new files.
+  const absl::StatusOr<FileInfo> info = file.Info();
+  if (IsRefusal(error) && info.ok() && info->group == group) {
+    return absl::OkStatus();
+  }
+  return ErrnoToStatus(error, absl::StrCat("give to group ", group),
                        file.path(),
                        "its directory is shared by that group: be a member "
                        "of it, or choose a mode without rights for a group");
@@ -134,10 +140,17 @@ absl::Status CheckOpened(const File& file, const File::OpenOptions& options) {
     MPOOL_RETURN_IF_ERROR(GiveToGroup(file, *options.group));
   }
   const mode_t mode = static_cast<mode_t>(options.permissions);
-  if (RetryEintr([&] { return Sys().fchmod(file.fd(), mode); }) != 0) {
-    return ErrnoToStatus(errno, "set permissions", file.path());
+  if (RetryEintr([&] { return Sys().fchmod(file.fd(), mode); }) == 0) {
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  const int error = errno;
+  // Without a umask in the way, the open has set the permissions.
+  const absl::StatusOr<FileInfo> info = file.Info();
+  if (IsRefusal(error) && info.ok() && (info->mode & 07777) == mode) {
+    return absl::OkStatus();
+  }
+  return ErrnoToStatus(error, "set permissions", file.path(),
+                       IsRefusal(error) ? kAllowCall : "");
 }
 
 absl::Status ReserveError(int error, const File& file, uint64_t size_bytes) {
@@ -146,7 +159,9 @@ absl::Status ReserveError(int error, const File& file, uint64_t size_bytes) {
     advice = absl::StrCat(size_bytes,
                           " bytes are needed; free space there, or raise the "
                           "quota");
-  } else if (error == EOPNOTSUPP || error == ENOSYS) {
+  } else if (IsRefusal(error)) {
+    advice = kAllowCall;
+  } else if (error == EOPNOTSUPP) {
     advice = absl::StrCat("its file system (", FilesystemKind(file),
                           ") cannot reserve blocks; use one that can, like "
                           "ext4, XFS or tmpfs");
@@ -219,12 +234,29 @@ absl::StatusOr<File> File::OpenDirectory(const File& dir) {
   return Own(fd, dir.path());
 }
 
+namespace {
+
+// Opens a file without a name where a file system has such files, in place of
+// memfd_create. Returns -1 and an errno if there is none.
+int OpenNameless() {
+  for (const char* directory : {kShmDirectory, "/tmp", "/var/tmp"}) {
+    const int fd = RetryEintr([&] {
+      return Sys().open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    });
+    if (fd >= 0) return fd;
+  }
+  return -1;
+}
+
+}  // namespace
+
 absl::StatusOr<File> File::Unnamed() {
   constexpr unsigned kNoExecSeal = 8;  // MFD_NOEXEC_SEAL, Linux 6.3 or newer
   const LowFds taken;
   int fd = Sys().memfd_create("mpool", MFD_CLOEXEC | kNoExecSeal);
   if (fd < 0 && errno == EINVAL) fd = Sys().memfd_create("mpool", MFD_CLOEXEC);
   constexpr char kWhat[] = "make a file without a name";
+  if (fd < 0 && IsRefusal(errno)) fd = OpenNameless();
   if (fd < 0) return OpenError(errno, "", kWhat);
   MPOOL_ASSIGN_OR_RETURN(File file, Own(fd, "", kWhat));
   file.path_ = absl::StrCat("/proc/self/fd/", file.fd());
@@ -315,7 +347,8 @@ uint64_t File::Generation() const {
 // does no harm, because File reads and writes at explicit offsets.
 bool File::CanHold(uint64_t size) const {
   return size < uint64_t{1} << 63 &&
-         Sys().lseek(fd_, static_cast<off_t>(size), SEEK_SET) >= 0;
+         (Sys().lseek(fd_, static_cast<off_t>(size), SEEK_SET) >= 0 ||
+          IsRefusal(errno));
 }
 
 absl::StatusOr<size_t> File::ReadAt(uint64_t offset,

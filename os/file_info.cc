@@ -21,6 +21,26 @@ uint64_t Nanoseconds(const statx_timestamp& time) {
   return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 
+uint64_t Nanoseconds(const timespec& time) {
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 +
+         static_cast<uint64_t>(time.tv_nsec);
+}
+
+FileInfo InfoOf(const struct stat& raw) {
+  FileInfo info;
+  info.identity.device = raw.st_dev;
+  info.identity.inode = raw.st_ino;
+  info.size_bytes = static_cast<uint64_t>(raw.st_size);
+  info.allocated_bytes = static_cast<uint64_t>(raw.st_blocks) * 512;
+  info.mtime_ns = Nanoseconds(raw.st_mtim);
+  info.ctime_ns = Nanoseconds(raw.st_ctim);
+  info.mode = raw.st_mode;
+  info.links = static_cast<uint32_t>(raw.st_nlink);
+  info.user = raw.st_uid;
+  info.group = raw.st_gid;
+  return info;
+}
+
 FileInfo InfoOf(const struct statx& raw) {
   FileInfo info;
   info.identity.device = makedev(raw.stx_dev_major, raw.stx_dev_minor);
@@ -36,9 +56,13 @@ FileInfo InfoOf(const struct statx& raw) {
   info.links = raw.stx_nlink;
   info.user = raw.stx_uid;
   info.group = raw.stx_gid;
-  info.is_regular = S_ISREG(raw.stx_mode);
-  info.is_directory = S_ISDIR(raw.stx_mode);
-  info.is_link = S_ISLNK(raw.stx_mode);
+  return info;
+}
+
+FileInfo WithKind(FileInfo info) {
+  info.is_regular = S_ISREG(info.mode);
+  info.is_directory = S_ISDIR(info.mode);
+  info.is_link = S_ISLNK(info.mode);
   return info;
 }
 
@@ -49,10 +73,17 @@ absl::StatusOr<FileInfo> ReadInfo(int fd, const char* name, int flags,
   struct statx raw = {};
   if (RetryEintr([&] {
         return Sys().statx(fd, name, flags, kStatxMask, &raw);
+      }) == 0) {
+    return WithKind(InfoOf(raw));
+  }
+  if (!IsRefusal(errno)) return ErrnoToStatus(errno, "look at", shown);
+  struct stat weaker = {};
+  if (RetryEintr([&] {
+        return Sys().fstatat(fd, name, &weaker, flags);
       }) != 0) {
     return ErrnoToStatus(errno, "look at", shown);
   }
-  return InfoOf(raw);
+  return WithKind(InfoOf(weaker));
 }
 
 absl::Status NotRegular(std::string_view path, uint32_t mode) {

@@ -17,22 +17,36 @@ namespace mpool::os {
 struct FileIdentity {
   uint64_t device = 0;
   uint64_t inode = 0;
-  uint64_t birth_ns = 0;    // 0 where the file system keeps none
+  // 0 where the file system keeps none, and in a process that may not call
+  // statx. Its identities are weaker, see IsProvenSame.
+  uint64_t birth_ns = 0;
   uint64_t generation = 0;  // see File::Generation; 0 where it is not known
 
-  // Identities with an unknown generation match identities with any generation.
+  // An unknown time of birth or generation matches any.
   bool operator==(const FileIdentity& other) const {
     return device == other.device && IsSameInode(other);
   }
   // True for the same inode, also if the file system was mounted again with
   // another device number.
   bool IsSameInode(const FileIdentity& other) const {
-    return inode == other.inode && birth_ns == other.birth_ns &&
+    return inode == other.inode &&
+           (birth_ns == 0 || other.birth_ns == 0 ||
+            birth_ns == other.birth_ns) &&
            (generation == 0 || other.generation == 0 ||
             generation == other.generation);
   }
   // True if a later file with the same inode number has another identity.
   bool HasProof() const { return birth_ns != 0 || generation != 0; }
+  // True if both identities know the same time of birth or generation. Equal
+  // identities without that may be those of two files, one after the other.
+  bool IsProvenSame(const FileIdentity& other) const {
+    return *this == other &&
+           ((birth_ns != 0 && birth_ns == other.birth_ns) ||
+            (generation != 0 && generation == other.generation));
+  }
+  FileIdentity WithoutProof() const {
+    return {.device = device, .inode = inode};
+  }
 };
 
 struct FileInfo {
@@ -51,8 +65,9 @@ struct FileInfo {
 };
 
 // Calls statx for `name` below the directory `fd`, or for `fd` if `name` is
-// empty. `flags` are AT_ flags; `shown` is the path in errors. Returns NotFound
-// if there is no such file.
+// empty. Calls fstatat if a sandbox refuses statx; the time of birth is then
+// unknown. `flags` are AT_ flags; `shown` is the path in errors. Returns
+// NotFound if there is no such file.
 absl::StatusOr<FileInfo> ReadInfo(int fd, const char* name, int flags,
                                   std::string_view shown);
 

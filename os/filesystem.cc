@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "os/assert.h"
+#include "os/filesystem_kind.h"
 #include "os/process.h"
 #include "os/retry.h"
 #include "os/status.h"
@@ -41,14 +42,6 @@ struct XfsGeometry {
   uint8_t behind[32];
 };
 constexpr unsigned long kXfsGeometry = _IOR('X', 100, XfsGeometry);
-
-absl::StatusOr<struct statfs> StatFs(const File& file) {
-  struct statfs raw = {};
-  if (RetryEintr([&] { return Sys().fstatfs(file.fd(), &raw); }) != 0) {
-    return ErrnoToStatus(errno, "look at the file system of", file.path());
-  }
-  return raw;
-}
 
 int Control(const File& file, unsigned long request, void* argument) {
   return RetryEintr([&] { return Sys().ioctl(file.fd(), request, argument); });

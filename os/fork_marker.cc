@@ -32,7 +32,9 @@ absl::Status ForkMarker::Map() {
   word_ = static_cast<uint32_t*>(page);
   if (Sys().madvise(page, kMarkerBytes, MADV_WIPEONFORK) != 0) {
     return ErrnoToStatus(errno, "have a page wiped by a fork", "",
-                         errno == EINVAL ? "use Linux 4.14 or newer" : "");
+                         errno == EINVAL    ? "use Linux 4.14 or newer"
+                         : IsRefusal(errno) ? kAllowCall
+                                            : "");
   }
   return absl::OkStatus();
 }

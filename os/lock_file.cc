@@ -132,7 +132,7 @@ class HalfMadeLock {
       const int error = errno;
       Sys().munmap(page, kPageBytes);
       return ErrnoToStatus(error, "keep a lock from forked children",
-                           file_.path());
+                           file_.path(), IsRefusal(error) ? kAllowCall : "");
     }
     Close();
     return page;

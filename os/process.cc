@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <string_view>
 
 #include "absl/strings/ascii.h"
@@ -94,27 +92,43 @@ ProcessIdentity CurrentProcess() {
 }
 
 absl::StatusOr<std::array<uint8_t, 16>> BootId() {
-  MPOOL_ASSIGN_OR_RETURN(const std::string text, ReadToEnd(kBootIdPath));
+  const absl::StatusOr<std::string> text = ReadToEnd(kBootIdPath);
+  if (absl::IsNotFound(text.status())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "read boot id: there is no ", kBootIdPath,
+        ", which tells memory of this boot from older memory; mount /proc "
+        "(mount -t proc proc /proc), also in a chroot"));
+  }
+  MPOOL_RETURN_IF_ERROR(text.status());
   std::array<uint8_t, 16> id = {};
-  if (!ParseId(std::string(absl::StripAsciiWhitespace(text)), id)) {
+  if (!ParseId(std::string(absl::StripAsciiWhitespace(*text)), id)) {
     return absl::DataLossError(absl::StrCat(
         "read boot id: ", kBootIdPath, ": is not a UUID; mount a real /proc"));
   }
   return id;
 }
 
-std::array<uint8_t, 16> RandomId() {
+// getrandom returns up to 256 bytes whole or not at all. The process must not
+// continue without an id, because environments with equal ids would mix their
+// pages.
+absl::StatusOr<std::array<uint8_t, 16>> RandomId() {
+  constexpr char kDevice[] = "/dev/urandom";
   std::array<uint8_t, 16> id = {};
   const ssize_t got =
       RetryEintr([&] { return Sys().getrandom(id.data(), id.size(), 0); });
-  // getrandom returns up to 256 bytes whole or not at all. The process must not
-  // continue without an id, because environments with equal ids would mix their
-  // pages.
-  if (got != static_cast<ssize_t>(id.size())) {
-    std::perror("mpool: getrandom");
-    std::abort();
+  if (got == static_cast<ssize_t>(id.size())) return id;
+  const absl::StatusOr<File> device =
+      File::Open(kDevice, {.mode = File::Mode::kReadOnly});
+  if (device.ok() &&
+      RetryEintr([&] {
+        return Sys().read(device->fd(), id.data(), id.size());
+      }) == static_cast<ssize_t>(id.size())) {
+    return id;
   }
-  return id;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "choose a random id: neither getrandom nor ", kDevice,
+      " returns bytes; allow getrandom in the sandbox (seccomp), or provide ",
+      kDevice));
 }
 
 uint64_t PhysicalMemoryBytes() {

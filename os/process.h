@@ -28,11 +28,13 @@ struct ProcessIdentity {
 ProcessIdentity CurrentProcess();
 
 // Returns the 16 bytes of /proc/sys/kernel/random/boot_id, which stay the same
-// until the next boot. Returns DataLoss if the file is not a UUID.
+// until the next boot. Returns FailedPrecondition if /proc is not mounted, and
+// DataLoss if the file is not a UUID.
 absl::StatusOr<std::array<uint8_t, 16>> BootId();
-// Returns 16 random bytes from the kernel. Aborts the process if there are
-// none.
-std::array<uint8_t, 16> RandomId();
+// Returns 16 random bytes from the kernel: from getrandom, or from /dev/urandom
+// if a sandbox refuses getrandom. Returns FailedPrecondition if it refuses
+// both.
+absl::StatusOr<std::array<uint8_t, 16>> RandomId();
 // Returns the bytes of physical memory; 0 if they are unknown.
 uint64_t PhysicalMemoryBytes();
 

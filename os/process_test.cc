@@ -68,7 +68,7 @@ TEST_F(ProcessTest, WithoutProcOnlyThePidIsKnown) {
   };
   EXPECT_EQ(CurrentProcess().pid, ::getpid());
   EXPECT_EQ(CurrentProcess().start_time, 0u);
-  EXPECT_TRUE(absl::IsNotFound(BootId().status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(BootId().status()));
   EXPECT_EQ(PhysicalMemoryBytes(), 0u);
 }
 
@@ -99,7 +99,31 @@ TEST_F(ProcessTest, MalformedBootIdIsRefused) {
   EXPECT_THAT(Message(id.status()), HasSubstr("boot_id"));
 }
 
-TEST_F(ProcessTest, RandomIdsDiffer) { EXPECT_NE(RandomId(), RandomId()); }
+TEST_F(ProcessTest, RandomIdsDiffer) { EXPECT_NE(*RandomId(), *RandomId()); }
+
+TEST_F(ProcessTest, RefusedGetrandomIsReplacedByUrandom) {
+  Sys().getrandom = [](void*, size_t, unsigned) -> ssize_t {
+    errno = ENOSYS;
+    return -1;
+  };
+  EXPECT_NE(RandomId().value(), RandomId().value());
+  Sys().open = [](const char*, int, mode_t) {
+    errno = ENOENT;
+    return -1;
+  };
+  EXPECT_EQ(RandomId().status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(ProcessTest, MissingProcIsFailedPrecondition) {
+  Sys().open = [](const char*, int, mode_t) {
+    errno = ENOENT;
+    return -1;
+  };
+  const absl::Status status = BootId().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("mount /proc"));
+}
 
 TEST_F(ProcessTest, PhysicalMemoryIsThatOfTheMachine) {
   EXPECT_GT(PhysicalMemoryBytes(), uint64_t{16} << 20);

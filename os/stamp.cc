@@ -8,7 +8,7 @@
 
 #include <cstdio>
 
-#include "os/retry.h"
+#include "os/filesystem_kind.h"
 #include "os/syscalls.h"
 
 namespace mpool::os {
@@ -46,11 +46,9 @@ uint64_t Grain(const FileInfo& info, bool fine) {
 }  // namespace
 
 bool HasFineStamps(const File& file) {
-  struct statfs raw = {};
-  if (RetryEintr([&] { return Sys().fstatfs(file.fd(), &raw); }) != 0) {
-    return false;
-  }
-  switch (static_cast<uint32_t>(raw.f_type)) {
+  const absl::StatusOr<struct statfs> raw = StatFs(file);
+  if (!raw.ok()) return false;
+  switch (static_cast<uint32_t>(raw->f_type)) {
     case EXT4_SUPER_MAGIC:
     case XFS_SUPER_MAGIC:
     case BTRFS_SUPER_MAGIC:

@@ -57,6 +57,13 @@ int Ustat(dev_t device, void* out) {
 #endif
 }
 
+// A direct call, because the renameat2 of glibc without flags is renameat.
+int RenameAt2(int from_dir, const char* from, int to_dir, const char* to,
+              unsigned flags) {
+  return static_cast<int>(
+      ::syscall(SYS_renameat2, from_dir, from, to_dir, to, flags));
+}
+
 // The first argument of getrlimit is an enum in C++.
 int GetLimit(int resource, rlimit* out) {
   return ::getrlimit(static_cast<__rlimit_resource>(resource), out);
@@ -104,6 +111,7 @@ constexpr Syscalls kReal = {
     .fchmod = ::fchmod,
     .fchown = ::fchown,
     .renameat = ::renameat,
+    .renameat2 = RenameAt2,
     .unlinkat = ::unlinkat,
     .shm_open = ::shm_open,
     .shm_unlink = ::shm_unlink,
@@ -111,6 +119,7 @@ constexpr Syscalls kReal = {
     .mmap = ::mmap,
     .munmap = ::munmap,
     .madvise = ::madvise,
+    .mincore = ::mincore,
     .mlock = Mlock,
     .munlock = Munlock,
     .shmget = ::shmget,

@@ -57,6 +57,8 @@ struct Syscalls {
   int (*fchmod)(int fd, mode_t mode);
   int (*fchown)(int fd, uid_t user, gid_t group);
   int (*renameat)(int from_dir, const char* from, int to_dir, const char* to);
+  int (*renameat2)(int from_dir, const char* from, int to_dir, const char* to,
+                   unsigned flags);
   int (*unlinkat)(int dir, const char* path, int flags);
   int (*shm_open)(const char* name, int flags, mode_t mode);
   int (*shm_unlink)(const char* name);
@@ -65,6 +67,7 @@ struct Syscalls {
                 off_t offset);
   int (*munmap)(void* address, size_t size);
   int (*madvise)(void* address, size_t size, int advice);
+  int (*mincore)(void* address, size_t size, unsigned char* pages);
   int (*mlock)(const void* address, size_t size);
   int (*munlock)(const void* address, size_t size);
   int (*shmget)(key_t key, size_t size, int flags);

@@ -2,8 +2,10 @@
 
 #include "os/trust.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 
+#include <string>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -12,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "os/directory.h"
 #include "os/process.h"
+#include "os/quote.h"
 #include "os/status.h"
 #include "os/syscalls.h"
 
@@ -110,20 +113,57 @@ absl::Status CheckOwn(const FileInfo& dir, const FileInfo& file,
   return NotTrusted(dir, path, file.user, file.group);
 }
 
+namespace {
+
+std::string UserName(uint32_t user) {
+  return user == 0 ? "root" : absl::StrCat("user ", user);
+}
+
+}  // namespace
+
+absl::Status ExplainDenied(const File& dir, std::string_view name,
+                           const absl::Status& denied) {
+  if (StatusErrno(denied) != EACCES) return denied;
+  const std::string me = absl::StrCat("user ", Sys().geteuid());
+  const absl::StatusOr<FileInfo> info = InfoAt(dir, name);
+  if (!info.ok()) {
+    const absl::StatusOr<FileInfo> home = dir.Info();
+    if (StatusErrno(info.status()) != EACCES || !home.ok()) return denied;
+    return ErrnoToStatus(
+        EACCES, "open", PathBelow(dir, name),
+        absl::StrFormat(
+            "%s may not search the directory (it belongs to %s, mode %#o): "
+            "give the right, or close the environment before the process "
+            "gives up its rights (setuid), and open it again afterwards",
+            me, UserName(home->user), home->mode & 07777));
+  }
+  const std::string owner = UserName(info->user);
+  return ErrnoToStatus(
+      EACCES, "open", PathBelow(dir, name),
+      absl::StrFormat(
+          "it belongs to %s (group %u, mode %#o), and this process of %s has "
+          "not both rights: each process of an environment reads and writes "
+          "its files, also to read pages. Remove the environment as %s ('mpool "
+          "remove %s') so that %s can make it, give its files away (chown %u), "
+          "or share the directory by a group (chmod 2770 and "
+          "EnvOptions::mode = 0660)",
+          owner, info->group, info->mode & 07777, me, owner, Quoted(dir.path()),
+          me, Sys().geteuid()));
+}
+
 absl::StatusOr<File> OpenOwn(const File& dir, std::string_view name,
                              File::Mode mode) {
-  MPOOL_ASSIGN_OR_RETURN(
-      File file,
-      File::OpenAt(dir, name,
-                   {.mode = mode, .no_follow = true, .regular = true}));
-  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
+  absl::StatusOr<File> file = File::OpenAt(
+      dir, name, {.mode = mode, .no_follow = true, .regular = true});
+  if (!file.ok()) return ExplainDenied(dir, name, file.status());
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file->Info());
   MPOOL_ASSIGN_OR_RETURN(const FileInfo dir_info, dir.Info());
-  MPOOL_RETURN_IF_ERROR(CheckOwn(dir_info, info, file.path()));
+  MPOOL_RETURN_IF_ERROR(CheckOwn(dir_info, info, file->path()));
   if ((info.mode & S_IWOTH) == 0) return file;
   return absl::FailedPreconditionError(absl::StrFormat(
       "use %s: everybody may write to it (mode %#o); take the right away "
       "(chmod o-w), if nobody has used it",
-      file.path(), info.mode & 07777));
+      file->path(), info.mode & 07777));
 }
 
 File::OpenOptions NewOwn(const FileInfo& dir, int permissions) {

@@ -51,6 +51,12 @@ absl::Status NotTrusted(const FileInfo& dir, std::string_view path,
 absl::Status CheckOwn(const FileInfo& dir, const FileInfo& file,
                       std::string_view path);
 
+// Returns `denied` with the owner of the file `name` below `dir` (or of an
+// absolute `name`), the missing right and the remedy. Returns `denied` as it is
+// if it is not EACCES or the file cannot be examined.
+absl::Status ExplainDenied(const File& dir, std::string_view name,
+                           const absl::Status& denied);
+
 // Opens an existing file of the environment. Checks T2 to T4.
 absl::StatusOr<File> OpenOwn(const File& dir, std::string_view name,
                              File::Mode mode);

@@ -129,7 +129,7 @@ absl::Status Attacher::Create(const std::optional<FixedHeader>& old,
   if (was_there && origin == Origin::kNew) origin = Origin::kLost;
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home().Info());
   MPOOL_ASSIGN_OR_RETURN(const auto boot_id, os::BootId());
-  const auto creation_id = os::RandomId();
+  MPOOL_ASSIGN_OR_RETURN(const auto creation_id, os::RandomId());
   FixedHeader fixed;
   fixed.version = kLayoutVersion;
   fixed.signature = options_.signature;
@@ -314,7 +314,7 @@ absl::Status Attacher::AttachUnnamed() {
   FillSizes(&fixed);
   fixed.backing = static_cast<uint32_t>(options_.backing);
   fixed.policy = static_cast<uint32_t>(options_.policy);
-  const auto creation_id = os::RandomId();
+  MPOOL_ASSIGN_OR_RETURN(const auto creation_id, os::RandomId());
   std::memcpy(fixed.creation_id, creation_id.data(), creation_id.size());
   Seal(&fixed);
   MPOOL_ASSIGN_OR_RETURN(

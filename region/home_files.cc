@@ -49,9 +49,10 @@ absl::Status HomeFiles::ReopenHome() {
 absl::StatusOr<std::string_view> CheckDescriptor(
     const os::File& home, const FixedHeader& descriptor) {
   MPOOL_ASSIGN_OR_RETURN(const os::FileInfo info, home.Info());
-  if (descriptor.home_device != info.identity.device ||
-      descriptor.home_inode != info.identity.inode ||
-      descriptor.home_birth_ns != info.identity.birth_ns) {
+  const os::FileIdentity described = {.device = descriptor.home_device,
+                                      .inode = descriptor.home_inode,
+                                      .birth_ns = descriptor.home_birth_ns};
+  if (!(described == info.identity)) {
     return "its descriptor __db.001 is that of another home";
   }
   const bool is_ours =

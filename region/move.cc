@@ -57,7 +57,7 @@ absl::StatusOr<bool> HasMoved(const os::File& home,
   if (descriptor.home_device == info.identity.device ||
       descriptor.home_inode != info.identity.inode ||
       descriptor.home_birth_ns != info.identity.birth_ns ||
-      descriptor.home_birth_ns == 0 || descriptor.moved_from != 0 ||
+      info.identity.birth_ns == 0 || descriptor.moved_from != 0 ||
       descriptor.segment != NameUnder(descriptor, descriptor.home_device) ||
       !os::WasMountedAs(home, descriptor.home_device,
                         descriptor.home_filesystem)) {

@@ -42,6 +42,28 @@
 //   to a new place (btrfs, XFS with reflink, ZFS). There the kernel would kill
 //   the process when the disk is full. kPosixShm is refused too if
 //   /dev/shm is a directory on such a file system.
+// - Each process needs the right to read and to write the files of the home and
+//   its memory, also to read pages. A process without it is refused
+//   (PermissionDenied): there is no join for reading only. Users share an
+//   environment through a group (a home of mode 2770) and EnvOptions::mode
+//   0660. If root made files in the home of another user, root must remove them
+//   ('mpool remove') or chown them.
+// - A process may give up its rights (setuid) or change its root (chroot) after
+//   Open. Gets, New and Sync of open files work as before. Resize, OpenFile,
+//   Close, and the first call of a forked child open files again. They fail if
+//   a right or a path is missing, and the error names it. Backings without a
+//   name need rights only in OpenFile; kSysV needs none in Resize.
+// - A sandbox (seccomp) may refuse statx, getrandom, membarrier, memfd_create,
+//   fstatfs, renameat, fchmod and fchown with EPERM or ENOSYS. The library does
+//   without them. Without statx it identifies files only by inode number and
+//   generation. If the file system reports no generation, OpenFile drops the
+//   clean pages of a file that no process has open. Open returns an error if
+//   another call that it needs is refused.
+// - Open, prefault and Resize ask the control groups of the process (memory.max
+//   or memory.limit_in_bytes, also of the groups above) before they reserve
+//   memory. ResourceExhausted then names the file, the limit and the use. The
+//   memory of Backing::kFile on a disk is not counted. Later growth of other
+//   programs in the group may still make the kernel kill a process.
 // - A process may become unable to open the lock file of its home. Reasons are
 //   a removed home, rights that the process gave up, or another root without
 //   /proc. The process cannot leave then. Close returns the error and closes
@@ -99,8 +121,10 @@ class MPOOL_EXPORT DbEnv {
   // - Unimplemented: an option that is not built yet (options.h)
   // - NotFound: no directory, or no region without EnvOptions::create
   // - AlreadyExists: sysv_key
-  // - FailedPrecondition: another layout, or home or memory is not usable
-  // - ResourceExhausted: no free slot
+  // - PermissionDenied: a right to read or write home, files or memory lacks
+  // - FailedPrecondition: another layout, or home or memory is not usable, as
+  //   without /dev/shm (use Backing::kFile) or /proc
+  // - ResourceExhausted: no free slot, or no memory
   // - DataLoss: damaged tables, or a panic
   static absl::StatusOr<std::unique_ptr<DbEnv>> Open(
       std::string_view home, const EnvOptions& options = {}) noexcept;

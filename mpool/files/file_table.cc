@@ -34,7 +34,9 @@ bool FileTable::IsFile(const FileEntry& entry,
                        const os::FileIdentity& identity) const {
   const os::FileIdentity known = IdentityOf(entry);
   if (known == identity) return true;
-  if (!known.IsSameInode(identity) || !known.HasProof() ||
+  os::FileIdentity moved = known;
+  moved.device = identity.device;
+  if (!moved.IsProvenSame(identity) ||
       IsOpenAnywhere(entry)) {
     return false;
   }

@@ -112,8 +112,14 @@ absl::StatusOr<uint32_t> FileOpener::FindOrClaim(const region::Thread& self,
       table_.Find(self, request, info.identity);
   if (found.has_value()) {
     MPOOL_ASSERT(*found < kMaxFiles);
+    // Without proof the open drops the pages, see Match.
+    const os::FileIdentity known = IdentityOf(*table_.At(*found));
+    const bool is_unproven =
+        known == info.identity && !known.IsProvenSame(info.identity);
     // no step: a file with half of its new identity is only not recognized.
-    FileTable::SetIdentity(*table_.At(*found), info.identity);
+    FileTable::SetIdentity(*table_.At(*found),
+                           is_unproven ? info.identity.WithoutProof()
+                                       : info.identity);
     FileTable::SetHandle(*table_.At(*found), os::HandleOf(*request.file));
     MPOOL_RETURN_IF_ERROR(Match(self, request, *found, drop));
     // The file may have been renamed, and a flusher opens the file by its path.

@@ -44,11 +44,11 @@ MappingOr Create(const File& dir, std::string_view name,
 
 MappingOr Join(const File& dir, std::string_view name,
                           const MappingOptions& options) {
-  MPOOL_ASSIGN_OR_RETURN(
-      const File file,
-      File::OpenAt(dir, name, ExistingSegment(options.read_only)));
-  MPOOL_RETURN_IF_ERROR(CheckSegment(dir, file, options.read_only));
-  return MapSegment(file, NameOf(dir, name), options);
+  const absl::StatusOr<File> file =
+      File::OpenAt(dir, name, ExistingSegment(options.read_only));
+  if (!file.ok()) return ExplainDenied(dir, name, file.status());
+  MPOOL_RETURN_IF_ERROR(CheckSegment(dir, *file, options.read_only));
+  return MapSegment(*file, NameOf(dir, name), options);
 }
 
 absl::StatusOr<bool> IsInUse(const File& dir, std::string_view name) {

@@ -9,15 +9,18 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cinttypes>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "os/assert.h"
+#include "os/control_group.h"
 #include "os/process.h"
 #include "os/retry.h"
 #include "os/round.h"
@@ -44,6 +47,9 @@ absl::Status Mapping::CheckRange(uint64_t offset, uint64_t bytes,
 }
 
 absl::Status Mapping::BackNew(const MappingOptions& options) {
+  // Both parts together, because the first may be allocated only later.
+  MPOOL_RETURN_IF_ERROR(
+      CheckGroupMemory(options.size_bytes + options.tail_bytes));
   MPOOL_RETURN_IF_ERROR(Back(0, options.size_bytes));
   if (options.tail_bytes == 0) return absl::OkStatus();
   return Back(options.tail_offset, options.tail_bytes);
@@ -71,15 +77,34 @@ absl::Status Mapping::Release(uint64_t offset, uint64_t bytes) {
                                     " bytes inside a file; use kPosixShm"));
 }
 
+uint64_t Mapping::AbsentBytes(uint64_t offset, uint64_t bytes) const {
+  constexpr uint64_t kMostPages = 1 << 16;  // of one call
+  std::vector<unsigned char> pages(kMostPages);
+  uint64_t absent = 0;
+  for (uint64_t done = 0; done < bytes;) {
+    const uint64_t part = std::min(bytes - done, kMostPages * kSystemPage);
+    const auto end = pages.begin() +
+                     static_cast<ptrdiff_t>(RoundUp(part) / kSystemPage);
+    // If the kernel refuses to answer, all pages count as absent.
+    std::fill(pages.begin(), end, 0);
+    Sys().mincore(base_ + offset + done, part, pages.data());
+    absent += kSystemPage * static_cast<uint64_t>(std::count_if(
+        pages.begin(), end, [](unsigned char bits) { return bits % 2 == 0; }));
+    done += part;
+  }
+  return std::min(absent, bytes);
+}
+
 absl::Status Mapping::Populate(uint64_t offset, uint64_t size_bytes) {
+  MPOOL_RETURN_IF_ERROR(CheckGroupMemory(AbsentBytes(offset, size_bytes)));
   std::byte* const begin = base_ + offset;
   const int done = RetryEintr(
       [&] { return Sys().madvise(begin, size_bytes, kPopulateWrite); });
   if (done == 0) return absl::OkStatus();
-  if (errno == EINVAL) {
-    // Before Linux 5.14 each page is touched. The kernel kills the process if
-    // it has no memory for a page. A system page larger than kSystemPage is
-    // touched more than once.
+  if (errno == EINVAL || IsRefusal(errno)) {
+    // Before Linux 5.14, and in a sandbox, each page is touched. The kernel
+    // kills the process if it has no memory for a page. A system page larger
+    // than kSystemPage is touched more than once.
     for (uint64_t at = 0; at < size_bytes; at += kSystemPage) {
       std::atomic_ref<char>(reinterpret_cast<char&>(begin[at])).fetch_or(0);
     }

@@ -47,7 +47,8 @@ class Mapping {
   // process backed.
   virtual absl::StatusOr<uint64_t> BackedBytes() const = 0;
   // Allocates the memory of [offset, offset + bytes) now and not at the first
-  // touch; bytes stay. Returns ResourceExhausted if the machine has no room.
+  // touch; bytes stay. Returns ResourceExhausted if the machine or the control
+  // group has no room.
   absl::Status Populate(uint64_t offset, uint64_t bytes);
   // Keeps the memory of [offset, offset + bytes) from being swapped. kSysV
   // locks its whole segment.
@@ -66,6 +67,9 @@ class Mapping {
                           bool read_only) const;
   // The advice for Release: MADV_REMOVE if the memory is shared.
   virtual int release_advice() const;
+  // Returns the number of bytes of [offset, offset + bytes) that a touch would
+  // allocate.
+  virtual uint64_t AbsentBytes(uint64_t offset, uint64_t bytes) const;
   // Returns the error of a failed lock on memory, with a remedy.
   static absl::Status CannotLock(int error, uint64_t size_bytes);
   std::byte* base_ = nullptr;

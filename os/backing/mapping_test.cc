@@ -247,7 +247,7 @@ TEST_P(NamedFileTest, GrowRefusesReplacedSegment) {
   EXPECT_TRUE(absl::IsFailedPrecondition(old->BackedBytes().status()));
   EXPECT_EQ(*fresh->BackedBytes(), kSizeBytes);
   ASSERT_TRUE(Remove().ok());
-  EXPECT_TRUE(absl::IsNotFound(old->Grow(2 * kSizeBytes)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(old->Grow(2 * kSizeBytes)));
 }
 
 TEST_P(NamedFileTest, FilesystemWithoutReserveIsNamed) {

@@ -3,6 +3,8 @@
 // posix_shm.cc - Backing::kPosixShm, POSIX shared memory objects
 // (shm_open).
 
+#include <errno.h>
+
 #include <filesystem>
 #include <utility>
 
@@ -12,6 +14,7 @@
 #include "os/directory.h"
 #include "os/lock_file.h"
 #include "os/status.h"
+#include "os/syscalls.h"
 #include "os/trust.h"
 
 namespace mpool::os {
@@ -45,13 +48,34 @@ SegmentName NameOf(std::string_view name) {
               "Backing::kFile"};
 }
 
+// Returns the error of a failed create. NotFound would mean to a program that
+// there is no environment.
+absl::Status CannotCreate(const absl::Status& error) {
+  const int number = StatusErrno(error);
+  constexpr std::string_view kOr =
+      ", or use Backing::kFile, which needs no /dev/shm";
+  if (number == ENOENT || number == ENOTDIR) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        error.message(), "; there is no directory ", kShmDirectory,
+        ": mount a tmpfs there (mount -t tmpfs -o mode=1777 tmpfs /dev/shm)",
+        Abs(kOr)));
+  }
+  if (number == EACCES || number == EROFS) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        error.message(), "; user ", Sys().geteuid(),
+        " may not create files in ", kShmDirectory,
+        ": give it the mode 1777 (mount -o remount,mode=1777)", Abs(kOr)));
+  }
+  return error;
+}
+
 MappingOr Create(const File& dir, std::string_view name,
                          const MappingOptions& options) {
   MPOOL_ASSIGN_OR_RETURN(const FileInfo home, dir.Info());
-  MPOOL_ASSIGN_OR_RETURN(
-      const File file,
-      File::OpenShm(name, NewOwn(home, options.permissions)));
-  MappingOr mapping = MapNewSegment(file, NameOf(name), options);
+  const absl::StatusOr<File> file =
+      File::OpenShm(name, NewOwn(home, options.permissions));
+  if (!file.ok()) return CannotCreate(file.status());
+  MappingOr mapping = MapNewSegment(*file, NameOf(name), options);
   // The removal's error is ignored, because the first error says more.
   if (!mapping.ok()) File::UnlinkShm(name).IgnoreError();
   return mapping;
@@ -59,10 +83,11 @@ MappingOr Create(const File& dir, std::string_view name,
 
 MappingOr Join(const File& dir, std::string_view name,
                        const MappingOptions& options) {
-  MPOOL_ASSIGN_OR_RETURN(
-      const File file, File::OpenShm(name, ExistingSegment(options.read_only)));
-  MPOOL_RETURN_IF_ERROR(CheckSegment(dir, file, options.read_only));
-  return MapSegment(file, NameOf(name), options);
+  const absl::StatusOr<File> file =
+      File::OpenShm(name, ExistingSegment(options.read_only));
+  if (!file.ok()) return ExplainDenied(dir, PathOf(name), file.status());
+  MPOOL_RETURN_IF_ERROR(CheckSegment(dir, *file, options.read_only));
+  return MapSegment(*file, NameOf(name), options);
 }
 
 absl::StatusOr<uint64_t> Size(const File& dir, std::string_view name) {

@@ -17,8 +17,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "os/backing/address_space.h"
+#include "os/control_group.h"
 #include "os/directory.h"
 #include "os/filesystem.h"
+#include "os/filesystem_kind.h"
 #include "os/lock_file.h"
 #include "os/status.h"
 #include "os/syscalls.h"
@@ -39,6 +41,25 @@ absl::Status ReserveSegment(const File& file, const SegmentName& name,
                                     name.room, "; ", name.advice));
 }
 
+// Checks that the control group of this process allows a file in memory (tmpfs)
+// to get `bytes` more. Other files may be dropped from memory at any time.
+absl::Status CheckGroup(const File& file, uint64_t bytes) {
+  return IsInMemory(file) ? CheckGroupMemory(bytes) : absl::OkStatus();
+}
+
+// Returns the error of a mapped file that its name does not lead to. A program
+// that gives up rights or changes its root notices it here.
+absl::Status CannotReopen(const absl::Status& error) {
+  const int number = StatusErrno(error);
+  if (number != EACCES && number != ENOENT) return error;
+  return absl::Status(
+      number == ENOENT ? absl::StatusCode::kFailedPrecondition : error.code(),
+      absl::StrCat("find mapped region again: ", error.message(),
+                   "; the process may have given up its rights (setuid) or "
+                   "changed its root (chroot): resize before that, or from "
+                   "another process ('mpool resize')"));
+}
+
 class SharedMapping : public Mapping {
  public:
   SharedMapping(std::byte* base, const MappingOptions& options,
@@ -55,6 +76,11 @@ class SharedMapping : public Mapping {
   absl::Status Back(uint64_t offset, uint64_t bytes) override {
     MPOOL_RETURN_IF_ERROR(CheckRange(offset, bytes, read_only_));
     MPOOL_ASSIGN_OR_RETURN(const File file, Reopen());
+    MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
+    // An estimate: the allocated blocks count as those of the lowest offsets.
+    const uint64_t end = offset + bytes;
+    const uint64_t absent = end - std::min(end, info.allocated_bytes);
+    MPOOL_RETURN_IF_ERROR(CheckGroup(file, std::min(bytes, absent)));
     return ReserveSegment(file, name_, offset, bytes);
   }
 
@@ -64,13 +90,18 @@ class SharedMapping : public Mapping {
     return info.allocated_bytes;
   }
 
+ protected:
+  // Back has allocated all blocks.
+  uint64_t AbsentBytes(uint64_t, uint64_t) const override { return 0; }
+
  private:
   absl::StatusOr<File> Reopen() const {
-    MPOOL_ASSIGN_OR_RETURN(File file, name_.open(ExistingSegment(read_only_)));
-    MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
+    absl::StatusOr<File> file = name_.open(ExistingSegment(read_only_));
+    if (!file.ok()) return CannotReopen(file.status());
+    MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file->Info());
     if (info.identity == identity_) return file;
     return absl::FailedPreconditionError(absl::StrCat(
-        "find mapped region again: ", file.path(),
+        "find mapped region again: ", file->path(),
         ": another file has the name now; close the environment and open it "
         "again"));
   }
@@ -108,6 +139,8 @@ MappingOr MapNewSegment(const File& file, SegmentName name,
   // pages has memory behind them. The file covers all of the address space; the
   // parts that are not backed are holes.
   MPOOL_RETURN_IF_ERROR(CheckWritesInPlace(file));
+  MPOOL_RETURN_IF_ERROR(
+      CheckGroup(file, options.size_bytes + options.tail_bytes));
   MPOOL_RETURN_IF_ERROR(ReserveSegment(file, name, 0, options.size_bytes));
   if (options.tail_bytes != 0) {
     MPOOL_RETURN_IF_ERROR(ReserveSegment(file, name, options.tail_offset,

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "os/backing/address_space.h"
 #include "os/backing/table.h"
+#include "os/control_group.h"
 #include "os/status.h"
 #include "os/syscalls.h"
 
@@ -32,7 +33,9 @@ class UnnamedMapping : public Mapping {
 
   absl::Status Back(uint64_t offset, uint64_t bytes) override {
     MPOOL_RETURN_IF_ERROR(CheckRange(offset, bytes, /*read_only=*/false));
-    if (is_shared_) MPOOL_RETURN_IF_ERROR(Populate(offset, bytes));
+    MPOOL_RETURN_IF_ERROR(
+        is_shared_ ? Populate(offset, bytes)
+                   : CheckGroupMemory(AbsentBytes(offset, bytes)));
     backed_bytes_ = std::max(backed_bytes_, offset + bytes);
     return absl::OkStatus();
   }
