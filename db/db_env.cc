@@ -65,18 +65,8 @@ absl::StatusOr<EnvStats> DbEnv::Inspect(std::string_view home) noexcept {
 absl::StatusOr<std::vector<Holding>> DbEnv::Holders(
     std::string_view home) noexcept {
   const os::CancelOff no_cancel;
-  MPOOL_ASSIGN_OR_RETURN(
-      const internal::HomeView view,
-      internal::WithDescriptors([&] { return internal::InspectHome(home); }));
-  MPOOL_ASSIGN_OR_RETURN(
-      const os::LockFile locks, internal::WithDescriptors([&] {
-        return os::LockFile::Open(view.dir, region::kRegisterName, false, 0600);
-      }));
-  return internal::HoldingsOf(*view.memory, *view.threads,
-                              *view.frames, *view.files, [&](uint32_t slot) {
-                                const auto held = locks.FindHeld(slot, 1);
-                                return !held.ok() || held->has_value();
-                              });
+  return internal::WithDescriptors(
+      [&] { return internal::HoldersOfHome(home); });
 }
 
 absl::StatusOr<std::vector<FileUse>> DbEnv::Files(

@@ -87,7 +87,8 @@ absl::Status Environment::AttachRegion(os::File dir) {
   if (ready.ok()) return ready;
   pool_->Stop();
   bool is_last = false;
-  absl::StatusOr<os::ByteLock> gate = region_->BeginLeave(&is_last);
+  absl::StatusOr<os::ByteLock> gate =
+      region_->BeginLeave(&is_last, options_.wait);
   // Without the gate the slot stays in use as after a death, and other
   // processes repair it. No thread has used the region.
   if (gate.ok()) region_->Leave(*std::move(gate));
@@ -385,12 +386,15 @@ LeaveResult Environment::Leave(LeaveMode mode) {
   }
   // A process makes its own writes durable, even if other processes stay. This
   // also frees descriptors, which the leave may use.
+  const bool at_once = mode == LeaveMode::kAtOnce;
+  const absl::Duration sync_wait = at_once ? absl::ZeroDuration() : kLeaveWait;
   absl::Status written =
       options_.sync_on_last_close
-          ? pool_->TrimKept(/*most=*/0, kLeaveWait)
+          ? pool_->TrimKept(/*most=*/0, sync_wait)
           : absl::OkStatus();
   bool is_last = false;
-  absl::StatusOr<os::ByteLock> gate = region_->BeginLeave(&is_last);
+  absl::StatusOr<os::ByteLock> gate = region_->BeginLeave(
+      &is_last, at_once ? absl::ZeroDuration() : absl::InfiniteDuration());
   if (!gate.ok()) {
     return {.status = absl::Status(
                 gate.status().code(),
@@ -403,7 +407,7 @@ LeaveResult Environment::Leave(LeaveMode mode) {
                                    ? Pool::Durability::kSynced
                                    : Pool::Durability::kWritten));
   }
-  if (!written.ok() && mode == LeaveMode::kIfWritten) {
+  if (!written.ok() && mode != LeaveMode::kAnyway) {
     return {.status = std::move(written)};
   }
   pool_->Stop();

@@ -35,6 +35,7 @@ enum class LeaveMode {
   // The pages stay in the region, which outlives its processes unless it is on
   // the heap.
   kAnyway,
+  kAtOnce,  // as kIfWritten, and only if no lock has to be waited for
 };
 struct LeaveResult {
   absl::Status status;  // also an error of writing if kAnyway left in spite

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "db/options.h"
+#include "mpool/observe/holders.h"
 #include "mpool/pool/signature.h"
 #include "os/assert.h"
 #include "os/directory.h"
@@ -16,6 +17,10 @@
 
 namespace mpool::internal {
 namespace {
+
+// Holding::what of a process that opens, closes, adopts or removes.
+constexpr std::string_view kGate =
+    "the gate: it opens, closes or removes the environment";
 
 // Writes back the pages of a region without processes. Attaches for that time.
 absl::Status WriteBackIdle(os::File dir, region::RegionRemover& remover) {
@@ -99,6 +104,45 @@ absl::StatusOr<HomeView> InspectHome(std::string_view home) {
   view.files = std::make_unique<FileEntries>(*view.memory, *view.frames);
   MPOOL_ASSERT(view.memory->header() != nullptr);
   return view;
+}
+
+std::string DescribeGateOf(const os::File& dir) {
+  const absl::StatusOr<os::LockFile> locks =
+      os::LockFile::Open(dir, region::kRegisterName, false, 0600);
+  return locks.ok() ? absl::StrCat(region::DescribeGateHolder(*locks),
+                                   " is inside the gate")
+                    : "the lock file of the home cannot be opened";
+}
+
+absl::StatusOr<std::vector<Holding>> HoldersOfHome(std::string_view home) {
+  MPOOL_ASSIGN_OR_RETURN(const os::File dir, OpenHome("inspect", home));
+  const absl::StatusOr<os::LockFile> locks =
+      os::LockFile::Open(dir, region::kRegisterName, false, 0600);
+  std::vector<Holding> holdings;
+  if (locks.ok()) {
+    const auto holder = locks->FindHolder();
+    if (holder.ok() && holder->has_value()) {
+      Holding& gate = holdings.emplace_back();
+      gate.pid = (*holder)->pid;
+      gate.command = region::CommandOf(**holder);
+      gate.what = kGate;
+    }
+  }
+  const absl::StatusOr<HomeView> view = InspectHome(home);
+  const bool is_made = !absl::IsUnavailable(view.status()) &&
+                       !absl::IsNotFound(view.status());
+  if (!view.ok() && !is_made && !holdings.empty()) return holdings;
+  MPOOL_RETURN_IF_ERROR(view.status());
+  MPOOL_RETURN_IF_ERROR(locks.status());
+  for (Holding& holding :
+       HoldingsOf(*view->memory, *view->threads, *view->frames, *view->files,
+                  [&](uint32_t slot) {
+                    const auto held = locks->FindHeld(slot, 1);
+                    return !held.ok() || held->has_value();
+                  })) {
+    holdings.push_back(std::move(holding));
+  }
+  return holdings;
 }
 
 absl::Status RemoveHome(std::string_view home, DirtyPages dirty_pages) {

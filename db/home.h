@@ -12,11 +12,14 @@
 #define MPOOL_DB_HOME_H_
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "mpool/pool/pool.h"
+#include "mpool/stats.h"
 #include "os/file.h"
 #include "region/region.h"
 
@@ -43,6 +46,14 @@ struct HomeView {
 // Errors: those of OpenHome, NotFound if the home has no region, DataLoss if
 // the region is damaged.
 absl::StatusOr<HomeView> InspectHome(std::string_view home);
+
+// Returns the name of the process that holds the gate of a home, for an error
+// message.
+std::string DescribeGateOf(const os::File& dir);
+// Returns the holder of the gate, then the holdings of the region. Errors:
+// those of InspectHome, except that the holder of the gate alone is returned
+// while the region is created or removed.
+absl::StatusOr<std::vector<Holding>> HoldersOfHome(std::string_view home);
 
 // The treatment of pages that only the region has.
 enum class DirtyPages {

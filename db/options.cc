@@ -168,6 +168,7 @@ region::RegionOptions RegionOptionsFor(const EnvOptions& options) {
   out.shared = reach != os::Reach::kOneProcess;
   out.named = reach == os::Reach::kAnyProcess;
   out.create = options.create;
+  out.wait = options.wait;
   out.huge_pages = options.huge_pages;
   out.prefault = options.prefault;
   out.lock_memory = options.lock_memory;

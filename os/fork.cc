@@ -10,4 +10,8 @@ void AtFork(void (*before)(), void (*after)()) {
   pthread_atfork(before, after, after);
 }
 
+void AtFork(void (*before)(), void (*in_parent)(), void (*in_child)()) {
+  pthread_atfork(before, in_parent, in_child);
+}
+
 }  // namespace mpool::os

@@ -10,6 +10,8 @@ namespace mpool::os {
 // Calls `before` in the forking thread before each fork, and `after` after it
 // in parent and child (pthread_atfork). _Fork and clone call neither.
 void AtFork(void (*before)(), void (*after)());
+// Calls another function in the child than in the parent.
+void AtFork(void (*before)(), void (*in_parent)(), void (*in_child)());
 
 }  // namespace mpool::os
 

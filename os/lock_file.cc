@@ -20,6 +20,7 @@
 #include "os/directory.h"
 #include "os/filesystem_kind.h"
 #include "os/lost_fd.h"
+#include "os/process.h"
 #include "os/retry.h"
 #include "os/status.h"
 #include "os/syscalls.h"
@@ -34,6 +35,11 @@ constexpr size_t kPageBytes = 1;
 constexpr char kNoLocksAdvice[] =
     "open file description locks are needed; they need Linux 3.15 or newer "
     "and a local file system";
+
+// The bytes that name the holder of byte 0; no file is that large.
+constexpr uint64_t kHolderPids = uint64_t{1} << 40;
+constexpr uint64_t kHolderNamespaces = uint64_t{1} << 41;
+constexpr uint64_t kHolderRange = uint64_t{1} << 32;
 
 struct flock WriteLock(uint64_t first, uint64_t count) {
   struct flock lock = {};
@@ -55,6 +61,19 @@ absl::StatusOr<bool> TakeLock(const File& file, uint64_t byte, int command) {
   if (errno == EAGAIN || errno == EACCES) return false;
   return ErrnoToStatus(errno, absl::StrCat("lock byte ", byte), file.path(),
                        kNoLocksAdvice);
+}
+
+// Names this process as the holder of byte 0. Ignores errors: the names are for
+// people only.
+void NameHolder(const File& file) {
+  const uint64_t pid = static_cast<uint32_t>(Sys().getpid());
+  const uint64_t pid_namespace = OwnPidNamespace();
+  struct flock names[2] = {
+      WriteLock(kHolderNamespaces + pid_namespace % kHolderRange, 1),
+      WriteLock(kHolderPids + pid, 1)};
+  for (struct flock& name : names) {
+    Sys().fcntl_lock(file.fd(), F_OFD_SETLK, &name);
+  }
 }
 
 // Returns the lowest locked byte of the range. The kernel reports any of the
@@ -332,6 +351,7 @@ absl::StatusOr<std::optional<ByteLock>> LockFile::Attempt(
   MPOOL_ASSIGN_OR_RETURN(const bool has_name, HasName(dir, half_made->file()));
   if (!has_name) return std::optional<ByteLock>();
   if (!taken) return std::optional<ByteLock>(ByteLock());
+  if (byte == 0) NameHolder(half_made->file());
   if (IsOnOverlay(half_made->file())) {
     MPOOL_RETURN_IF_ERROR(half_made->Keep());
     return std::optional<ByteLock>(ByteLock(std::move(half_made)));
@@ -340,27 +360,38 @@ absl::StatusOr<std::optional<ByteLock>> LockFile::Attempt(
   return std::optional<ByteLock>(ByteLock(page));
 }
 
+// The kernel has no wait for a lock with an end. A finite wait therefore tries
+// again and again, at most 20 ms apart.
 absl::StatusOr<ByteLock> LockFile::Acquire(uint64_t byte,
-                                           IfHeld if_held) const {
+                                           const Deadline& deadline) const {
+  constexpr absl::Duration kLongestNap = absl::Milliseconds(20);
+  absl::Duration nap = absl::Milliseconds(1);
+  const IfHeld if_held =
+      deadline.is_infinite() ? IfHeld::kWait : IfHeld::kGiveUp;
   while (true) {
     MPOOL_ASSIGN_OR_RETURN(std::optional<ByteLock> lock,
                            Attempt(byte, if_held));
-    if (lock.has_value()) return *std::move(lock);
+    if (!lock.has_value()) continue;
+    if (lock->held() || deadline.passed()) return *std::move(lock);
+    Sleep(deadline.Left(nap));
+    nap = std::min(2 * nap, kLongestNap);
   }
 }
 
-absl::StatusOr<ByteLock> LockFile::Lock(uint64_t byte) const {
-  return Acquire(byte, IfHeld::kWait);
+absl::StatusOr<ByteLock> LockFile::Lock(uint64_t byte,
+                                        const Deadline& deadline) const {
+  return Acquire(byte, deadline);
 }
 
-absl::StatusOr<ByteLock> LockFile::LockWithin(uint64_t byte) {
-  absl::StatusOr<ByteLock> lock = Lock(byte);
+absl::StatusOr<ByteLock> LockFile::LockWithin(uint64_t byte,
+                                              const Deadline& deadline) {
+  absl::StatusOr<ByteLock> lock = Lock(byte, deadline);
   if (!absl::IsResourceExhausted(lock.status()) || !probe_.is_open()) {
     return lock;
   }
   // A lock needs an fd only until it has its page.
   probe_.Close();
-  lock = Lock(byte);
+  lock = Lock(byte, deadline);
   absl::StatusOr<File> probe = OpenBelow(*dir_);
   if (!probe.ok()) return lock;
   probe_ = *std::move(probe);
@@ -370,7 +401,7 @@ absl::StatusOr<ByteLock> LockFile::LockWithin(uint64_t byte) {
 }
 
 absl::StatusOr<ByteLock> LockFile::TryLock(uint64_t byte) const {
-  return Acquire(byte, IfHeld::kGiveUp);
+  return Acquire(byte, Deadline(absl::ZeroDuration()));
 }
 
 absl::StatusOr<std::optional<LockFile::Found>> LockFile::Look(
@@ -400,6 +431,18 @@ absl::StatusOr<std::optional<uint64_t>> LockFile::FindHeld(
     MPOOL_ASSIGN_OR_RETURN(const auto found, Look(dir, file, first, count));
     if (found.has_value()) return *found;
   }
+}
+
+absl::StatusOr<std::optional<LockHolder>> LockFile::FindHolder() const {
+  MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> pid,
+                         FindHeld(kHolderPids, kHolderRange));
+  if (!pid.has_value()) return std::optional<LockHolder>();
+  MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> pid_namespace,
+                         FindHeld(kHolderNamespaces, kHolderRange));
+  return LockHolder{
+      .pid = static_cast<int32_t>(*pid - kHolderPids),
+      .pid_namespace = pid_namespace.value_or(kHolderNamespaces) -
+                       kHolderNamespaces};
 }
 
 // Ignores an error: without OFD locks the use of the lock file failed before.

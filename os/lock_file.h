@@ -14,6 +14,11 @@
 // A probe uses its own open of the file, because a lock never conflicts with
 // its own description.
 //
+// The kernel does not name the process of an OFD lock. The holder of byte 0
+// therefore also locks, through the same description, a byte whose number
+// contains its pid, and a byte whose number contains its PID namespace. These
+// locks live exactly as long as the lock on byte 0, and cost no write.
+//
 // Between the open and the madvise a forked child would inherit the lock. So an
 // atfork handler closes such half-made locks in the child. A thread may wait
 // for a lock in this window, and a fork does not wait for that thread.
@@ -30,6 +35,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "os/clock.h"
 #include "os/file.h"
 
 namespace mpool::os {
@@ -62,6 +68,12 @@ class ByteLock {
   explicit ByteLock(std::unique_ptr<HalfMadeLock> open);
   void* page_ = nullptr;
   std::unique_ptr<HalfMadeLock> open_;
+};
+
+// The process that holds byte 0 of a lock file, for people.
+struct LockHolder {
+  int32_t pid = 0;             // in the process's own PID namespace
+  uint64_t pid_namespace = 0;  // inode of its /proc/self/ns/pid; 0: unknown
 };
 
 // Claims `dir` for the processes that share this open of it, forked children
@@ -110,12 +122,15 @@ class LockFile {
 
   // Waits for the lock on `byte`. Starts over if the file was replaced during
   // the wait, because only the file that has the name counts. Creates the file
-  // again if it was removed and Open had `create`.
-  absl::StatusOr<ByteLock> Lock(uint64_t byte) const;
+  // again if it was removed and Open had `create`. The result is not held() if
+  // the deadline has passed.
+  absl::StatusOr<ByteLock> Lock(
+      uint64_t byte,
+      const Deadline& deadline = Deadline(absl::InfiniteDuration())) const;
   // Like Lock, but reuses the LockFile's own fd if the process has no free fd.
   // REQUIRES: no other thread calls a function of this LockFile (not checkable:
   //           a LockFile does not know its callers).
-  absl::StatusOr<ByteLock> LockWithin(uint64_t byte);
+  absl::StatusOr<ByteLock> LockWithin(uint64_t byte, const Deadline& deadline);
   // Acquires the lock without waiting. The result is not held() if another
   // description holds the lock.
   absl::StatusOr<ByteLock> TryLock(uint64_t byte) const;
@@ -123,6 +138,9 @@ class LockFile {
   // process holds the lock; nullopt if no byte is locked.
   absl::StatusOr<std::optional<uint64_t>> FindHeld(uint64_t first,
                                                    uint64_t count) const;
+  // Returns the holder of byte 0; nullopt if the byte is free, or if the holder
+  // has not yet named itself.
+  absl::StatusOr<std::optional<LockHolder>> FindHolder() const;
 
  private:
   // Tells an attempt how to treat a lock of another description.
@@ -142,7 +160,8 @@ class LockFile {
   // attempt.
   absl::StatusOr<std::optional<ByteLock>> Attempt(uint64_t byte,
                                                   IfHeld if_held) const;
-  absl::StatusOr<ByteLock> Acquire(uint64_t byte, IfHeld if_held) const;
+  absl::StatusOr<ByteLock> Acquire(uint64_t byte,
+                                   const Deadline& deadline) const;
 
   // Returns the first lock of another description in the range. The outer
   // optional is empty if `file` has lost the name.

@@ -77,17 +77,29 @@ absl::StatusOr<std::string> ReadToEnd(std::string_view path) {
   }
 }
 
+uint64_t OwnPidNamespace() {
+  struct stat space = {};
+  if (RetryEintr([&] {
+        return Sys().fstatat(AT_FDCWD, "/proc/self/ns/pid", &space, 0);
+      }) != 0) {
+    return 0;
+  }
+  return space.st_ino;
+}
+
+absl::StatusOr<std::string> CommandOf(int32_t pid) {
+  MPOOL_ASSIGN_OR_RETURN(std::string name,
+                         ReadToEnd(absl::StrCat("/proc/", pid, "/comm")));
+  absl::StripTrailingAsciiWhitespace(&name);
+  return name;
+}
+
 ProcessIdentity CurrentProcess() {
   ProcessIdentity self;
   self.pid = Sys().getpid();
   const absl::StatusOr<std::string> stat = ReadToEnd("/proc/self/stat");
   if (stat.ok()) ParseStat(*stat, self);
-  struct stat space = {};
-  if (RetryEintr([&] {
-        return Sys().fstatat(AT_FDCWD, "/proc/self/ns/pid", &space, 0);
-      }) == 0) {
-    self.pid_namespace = space.st_ino;
-  }
+  self.pid_namespace = OwnPidNamespace();
   return self;
 }
 

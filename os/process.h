@@ -26,6 +26,11 @@ struct ProcessIdentity {
   std::array<char, 16> command{};  // NUL-terminated
 };
 ProcessIdentity CurrentProcess();
+// Returns the inode of /proc/self/ns/pid; 0 if it is unknown.
+uint64_t OwnPidNamespace();
+// Returns the name of a process of the caller's PID namespace. NotFound if
+// there is no such process.
+absl::StatusOr<std::string> CommandOf(int32_t pid);
 
 // Returns the 16 bytes of /proc/sys/kernel/random/boot_id, which stay the same
 // until the next boot. Returns FailedPrecondition if /proc is not mounted, and

@@ -19,6 +19,7 @@
 #include "os/step.h"
 #include "os/trust.h"
 #include "region/descriptor.h"
+#include "region/identity.h"
 #include "region/move.h"
 #include "region/unnamed.h"
 
@@ -52,7 +53,13 @@ absl::Status NoRegion(const os::File& home) {
 
 absl::Status Attacher::Attach(const os::ByteLock* gate) {
   MPOOL_ASSERT(gate == nullptr || (options_.shared && options_.named));
-  if (!options_.shared || !options_.named) return AttachUnnamed();
+  if (!options_.shared || !options_.named) {
+    const absl::Status status = AttachUnnamed();
+    // A child that was forked during the call shares the open of the home, and
+    // with it the claim.
+    if (!status.ok() && options_.shared) os::UnclaimDirectory(home());
+    return status;
+  }
   MPOOL_RETURN_IF_ERROR(os::CheckDirectory(home()));
   MPOOL_ASSIGN_OR_RETURN(const std::string remote,
                          os::RemoteFilesystem(home()));
@@ -73,10 +80,17 @@ absl::Status Attacher::Attach(const os::ByteLock* gate) {
 
 absl::Status Attacher::AttachLocked() {
   MPOOL_ASSERT(files_.has_register());
-  const absl::StatusOr<os::ByteLock> held = files_.locks().Lock(0);
+  MPOOL_STEP("region.join.wait");
+  const absl::StatusOr<os::ByteLock> held =
+      files_.locks().Lock(0, os::Deadline(options_.wait));
   // The lock file was removed while this process waited for the lock.
   if (absl::IsNotFound(held.status())) return NoRegion(home());
   MPOOL_RETURN_IF_ERROR(held.status());
+  if (!held->held()) {
+    return GateTimeout(
+        absl::StrCat("open environment ", home().path(), ": "),
+        files_.locks(), options_.wait);
+  }
   MPOOL_STEP("region.join.gate");
   return AttachShared();
 }

@@ -8,26 +8,46 @@
 
 #include "absl/strings/str_cat.h"
 #include "os/assert.h"
+#include "os/clock.h"
 #include "os/futex.h"
 #include "os/lock_file.h"
 #include "region/descriptor.h"
+#include "region/identity.h"
 
 namespace mpool::region {
 
 absl::Status ChildEntry::Enter(
-    const std::function<absl::Status(uint32_t)>& ready) {
+    const std::function<absl::Status(uint32_t)>& ready, absl::Duration wait) {
   MPOOL_ASSERT(ready != nullptr);
   if (!generation_.BeginEntry()) {
     if (generation_.HasEntered()) return absl::OkStatus();
     return absl::UnavailableError("another thread could not enter; try again");
   }
-  const absl::StatusOr<uint32_t> generation = JoinAsChild(ready);
+  const absl::StatusOr<uint32_t> generation = JoinAsChild(ready, wait);
   generation_.EndEntry(generation.value_or(0));
   return generation.status();
 }
 
+// Opens the existing register only. A child must not recreate it in a removed
+// home.
+absl::StatusOr<os::ByteLock> ChildEntry::LockGate(absl::Duration wait) const {
+  const os::Deadline deadline(wait);
+  std::optional<os::LockFile> there;
+  if (options_.named) {
+    MPOOL_ASSIGN_OR_RETURN(there,
+                           os::LockFile::Open(files_.home(), kRegisterName,
+                                              /*create=*/false, 0600));
+  }
+  const os::LockFile& locks = there.has_value() ? *there : files_.locks();
+  MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate, locks.Lock(0, deadline));
+  if (gate.held()) return gate;
+  return GateTimeout(
+      absl::StrCat("use ", files_.home().path(), " in a forked child: "),
+      locks, wait);
+}
+
 absl::StatusOr<uint32_t> ChildEntry::JoinAsChild(
-    const std::function<absl::Status(uint32_t)>& ready) {
+    const std::function<absl::Status(uint32_t)>& ready, absl::Duration wait) {
   MPOOL_ASSERT(generation_.value() == 0);
   files_.ForgetLost();
   const absl::Status complete = client_.ForgetLost();
@@ -39,16 +59,7 @@ absl::StatusOr<uint32_t> ChildEntry::JoinAsChild(
   }
   members_.BecomeChild();
   if (options_.named) MPOOL_RETURN_IF_ERROR(files_.ReopenHome());
-  // Open the existing register only. A child must not recreate it in a removed
-  // home.
-  auto lock_gate = [&]() -> absl::StatusOr<os::ByteLock> {
-    if (!options_.named) return files_.locks().Lock(0);
-    MPOOL_ASSIGN_OR_RETURN(const os::LockFile there,
-                           os::LockFile::Open(files_.home(), kRegisterName,
-                                              /*create=*/false, 0600));
-    return there.Lock(0);
-  };
-  absl::StatusOr<os::ByteLock> gate = lock_gate();
+  absl::StatusOr<os::ByteLock> gate = LockGate(wait);
   if (!absl::IsNotFound(gate.status())) MPOOL_RETURN_IF_ERROR(gate.status());
   MPOOL_RETURN_IF_ERROR(CheckStillThere());
   MPOOL_RETURN_IF_ERROR(gate.status());

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "region/client.h"
 #include "region/generation.h"
 #include "region/home_files.h"
@@ -38,12 +39,14 @@ class ChildEntry {
         options_(options) {}
 
   // See Region::EnterChild.
-  absl::Status Enter(const std::function<absl::Status(uint32_t)>& ready);
+  absl::Status Enter(const std::function<absl::Status(uint32_t)>& ready,
+                     absl::Duration wait);
 
  private:
   RegionHeader& header() const { return *memory_.header(); }
+  absl::StatusOr<os::ByteLock> LockGate(absl::Duration wait) const;
   absl::StatusOr<uint32_t> JoinAsChild(
-      const std::function<absl::Status(uint32_t)>& ready);
+      const std::function<absl::Status(uint32_t)>& ready, absl::Duration wait);
   absl::Status CheckStillThere() const;
 
   Memory& memory_;

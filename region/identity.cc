@@ -4,8 +4,10 @@
 
 #include <cstring>
 
+#include "absl/strings/str_cat.h"
 #include "os/clock.h"
 #include "os/process.h"
+#include "os/status.h"
 
 namespace mpool::region {
 
@@ -40,6 +42,33 @@ std::string CommandOf(const ProcessSlot& slot) {
                              slot.command[1].load(std::memory_order_relaxed)};
   std::memcpy(command, words, sizeof(words));
   return command;
+}
+
+std::string CommandOf(const os::LockHolder& holder) {
+  // A pid of another namespace names another process here.
+  if (holder.pid_namespace != os::CurrentProcess().pid_namespace) {
+    return "of another PID namespace";
+  }
+  return os::CommandOf(holder.pid).value_or("of an unknown name");
+}
+
+std::string DescribeGateHolder(const os::LockFile& locks) {
+  const absl::StatusOr<std::optional<os::LockHolder>> holder =
+      locks.FindHolder();
+  if (!holder.ok() || !holder->has_value()) {
+    return "a process that cannot be named";
+  }
+  return absl::StrCat("process ", (*holder)->pid, " (", CommandOf(**holder),
+                      ")");
+}
+
+absl::Status GateTimeout(std::string_view what, const os::LockFile& locks,
+                         absl::Duration wait) {
+  return absl::DeadlineExceededError(absl::StrCat(
+      os::Abs(what), DescribeGateHolder(locks),
+      " has opened, closed or removed this environment for longer than ",
+      absl::FormatDuration(wait),
+      "; let that process continue, or end it, or wait longer"));
 }
 
 }  // namespace mpool::region

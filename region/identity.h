@@ -1,7 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// identity.h - what a process slot says about its process, for people. Only the
-// life lock shows if the process lives.
+// identity.h - what a process slot and the gate say about their process, for
+// people. Only the life lock shows if the process lives.
 
 #ifndef MPOOL_REGION_IDENTITY_H_
 #define MPOOL_REGION_IDENTITY_H_
@@ -9,7 +9,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "os/lock_file.h"
 #include "region/layout.h"
 
 namespace mpool::region {
@@ -25,6 +29,16 @@ uint64_t OwnClock();
 std::optional<uint64_t> NowOf(const ProcessSlot& slot, uint64_t own);
 // Returns the name of the slot's process.
 std::string CommandOf(const ProcessSlot& slot);
+
+// Returns the name of the gate's holder, or a phrase if it is unknown.
+std::string CommandOf(const os::LockHolder& holder);
+// Returns "process PID (COMMAND)" for the process that holds the gate of
+// `locks`, or "a process that cannot be named".
+std::string DescribeGateHolder(const os::LockFile& locks);
+// Returns the DeadlineExceeded of a call that has waited `wait` for the gate.
+// The message begins with `what`, the call.
+absl::Status GateTimeout(std::string_view what, const os::LockFile& locks,
+                         absl::Duration wait);
 
 }  // namespace mpool::region
 

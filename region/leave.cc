@@ -3,17 +3,22 @@
 #include "region/leave.h"
 
 #include "os/assert.h"
+#include "os/clock.h"
 #include "os/status.h"
 #include "os/step.h"
+#include "region/identity.h"
 
 namespace mpool::region {
 
-absl::StatusOr<os::ByteLock> Leaver::Begin(bool* is_last) {
+absl::StatusOr<os::ByteLock> Leaver::Begin(bool* is_last,
+                                           absl::Duration wait) {
   MPOOL_ASSERT(is_last != nullptr);
   *is_last = true;
   if (!members_.is_shared()) return os::ByteLock();
-  MPOOL_ASSIGN_OR_RETURN(os::ByteLock gate,
-                         home_files_.locks().LockWithin(0));
+  MPOOL_ASSIGN_OR_RETURN(
+      os::ByteLock gate,
+      home_files_.locks().LockWithin(0, os::Deadline(wait)));
+  if (!gate.held()) return GateTimeout("", home_files_.locks(), wait);
   MPOOL_ASSIGN_OR_RETURN(*is_last, members_.IsAlone());
   return gate;
 }

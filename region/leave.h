@@ -9,6 +9,7 @@
 #define MPOOL_REGION_LEAVE_H_
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "os/lock_file.h"
 #include "region/home_files.h"
 #include "region/members.h"
@@ -29,8 +30,9 @@ class Leaver {
         named_(named) {}
 
   // Locks byte 0 and returns the lock. Sets *is_last to true if no other
-  // process is attached. Fails if byte 0 cannot be locked.
-  absl::StatusOr<os::ByteLock> Begin(bool* is_last);
+  // process is attached. Fails if byte 0 cannot be locked. DeadlineExceeded if
+  // another process holds it for `wait`.
+  absl::StatusOr<os::ByteLock> Begin(bool* is_last, absl::Duration wait);
   // Frees the slots, then drops the gate. kEnd: the last leaver ends a region
   // without a name. REQUIRES: no thread of the process uses the region,
   // now or later. Not checkable: threads do not announce that they use it.

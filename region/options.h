@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "absl/time/time.h"
 #include "mpool/types.h"
 
 namespace mpool::region {
@@ -27,6 +28,7 @@ struct RegionOptions {
   // False: only this process and its forked children share it, without files.
   bool named = true;
   bool create = true;
+  absl::Duration wait = absl::InfiniteDuration();  // for the gate
   bool huge_pages = true;
   bool prefault = false;
   bool lock_memory = false;

@@ -56,16 +56,17 @@ Leaver Region::MakeLeaver() {
 }
 
 absl::Status Region::EnterChild(
-    const std::function<absl::Status(uint32_t)>& ready) {
+    const std::function<absl::Status(uint32_t)>& ready, absl::Duration wait) {
   MPOOL_ASSERT(client_ != nullptr);
   Leaver leaver = MakeLeaver();
   return ChildEntry(memory_, home_files_, generation_, members_, leaver,
                     *client_, options_)
-      .Enter(ready);
+      .Enter(ready, wait);
 }
 
-absl::StatusOr<os::ByteLock> Region::BeginLeave(bool* is_last) {
-  return MakeLeaver().Begin(is_last);
+absl::StatusOr<os::ByteLock> Region::BeginLeave(bool* is_last,
+                                                absl::Duration wait) {
+  return MakeLeaver().Begin(is_last, wait);
 }
 
 void Region::Leave(os::ByteLock gate) {

@@ -21,6 +21,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "os/backing/mapping.h"
 #include "os/file.h"
 #include "os/lock_file.h"
@@ -66,12 +67,16 @@ class Region {
   // generation and completes its setup before another of its threads may use
   // the region. If `ready` fails, the child is detached again. Unavailable if
   // another thread of the child failed; FailedPrecondition if the region is
-  // gone. REQUIRES: Attach succeeded in the parent.
-  absl::Status EnterChild(const std::function<absl::Status(uint32_t)>& ready);
+  // gone; DeadlineExceeded if another process holds the gate for `wait`.
+  // REQUIRES: Attach succeeded in the parent.
+  absl::Status EnterChild(const std::function<absl::Status(uint32_t)>& ready,
+                          absl::Duration wait = absl::InfiniteDuration());
   // Locks byte 0 and returns the lock. Sets *is_last to true if no other
   // process is attached. The last leaver writes back between BeginLeave and
-  // Leave. Fails if byte 0 cannot be locked.
-  absl::StatusOr<os::ByteLock> BeginLeave(bool* is_last);
+  // Leave. Fails if byte 0 cannot be locked. DeadlineExceeded, naming the
+  // process that holds it, if another one holds it for `wait`.
+  absl::StatusOr<os::ByteLock> BeginLeave(
+      bool* is_last, absl::Duration wait = absl::InfiniteDuration());
   // Frees the slots, then drops the gate. The last leaver ends a region
   // without a name. REQUIRES: no thread of the process uses the region,
   // now or later. Not checkable: threads do not announce that they use it.

@@ -20,8 +20,13 @@
 //   within 20 ms of a change (2 s where times are whole seconds).
 // - A process that is stopped (SIGSTOP, a debugger) keeps the pages that it
 //   holds; a process that dies loses them. A process that is stopped inside a
-//   call may delay other processes beyond their deadlines; inside Open or
-//   Close it delays every Open. Stop processes outside of calls.
+//   call may delay other processes beyond their deadlines. Inside Open or
+//   Close it delays every Open and Close of its home; EnvOptions::wait bounds
+//   Open. Stop processes outside of calls.
+// - An Open, a Close and a fork do not wait for an Open or Close of another
+//   home. A child that is forked during an Open or Close of another thread has
+//   no handle of that home, and may open it again. Until the child ends or
+//   execs, it keeps the mapping and up to three descriptors of that home.
 // - A process also writes pages that other processes changed, so its limit on
 //   file sizes (RLIMIT_FSIZE) applies to those pages too. A write beyond the
 //   limit returns an error and never raises SIGXFSZ.
@@ -125,6 +130,7 @@ class MPOOL_EXPORT DbEnv {
   // - FailedPrecondition: another layout, or home or memory is not usable, as
   //   without /dev/shm (use Backing::kFile) or /proc
   // - ResourceExhausted: no free slot, or no memory
+  // - DeadlineExceeded: EnvOptions::wait has passed
   // - DataLoss: damaged tables, or a panic
   static absl::StatusOr<std::unique_ptr<DbEnv>> Open(
       std::string_view home, const EnvOptions& options = {}) noexcept;
@@ -142,8 +148,9 @@ class MPOOL_EXPORT DbEnv {
   // its header or tables are damaged.
   static absl::StatusOr<EnvStats> Inspect(std::string_view home) noexcept;
 
-  // Returns the holders of pages, latches and slots of `home`, and marks the
-  // dead ones. Does not join; errors as Inspect.
+  // Returns the holders of the gate, pages, latches and slots of `home`, and
+  // marks the dead ones. Does not join; errors as Inspect. While the region is
+  // created or removed it returns the holder of the gate alone.
   static absl::StatusOr<std::vector<Holding>> Holders(
       std::string_view home) noexcept;
 

@@ -64,6 +64,11 @@ struct EnvOptions {
   // group of the home, if the home is writable by its group. Bits that make the
   // files writable by all users are refused.
   int mode = 0600;
+  // Bound of the wait in Open for another process or thread that opens, closes,
+  // adopts or removes the environment. A close writes back dirty pages, which
+  // may take long. DeadlineExceeded names the process, its pid and its command.
+  // Zero: no wait.
+  absl::Duration wait = absl::InfiniteDuration();
   // Maps every page of the region at open, instead of at first use.
   bool prefault = false;
   // Keeps the region out of swap: mlock, by each process that requests it, or

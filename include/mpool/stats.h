@@ -61,9 +61,11 @@ struct LostPage {
 struct Holding {
   int pid = 0;  // in the process's own PID namespace
   std::string command;  // as the kernel has it, control characters included
-  uint32_t process_slot = 0;
+  uint32_t process_slot = 0;  // 0: the holder of the gate, which has none
   uint32_t thread = 0;  // its slot; 0: the whole process
   // "process slot 3", "page 7 of /a/b.db for update", "the heap latch", ...
+  // "the gate: ...": the process opens, closes, adopts or removes the
+  // environment, and other processes that do so wait for it.
   // Control characters in the path are escaped (\n, \x1b).
   std::string what;
   // Duration of the hold. Zero for pages that are held for reading and for

@@ -57,8 +57,8 @@ void Pool::Stop() {
   ForgetForksOf(*this);
 }
 
-absl::Status Pool::EnterChild() {
-  return region_.EnterChild([this](uint32_t generation) {
+absl::Status Pool::EnterChild(absl::Duration wait) {
+  const auto ready = [this](uint32_t generation) -> absl::Status {
     MPOOL_ASSERT(generation != 0);
     {
       os::MutexLock lock(region_.members().process_mutex());
@@ -90,7 +90,8 @@ absl::Status Pool::EnterChild() {
     }
     threads_.List(generation);
     return absl::OkStatus();
-  });
+  };
+  return region_.EnterChild(ready, wait);
 }
 
 absl::StatusOr<OpenedFile> Pool::OpenFile(const OpenRequest& request) {

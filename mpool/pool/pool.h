@@ -72,6 +72,9 @@ class Pool {
   // Closes all files and unlists the pool. Threads that end later do not use
   // it.
   void Stop();
+  // Attaches a forked child, as its first call does. Returns Ok if the process
+  // is attached. Errors: those of Region::EnterChild.
+  absl::Status EnterChild(absl::Duration wait = absl::InfiniteDuration());
   // Prepares the page memory for another handle of this process: `prefault`
   // fills the page tables, `lock_memory` locks the memory.
   absl::Status PrepareMore(bool prefault, bool lock_memory);
@@ -112,8 +115,6 @@ class Pool {
 
  private:
   friend class PoolTester;
-
-  absl::Status EnterChild();
 
   region::Region& region_;
   FrameTable frames_{region_.memory()};

@@ -42,11 +42,12 @@ constexpr std::array<OptionSpec, 1> kOptions = {kJsonOption};
 constexpr VerbSpec kHoldersVerb = {
     .name = "holders",
     .operands = kHomeOperand,
-    .summary = "Prints the holders of slots, pages and latches.",
+    .summary = "Prints the holders of the gate, slots, pages and latches.",
     .help =
         "  Each row has the process and thread of a holder, the time since "
         "it\n  acquired, and whether its process is dead. The verb does "
-        "not attach to the\n  environment.\n",
+        "not attach to the\n  environment. Slot 0 has the process that opens, "
+        "closes or removes the\n  environment; others wait for it.\n",
     .options = kOptions,
     .run = RunHolders};
 
