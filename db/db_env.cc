@@ -156,12 +156,12 @@ uint64_t DbEnv::HugeBytes() const noexcept {
 absl::Status DbEnv::Close() noexcept {
   const os::CancelOff no_cancel;
   if (env_ == nullptr) return absl::OkStatus();
+  const std::shared_ptr<internal::Environment> env = env_;
   const absl::Status status =
       internal::WithDescriptors([&] {
-        return internal::Registry::OfProcess().Close(*env_);
+        return internal::Registry::OfProcess().Close(&env_);
       });
-  env_->events().Deliver();
-  if (status.ok()) env_ = nullptr;
+  env->events().Deliver();
   return status;
 }
 

@@ -188,6 +188,7 @@ absl::Status Environment::OpenPageFile(std::string_view path,
     MPOOL_ASSIGN_OR_RETURN(os::File made,
                            MakePageFile(path, full, dir, options.mode));
     request->file = SharedPageFile(std::move(made));
+    request->is_created = true;
     return absl::OkStatus();
   }
   MPOOL_RETURN_IF_ERROR(node.status());
@@ -401,18 +402,43 @@ LeaveResult Environment::Leave(LeaveMode mode) {
                 absl::StrCat("leave environment ", home_, ": ",
                              gate.status().message()))};
   }
+  const bool ends = is_last && EndsWithLastClose();
   if (is_last) {
     written.Update(pool_->Sync(std::nullopt, absl::InfiniteDuration(),
-                               options_.sync_on_last_close
+                               options_.sync_on_last_close || ends
                                    ? Pool::Durability::kSynced
                                    : Pool::Durability::kWritten));
   }
   if (!written.ok() && mode != LeaveMode::kAnyway) {
     return {.status = std::move(written)};
   }
+  // A panic stays for the owner of the log.
+  const bool removes =
+      ends && written.ok() && pool_->panic().CheckAsOther().ok();
   pool_->Stop();
+  if (removes) return Remove(*std::move(gate));
   region_->Leave(*std::move(gate));
   return {.status = std::move(written), .has_left = true};
+}
+
+// Memory without a name ends with its last process anyway.
+bool Environment::EndsWithLastClose() const {
+  return options_.remove_on_last_close &&
+         os::ReachOf(options_.backing) == os::Reach::kAnyProcess;
+}
+
+LeaveResult Environment::Remove(os::ByteLock gate) {
+  MPOOL_ASSERT(gate.held());
+  absl::Status removed = region_->LeaveAndRemove(std::move(gate));
+  if (!removed.ok()) {
+    removed = absl::Status(
+        removed.code(),
+        absl::StrCat("close environment ", home_, ": every page is on disk and "
+                     "the environment is closed, but its region could not be "
+                     "removed: ", removed.message(),
+                     "; remove it with 'mpool remove'"));
+  }
+  return {.status = std::move(removed), .has_left = true};
 }
 
 absl::Status Environment::Stay(const absl::Status& why) {

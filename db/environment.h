@@ -38,7 +38,8 @@ enum class LeaveMode {
   kAtOnce,  // as kIfWritten, and only if no lock has to be waited for
 };
 struct LeaveResult {
-  absl::Status status;  // also an error of writing if kAnyway left in spite
+  // Also an error of writing if kAnyway left in spite, or of the removal.
+  absl::Status status;
   bool has_left = false;  // false: nothing is closed
 };
 
@@ -103,6 +104,10 @@ class Environment {
                             const FileOptions& options,
                             OpenRequest* request) const;
   bool ForgetFile(OpenedFile* file);
+  bool EndsWithLastClose() const;
+  // Leaves and removes the region. REQUIRES: every page is on disk (not
+  // checkable: the caller wrote them); `gate` is held.
+  LeaveResult Remove(os::ByteLock gate);
   std::vector<std::string> Guards(std::optional<uint32_t> file) const;
   absl::Status CheckNoGuardsOn(const OpenedFile& file) const;
 

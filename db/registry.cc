@@ -265,36 +265,35 @@ Registry::Attachment* Registry::AwaitIdle(const Environment& env) {
   return &*it;
 }
 
-absl::Status Registry::Close(Environment& env) {
+absl::Status Registry::Close(std::shared_ptr<Environment>* handle) {
+  MPOOL_ASSERT(handle != nullptr && *handle != nullptr);
+  const std::shared_ptr<Environment> env = *handle;
   Attachment* one = nullptr;
   State state = State::kOpen;
   {
     const os::MutexLock lock(mutex_);
-    one = AwaitIdle(env);
-    if (one == nullptr) return absl::OkStatus();
-    if (one->handles > 1) {
-      --one->handles;
+    one = AwaitIdle(*env);
+    if (one == nullptr || one->handles > 1) {
+      if (one != nullptr) --one->handles;
+      *handle = nullptr;
       return absl::OkStatus();
     }
     state = one->state;
     one->state = State::kLeaving;
     one->is_busy = true;
   }
-  absl::Status status = env.CheckNothingOut();
-  if (status.ok()) {
-    const LeaveResult result = env.Leave(LeaveMode::kIfWritten);
-    MPOOL_ASSERT(result.has_left == result.status.ok());
-    status = result.status;
-  }
+  LeaveResult result = {.status = env->CheckNothingOut()};
+  if (result.status.ok()) result = env->Leave(LeaveMode::kIfWritten);
   const os::MutexLock lock(mutex_);
   // An abandoned one keeps its memory for guards that its child inherited.
-  if (status.ok() && state == State::kOpen) {
+  if (result.has_left) *handle = nullptr;
+  if (result.has_left && state == State::kOpen) {
     Remove(*one);
-    return status;
+    return result.status;
   }
-  if (status.ok()) --one->handles;
+  if (result.has_left) --one->handles;
   Settle(*one, state);
-  return status;
+  return result.status;
 }
 
 void Registry::Abandon(std::shared_ptr<Environment> env) {

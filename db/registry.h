@@ -62,9 +62,11 @@ class Registry {
   absl::StatusOr<std::shared_ptr<Environment>> Open(std::string_view home,
                                                     const EnvOptions& options)
       MPOOL_EXCLUDES(mutex_);
-  // Releases one handle. The last one leaves the region. After an error nothing
-  // is closed.
-  absl::Status Close(Environment& env) MPOOL_EXCLUDES(mutex_);
+  // Releases one handle and sets it to null. The last one leaves the region.
+  // After an error the handle is null if the region was left and could not be
+  // removed. Otherwise nothing is closed.
+  absl::Status Close(std::shared_ptr<Environment>* handle)
+      MPOOL_EXCLUDES(mutex_);
   // Releases one handle for a destructor. Leaves even if pages could not be
   // written. If guards or files are open, stays attached until the process
   // ends. If the process cannot leave, stays attached until a later Open finds

@@ -96,6 +96,7 @@ constexpr Syscalls kReal = {
     .pwritev = ::pwritev,
     .fsync = ::fsync,
     .fdatasync = ::fdatasync,
+    .syncfs = ::syncfs,
     .ftruncate = ::ftruncate,
     .fadvise = ::posix_fadvise,
     .fallocate = ::fallocate,

@@ -40,6 +40,7 @@ struct Syscalls {
   ssize_t (*pwritev)(int fd, const iovec* parts, int count, off_t offset);
   int (*fsync)(int fd);
   int (*fdatasync)(int fd);
+  int (*syncfs)(int fd);
   int (*ftruncate)(int fd, off_t size);
   int (*fadvise)(int fd, off_t offset, off_t size, int advice);
   int (*fallocate)(int fd, int mode, off_t offset, off_t size);

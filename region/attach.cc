@@ -19,6 +19,7 @@
 #include "os/step.h"
 #include "os/trust.h"
 #include "region/descriptor.h"
+#include "region/home_name.h"
 #include "region/identity.h"
 #include "region/move.h"
 #include "region/unnamed.h"
@@ -203,6 +204,7 @@ absl::Status Attacher::FormatRegion(const FixedHeader& fixed) {
   header().fixed[0] = fixed;
   header().fixed[1] = fixed;
   header().size_bytes.store(options_.size_bytes, std::memory_order_relaxed);
+  StoreHome(header(), home());
   MPOOL_RETURN_IF_ERROR(memory_.PrepareMemory(0, options_.size_bytes));
   memory_.heap().Format(sizeof(RegionHeader), options_.size_bytes);
   generation_.Begin();
@@ -275,7 +277,10 @@ absl::Status Attacher::Join(const FixedHeader& descriptor, bool* unsound) {
   MPOOL_STEP("region.join.fence");
   generation_.Begin();
   MPOOL_RETURN_IF_ERROR(members_.ClaimProcessSlot(Succession::kAllowed));
-  if (alone) adopter_.Adopt(&reached);
+  if (alone) {
+    adopter_.Adopt(&reached);
+    StoreHome(header(), home());
+  }
   return alone ? EndMove(home(), descriptor) : absl::OkStatus();
 }
 

@@ -105,6 +105,15 @@ uint64_t RegionIdOf(const FixedHeader& fixed, const os::FileIdentity& home) {
   return CreationOf(fixed) ^ home.device * uint64_t{0x9e3779b97f4a7c15};
 }
 
+bool HasSoundBounds(const RegionHeader& header, const FixedHeader& fixed) {
+  const uint64_t heap_end = header.heap_end.load(std::memory_order_acquire);
+  const uint64_t end = header.size_bytes.load(std::memory_order_acquire);
+  const uint64_t root = header.root.load(std::memory_order_acquire);
+  return end >= sizeof(RegionHeader) && end <= fixed.heap_limit &&
+         fixed.heap_limit <= fixed.reserved_bytes && heap_end <= end &&
+         root >= sizeof(RegionHeader) && root < end;
+}
+
 absl::StatusOr<std::string_view> CheckHeader(const RegionHeader& header,
                                              const os::File& home,
                                              const FixedHeader& descriptor) {
@@ -116,19 +125,12 @@ absl::StatusOr<std::string_view> CheckHeader(const RegionHeader& header,
                   sizeof(fixed->creation_id)) != 0) {
     return kOfAnotherCreation;
   }
-  const uint64_t heap_end = header.heap_end.load(std::memory_order_acquire);
-  const uint64_t end = header.size_bytes.load(std::memory_order_acquire);
   MPOOL_ASSIGN_OR_RETURN(
       const uint64_t size,
       os::MappingSize(static_cast<Backing>(descriptor.backing), home,
                       descriptor.segment));
   if (size < fixed->reserved_bytes) return kCutShort;
-  const uint64_t root = header.root.load(std::memory_order_acquire);
-  if (end < sizeof(RegionHeader) || end > fixed->heap_limit ||
-      fixed->heap_limit > fixed->reserved_bytes || heap_end > end ||
-      root < sizeof(RegionHeader) || root >= end) {
-    return kDamaged;
-  }
+  if (!HasSoundBounds(header, *fixed)) return kDamaged;
   return "";
 }
 

@@ -54,10 +54,12 @@ absl::Status WriteDescriptor(const os::File& home, const FixedHeader& fixed);
 // version or layout of the library.
 absl::Status CheckLayout(const FixedHeader& fixed, uint32_t signature,
                          std::string_view home);
-// Returns why the region cannot be used; empty if it is whole. The region may
-// be growing: growth first backs memory, then stores size_bytes, then heap_end.
-// This function reads them in the reverse order, so that each value is at least
-// the value read before it.
+// True if the sizes and offsets of the header lie inside each other. The region
+// may be growing: growth first backs memory, then stores size_bytes, then
+// heap_end. This function reads them in the reverse order, so that each value
+// is at least the value read before it.
+bool HasSoundBounds(const RegionHeader& header, const FixedHeader& fixed);
+// Returns why the region cannot be used; empty if it is whole.
 absl::StatusOr<std::string_view> CheckHeader(const RegionHeader& header,
                                              const os::File& home,
                                              const FixedHeader& descriptor);

@@ -121,6 +121,10 @@ struct ThreadBlock {
   ThreadSlot slots[kThreadsPerBlock];
 };
 
+// The sizes of a home's handle and of its path in the region.
+inline constexpr uint32_t kHomeHandleWords = 17;
+inline constexpr uint32_t kHomePathWords = 256;
+
 // Everything that changes lies outside the fixed copies, in single words.
 // SHARED
 struct RegionHeader {
@@ -149,6 +153,10 @@ struct RegionHeader {
   std::atomic<uint64_t> panic_page;
   std::atomic<uint64_t> adopting;  // 1 while an adopter resets the region
   std::atomic<uint64_t> thread_blocks[kThreadBlocks];
+  // The home when it was last created or adopted, for people and for the search
+  // for memory without a home; see home_name.h.
+  std::atomic<uint64_t> home_handle[kHomeHandleWords];
+  std::atomic<uint64_t> home_path[kHomePathWords];
   alignas(4096) ProcessSlot processes[kMaxProcesses];
   alignas(4096) ThreadSlot process_threads[kMaxProcesses];
 };

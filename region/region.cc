@@ -73,6 +73,18 @@ void Region::Leave(os::ByteLock gate) {
   MakeLeaver().Leave(std::move(gate), Leaver::Unnamed::kEnd);
 }
 
+absl::Status Region::LeaveAndRemove(os::ByteLock gate) {
+  MPOOL_ASSERT(gate.held() && options_.named);
+  const bool is_repaired = members_.inherited().none();
+  // The caller's lock keeps the gate.
+  Leave(os::ByteLock());
+  if (!is_repaired) return absl::OkStatus();
+  MPOOL_RETURN_IF_ERROR(home_files_.ReopenHome());
+  MPOOL_ASSIGN_OR_RETURN(const std::optional<FixedHeader> descriptor,
+                         ReadDescriptor(home_files_.home()));
+  return RemoveRegionFiles(home_files_.home(), descriptor);
+}
+
 bool Region::IsInheritedOnly() const {
   return options_.shared && !options_.named &&
          memory_.header()->magic.load(std::memory_order_acquire) == kMagic;

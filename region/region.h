@@ -81,6 +81,12 @@ class Region {
   // without a name. REQUIRES: no thread of the process uses the region,
   // now or later. Not checkable: threads do not announce that they use it.
   void Leave(os::ByteLock gate);
+  // Frees the slots, removes the region, then drops the gate. Ok if a process
+  // before this one is not repaired yet: the region then stays. After an error
+  // the process has left, and the next opener or remover finds the rest.
+  // REQUIRES: as Leave; every page is on disk; the process is the last one and
+  // the region has a name.
+  absl::Status LeaveAndRemove(os::ByteLock gate);
 
   Memory& memory() { return memory_; }
   const Memory& memory() const { return memory_; }

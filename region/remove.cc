@@ -55,18 +55,25 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(os::File home) {
   return remover;
 }
 
-absl::Status RegionRemover::Finish() {
-  MPOOL_ASSERT(home_ != nullptr);
-  if (!gate_.held()) return absl::OkStatus();
+absl::Status RemoveRegionFiles(const os::File& home,
+                               const std::optional<FixedHeader>& descriptor) {
   MPOOL_STEP("region.remove.segment");
-  MPOOL_RETURN_IF_ERROR(RemoveMemory(*home_, descriptor_).status());
+  MPOOL_RETURN_IF_ERROR(RemoveMemory(home, descriptor).status());
   MPOOL_STEP("region.remove.segment_gone");
-  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kNewDescriptorName));
-  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kDescriptorName));
+  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(home, kNewDescriptorName));
+  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(home, kDescriptorName));
   MPOOL_STEP("region.remove.descriptor_gone");
   // A process that waits for byte 0 of this file finds that the name is gone
   // and starts over with a new file.
-  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(*home_, kRegisterName));
+  MPOOL_RETURN_IF_ERROR(os::UnlinkAt(home, kRegisterName));
+  MPOOL_STEP("region.remove.register_gone");
+  return absl::OkStatus();
+}
+
+absl::Status RegionRemover::Finish() {
+  MPOOL_ASSERT(home_ != nullptr);
+  if (!gate_.held()) return absl::OkStatus();
+  MPOOL_RETURN_IF_ERROR(RemoveRegionFiles(*home_, descriptor_));
   gate_.Drop();
   return absl::OkStatus();
 }

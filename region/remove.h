@@ -1,6 +1,7 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 //
-// remove.h - removes the region of a home that no process is attached to.
+// remove.h - removes the region of a home that no process is attached to. The
+// remover and the last leaver use it.
 //
 // Crash:  the next opener or remover finds some of the files and continues.
 
@@ -17,6 +18,13 @@
 #include "region/layout.h"
 
 namespace mpool::region {
+
+// Removes the memory, the descriptor and the lock file of `home`, in this
+// order. Ignores a descriptor of another home.
+// REQUIRES: the caller holds byte 0, and no process is attached. Not checkable:
+// the lock belongs to a ByteLock of the caller.
+absl::Status RemoveRegionFiles(const os::File& home,
+                               const std::optional<FixedHeader>& descriptor);
 
 // Holds byte 0 of a home without attached processes, so that the region can be
 // removed.

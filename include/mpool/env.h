@@ -43,6 +43,10 @@
 // - On an overlay (the file system of a container image) the library keeps an
 //   fd open that proves the life of its process. A program that closes it may
 //   be repaired as if it were dead. Such a program needs a home elsewhere.
+// - The memory of kPosixShm and kSysV is outside the home. `rm -rf HOME` leaves
+//   it until the next boot. `mpool list --remove-orphans`, run by root, finds
+//   and removes such memory. DbEnv::Remove, `mpool remove` or
+//   EnvOptions::remove_on_last_close remove it before the home goes.
 // - Backing::kFile is refused on a file system that may write a changed block
 //   to a new place (btrfs, XFS with reflink, ZFS). There the kernel would kill
 //   the process when the disk is full. kPosixShm is refused too if
@@ -253,11 +257,13 @@ class MPOOL_EXPORT DbEnv {
 
   // Leaves the environment. The last process writes back every dirty page. Each
   // process makes durable the files that it wrote and has closed since
-  // (EnvOptions::sync_on_last_close).
+  // (EnvOptions::sync_on_last_close). The last process may then remove the
+  // region (EnvOptions::remove_on_last_close). If only this removal fails,
+  // Close returns its error, and the environment is closed nevertheless.
   // FailedPrecondition, with a list, while guards or files of this process are
   // open. Returns an error also if a page cannot be written or the lock file
-  // cannot be opened. After an error nothing is closed and the environment is
-  // usable.
+  // cannot be opened. After each of these errors nothing is closed and the
+  // environment is usable.
   absl::Status Close() noexcept;
 
  private:

@@ -94,7 +94,8 @@ class MPOOL_EXPORT MPoolFile {
   absl::Status Truncate(PageNo page_count) noexcept;
 
   // Writes every dirty page of the file and makes the file durable (fsync). If
-  // Sync returns Ok, every change that was put before the call is on disk.
+  // Sync returns Ok, every change that was put before the call is on disk. So
+  // is the name of a file that OpenFile created: Sync fsyncs its directory.
   // A failed fsync is DataLoss, and its pages are dirty again. The next Sync
   // writes them again. Its successful fsync clears the error if all pages that
   // the failed fsync may have lost were still in the pool. Otherwise the error

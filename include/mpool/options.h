@@ -83,6 +83,13 @@ struct EnvOptions {
   // The last process to close writes back every dirty page. With this option it
   // also makes the files durable (fsync).
   bool sync_on_last_close = true;
+  // The last process to close also removes the region and the environment's
+  // files in the home, after every page is on disk. Page files stay. It makes
+  // the files durable even without sync_on_last_close. Nothing is removed if a
+  // page cannot be written or was lost with its writer, or in a panic.
+  // The option of the process that closes last counts, as given to its first
+  // Open of the home.
+  bool remove_on_last_close = false;
   // Opens a panicked environment too. All handles of this process may then work
   // during the panic, to recover from a log; see DbEnv::ClearPanic.
   bool recover = false;

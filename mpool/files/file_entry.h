@@ -106,7 +106,10 @@ struct alignas(kLineBytes) FileEntry {
   // The thread that truncates a partial page at the end of the file, or 0.
   std::atomic<uint32_t> cutter;
   std::atomic<uint32_t> has_fine_stamps;
-  std::atomic<uint64_t> handle[4];  // os::FileHandle
+  std::atomic<uint64_t> handle[3];  // os::PackedHandle
+  // 1 from before an OpenFile that may have created the file returns, until an
+  // fsync of the file's directory. A process that dies in between leaves 1.
+  std::atomic<uint64_t> name_unsynced;
 };
 static_assert(sizeof(FileEntry) == 256 && alignof(FileEntry) == kLineBytes);
 static_assert(offsetof(FileEntry, page_count) == 40);
@@ -117,6 +120,7 @@ static_assert(offsetof(FileEntry, fsync_mark) == 168);
 static_assert(offsetof(FileEntry, opens) == 200);
 static_assert(offsetof(FileEntry, cutter) == 208);
 static_assert(offsetof(FileEntry, handle) == 216);
+static_assert(offsetof(FileEntry, name_unsynced) == 240);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
 inline constexpr uint32_t kFilesPerBlock = 64;
@@ -192,9 +196,14 @@ inline bool IsCovered(const FileEntry& entry) {
   return entry.write_count.load(std::memory_order_acquire) == over &&
          entry.synced_count.load(std::memory_order_acquire) == over;
 }
-// True if the file is covered and no error is left to be reported.
+// True if a power loss may remove the file's name.
+inline bool HasNewName(const FileEntry& entry) {
+  return entry.name_unsynced.load(std::memory_order_acquire) != 0;
+}
+// True if the file and its name are covered and no error is left to be
+// reported.
 inline bool IsSynced(const FileEntry& entry) {
-  return IsCovered(entry) &&
+  return IsCovered(entry) && !HasNewName(entry) &&
          StickyError::Unpack(entry.sticky.load()).error == 0;
 }
 
@@ -234,6 +243,7 @@ struct OpenRequest {
   bool read_only = false;
   bool atomic_update = false;
   bool odd_size = false;
+  bool is_created = false;  // this open created the file
   int lsn_offset = -1;
 
   FileAccess access() const {

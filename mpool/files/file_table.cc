@@ -248,7 +248,7 @@ void FileTable::SetIdentity(FileEntry& entry,
 }
 
 // no step below: a mixture of two handles finds no file, or the file of one.
-void FileTable::SetHandle(FileEntry& entry, const os::FileHandle& handle) {
+void FileTable::SetHandle(FileEntry& entry, const os::PackedHandle& handle) {
   for (size_t i = 0; i < handle.words.size(); ++i) {
     entry.handle[i].store(handle.words[i], std::memory_order_relaxed);
   }
@@ -262,7 +262,7 @@ absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
   MPOOL_ASSERT(request.file != nullptr && !request.path.empty());
   MPOOL_ASSERT(FileWord::Unpack(entry.word.load()).owner == self.process);
   SetIdentity(entry, info.identity);
-  SetHandle(entry, os::HandleOf(*request.file));
+  SetHandle(entry, os::Pack(os::HandleOf(*request.file)));
   entry.page_bytes.store(request.page_bytes);
   entry.lsn_place.store(LsnPlaceOf(request.lsn_offset));
   entry.page_count.store(PagesIn(info.size_bytes, request.page_bytes));
@@ -275,6 +275,10 @@ absl::Status FileTable::Fill(const region::Thread& self, FileEntry& entry,
   entry.evicted_covered.store(0);
   entry.sticky.store(0);
   entry.cutter.store(0);
+  // A process that died after it created the file has left an empty file.
+  const bool may_be_new =
+      request.is_created || (info.size_bytes == 0 && !request.read_only);
+  entry.name_unsynced.store(may_be_new ? 1 : 0);
   for (auto& bits : entry.open_bits) bits.store(0);
   entry.has_fine_stamps.store(os::HasFineStamps(*request.file) ? 1 : 0);
   FileWatch::SetSeen(entry, info, FileWatch::IsSettledNow(entry, info));

@@ -104,7 +104,7 @@ class FileTable : public FileEntries {
   // Stores the identity and the path of a file that was found. Returns the
   // errors of the heap.
   static void SetIdentity(FileEntry& entry, const os::FileIdentity& identity);
-  static void SetHandle(FileEntry& entry, const os::FileHandle& handle);
+  static void SetHandle(FileEntry& entry, const os::PackedHandle& handle);
   absl::Status SetPath(const region::Thread& self, FileEntry& entry,
                        const std::string& path);
   // Gives the entry another generation.

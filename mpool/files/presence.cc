@@ -35,7 +35,7 @@ os::Presence PresenceOf(const FileEntries& files, const FileEntry& entry) {
     if (!info.ok()) return os::Presence::kUnknown;
     if (info->identity.IsSameInode(identity)) return os::Presence::kPresent;
   }
-  os::FileHandle handle;
+  os::PackedHandle handle;
   for (size_t i = 0; i < handle.words.size(); ++i) {
     handle.words[i] = entry.handle[i].load(std::memory_order_relaxed);
   }
@@ -46,7 +46,7 @@ os::Presence PresenceOf(const FileEntries& files, const FileEntry& entry) {
   if (!info.ok() || info->identity.device != identity.device) {
     return os::Presence::kUnknown;
   }
-  return os::PresenceOf(*dir, handle);
+  return os::PresenceOf(*dir, os::Unpack(handle));
 }
 
 }  // namespace mpool::internal

@@ -120,7 +120,11 @@ absl::StatusOr<uint32_t> FileOpener::FindOrClaim(const region::Thread& self,
     FileTable::SetIdentity(*table_.At(*found),
                            is_unproven ? info.identity.WithoutProof()
                                        : info.identity);
-    FileTable::SetHandle(*table_.At(*found), os::HandleOf(*request.file));
+    FileTable::SetHandle(*table_.At(*found),
+                         os::Pack(os::HandleOf(*request.file)));
+    // Another process opened the file between its creation and now.
+    // no step: the empty file set the word too.
+    if (request.is_created) table_.At(*found)->name_unsynced.store(1);
     MPOOL_RETURN_IF_ERROR(Match(self, request, *found, drop));
     // The file may have been renamed, and a flusher opens the file by its path.
     MPOOL_RETURN_IF_ERROR(

@@ -32,6 +32,8 @@ uint32_t LayoutSignature() {
       offsetof(region::RegionHeader, magic),
       offsetof(region::RegionHeader, panic),
       offsetof(region::RegionHeader, thread_blocks),
+      offsetof(region::RegionHeader, home_handle),
+      offsetof(region::RegionHeader, home_path),
       sizeof(region::ProcessSlot),
       sizeof(region::ThreadSlot),
       offsetof(region::ThreadSlot, entries),
@@ -56,6 +58,7 @@ uint32_t LayoutSignature() {
       offsetof(FileEntry, sticky),
       offsetof(FileEntry, cutter),
       offsetof(FileEntry, opens),
+      offsetof(FileEntry, name_unsynced),
       static_cast<uint64_t>(State::kOwnerShift),
       static_cast<uint64_t>(Counter::kCount),
   };

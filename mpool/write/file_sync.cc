@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "mpool/files/file_watch.h"
 #include "os/assert.h"
+#include "os/directory.h"
 #include "os/status.h"
 #include "os/step.h"
 
@@ -166,7 +167,50 @@ absl::Status FileSync::Fsync(uint32_t index, FileEntry& entry,
   MPOOL_STEP("mpool.fsync.covered");
   FileWatch::LookAgain(entry, *handle.file);
   handles_.NoteSynced(index, handle);
-  return status;
+  return SyncName(entry, *handle.file);
+}
+
+// Makes the name of the file durable. The directory is that of the file's name
+// now, because the file may have been renamed.
+// REQUIRES: the caller owns the mark.
+absl::Status FileSync::SyncName(FileEntry& entry, const os::File& file) {
+  MPOOL_ASSERT(entry.fsync_mark.load(std::memory_order_relaxed) != 0);
+  if (!HasNewName(entry)) return absl::OkStatus();
+  const absl::Status status =
+      os::SyncDirectoryOf(file, table_.PathOf(entry));
+  if (!status.ok()) {
+    return absl::Status(
+        status.code(),
+        absl::StrCat("sync file ", table_.PathOf(entry),
+                     ": its pages are on disk, and its name is not: ",
+                     status.message(), "; call Sync again"));
+  }
+  MPOOL_STEP("mpool.sync.name");
+  entry.name_unsynced.store(0, std::memory_order_release);
+  MPOOL_STEP("mpool.sync.named");
+  return absl::OkStatus();
+}
+
+// Returns `why`, the error of the open for an fsync. A file that was removed or
+// renamed and has no unsynced write needs no fsync of its old name. The entry
+// then forgets the name, and the result is Ok.
+absl::Status FileSync::GiveUpName(const region::Thread& self, FileEntry& entry,
+                                  uint32_t generation, const absl::Status& why,
+                                  const os::Deadline& deadline) {
+  MPOOL_ASSERT(!why.ok());
+  const bool has_lost_name =
+      absl::IsNotFound(why) || absl::IsFailedPrecondition(why);
+  if (!has_lost_name || !IsCovered(entry) || HasError(entry.sticky.load())) {
+    return why;
+  }
+  MPOOL_RETURN_IF_ERROR(Begin(self, entry, deadline));
+  const bool is_covered = IsCovered(entry);
+  if (GenerationOf(entry) == generation && is_covered) {
+    // no step: a death before End leaves a mark, whose repair changes nothing.
+    entry.name_unsynced.store(0, std::memory_order_release);
+  }
+  End(entry);
+  return is_covered ? absl::OkStatus() : why;
 }
 
 // Returns the sticky error and marks it as reported.
@@ -209,20 +253,19 @@ absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
                                    const os::Deadline& deadline) {
   MPOOL_ASSERT(index < kMaxFiles && self.id != 0);
   FileEntry& entry = *table_.At(index);
-  if (IsCovered(entry) && !HasError(entry.sticky.load())) {
-    return absl::OkStatus();
-  }
+  if (IsSynced(entry)) return absl::OkStatus();
   if (StickyError::Unpack(entry.sticky.load()).lost) {
     return DescribeError(entry);
   }
   const uint32_t generation = GenerationOf(entry);
-  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle,
-                         ForSync(self, index, deadline));
+  const absl::StatusOr<SyncHandle> handle = ForSync(self, index, deadline);
+  if (!handle.ok()) {
+    return GiveUpName(self, entry, generation, handle.status(), deadline);
+  }
   MPOOL_RETURN_IF_ERROR(Begin(self, entry, deadline));
   const uint64_t now = entry.sticky.load();
   // If another file has the entry now, the old file was synced before (E4).
-  if (GenerationOf(entry) != generation ||
-      (!HasError(now) && IsCovered(entry))) {
+  if (GenerationOf(entry) != generation || IsSynced(entry)) {
     End(entry);
     return absl::OkStatus();
   }
@@ -234,7 +277,7 @@ absl::Status FileSync::MakeDurable(const region::Thread& self, uint32_t index,
         "sync file ", table_.PathOf(entry), ": a process died that had written "
         "pages of it, which have to be written again; call Sync again"));
   }
-  absl::Status status = Fsync(index, entry, handle);
+  absl::Status status = Fsync(index, entry, *handle);
   if (status.ok()) {
     // S4: after this report the next Sync is Ok.
     const bool is_all = written == Written::kAll;
@@ -255,11 +298,13 @@ absl::Status FileSync::SyncUntold(const region::Thread& self,
   FileEntry& entry = *table_.At(index);
   const uint32_t generation = GenerationOf(entry);
   const os::Deadline at_once(absl::ZeroDuration());
-  MPOOL_ASSIGN_OR_RETURN(const SyncHandle handle,
-                         ForSync(self, index, at_once));
+  const absl::StatusOr<SyncHandle> handle = ForSync(self, index, at_once);
+  if (!handle.ok()) {
+    return GiveUpName(self, entry, generation, handle.status(), at_once);
+  }
   MPOOL_RETURN_IF_ERROR(Begin(self, entry, at_once));
   absl::Status status;
-  if (GenerationOf(entry) == generation) status = Fsync(index, entry, handle);
+  if (GenerationOf(entry) == generation) status = Fsync(index, entry, *handle);
   End(entry);
   return status;
 }

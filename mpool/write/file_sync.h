@@ -26,6 +26,9 @@
 //              that no fsync has covered becomes DIRTY. Its descriptor is
 //              closed, and the kernel may forget a lost write of a file that no
 //              process has open.
+//              S7 FileEntry::name_unsynced is cleared only by the owner of the
+//              mark, after an fsync of the file's directory, or if the file has
+//              lost its name.
 // Crash:       a mark of a dead owner counts as a failed fsync (S2), because
 //              the kernel may have reported the error to that owner. Each step
 //              can be repeated.
@@ -103,6 +106,10 @@ class FileSync {
   static void End(FileEntry& entry);
   absl::Status Fsync(uint32_t index, FileEntry& entry,
                      const SyncHandle& handle);
+  absl::Status SyncName(FileEntry& entry, const os::File& file);
+  absl::Status GiveUpName(const region::Thread& self, FileEntry& entry,
+                          uint32_t generation, const absl::Status& why,
+                          const os::Deadline& deadline);
   bool Redirty(uint32_t index);
   void NoteFailure(uint32_t index, FileEntry& entry, int error);
   absl::Status DescribeError(FileEntry& entry) const;

@@ -170,7 +170,8 @@ void Syncer::TrimKeptNowAndThen(ThreadContext& self) {
 void Syncer::SyncClosed(ThreadContext& self) {
   MPOOL_ASSERT(self.thread.id != 0);
   files_.ForEach([&](uint32_t index, FileEntry& entry, FileWord) {
-    if (IsOpenAnywhere(entry) || IsCovered(entry)) return;
+    const bool needs_sync = !IsCovered(entry) || HasNewName(entry);
+    if (IsOpenAnywhere(entry) || !needs_sync) return;
     file_sync_.SyncUntold(self.thread, index).IgnoreError();
   });
 }

@@ -6,7 +6,10 @@
 #include <errno.h>
 
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "os/backing/shared_file.h"
@@ -134,6 +137,56 @@ absl::StatusOr<uint32_t> CountStrays(const File& dir, std::string_view prefix,
   return count;
 }
 
+void List(std::vector<FoundSegment>* found) {
+  const absl::StatusOr<File> shm = File::OpenDirectory(kShmDirectory);
+  if (!shm.ok()) return;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(kShmDirectory, error), end;
+       !error && at != end; at.increment(error)) {
+    const std::string name = "/" + at->path().filename().string();
+    const std::optional<NameParts> parts = PartsOf(name);
+    if (!parts.has_value()) continue;
+    const absl::StatusOr<FileInfo> info = InfoAt(*shm, PathOf(name));
+    if (!info.ok() || !info->is_regular) continue;
+    FoundSegment entry;
+    entry.backing = Backing::kPosixShm;
+    entry.name = name;
+    entry.parts = *parts;
+    entry.file = info->identity;
+    entry.size_bytes = info->size_bytes;
+    entry.used_bytes = info->allocated_bytes;
+    entry.user = info->user;
+    found->push_back(std::move(entry));
+  }
+}
+
+// Returns FailedPrecondition if another file has the name now.
+absl::StatusOr<File> OpenFound(const FoundSegment& found) {
+  MPOOL_ASSIGN_OR_RETURN(File file,
+                         File::OpenShm(found.name, ExistingSegment(true)));
+  MPOOL_ASSIGN_OR_RETURN(const FileInfo info, file.Info());
+  if (info.identity == found.file) return file;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "look at ", PathOf(found.name),
+      ": another file has the name now; list the segments again"));
+}
+
+absl::StatusOr<size_t> Read(const FoundSegment& found, uint64_t offset,
+                            std::span<std::byte> out) {
+  MPOOL_ASSIGN_OR_RETURN(const File file, OpenFound(found));
+  return file.ReadAt(offset, out);
+}
+
+absl::StatusOr<bool> IsHeld(const FoundSegment& found) {
+  MPOOL_ASSIGN_OR_RETURN(const File file, OpenFound(found));
+  return IsMapped(file);
+}
+
+absl::Status DiscardFound(const FoundSegment& found) {
+  MPOOL_RETURN_IF_ERROR(OpenFound(found).status());
+  return File::UnlinkShm(found.name);
+}
+
 }  // namespace
 
 constinit const BackingOps kPosixShmOps = {.create = Create,
@@ -142,6 +195,10 @@ constinit const BackingOps kPosixShmOps = {.create = Create,
                                            .rename = Rename,
                                            .size = Size,
                                            .is_in_use = IsInUse,
-                                           .strays = CountStrays};
+                                           .strays = CountStrays,
+                                           .list = List,
+                                           .read = Read,
+                                           .is_held = IsHeld,
+                                           .discard = DiscardFound};
 
 }  // namespace mpool::os

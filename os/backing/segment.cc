@@ -2,6 +2,9 @@
 
 #include "os/backing/segment.h"
 
+#include <algorithm>
+#include <tuple>
+
 #include "absl/strings/str_cat.h"
 #include "os/backing/segment_name.h"
 #include "os/backing/table.h"
@@ -143,6 +146,51 @@ absl::StatusOr<uint32_t> RemoveStrayMappings(const File& dir) {
   }
   if (!first_error.ok()) return first_error;
   return count;
+}
+
+std::vector<FoundSegment> ListSegments() {
+  std::vector<FoundSegment> found;
+  for (const BackingRow& row : kBackingRows) {
+    if (row.ops->list != nullptr) row.ops->list(&found);
+  }
+  std::ranges::sort(found, {}, [](const FoundSegment& one) {
+    return std::tie(one.name, one.id);
+  });
+  return found;
+}
+
+absl::StatusOr<size_t> ReadSegment(const FoundSegment& found, uint64_t offset,
+                                   std::span<std::byte> out) {
+  MPOOL_ASSIGN_OR_RETURN(const BackingRow* const row, RowOf(found.backing));
+  if (row->ops->read == nullptr) return NoName("read", *row);
+  return row->ops->read(found, offset, out);
+}
+
+MappingOr CopySegment(const FoundSegment& found, uint64_t size_bytes,
+                      uint64_t reserved_bytes) {
+  MPOOL_ASSIGN_OR_RETURN(
+      std::unique_ptr<Mapping> copy,
+      CreateMapping(Backing::kHeap, File(), "",
+                    {.size_bytes = size_bytes,
+                     .reserved_bytes = reserved_bytes}));
+  MPOOL_ASSIGN_OR_RETURN(
+      const size_t got, ReadSegment(found, 0, {copy->base(), size_bytes}));
+  if (got == size_bytes) return copy;
+  return absl::DataLossError(absl::StrCat("read segment ", found.name, ": ",
+                                          got, " of ", size_bytes,
+                                          " bytes are there"));
+}
+
+absl::StatusOr<bool> IsSegmentHeld(const FoundSegment& found) {
+  MPOOL_ASSIGN_OR_RETURN(const BackingRow* const row, RowOf(found.backing));
+  if (row->ops->is_held == nullptr) return NoName("find", *row);
+  return row->ops->is_held(found);
+}
+
+absl::Status DiscardSegment(const FoundSegment& found) {
+  MPOOL_ASSIGN_OR_RETURN(const BackingRow* const row, RowOf(found.backing));
+  if (row->ops->discard == nullptr) return NoName("remove", *row);
+  return row->ops->discard(found);
 }
 
 }  // namespace mpool::os

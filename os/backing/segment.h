@@ -8,10 +8,13 @@
 #ifndef MPOOL_OS_BACKING_SEGMENT_H_
 #define MPOOL_OS_BACKING_SEGMENT_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -67,6 +70,24 @@ absl::StatusOr<bool> IsMappingInUse(Backing backing, const File& dir,
 // Returns the size of an existing segment; NotFound if there is none.
 absl::StatusOr<uint64_t> MappingSize(Backing backing, const File& dir,
                                      std::string_view name);
+
+// Returns the segments of all homes that this process may look at, sorted by
+// name. Segments of memory without a name are among them, and perhaps segments
+// of other programs that have no name either: check the header.
+std::vector<FoundSegment> ListSegments();
+// Reads bytes of a listed segment. Returns the number of bytes read. Does not
+// map a file, because its owner may cut the file short.
+absl::StatusOr<size_t> ReadSegment(const FoundSegment& found, uint64_t offset,
+                                   std::span<std::byte> out);
+// Returns a private copy of the first `size_bytes` of a listed segment, in
+// `reserved_bytes` of address space.
+MappingOr CopySegment(const FoundSegment& found, uint64_t size_bytes,
+                      uint64_t reserved_bytes);
+// True if a process has the listed segment mapped for writing, in any PID
+// namespace.
+absl::StatusOr<bool> IsSegmentHeld(const FoundSegment& found);
+// Removes a listed segment, if it is still the listed one.
+absl::Status DiscardSegment(const FoundSegment& found);
 
 }  // namespace mpool::os
 

@@ -22,6 +22,22 @@ constexpr size_t kCreationDigits = 16;
 
 }  // namespace
 
+std::optional<NameParts> PartsOf(std::string_view name) {
+  const size_t slash = name.find('/');
+  if (slash == name.npos) return std::nullopt;
+  const std::string text(name.substr(slash + 1));
+  NameParts parts;
+  if (std::sscanf(text.c_str(), "mpool-%" SCNx64 "-%" SCNx64 "-%" SCNx64,
+                  &parts.device, &parts.inode, &parts.creation) != 3) {
+    return std::nullopt;
+  }
+  // Only the canonical text is a name.
+  const std::string prefix =
+      NamePrefix({.device = parts.device, .inode = parts.inode});
+  if (DefaultName(prefix, parts.creation) != "/" + text) return std::nullopt;
+  return parts;
+}
+
 std::string NamePrefix(const FileIdentity& home) {
   return absl::StrFormat("mpool-%x-%x-", home.device, home.inode);
 }

@@ -20,6 +20,16 @@
 
 namespace mpool::os {
 
+// The numbers in a name.
+struct NameParts {
+  uint64_t device = 0;  // of the home
+  uint64_t inode = 0;
+  uint64_t creation = 0;
+};
+// Returns the numbers in the name of a segment, with or without a key. Returns
+// nullopt for any other text.
+std::optional<NameParts> PartsOf(std::string_view name);
+
 // Returns the prefix of the names of a home's segments. It contains device and
 // inode, so that no other existing home has the same prefix.
 std::string NamePrefix(const FileIdentity& home);

@@ -23,18 +23,19 @@
 #include <errno.h>
 #include <sys/shm.h>
 
+#include <algorithm>
 #include <atomic>
-#include <cinttypes>
-#include <cstdio>
 #include <cstring>
+#include <optional>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "os/backing/address_space.h"
 #include "os/backing/segment_name.h"
+#include "os/backing/sysv_segment.h"
 #include "os/backing/table.h"
-#include "os/process.h"
 #include "os/round.h"
 #include "os/status.h"
 #include "os/syscalls.h"
@@ -43,47 +44,15 @@
 namespace mpool::os {
 namespace {
 
-// The minimum size of the part behind the memory, which holds the name.
-constexpr uint64_t kLeastOddBytes = 512;
-// Where the home's device number is if it is not the number in the name: 8
-// bytes behind the name, which change in one store.
-constexpr uint64_t kMovedTo = 128;
-static_assert(kMovedTo + sizeof(uint64_t) <= kLeastOddBytes);
-
-std::atomic_ref<uint64_t> MovedTo(std::byte* base, uint64_t memory_bytes) {
-  return std::atomic_ref<uint64_t>(
-      *reinterpret_cast<uint64_t*>(base + memory_bytes + kMovedTo));
-}
-
-uint64_t OddBytes(std::string_view prefix) {
-  return kLeastOddBytes + NameHash(prefix) % (kSystemPage - kLeastOddBytes);
-}
-
-struct Segment {
-  int id = -1;
-  shmid_ds state = {};
-  std::string name;  // as found behind the memory; empty if half-made
-
-  uint64_t memory_bytes() const {
-    return state.shm_segsz / kSystemPage * kSystemPage;
-  }
-  bool IsMarked() const { return (state.shm_perm.mode & SHM_DEST) != 0; }
-  // True if a creator of this user made it for the home and died before it
-  // wrote the name.
-  // REQUIRES: the key is one that such a creator would have used (not
-  //           checkable: each caller compares other bits of the key).
-  bool IsHalfMade(std::string_view prefix) const {
-    return name.empty() && state.shm_nattch == 0 &&
-           state.shm_perm.cuid == Sys().geteuid() &&
-           state.shm_segsz % kSystemPage == OddBytes(prefix);
-  }
-};
-
-absl::Status Failed(int error, std::string_view what, std::string_view name,
-                    std::string_view advice = "") {
-  return ErrnoToStatus(error, what, absl::StrCat("System V ", Abs(name)),
-                       advice);
-}
+using sysv::AllSegments;
+using sysv::Attach;
+using sysv::Discard;
+using sysv::Failed;
+using sysv::Listed;
+using sysv::Look;
+using sysv::MovedTo;
+using sysv::OddBytes;
+using sysv::Segment;
 
 // Returns the error of a failed shmget. EINVAL means that `bytes` is above
 // kernel.shmmax.
@@ -97,78 +66,8 @@ absl::Status NoNewSegment(int error, std::string_view name, uint64_t bytes) {
   return absl::ResourceExhaustedError(refused.message());
 }
 
-absl::StatusOr<std::byte*> Attach(int id, int flags, uint64_t bytes,
-                                  std::string_view name) {
-  void* base = Sys().shmat(id, nullptr, flags);
-  if (reinterpret_cast<intptr_t>(base) != -1) {
-    return static_cast<std::byte*>(base);
-  }
-  return Failed(errno, "map region", name,
-                errno != ENOMEM
-                    ? ""
-                    : absl::StrCat(bytes,
-                                   " bytes of address space are needed; raise "
-                                   "the limit (ulimit -v), or ask for a "
-                                   "smaller largest cache"));
-}
-
-// Returns state and name of a segment. `what` names the segment in errors.
-absl::StatusOr<Segment> Look(int id, std::string_view what) {
-  Segment segment;
-  segment.id = id;
-  if (Sys().shmctl(id, IPC_STAT, &segment.state) != 0) {
-    return Failed(errno, "look at segment", what,
-                  "use the environment as the user who made it");
-  }
-  const uint64_t room = segment.state.shm_segsz % kSystemPage;
-  if (room < kLeastOddBytes) {
-    segment.name = "another's";
-    return segment;
-  }
-  MPOOL_ASSIGN_OR_RETURN(
-      std::byte* const base,
-      Attach(id, SHM_RDONLY, segment.memory_bytes(), what));
-  const char* text =
-      reinterpret_cast<const char*>(base) + segment.memory_bytes();
-  segment.name = std::string(text, ::strnlen(text, kMovedTo));
-  const uint64_t moved_to = MovedTo(base, segment.memory_bytes()).load();
-  if (moved_to != 0) segment.name = WithDevice(segment.name, moved_to);
-  Sys().shmdt(base);
-  return segment;
-}
-
 absl::Status IsNotThere(std::string_view name) {
   return Failed(ENOENT, "find segment", name);
-}
-
-// A line of /proc/sysvipc/shm.
-struct Listed {
-  int32_t key = 0;
-  int id = 0;
-  uint64_t size = 0;
-  uint32_t user = 0;  // the creator
-  uint32_t group = 0;
-  uint64_t resident = 0;  // in memory or in swap
-};
-
-std::vector<Listed> AllSegments() {
-  std::vector<Listed> all;
-  const absl::StatusOr<std::string> text = ReadToEnd("/proc/sysvipc/shm");
-  if (!text.ok()) return all;
-  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
-    Listed one;
-    uint64_t swap = 0;
-    if (std::sscanf(std::string(line).c_str(),
-                    "%" SCNd32 " %d %*s %" SCNu64
-                    " %*s %*s %*s %*s %*s %" SCNu32 " %" SCNu32
-                    " %*s %*s %*s %" SCNu64 " %" SCNu64,
-                    &one.key, &one.id, &one.size, &one.user, &one.group,
-                    &one.resident, &swap) == 7) {
-      one.resident += swap;
-      all.push_back(one);
-    }
-  }
-  return all;
 }
 
 // True if the creator is trusted in `dir` (T3 of trust.h), or the kernel does
@@ -211,15 +110,6 @@ absl::StatusOr<Segment> FindOwn(const File& dir, std::string_view name) {
   if (IsTrusted(home, made_by.cuid, made_by.cgid)) return segment;
   return NotTrusted(home, absl::StrCat("System V ", Abs(name)), made_by.cuid,
                     made_by.cgid);
-}
-
-absl::Status Discard(const Segment& segment) {
-  if (Sys().shmctl(segment.id, IPC_RMID, nullptr) == 0 || errno == EIDRM ||
-      errno == EINVAL) {
-    return absl::OkStatus();
-  }
-  return Failed(errno, "remove segment", segment.name,
-                "remove it as the user who made it, or with ipcrm -m");
 }
 
 // Returns the creator's error if another segment has the key. A key that
@@ -431,6 +321,56 @@ absl::StatusOr<uint32_t> CountStrays(const File& dir, std::string_view prefix,
   return count;
 }
 
+// The segments of kSysVPrivate are among them. Their names are empty.
+void List(std::vector<FoundSegment>* found) {
+  for (const Listed& one : AllSegments()) {
+    const absl::StatusOr<Segment> segment =
+        Look(one.id, absl::StrCat("segment ", one.id));
+    if (!segment.ok()) continue;
+    const std::optional<NameParts> parts = PartsOf(segment->name);
+    if (!parts.has_value() && !segment->name.empty()) continue;
+    // It is removed already and ends with its last process.
+    if (parts.has_value() && segment->IsMarked()) continue;
+    FoundSegment entry;
+    entry.backing =
+        parts.has_value() ? Backing::kSysV : Backing::kSysVPrivate;
+    entry.name = segment->name;
+    entry.id = one.id;
+    entry.parts = parts.value_or(NameParts{});
+    entry.size_bytes = segment->memory_bytes();
+    entry.used_bytes = one.resident;
+    entry.user = one.user;
+    found->push_back(std::move(entry));
+  }
+}
+
+absl::StatusOr<size_t> Read(const FoundSegment& found, uint64_t offset,
+                            std::span<std::byte> out) {
+  if (offset >= found.size_bytes) return size_t{0};
+  const size_t bytes = static_cast<size_t>(
+      std::min<uint64_t>(out.size(), found.size_bytes - offset));
+  MPOOL_ASSIGN_OR_RETURN(
+      const std::byte* const base,
+      Attach(found.id, SHM_RDONLY, found.size_bytes, found.name));
+  std::memcpy(out.data(), base + offset, bytes);
+  Sys().shmdt(base);
+  return bytes;
+}
+
+absl::StatusOr<bool> IsHeld(const FoundSegment& found) {
+  MPOOL_ASSIGN_OR_RETURN(const Segment segment, Look(found.id, found.name));
+  return segment.state.shm_nattch != 0;
+}
+
+absl::Status DiscardFound(const FoundSegment& found) {
+  MPOOL_ASSIGN_OR_RETURN(const Segment segment, Look(found.id, found.name));
+  if (segment.name != found.name || segment.state.shm_nattch != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "remove segment ", found.id, ": it changed; list the segments again"));
+  }
+  return Discard(segment);
+}
+
 }  // namespace
 
 constinit const BackingOps kSysVOps = {.create = Create,
@@ -440,8 +380,15 @@ constinit const BackingOps kSysVOps = {.create = Create,
                                        .size = Size,
                                        .is_in_use = IsInUse,
                                        .name = SysVName,
-                                       .strays = CountStrays};
+                                       .strays = CountStrays,
+                                       .list = List,
+                                       .read = Read,
+                                       .is_held = IsHeld,
+                                       .discard = DiscardFound};
 // Strays of this kind are among those of kSysVOps.
-constinit const BackingOps kSysVPrivateOps = {.create = CreatePrivate};
+constinit const BackingOps kSysVPrivateOps = {.create = CreatePrivate,
+                                              .read = Read,
+                                              .is_held = IsHeld,
+                                              .discard = DiscardFound};
 
 }  // namespace mpool::os

@@ -12,13 +12,16 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "mpool/types.h"
 #include "os/backing/mapping.h"
+#include "os/backing/segment_name.h"
 #include "os/file.h"
 
 namespace mpool::os {
@@ -27,6 +30,18 @@ namespace mpool::os {
 enum class Reach { kOneProcess, kForkedChildren, kAnyProcess };
 
 enum class Strays { kCount, kRemove };
+
+// A segment of this machine, found without its home.
+struct FoundSegment {
+  Backing backing = Backing::kPosixShm;
+  std::string name;    // as MappingName; empty if the segment carries none
+  NameParts parts;     // zeros without a name
+  int id = -1;         // of System V memory
+  FileIdentity file;   // of the file, if the memory is one
+  uint64_t size_bytes = 0;  // address space
+  uint64_t used_bytes = 0;  // in memory or in swap
+  uint32_t user = 0;        // the creator
+};
 
 // The functions of a backing. `dir` is the home; segment.h describes the
 // results. Every user may create files where the backings create theirs. A
@@ -56,6 +71,15 @@ struct BackingOps {
   // `strays` is kRemove.
   absl::StatusOr<uint32_t> (*strays)(const File& dir, std::string_view prefix,
                                      Strays strays) = nullptr;
+
+  // Appends the segments of all homes that this process may look at. nullptr
+  // also if the memory is below the home.
+  void (*list)(std::vector<FoundSegment>* found) = nullptr;
+  // The functions on a segment of a list. nullptr if none can be in a list.
+  absl::StatusOr<size_t> (*read)(const FoundSegment& found, uint64_t offset,
+                                 std::span<std::byte> out) = nullptr;
+  absl::StatusOr<bool> (*is_held)(const FoundSegment& found) = nullptr;
+  absl::Status (*discard)(const FoundSegment& found) = nullptr;
 };
 
 // Each is defined in the file of its backing.

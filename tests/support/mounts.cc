@@ -137,6 +137,13 @@ absl::Status EnterOwnIpc() { return Unshare(CLONE_NEWIPC); }
 
 absl::Status EnterOwnPids() { return Unshare(CLONE_NEWPID); }
 
+absl::Status MountProc() {
+  if (::mount("proc", "/proc", "proc", 0, nullptr) == 0) {
+    return absl::OkStatus();
+  }
+  return Failed("mount", "/proc");
+}
+
 absl::Status EnterOwnClock(int64_t ahead_seconds) {
   constexpr int kNewTime = 0x80;  // CLONE_NEWTIME, which an old <sched.h> lacks
   MPOOL_RETURN_IF_ERROR(Unshare(kNewTime));

@@ -52,6 +52,9 @@ absl::Status EnterOwnShm();
 absl::Status EnterOwnIpc();
 // Gives the next child of the process pid 1. /proc/self does not exist for it.
 absl::Status EnterOwnPids();
+// Mounts a /proc of the process's own PID namespace.
+// REQUIRES: EnterOwnMounts, and the process has pid 1.
+absl::Status MountProc();
 // Gives the next child of the process a monotonic clock that is ahead.
 absl::Status EnterOwnClock(int64_t ahead_seconds);
 
