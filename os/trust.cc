@@ -141,9 +141,9 @@ absl::Status ExplainDenied(const File& dir, std::string_view name,
   return ErrnoToStatus(
       EACCES, "open", PathBelow(dir, name),
       absl::StrFormat(
-          "it belongs to %s (group %u, mode %#o), and this process of %s has "
-          "not both rights: each process of an environment reads and writes "
-          "its files, also to read pages. Remove the environment as %s ('mpool "
+          "it belongs to %s (group %u, mode %#o), and %s may not read and "
+          "write it: each process of an environment needs both rights, also to "
+          "read pages. Remove the environment as %s ('mpool "
           "remove %s') so that %s can make it, give its files away (chown %u), "
           "or share the directory by a group (chmod 2770 and "
           "EnvOptions::mode = 0660)",

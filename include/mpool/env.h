@@ -61,7 +61,8 @@
 //   Open. Gets, New and Sync of open files work as before. Resize, OpenFile,
 //   Close, and the first call of a forked child open files again. They fail if
 //   a right or a path is missing, and the error names it. Backings without a
-//   name need rights only in OpenFile; kSysV needs none in Resize.
+//   name need /proc and no rights, except in OpenFile. kSysV needs no right in
+//   Resize.
 // - A sandbox (seccomp) may refuse statx, getrandom, membarrier, memfd_create,
 //   fstatfs, renameat, fchmod and fchown with EPERM or ENOSYS. The library does
 //   without them. Without statx it identifies files only by inode number and

@@ -21,10 +21,16 @@ absl::Status FileClaim::Take(os::FileClaims& claims, const std::string& path,
       claims.Take(path, identity, owner,
                   /*for_writing=*/access == FileAccess::kWriting);
   if (!claim.ok()) {
-    absl::Status status(claim.status().code(),
-                        absl::StrCat("open file ", path,
-                                     ": it cannot be claimed: ",
-                                     claim.status().message()));
+    // The path is known, so NotFound is not the answer for the caller.
+    const bool is_gone = absl::IsNotFound(claim.status());
+    absl::Status status(
+        is_gone ? absl::StatusCode::kFailedPrecondition : claim.status().code(),
+        absl::StrCat("open file ", path, ": it cannot be claimed: ",
+                     claim.status().message(),
+                     is_gone ? "; its directory was removed or renamed, or "
+                               "this process changed its root (chroot): open "
+                               "the file by its present path"
+                             : ""));
     claim.status().ForEachPayload(
         [&](absl::string_view type, const absl::Cord& payload) {
           status.SetPayload(type, payload);

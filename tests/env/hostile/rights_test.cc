@@ -179,5 +179,68 @@ TEST_P(RightsGivenUpTest, PagesStayAndErrorsNameTheRight) {
       "OK");
 }
 
+// The home is reached through its open directory. Memory with a path and the
+// directories of page files are out of reach, and so is /proc.
+TEST_P(RightsGivenUpTest, AnotherRootKeepsPagesAndErrorsNameIt) {
+  MPOOL_NEEDS_USERS();
+  const std::string root = home_.Below("root");
+  fs::create_directory(root);
+  EXPECT_EQ(
+      test::InChild([&]() -> std::string {
+        EnvOptions options = test::SmallEnv(GetParam());
+        options.max_cache_bytes = 4 * options.cache_bytes;
+        auto both = *test::OpenBoth(home_.path(), options);
+        EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
+        if (::chroot(root.c_str()) != 0 || ::chdir("/") != 0) return "no root";
+        for (PageNo page = 1; page < 600; ++page) {
+          EXPECT_THAT(PutText(*both.file, page, "put"), IsOk());
+        }
+        EXPECT_THAT(both.file->Sync(), IsOk());
+        const absl::Status resized = both.env->Resize(2 * options.cache_bytes);
+        if (resized.ok()) {
+          EXPECT_EQ(os::FindBacking(GetParam())->directory, "");
+          EXPECT_NE(GetParam(), Backing::kFile);
+        } else {
+          EXPECT_THAT(resized, Fails(StatusCode::kFailedPrecondition,
+                                     "changed its root", "mpool resize"));
+        }
+        const std::string got =
+            test::InChild([&] { return GetText(*both.file, 1); });
+        if (os::ReachOf(GetParam()) == os::Reach::kAnyProcess) {
+          EXPECT_THAT(got, HasSubstr("changed its root (chroot)"));
+          return both.Close().ToString();
+        }
+        EXPECT_THAT(got, HasSubstr("mount /proc"));
+        EXPECT_THAT(both.file->Close(), IsOk());
+        EXPECT_THAT(both.env->Close(),
+                    Fails(StatusCode::kFailedPrecondition, "mount /proc"));
+        return "OK";
+      }),
+      "OK");
+  fs::remove(root);
+}
+
+// A home that its owner closed to all, also to the owner.
+TEST_P(RightsGivenUpTest, ClosedHomeIsNamedAndMayBeOpenedAgain) {
+  MPOOL_NEEDS_USERS();
+  if (os::ReachOf(GetParam()) != os::Reach::kAnyProcess) return;
+  GiveHome(kAlice, 0700);
+  EXPECT_EQ(As(kAlice, {}, [&]() -> std::string {
+              auto both = *Open(GetParam());
+              EXPECT_THAT(PutText(*both.file, 0, "put"), IsOk());
+              EXPECT_EQ(::chmod(home_.path().c_str(), 0), 0);
+              EXPECT_EQ(GetText(*both.file, 0), "put");
+              EXPECT_THAT(both.file->Sync(), IsOk());
+              EXPECT_THAT(both.file->Close(), IsOk());
+              EXPECT_THAT(both.env->Close(),
+                          Fails(StatusCode::kPermissionDenied,
+                                "may not search the directory", "user 61001",
+                                "mode 0)"));
+              EXPECT_EQ(::chmod(home_.path().c_str(), 0700), 0);
+              return both.env->Close().ToString();
+            }),
+            "OK");
+}
+
 }  // namespace
 }  // namespace mpool
