@@ -142,6 +142,11 @@ absl::StatusOr<RepairReport> DbEnv::FailCheck() noexcept {
   return report;
 }
 
+EffectiveOptions DbEnv::Effective() const noexcept {
+  const os::CancelOff no_cancel;
+  return env_ == nullptr ? EffectiveOptions{} : env_->Effective();
+}
+
 EnvStats DbEnv::Stats() const noexcept {
   const os::CancelOff no_cancel;
   if (env_ == nullptr) return {};

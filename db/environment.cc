@@ -59,31 +59,44 @@ absl::StatusOr<std::shared_ptr<Environment>> Environment::Attach(
   return made;
 }
 
+void Environment::ReportRepair(const RepairReport& report, Pool& pool) {
+  std::string panic;
+  if (report.panicked)
+    panic = std::string(pool.panic().CheckAsOther().message());
+  events_.ReportRepair(report, panic);
+}
+
 absl::Status Environment::AttachRegion(os::File dir) {
   MPOOL_ASSERT(region_ == nullptr && pool_ == nullptr);
-  MPOOL_ASSIGN_OR_RETURN(
-      region_,
-      region::Region::Prepare(std::move(dir), RegionOptionsFor(options_)));
   auto on_failure = [this](const absl::Status& status) {
     events_.Report(Event::Kind::kWriteFailed, status.ToString());
   };
-  pool_ = std::make_unique<Pool>(
-      *region_, WriteCallbacks{options_.log_flush, std::move(on_failure)},
-      [this](const Forgotten& file) { events_.ReportForgotten(file); });
+  auto on_forgotten = [this](const Forgotten& file) {
+    events_.ReportForgotten(file);
+  };
+  const WriteCallbacks callbacks = {options_.log_flush, std::move(on_failure)};
+  if (options_.on_mismatch == Mismatch::kRecreateIfClean && !options_.recover &&
+      options_.create &&
+      os::ReachOf(options_.backing) == os::Reach::kAnyProcess) {
+    const absl::Status removed = RemoveIfOtherOptions(
+        dir, options_,
+        {.callbacks = callbacks,
+         .on_repair = [this](const RepairReport& report, Pool& pool) {
+           ReportRepair(report, pool);
+         },
+         .on_forgotten = on_forgotten});
+    if (absl::IsDeadlineExceeded(removed)) return removed;
+    kept_because_ = std::string(removed.message());
+  }
+  MPOOL_ASSIGN_OR_RETURN(
+      region_,
+      region::Region::Prepare(std::move(dir), RegionOptionsFor(options_)));
+  pool_ = std::make_unique<Pool>(*region_, callbacks, on_forgotten);
   region_->repairer().set_on_repair([this](const RepairReport& report) {
-    std::string panic;
-    if (report.panicked)
-      panic = std::string(pool_->panic().CheckAsOther().message());
-    events_.ReportRepair(report, panic);
+    ReportRepair(report, *pool_);
   });
   MPOOL_RETURN_IF_ERROR(region_->Attach(pool_->client()));
-  if (region_->attached() == region::Attached::kCreated) {
-    events_.ReportOrigin(
-        static_cast<Origin>(region_->memory().header()->origin.load()));
-  }
-  absl::Status ready = pool_->Start();
-  if (ready.ok()) ready = RepairAtAttach(*region_, *pool_);
-  if (ready.ok()) ready = CheckPanic(options_);
+  const absl::Status ready = Enter();
   if (ready.ok()) return ready;
   pool_->Stop();
   bool is_last = false;
@@ -95,11 +108,40 @@ absl::Status Environment::AttachRegion(os::File dir) {
   return ready;
 }
 
+// Makes the attached region usable. After an error the caller leaves it.
+absl::Status Environment::Enter() {
+  MPOOL_ASSERT(region_->generation().HasEntered());
+  if (region_->attached() == region::Attached::kCreated) {
+    events_.ReportOrigin(
+        static_cast<Origin>(region_->memory().header()->origin.load()));
+  }
+  MPOOL_RETURN_IF_ERROR(pool_->Start());
+  MPOOL_RETURN_IF_ERROR(RepairAtAttach(*region_, *pool_));
+  MPOOL_RETURN_IF_ERROR(CheckPanic(options_));
+  return CheckDifferences(options_);
+}
+
+EffectiveOptions Environment::Effective() const {
+  return EffectiveOf(region_->memory(), pool_->frames());
+}
+
+// Returns or reports the differences between the options in force and those
+// of an open.
+absl::Status Environment::CheckDifferences(const EnvOptions& options) {
+  MPOOL_ASSIGN_OR_RETURN(
+      const std::string event,
+      JudgeDifferences(home_, options, Effective(),
+                       region_->memory().fixed().cache_bytes, kept_because_));
+  if (!event.empty()) events_.Report(Event::Kind::kOptionsDiffer, event);
+  return absl::OkStatus();
+}
+
 absl::Status Environment::AddOptions(const EnvOptions& options) {
   MPOOL_ASSERT(region_->generation().value() != 0);
   MPOOL_RETURN_IF_ERROR(
       pool_->PrepareMore(options.prefault, options.lock_memory));
-  return CheckPanic(options);
+  MPOOL_RETURN_IF_ERROR(CheckPanic(options));
+  return CheckDifferences(options);
 }
 
 // Handles the panic for one handle's open. With `recover` this process keeps

@@ -59,8 +59,10 @@ class Environment {
   const os::FileIdentity& identity() const { return identity_; }
   Events& events() { return events_; }
 
-  // Handles the options of another handle: more memory prepared or locked, and
-  // the panic.
+  // Returns the options in force.
+  EffectiveOptions Effective() const;
+  // Handles the options of another handle: more memory prepared or locked, the
+  // panic, and differences from the options in force.
   absl::Status AddOptions(const EnvOptions& options);
   // Leaves the region. The last process writes back all pages first.
   LeaveResult Leave(LeaveMode mode);
@@ -89,6 +91,9 @@ class Environment {
               const EnvOptions& options);
 
   absl::Status AttachRegion(os::File dir);
+  absl::Status Enter();
+  void ReportRepair(const RepairReport& report, Pool& pool);
+  absl::Status CheckDifferences(const EnvOptions& options);
   absl::Status CheckPanic(const EnvOptions& options);
   absl::Status CheckPath(const std::string& path) const;
   absl::Status CheckLog(const std::string& path,
@@ -115,6 +120,7 @@ class Environment {
   const os::FileIdentity identity_;
   const EnvOptions options_;
   Events events_;
+  std::string kept_because_;  // why a region was not created again
   std::unique_ptr<region::Region> region_;
   std::unique_ptr<Pool> pool_;
 };

@@ -22,14 +22,22 @@ namespace {
 constexpr std::string_view kGate =
     "the gate: it opens, closes or removes the environment";
 
+// Tells a write-back how to treat a panicked region.
+enum class IfPanicked { kWrite, kRefuse };
+
 // Writes back the pages of a region without processes. Attaches for that time.
-absl::Status WriteBackIdle(os::File dir, region::RegionRemover& remover) {
+absl::Status WriteBackIdle(os::File dir, const region::RegionRemover& remover,
+                           IfPanicked if_panicked, Recreation recreation) {
   const std::string path = dir.path();
   region::RegionOptions options = RegionOptionsFor({});
   options.create = false;
   MPOOL_ASSIGN_OR_RETURN(std::unique_ptr<region::Region> region,
                          region::Region::Prepare(std::move(dir), options));
-  Pool pool(*region);
+  Pool pool(*region, std::move(recreation.callbacks),
+            std::move(recreation.on_forgotten));
+  region->repairer().set_on_repair([&](const RepairReport& report) {
+    if (recreation.on_repair) recreation.on_repair(report, pool);
+  });
   const absl::Status attached = region->Attach(pool.client(), &remover.gate());
   // A region that is not whole has no pages to write back.
   if (absl::IsNotFound(attached)) return absl::OkStatus();
@@ -37,15 +45,17 @@ absl::Status WriteBackIdle(os::File dir, region::RegionRemover& remover) {
   MPOOL_ASSERT(region->attached() != region::Attached::kCreated);
   absl::Status status = pool.Start();
   if (status.ok()) status = RepairAtAttach(*region, pool);
+  if (status.ok() && if_panicked == IfPanicked::kRefuse) {
+    status = pool.panic().Check();
+  }
   if (status.ok()) status = pool.Sync(std::nullopt, absl::InfiniteDuration());
   const uint64_t dirty = pool.Stats().frames_dirty;
   pool.Stop();
   region->Leave(os::ByteLock());
   if (status.ok()) return status;
   return absl::FailedPreconditionError(absl::StrCat(
-      "remove ", path, ": its pages are not all on disk, ", dirty,
-      " of them dirty (", status.ToString(),
-      "); mend that, or discard them with force"));
+      "its pages are not all on disk, ", dirty, " of them dirty (",
+      status.ToString(), ")"));
 }
 
 }  // namespace
@@ -83,9 +93,25 @@ absl::Status RepairAtAttach(region::Region& region, Pool& pool) {
   return pool.FailCheck().status();
 }
 
+EffectiveOptions EffectiveOf(const region::Memory& memory,
+                             const FrameTable& frames) {
+  MPOOL_ASSERT(frames.IsAttached());
+  const region::FixedHeader& fixed = memory.fixed();
+  return {.cache_bytes = frames.extents().cache_bytes(),
+          .max_cache_bytes = fixed.max_cache_bytes,
+          .backing = static_cast<Backing>(fixed.backing),
+          .policy = static_cast<Policy>(fixed.policy),
+          .mode = static_cast<int>(fixed.mode)};
+}
+
 absl::StatusOr<HomeView> InspectHome(std::string_view home) {
+  MPOOL_ASSIGN_OR_RETURN(os::File dir, OpenHome("inspect", home));
+  return InspectHome(std::move(dir));
+}
+
+absl::StatusOr<HomeView> InspectHome(os::File dir) {
   HomeView view;
-  MPOOL_ASSIGN_OR_RETURN(view.dir, OpenHome("inspect", home));
+  view.dir = std::move(dir);
   MPOOL_ASSIGN_OR_RETURN(
       region::Inspection inspection,
       region::InspectRegion(view.dir, LayoutSignature()));
@@ -150,13 +176,50 @@ absl::Status RemoveHome(std::string_view home, DirtyPages dirty_pages) {
   os::SettleIdentity(dir);
   MPOOL_ASSIGN_OR_RETURN(os::File again, os::File::OpenDirectory(dir));
   MPOOL_ASSERT(again.path() == dir.path());
+  const std::string home_path = dir.path();
   MPOOL_ASSIGN_OR_RETURN(region::RegionRemover remover,
                          region::RegionRemover::Begin(std::move(again)));
   if (remover.descriptor().has_value() &&
       dirty_pages == DirtyPages::kWriteBack) {
-    MPOOL_RETURN_IF_ERROR(WriteBackIdle(std::move(dir), remover));
+    const absl::Status written =
+        WriteBackIdle(std::move(dir), remover, IfPanicked::kWrite, {});
+    if (absl::IsFailedPrecondition(written)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("remove ", home_path, ": ", written.message(),
+                       "; mend that, or discard them with force"));
+    }
+    MPOOL_RETURN_IF_ERROR(written);
   }
   return remover.Finish();
+}
+
+absl::Status RemoveIfOtherOptions(const os::File& dir,
+                                  const EnvOptions& options,
+                                  Recreation recreation) {
+  auto differs = [&] {
+    absl::StatusOr<os::File> again = os::File::OpenDirectory(dir);
+    if (!again.ok()) return false;
+    const absl::StatusOr<HomeView> view = InspectHome(*std::move(again));
+    return view.ok() &&
+           !DescribeDifferences(options,
+                                EffectiveOf(*view->memory, *view->frames),
+                                view->memory->fixed().cache_bytes)
+                .empty();
+  };
+  // Attach reports what is wrong with a region that cannot be inspected.
+  if (!differs()) return absl::OkStatus();
+  MPOOL_ASSIGN_OR_RETURN(os::File again, os::File::OpenDirectory(dir));
+  absl::StatusOr<region::RegionRemover> remover =
+      region::RegionRemover::Begin(std::move(again), options.wait);
+  if (absl::IsFailedPrecondition(remover.status())) return absl::OkStatus();
+  MPOOL_RETURN_IF_ERROR(remover.status());
+  // Another process may have created the region again before the gate was held.
+  if (!remover->gate().held() || !differs()) return absl::OkStatus();
+  MPOOL_ASSIGN_OR_RETURN(os::File home, os::File::OpenDirectory(dir));
+  MPOOL_RETURN_IF_ERROR(WriteBackIdle(std::move(home), *remover,
+                                      IfPanicked::kRefuse,
+                                      std::move(recreation)));
+  return remover->Finish();
 }
 
 }  // namespace mpool::internal

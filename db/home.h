@@ -11,6 +11,7 @@
 #ifndef MPOOL_DB_HOME_H_
 #define MPOOL_DB_HOME_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "mpool/options.h"
 #include "mpool/pool/pool.h"
 #include "mpool/stats.h"
 #include "os/file.h"
@@ -46,6 +48,10 @@ struct HomeView {
 // Errors: those of OpenHome, NotFound if the home has no region, DataLoss if
 // the region is damaged.
 absl::StatusOr<HomeView> InspectHome(std::string_view home);
+absl::StatusOr<HomeView> InspectHome(os::File dir);
+// Returns the options in force in a region.
+EffectiveOptions EffectiveOf(const region::Memory& memory,
+                             const FrameTable& frames);
 
 // Returns the name of the process that holds the gate of a home, for an error
 // message.
@@ -64,6 +70,23 @@ enum class DirtyPages {
 // Removes the region and the other files of the environment. Errors:
 // FailedPrecondition if a process is attached or a page could not be written.
 absl::Status RemoveHome(std::string_view home, DirtyPages dirty_pages);
+
+// The parts of an environment that writes back a region before it creates the
+// region again.
+struct Recreation {
+  WriteCallbacks callbacks;
+  // Called with a repair that the write-back found, and the pool.
+  std::function<void(const RepairReport&, Pool&)> on_repair;
+  std::function<void(const Forgotten&)> on_forgotten;
+};
+// Removes the region of a home if no process is attached, it differs from what
+// `options` ask for, and all its pages are clean or could be written back.
+// Returns Ok also if nothing is to be done or a process is attached;
+// DeadlineExceeded after options.wait; and the reason why a region without
+// processes stays.
+absl::Status RemoveIfOtherOptions(const os::File& dir,
+                                  const EnvOptions& options,
+                                  Recreation recreation);
 
 }  // namespace mpool::internal
 

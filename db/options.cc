@@ -2,10 +2,13 @@
 
 #include "db/options.h"
 
+#include <algorithm>
 #include <bit>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "mpool/evict/policies.h"
 #include "mpool/file.h"
 #include "mpool/pool/pool.h"
@@ -25,11 +28,26 @@ absl::Status Unbuilt(const char* what) {
 
 namespace {
 
+uint64_t CacheBytesOf(const EnvOptions& options) {
+  return options.cache_bytes != 0 ? options.cache_bytes
+                                  : EnvOptions::kDefaultCacheBytes;
+}
+
+// Returns the default of EnvOptions::max_cache_bytes.
+uint64_t DefaultMaxBytes(uint64_t cache_bytes) {
+  constexpr uint64_t kGrowth = 4;
+  const uint64_t memory = os::PhysicalMemoryBytes();  // 0: unknown
+  const uint64_t most = memory == 0 ? cache_bytes
+                                    : memory / kMinPageBytes * kMinPageBytes;
+  return std::clamp(most, cache_bytes, kGrowth * cache_bytes);
+}
+
 absl::Status CheckCacheBytes(const EnvOptions& options) {
   constexpr uint64_t kLeast = uint64_t{kMinFrames} * kMinPageBytes;
   const uint64_t most = os::PhysicalMemoryBytes();  // 0: unknown
-  if (options.cache_bytes < kLeast ||
-      options.cache_bytes % kMinPageBytes != 0) {
+  const uint64_t cache_bytes = CacheBytesOf(options);
+  if (cache_bytes < kLeast ||
+      cache_bytes % kMinPageBytes != 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "EnvOptions::cache_bytes is ", options.cache_bytes,
         ": it must be a multiple of ", kMinPageBytes, " and at least ",
@@ -41,16 +59,29 @@ absl::Status CheckCacheBytes(const EnvOptions& options) {
         ": this machine has ", most, " bytes of memory; ask for less"));
   }
   if (options.max_cache_bytes != 0 &&
-      (options.max_cache_bytes < options.cache_bytes ||
+      (options.max_cache_bytes < cache_bytes ||
        options.max_cache_bytes % kMinPageBytes != 0 ||
        (most != 0 && options.max_cache_bytes > most))) {
     return absl::InvalidArgumentError(absl::StrCat(
         "EnvOptions::max_cache_bytes is ", options.max_cache_bytes,
         ": it must be 0, or a multiple of ", kMinPageBytes, " from "
-        "EnvOptions::cache_bytes, ", options.cache_bytes,
+        "EnvOptions::cache_bytes, ", cache_bytes,
         ", up to the memory of this machine, ", most));
   }
   return absl::OkStatus();
+}
+
+// A region of another library may have a value that this one does not know.
+std::string BackingText(Backing backing) {
+  const os::BackingRow* const row = os::FindBacking(backing);
+  return row == nullptr ? absl::StrCat(static_cast<int>(backing))
+                        : std::string(row->name);
+}
+
+std::string PolicyText(Policy policy) {
+  const PolicyRow* const row = FindPolicy(policy);
+  return row == nullptr ? absl::StrCat(static_cast<int>(policy))
+                        : std::string(row->name);
 }
 
 absl::Status CheckBacking(Backing backing) {
@@ -151,15 +182,70 @@ absl::Status Validate(std::string_view path, const FileOptions& options) {
   return absl::OkStatus();
 }
 
+std::string DescribeDifferences(const EnvOptions& asked,
+                                const EffectiveOptions& in_force,
+                                uint64_t created_bytes) {
+  MPOOL_ASSERT(in_force.cache_bytes != 0 && created_bytes != 0);
+  const EnvOptions defaults;
+  std::vector<std::string> found;
+  auto note = [&](const char* name, const auto& wanted, const auto& has) {
+    found.push_back(absl::StrCat(name, " ", has, " (asked for ", wanted, ")"));
+  };
+  if (asked.cache_bytes != defaults.cache_bytes &&
+      asked.cache_bytes != in_force.cache_bytes &&
+      asked.cache_bytes != created_bytes) {
+    note("cache_bytes", asked.cache_bytes, in_force.cache_bytes);
+  }
+  if (asked.max_cache_bytes != defaults.max_cache_bytes &&
+      asked.max_cache_bytes != in_force.max_cache_bytes) {
+    note("max_cache_bytes", asked.max_cache_bytes, in_force.max_cache_bytes);
+  }
+  if (asked.backing != defaults.backing && asked.backing != in_force.backing) {
+    note("backing", BackingText(asked.backing), BackingText(in_force.backing));
+  }
+  if (asked.policy != defaults.policy && asked.policy != in_force.policy) {
+    note("policy", PolicyText(asked.policy), PolicyText(in_force.policy));
+  }
+  if (asked.mode != defaults.mode && asked.mode != in_force.mode) {
+    note("mode", absl::StrFormat("%#o", static_cast<unsigned>(asked.mode)),
+         absl::StrFormat("%#o", static_cast<unsigned>(in_force.mode)));
+  }
+  return absl::StrJoin(found, ", ");
+}
+
+absl::StatusOr<std::string> JudgeDifferences(std::string_view home,
+                                             const EnvOptions& asked,
+                                             const EffectiveOptions& in_force,
+                                             uint64_t created_bytes,
+                                             std::string_view kept_because) {
+  const std::string differences =
+      DescribeDifferences(asked, in_force, created_bytes);
+  if (differences.empty()) return differences;
+  const std::string text =
+      absl::StrCat("the region of ", os::Abs(home), " has ", differences);
+  if (asked.on_mismatch == Mismatch::kFail) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "open environment ", os::Abs(home), ": ", text,
+        "; ask for these, or let all processes close it and open it with "
+        "Mismatch::kRecreateIfClean"));
+  }
+  const std::string_view in_use = asked.on_mismatch == Mismatch::kKeep
+                                      ? "Mismatch::kKeep was asked for"
+                                      : "it was in use";
+  return absl::StrCat(text, " and was kept: ",
+                      os::Abs(kept_because.empty() ? in_use : kept_because));
+}
+
 region::RegionOptions RegionOptionsFor(const EnvOptions& options) {
-  MPOOL_ASSERT(options.cache_bytes != 0);
+  const uint64_t cache_bytes = CacheBytesOf(options);
   MPOOL_ASSERT(options.max_cache_bytes == 0 ||
-               options.max_cache_bytes >= options.cache_bytes);
+               options.max_cache_bytes >= cache_bytes);
   region::RegionOptions out;
-  SizeRegion(options.cache_bytes,
-             options.max_cache_bytes != 0 ? options.max_cache_bytes
-                                          : options.cache_bytes,
-             &out);
+  out.max_is_default = options.max_cache_bytes == 0;
+  const uint64_t max_cache_bytes = out.max_is_default
+                                       ? DefaultMaxBytes(cache_bytes)
+                                       : options.max_cache_bytes;
+  SizeRegion(cache_bytes, max_cache_bytes, &out);
   out.backing = options.backing;
   out.sysv_key = options.sysv_key;
   out.policy = options.policy;

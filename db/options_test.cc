@@ -28,7 +28,9 @@ using ::testing::IsEmpty;
 
 TEST(DefaultsTest, EnvironmentDefaultsMatchHeader) {
   const EnvOptions options;
-  EXPECT_EQ(options.cache_bytes, uint64_t{32} << 20);
+  EXPECT_EQ(options.cache_bytes, 0u);
+  EXPECT_EQ(options.on_mismatch, Mismatch::kRecreateIfClean);
+  EXPECT_EQ(options.wait, absl::InfiniteDuration());
   EXPECT_EQ(options.max_cache_bytes, 0u);
   EXPECT_EQ(options.backing, Backing::kPosixShm);
   EXPECT_EQ(options.policy, Policy::kClock);
@@ -131,7 +133,7 @@ TEST_F(EnvOptionsTest, UselessOrMissingKeyIsRefused) {
 }
 
 TEST_F(EnvOptionsTest, CacheBelowSixteenPagesIsRefused) {
-  for (const uint64_t bytes : {0u, 512u, 8191u, 8192u - 512u}) {
+  for (const uint64_t bytes : {512u, 8191u, 8192u - 512u}) {
     EXPECT_THAT(Open([&](auto& o) { o.cache_bytes = bytes; }),
                 Fails(StatusCode::kInvalidArgument, "EnvOptions::cache_bytes",
                       std::to_string(bytes), "at least 8192"));

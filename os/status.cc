@@ -95,6 +95,14 @@ bool IsOutOfDescriptors(const absl::Status& status) {
   return error == EMFILE || error == ENFILE;
 }
 
+absl::Status WithPrefix(std::string_view prefix, const absl::Status& status) {
+  absl::Status out(status.code(), absl::StrCat(Abs(prefix), status.message()));
+  status.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    out.SetPayload(type, payload);
+  });
+  return out;
+}
+
 int StatusErrno(const absl::Status& status) {
   const auto payload = status.GetPayload(kPayloadType);
   int error = 0;

@@ -46,6 +46,9 @@ absl::Status ErrnoToStatus(int error, std::string_view what,
 
 // Returns `status` with its message quoted (quote.h). Keeps the payloads.
 absl::Status QuotedStatus(const absl::Status& status);
+// Returns `status`, an error, with `prefix` before its message.
+absl::Status WithPrefix(std::string_view prefix, const absl::Status& status);
+
 // Returns the errno that ErrnoToStatus stored in `status`; 0 if there is none.
 int StatusErrno(const absl::Status& status);
 // True if the process or the system has no file descriptor left.

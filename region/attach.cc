@@ -318,6 +318,7 @@ void Attacher::FillSizes(FixedHeader* fixed) const {
                                                : options_.reserved_bytes;
   fixed->cache_bytes = options_.cache_bytes;
   fixed->max_cache_bytes = options_.max_cache_bytes;
+  fixed->max_is_default = options_.max_is_default ? 1 : 0;
 }
 
 absl::Status Attacher::AttachUnnamed() {
@@ -333,6 +334,7 @@ absl::Status Attacher::AttachUnnamed() {
   FillSizes(&fixed);
   fixed.backing = static_cast<uint32_t>(options_.backing);
   fixed.policy = static_cast<uint32_t>(options_.policy);
+  fixed.mode = static_cast<uint32_t>(options_.mode);
   MPOOL_ASSIGN_OR_RETURN(const auto creation_id, os::RandomId());
   std::memcpy(fixed.creation_id, creation_id.data(), creation_id.size());
   Seal(&fixed);

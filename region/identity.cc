@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "os/clock.h"
 #include "os/process.h"
+#include "os/quote.h"
 #include "os/status.h"
 
 namespace mpool::region {
@@ -58,8 +59,8 @@ std::string DescribeGateHolder(const os::LockFile& locks) {
   if (!holder.ok() || !holder->has_value()) {
     return "a process that cannot be named";
   }
-  return absl::StrCat("process ", (*holder)->pid, " (", CommandOf(**holder),
-                      ")");
+  return absl::StrCat("process ", (*holder)->pid, " (",
+                      os::Quoted(CommandOf(**holder)), ")");
 }
 
 absl::Status GateTimeout(std::string_view what, const os::LockFile& locks,

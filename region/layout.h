@@ -23,7 +23,7 @@
 namespace mpool::region {
 
 inline constexpr uint64_t kMagic = 0x120897;
-inline constexpr uint32_t kLayoutVersion = 3;
+inline constexpr uint32_t kLayoutVersion = 4;
 
 // The values that are fixed when a region is created. The region and the
 // descriptor file __db.001 each keep two copies with a CRC, so that a torn copy
@@ -48,7 +48,8 @@ struct FixedHeader {
   uint64_t home_birth_ns = 0;
   uint64_t max_cache_bytes = 0;
   uint64_t heap_limit = 0;  // end of the heap at most; the client has it
-  uint8_t pad[4] = {};
+  // 1: max_cache_bytes is a default, so the hash table is for cache_bytes.
+  uint32_t max_is_default = 0;
   uint32_t crc = 0;  // of all bytes before it
 };
 

@@ -19,6 +19,7 @@ struct RegionOptions {
   Policy policy{};
   uint64_t cache_bytes = 0;
   uint64_t max_cache_bytes = 0;
+  bool max_is_default = false;  // of max_cache_bytes
   uint64_t size_bytes = 0;      // of header and heap, at creation
   uint64_t heap_limit = 0;      // largest size of both; 0: reserved_bytes
   uint64_t tail_bytes = 0;      // of memory beyond heap_limit, at creation

@@ -7,19 +7,22 @@
 #include "absl/strings/str_cat.h"
 #include "os/assert.h"
 #include "os/backing/segment.h"
+#include "os/clock.h"
 #include "os/directory.h"
 #include "os/status.h"
 #include "os/step.h"
 #include "os/trust.h"
 #include "region/descriptor.h"
 #include "region/home_files.h"
+#include "region/identity.h"
 #include "region/limits.h"
 #include "region/move.h"
 #include "region/unnamed.h"
 
 namespace mpool::region {
 
-absl::StatusOr<RegionRemover> RegionRemover::Begin(os::File home) {
+absl::StatusOr<RegionRemover> RegionRemover::Begin(os::File home,
+                                                   absl::Duration wait) {
   RegionRemover remover;
   remover.home_ = std::make_unique<os::File>(std::move(home));
   MPOOL_RETURN_IF_ERROR(os::CheckDirectory(*remover.home_));
@@ -33,10 +36,15 @@ absl::StatusOr<RegionRemover> RegionRemover::Begin(os::File home) {
       os::LockFile::Open(*remover.home_, kRegisterName, described, 0600);
   if (absl::IsNotFound(lock_file.status())) return remover;
   MPOOL_RETURN_IF_ERROR(lock_file.status());
-  absl::StatusOr<os::ByteLock> gate = lock_file->Lock(0);
+  absl::StatusOr<os::ByteLock> gate = lock_file->Lock(0, os::Deadline(wait));
   // Another remover removed the lock file.
   if (absl::IsNotFound(gate.status())) return remover;
   MPOOL_RETURN_IF_ERROR(gate.status());
+  if (!gate->held()) {
+    return GateTimeout(
+        absl::StrCat("remove region of ", remover.home_->path(), ": "),
+        *lock_file, wait);
+  }
   remover.gate_ = *std::move(gate);
   MPOOL_ASSIGN_OR_RETURN(const std::optional<uint64_t> holder,
                          lock_file->FindHeld(1, kMaxProcesses));

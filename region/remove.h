@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "os/file.h"
 #include "os/lock_file.h"
 #include "region/layout.h"
@@ -31,7 +32,9 @@ absl::Status RemoveRegionFiles(const os::File& home,
 class RegionRemover {
  public:
   // Locks byte 0. FailedPrecondition, naming a slot, if a process is attached.
-  static absl::StatusOr<RegionRemover> Begin(os::File home);
+  // DeadlineExceeded if another process holds the gate for `wait`.
+  static absl::StatusOr<RegionRemover> Begin(
+      os::File home, absl::Duration wait = absl::InfiniteDuration());
   // The home's descriptor; nullopt if there is no sound one.
   const std::optional<FixedHeader>& descriptor() const { return descriptor_; }
   const os::ByteLock& gate() const { return gate_; }

@@ -133,7 +133,7 @@ class MPOOL_EXPORT DbEnv {
   // - AlreadyExists: sysv_key
   // - PermissionDenied: a right to read or write home, files or memory lacks
   // - FailedPrecondition: another layout, or home or memory is not usable, as
-  //   without /dev/shm (use Backing::kFile) or /proc
+  //   without /dev/shm (use Backing::kFile) or /proc; or Mismatch::kFail
   // - ResourceExhausted: no free slot, or no memory
   // - DeadlineExceeded: EnvOptions::wait has passed
   // - DataLoss: damaged tables, or a panic
@@ -245,6 +245,10 @@ class MPOOL_EXPORT DbEnv {
   // panic stops the recovering processes too: their gets and ClearPanic return
   // DataLoss until they open the environment with EnvOptions::recover again.
   absl::Status ClearPanic() noexcept;
+
+  // Returns the options in force, which may differ from those of Open
+  // (EnvOptions::on_mismatch). Returns zeros after Close.
+  EffectiveOptions Effective() const noexcept;
 
   // Returns the statistics. Walks over the heap, under the heap latch, and over
   // threads and frames.

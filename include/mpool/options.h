@@ -31,26 +31,37 @@ struct Event {
     kPartialPage,     // a page file ends with a part of a page
     kLeaveFailed,     // a handle was destroyed, and its process could not leave
     kForgotten,       // the pages of a file were given up (DbEnv::Forget)
+    kOptionsDiffer,   // the region keeps other options than Open asked for
   };
   Kind kind;
   std::string message;
 };
 
 // Options of DbEnv::Open. The first process to open a home decides cache_bytes,
-// backing, sysv_key, policy and mode. Joiners use the existing ones.
+// max_cache_bytes, backing, sysv_key, policy and mode. Joiners use the existing
+// values, which DbEnv::Effective returns. A later Open asks for another value
+// by a field that does not have its default; on_mismatch decides the outcome.
 struct EnvOptions {
   // Page bytes of the cache, exact to the frame: a multiple of 512 that holds
   // 16 pages of the largest size in use. Tables come in addition (about 2.5 %
   // with pages of 4 KiB). The cache is divided into extents of a 32nd of it,
   // 64 KiB to 2 MiB. Each extent has one page size, and extents move to the
   // page size that needs them. Every size that has open files keeps one.
-  uint64_t cache_bytes = uint64_t{32} << 20;
-  // Largest size that DbEnv::Resize may set, in bytes; 0 = cache_bytes. Costs
-  // 0.5 % of it for the hash table, and address space. Only the creator of the
-  // region chooses it.
+  // 0: the size of an existing region, and kDefaultCacheBytes for a new one.
+  uint64_t cache_bytes = 0;
+  static constexpr uint64_t kDefaultCacheBytes = uint64_t{32} << 20;
+  // Largest size that DbEnv::Resize may set, in bytes. Costs 0.5 % of it for
+  // the hash table, and address space. 0: four times cache_bytes, at most the
+  // memory of the machine, and a hash table for cache_bytes only. Hits become
+  // slower as such a cache grows.
   uint64_t max_cache_bytes = 0;
   Backing backing = Backing::kPosixShm;
   Policy policy = Policy::kClock;
+  // The outcome of an Open that asks for another cache_bytes, max_cache_bytes,
+  // backing, policy or mode than the region has. It asks by a value other than
+  // the default of the field. cache_bytes may be the size at creation or the
+  // present size, so that a Resize outlasts a restart.
+  Mismatch on_mismatch = Mismatch::kRecreateIfClean;
   // Creates the region if the home has none. Without this option, Open returns
   // NotFound then.
   bool create = true;
@@ -111,6 +122,15 @@ struct EnvOptions {
   // holds no latch and has cancellation disabled. The callback must not call
   // into the environment, throw, or end its thread.
   std::function<void(const Event&)> on_event = {};
+};
+
+// The options in force in an environment.
+struct EffectiveOptions {
+  uint64_t cache_bytes = 0;      // now; DbEnv::Resize changes it
+  uint64_t max_cache_bytes = 0;  // largest size that Resize may set
+  Backing backing = Backing::kPosixShm;
+  Policy policy = Policy::kClock;
+  int mode = 0;  // permission bits of the region's files
 };
 
 // Options of DbEnv::OpenFile. Handles of one file, in all processes, must agree

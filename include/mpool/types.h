@@ -50,6 +50,16 @@ enum class Origin {
   kLost,    // the earlier memory was gone, truncated or never finished
 };
 
+// Treatment of an Open that asks for other options than the region has.
+enum class Mismatch {
+  kKeep,  // uses the region as it is and reports Event::Kind::kOptionsDiffer
+  // Creates the region again if no process has it open and all its pages can
+  // be written back. Otherwise as kKeep. The pages are then read from their
+  // files again.
+  kRecreateIfClean,
+  kFail,  // returns FailedPrecondition, which names the differences
+};
+
 // Choice of the page to evict when a frame is needed.
 enum class Policy {
   kLru,      // exact least recently used for one thread, batched for many

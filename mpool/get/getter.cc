@@ -12,6 +12,22 @@
 
 namespace mpool::internal {
 
+namespace {
+
+// Gives errors from below, which does not know the page, the page's name.
+absl::Status Named(const Request& request, const absl::Status& status) {
+  if (!absl::IsDeadlineExceeded(status) &&
+      !absl::IsResourceExhausted(status)) {
+    return status;
+  }
+  return os::WithPrefix(
+      absl::StrCat("get page ", request.page, " of ", request.file->path,
+                   request.mode == Mode::kExclusive ? " for update: " : ": "),
+      status);
+}
+
+}  // namespace
+
 void Getter::Start(const PageIndex& index) {
   MPOOL_ASSERT(frames_.IsAttached() && policy_.is_made());
   Attach(index);
@@ -38,10 +54,10 @@ absl::StatusOr<ReadPage> Getter::GetSlow(const OpenedFile& file, PageNo page,
     MPOOL_ASSERT(!entry.frame().is_none());
     latch_.Withdraw(frames_.header(entry.frame()), published);
   }
-  MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
-  MPOOL_ASSIGN_OR_RETURN(
-      const Pin pin,
-      GetUntilGranted(*self, Request(file, page, ModeOf(options), options)));
+  const Request request(file, page, ModeOf(options), options);
+  const absl::StatusOr<ThreadRegistry::Caller> self = threads_.Self();
+  if (!self.ok()) return Named(request, self.status());
+  MPOOL_ASSIGN_OR_RETURN(const Pin pin, GetUntilGranted(**self, request));
   return ReadPage(pin);
 }
 
@@ -72,13 +88,14 @@ absl::StatusOr<WritePage> Getter::GetInGroup(const OpenedFile& file,
 
 absl::StatusOr<WritePage> Getter::GetExclusive(const Request& request) {
   MPOOL_ASSERT(request.mode == Mode::kExclusive);
-  MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
+  const absl::StatusOr<ThreadRegistry::Caller> self = threads_.Self();
+  if (!self.ok()) return Named(request, self.status());
   if (request.file->read_only) {
     return absl::PermissionDeniedError(absl::StrCat(
         "get page ", request.page, " of ", request.file->path,
         " for update: the file was opened with FileOptions::read_only"));
   }
-  MPOOL_ASSIGN_OR_RETURN(const Pin pin, GetUntilGranted(*self, request));
+  MPOOL_ASSIGN_OR_RETURN(const Pin pin, GetUntilGranted(**self, request));
   return WritePage(pin, os::Unwindings());
 }
 
@@ -93,9 +110,13 @@ absl::StatusOr<WritePage> Getter::New(const OpenedFile& file) {
   MPOOL_RETURN_IF_ERROR(
       files_.page_io().CutTail(self->thread, *file.entry, *file.file));
   // The frame comes first, so that a call that finds no frame makes no page.
-  MPOOL_ASSIGN_OR_RETURN(BufferHeader * header,
-                         supply_.Take(*self, file.page_class,
-                                      os::Deadline(absl::InfiniteDuration())));
+  const absl::StatusOr<BufferHeader*> taken = supply_.Take(
+      *self, file.page_class, os::Deadline(absl::InfiniteDuration()));
+  if (!taken.ok()) {
+    return os::WithPrefix(absl::StrCat("make a page of ", file.path, ": "),
+                          taken.status());
+  }
+  BufferHeader* const header = *taken;
   AssertOwned(*header, self->thread.id);
   AssertPhase(*header, Phase::kLoading);
   // From here on only this caller uses the number. If the caller dies, the page
@@ -116,6 +137,13 @@ absl::StatusOr<WritePage> Getter::New(const OpenedFile& file) {
 }
 
 absl::StatusOr<Pin> Getter::GetUntilGranted(ThreadContext& self,
+                                            const Request& request) {
+  absl::StatusOr<Pin> pin = TryUntilGranted(self, request);
+  if (!pin.ok()) return Named(request, pin.status());
+  return pin;
+}
+
+absl::StatusOr<Pin> Getter::TryUntilGranted(ThreadContext& self,
                                             const Request& request) {
   MPOOL_ASSERT(request.file->page_bytes != 0);
   const uint64_t largest = (uint64_t{1} << 63) / request.file->page_bytes - 1;

@@ -109,6 +109,8 @@ class Getter {
   absl::StatusOr<WritePage> GetExclusive(const Request& request);
   absl::StatusOr<Pin> GetUntilGranted(ThreadContext& self,
                                       const Request& request);
+  absl::StatusOr<Pin> TryUntilGranted(ThreadContext& self,
+                                      const Request& request);
   absl::StatusOr<std::optional<Granted>> TryResident(ThreadContext& self,
                                                      const Request& request,
                                                      BufferHeader& header);

@@ -9,8 +9,11 @@ namespace mpool::internal {
 absl::Status PageIndex::Ensure(const region::Thread& self,
                                uint32_t page_bytes) {
   PoolHeader& pool = frames_.pool();
-  const uint32_t need = HashTable::BucketsFor(
-      memory_.fixed().max_cache_bytes / page_bytes);
+  const region::FixedHeader& fixed = memory_.fixed();
+  const uint64_t indexed_bytes = fixed.max_is_default != 0
+                                     ? fixed.cache_bytes
+                                     : fixed.max_cache_bytes;
+  const uint32_t need = HashTable::BucketsFor(indexed_bytes / page_bytes);
   const uint64_t old = pool.buckets.load(std::memory_order_relaxed);
   if (pool.files_used.load() != 0) return absl::OkStatus();
   // A thread that died while it replaced the table left the count of the old

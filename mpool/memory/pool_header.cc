@@ -66,8 +66,10 @@ void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
   const uint64_t now = os::RoundUp(cache_bytes, extent_bytes) / extent_bytes;
   const uint64_t headers =
       extent_bytes / os::kSystemPage * sizeof(BufferHeader);
+  const uint64_t indexed_bytes =
+      options->max_is_default ? cache_bytes : max_cache_bytes;
   const uint64_t buckets =
-      HashTable::BucketsFor(max_cache_bytes / os::kSystemPage) * sizeof(Bucket);
+      HashTable::BucketsFor(indexed_bytes / os::kSystemPage) * sizeof(Bucket);
   const uint64_t tables =
       sizeof(region::RegionHeader) + sizeof(PoolHeader) +
       most * (sizeof(Extent) + kPageClasses * sizeof(uint32_t)) +

@@ -142,7 +142,8 @@ inline uint32_t ExtentsUsed(const PoolHeader& pool) {
                   pool.extent_count);
 }
 
-// Sets the sizes of a region for such a cache.
+// Sets the sizes of a region for such a cache. The hash table is for the
+// largest size, or for the first size if options->max_is_default.
 void SizeRegion(uint64_t cache_bytes, uint64_t max_cache_bytes,
                 region::RegionOptions* options);
 

@@ -100,7 +100,7 @@ absl::StatusOr<Image*> Images::Announce(const region::Thread& self,
   if (image == nullptr) {
     if (count == kMaxImagesPerThread) {
       return absl::ResourceExhaustedError(absl::StrCat(
-          "get a page for update: this thread changes ", count,
+          "this thread changes ", count,
           " pages already; put some"));
     }
     MPOOL_ASSIGN_OR_RETURN(

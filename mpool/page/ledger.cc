@@ -30,7 +30,7 @@ absl::StatusOr<EntryWord*> Ledger::FreeOverflowEntry(
     link = &block->next;
   }
   return absl::ResourceExhaustedError(
-      absl::StrCat("get a page: this thread holds ", kMaxPinsPerThread,
+      absl::StrCat("this thread holds ", kMaxPinsPerThread,
                    " pages already; put some"));
 }
 

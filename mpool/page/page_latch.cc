@@ -71,10 +71,8 @@ absl::Status PageLatch::TimedOut(const BufferHeader& header,
                       absl::FormatDuration(entry.Age(now_ns)));
     });
   }
-  const PageKey key = header.LoadKey(std::memory_order_relaxed);
   return absl::DeadlineExceededError(absl::StrCat(
-      "wait for page ", key.page(), ": held by ",
-      members.Describe(*holder), since,
+      "the page is held by ", members.Describe(*holder), since,
       "; wait longer, or see what else it holds with 'mpool holders'"));
 }
 

@@ -119,6 +119,7 @@ class PageLatch {
 
  private:
   // Returns DeadlineExceeded with a description of `holder`, or Ok without one.
+  // The caller adds the names of the page and its file.
   absl::Status TimedOut(const BufferHeader& header,
                         std::optional<uint32_t> holder) const;
 

@@ -119,6 +119,15 @@ absl::Status Syncer::WriteOut(ThreadContext& self, std::optional<uint32_t> file,
 absl::Status Syncer::WriteOutOne(ThreadContext& self, BufferHeader& header,
                                  PageKey key, const os::Deadline& deadline) {
   MPOOL_ASSERT(self.thread.id != 0);
+  auto wait = [&](State seen, uint32_t suspect) {
+    const absl::Status status = latch_.WaitForChange(self.thread, header, seen,
+                                                     suspect, deadline);
+    return status.ok()
+               ? status
+               : os::WithPrefix(
+                     absl::StrCat("sync ", files_.DescribePage(key), ": "),
+                     status);
+  };
   while (true) {
     const State seen = header.Load();
     // A different key means that an evictor wrote the page before it evicted
@@ -135,13 +144,11 @@ absl::Status Syncer::WriteOutOne(ThreadContext& self, BufferHeader& header,
             absl::StrCat("sync ", files_.DescribePage(key),
                          ": this thread holds it for update; put it first"));
       }
-      MPOOL_RETURN_IF_ERROR(
-          latch_.WaitForChange(self.thread, header, seen, 0, deadline));
+      MPOOL_RETURN_IF_ERROR(wait(seen, 0));
       continue;
     }
     if (seen.has(State::kWriting)) {
-      MPOOL_RETURN_IF_ERROR(latch_.WaitForChange(
-          self.thread, header, seen, header.io_owner.load(), deadline));
+      MPOOL_RETURN_IF_ERROR(wait(seen, header.io_owner.load()));
       continue;
     }
     uint64_t written = 0;
@@ -150,8 +157,7 @@ absl::Status Syncer::WriteOutOne(ThreadContext& self, BufferHeader& header,
     // Another thread acquired the page in between. A flusher between the
     // acquisition of io_owner and WRITING shows only in io_owner.
     if (header.io_owner.load() != 0 && header.Load().bits == seen.bits) {
-      MPOOL_RETURN_IF_ERROR(latch_.WaitForChange(
-          self.thread, header, seen, header.io_owner.load(), deadline));
+      MPOOL_RETURN_IF_ERROR(wait(seen, header.io_owner.load()));
     }
   }
   return absl::OkStatus();

@@ -103,6 +103,7 @@ absl::StatusOr<std::unique_ptr<DbEnv>> OpenReplayEnv(const ReplayPlan& plan) {
   options.cache_bytes = plan.frames * plan.options.page_size;
   options.backing = plan.options.backing;
   options.policy = plan.policy;
+  options.on_mismatch = Mismatch::kKeep;
   return DbEnv::Open(plan.home, options);
 }
 

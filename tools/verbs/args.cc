@@ -6,6 +6,7 @@
 #include <bit>
 #include <charconv>
 #include <cstdlib>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -50,6 +51,18 @@ bool ParsePercent(const std::string& text, double low, double& percent) {
 }
 
 }  // namespace
+
+std::optional<uint64_t> ParseBytes(std::string_view text) {
+  int shift = 0;
+  if (text.ends_with('k')) shift = 10;
+  if (text.ends_with('M')) shift = 20;
+  if (text.ends_with('G')) shift = 30;
+  if (shift != 0) text.remove_suffix(1);
+  uint64_t number = 0;
+  const uint64_t most = std::numeric_limits<uint64_t>::max() >> shift;
+  if (!ParseNumber(std::string(text), 0, most, number)) return std::nullopt;
+  return number << shift;
+}
 
 // Parses the words of one verb into an Args.
 class Args::Parser {

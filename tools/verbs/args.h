@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,11 @@
 #include "tools/verbs/verb.h"
 
 namespace mpool::tools {
+
+// Parses a number of bytes: digits, then nothing or one of k, M and G, the
+// powers of 1024. Returns nullopt for other text and for numbers of 2^64 or
+// more.
+std::optional<uint64_t> ParseBytes(std::string_view text);
 
 class Args {
  public:

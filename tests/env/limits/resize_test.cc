@@ -327,9 +327,9 @@ TEST_P(ResizeShmTest, AnOptionThatCannotBeIsRefused) {
                       "EnvOptions::max_cache_bytes", std::to_string(most)));
   }
   auto env = *OpenWith([](EnvOptions&) {});
-  EXPECT_THAT(env->Resize(kMiB + 512),
+  EXPECT_THAT(env->Resize(4 * kMiB + 512),
               Fails(StatusCode::kInvalidArgument, "max_cache_bytes is",
-                    "1048576"));
+                    "4194304"));
   EXPECT_THAT(env->Close(), IsOk());
   EXPECT_THAT(env->Resize(kMiB), Fails(StatusCode::kFailedPrecondition));
 }
