@@ -227,6 +227,7 @@ absl::Status Environment::OpenPageFile(std::string_view path,
   }
   absl::StatusOr<os::Node> node = FindPageFile(path, full, dir);
   if (absl::IsNotFound(node.status()) && options.create) {
+    if (options.page_size == 0) return FileOpener::NoPageSize(full);
     MPOOL_ASSIGN_OR_RETURN(os::File made,
                            MakePageFile(path, full, dir, options.mode));
     request->file = SharedPageFile(std::move(made));

@@ -143,12 +143,14 @@ absl::Status Validate(std::string_view path, const FileOptions& options) {
                      " bytes is too long or has a NUL in it; the limit is ",
                      kMaxPathBytes - 1));
   }
-  if (!std::has_single_bit(options.page_size) ||
-      options.page_size < kMinPageBytes || options.page_size > kMaxPageBytes) {
+  const bool is_size = std::has_single_bit(options.page_size) &&
+                       options.page_size >= kMinPageBytes &&
+                       options.page_size <= kMaxPageBytes;
+  if (!is_size && options.page_size != 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "open file ", os::Abs(path), ": FileOptions::page_size is ",
         options.page_size, ": it must be a power of two from ", kMinPageBytes,
-        " to ", kMaxPageBytes));
+        " to ", kMaxPageBytes, ", or 0 for a file that the environment knows"));
   }
   if (options.read_only && options.create) {
     return absl::InvalidArgumentError(
@@ -161,8 +163,11 @@ absl::Status Validate(std::string_view path, const FileOptions& options) {
         os::Abs(path), static_cast<unsigned>(options.mode)));
   }
   if (options.filter != 0) return Unbuilt("FileOptions::filter");
+  // OpenFile calls this again when the size is known.
+  const uint32_t page_size =
+      options.page_size != 0 ? options.page_size : kMaxPageBytes;
   if (options.lsn_offset < -1 ||
-      options.lsn_offset > static_cast<int>(options.page_size - sizeof(Lsn))) {
+      options.lsn_offset > static_cast<int>(page_size - sizeof(Lsn))) {
     return absl::InvalidArgumentError(absl::StrCat(
         "open file ", os::Abs(path), ": FileOptions::lsn_offset is ",
         options.lsn_offset, ": the ", sizeof(Lsn),

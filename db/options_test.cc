@@ -109,6 +109,19 @@ TEST_F(EnvOptionsTest, UnbuiltOptionIsNamed) {
   }
 }
 
+TEST_F(EnvOptionsTest, UnnamedMemoryBesideNamedIsRefused) {
+  {
+    const auto first = DbEnv::Open(home_.path(), SmallEnv());
+    ASSERT_THAT(first, IsOk());
+    for (const Backing backing : {Backing::kHeap, Backing::kAnonymous}) {
+      EXPECT_THAT(Open([&](auto& o) { o.backing = backing; }),
+                  Fails(StatusCode::kFailedPrecondition, "kPosixShm",
+                        "this process has it open"));
+    }
+  }
+  EXPECT_THAT(DbEnv::Remove(home_.path()), IsOk());
+}
+
 TEST_F(EnvOptionsTest, UnknownPolicyIsAnInvalidArgument) {
   EXPECT_THAT(Open([](auto& o) { o.policy = static_cast<Policy>(99); }),
               Fails(StatusCode::kInvalidArgument, "EnvOptions::policy is 99",
@@ -218,7 +231,7 @@ TEST_F(FileOptionsTest, UnbuiltOptionIsNamed) {
 }
 
 TEST_F(FileOptionsTest, PageSizeOutsideRangeIsRefused) {
-  for (const uint32_t size : {0u, 1u, 256u, 511u, 513u, 4095u, 5000u, 12288u,
+  for (const uint32_t size : {1u, 256u, 511u, 513u, 4095u, 5000u, 12288u,
                               65537u, 131072u, 0x80000000u, 0xffffffffu}) {
     EXPECT_THAT(Open([&](auto& o) { o.page_size = size; }),
                 Fails(StatusCode::kInvalidArgument, "open file", "file.db",
@@ -272,7 +285,7 @@ TEST_F(FileOptionsTest, CallsThatAreNotBuiltNameThemselves) {
     return Fails(StatusCode::kUnimplemented, name, "not built yet");
   };
   EXPECT_THAT(both.env->Trickle(10), unbuilt("DbEnv::Trickle"));
-  EXPECT_THAT(both.env->Sync(Lsn{1, 2}), unbuilt("SyncOptions::up_to"));
+  EXPECT_THAT(both.env->Sync({.up_to = {1, 2}}), unbuilt("SyncOptions::up_to"));
   EXPECT_THAT(both.file->ReadOptimistic(0, [](auto) {}),
               unbuilt("MPoolFile::ReadOptimistic"));
   EXPECT_THAT(both.file->GetBatch({}), unbuilt("MPoolFile::GetBatch"));

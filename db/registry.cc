@@ -12,6 +12,7 @@
 #include "db/options.h"
 #include "mpool/pool/forks.h"
 #include "os/assert.h"
+#include "os/backing/table.h"
 #include "os/filesystem.h"
 #include "os/fork.h"
 #include "os/futex.h"
@@ -19,6 +20,27 @@
 #include "os/status.h"
 
 namespace mpool::internal {
+namespace {
+
+// Returns FailedPrecondition if the process asks for memory without a name, and
+// has the home open in memory with a name.
+absl::Status CheckBacking(const Environment& env, Backing wanted) {
+  const auto present =
+      static_cast<Backing>(env.region().memory().fixed().backing);
+  if (os::ReachOf(wanted) == os::Reach::kAnyProcess ||
+      os::ReachOf(present) != os::Reach::kAnyProcess) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "open environment ", env.home(), " with Backing::",
+      os::Abs(os::FindBacking(wanted)->enumerator),
+      ": this process has it open with Backing::",
+      os::Abs(os::FindBacking(present)->enumerator),
+      ", which other processes can see; close that handle first, or ask for "
+      "the same backing"));
+}
+
+}  // namespace
 
 Registry& Registry::Unwatched() {
   static Registry* registry = new Registry;
@@ -210,6 +232,7 @@ absl::StatusOr<std::shared_ptr<Environment>> Registry::Complete(
       MPOOL_RETURN_IF_ERROR(EnterInherited(*known, deadline, &usable));
     }
     if (usable) {
+      MPOOL_RETURN_IF_ERROR(CheckBacking(*known, options.backing));
       MPOOL_RETURN_IF_ERROR(known->AddOptions(options));
       return known;
     }

@@ -146,8 +146,6 @@ absl::Status SyncDirectoryOf(const File& file, std::string_view path) {
   if (dir.ok()) {
     status = dir->Sync();
     if (StatusErrno(status) != EINVAL) return status;
-  } else if (IsOutOfDescriptors(status)) {
-    return status;
   }
   if (Sys().syncfs(file.fd()) == 0) return absl::OkStatus();
   return ErrnoToStatus(errno, "sync the file system of", name);

@@ -14,6 +14,7 @@
 #include "region/descriptor.h"
 #include "region/home_files.h"
 #include "region/move.h"
+#include "region/unnamed.h"
 
 namespace mpool::region {
 
@@ -22,6 +23,10 @@ absl::StatusOr<Inspection> InspectRegion(const os::File& dir,
   MPOOL_RETURN_IF_ERROR(os::CheckDirectory(dir));
   MPOOL_ASSIGN_OR_RETURN(const std::optional<FixedHeader> descriptor,
                          ReadDescriptor(dir));
+  if (!descriptor.has_value() &&
+      os::IsDirectoryClaimed(dir).value_or(false)) {
+    return InUseUnnamed("inspect", dir);
+  }
   if (!descriptor.has_value()) {
     return absl::NotFoundError(absl::StrCat(
         "inspect ", dir.path(),

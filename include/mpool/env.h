@@ -148,9 +148,11 @@ class MPOOL_EXPORT DbEnv {
                              bool force = false) noexcept;
 
   // Returns the statistics of `home` without a join. Acquires no latch and no
-  // slot, works on a full environment, and changes nothing. Errors: NotFound
-  // without a region, Unavailable while it is created or removed, DataLoss if
-  // its header or tables are damaged.
+  // slot, works on a full environment, and changes nothing. Errors:
+  // - NotFound: no region
+  // - FailedPrecondition: its memory has no name
+  // - Unavailable: the region is being created or removed
+  // - DataLoss: its header or tables are damaged
   static absl::StatusOr<EnvStats> Inspect(std::string_view home) noexcept;
 
   // Returns the holders of the gate, pages, latches and slots of `home`, and

@@ -136,7 +136,9 @@ struct EffectiveOptions {
 // Options of DbEnv::OpenFile. Handles of one file, in all processes, must agree
 // on page_size and lsn_offset.
 struct FileOptions {
-  // Bytes of a page: a power of two from 512 to 65536.
+  // Bytes of a page: a power of two from 512 to 65536. 0: as the environment
+  // knows the file; InvalidArgument if it does not know the file. If open
+  // handles have another page size, the error has it as kPageSizePayload.
   uint32_t page_size = 4096;
   // Creates the file if it does not exist. The empty file stays if the open
   // then fails for another reason, because another process may already use it.
@@ -174,12 +176,19 @@ struct FileOptions {
 
 // Options of MPoolFile::Get and of the other gets.
 struct GetOptions {
+  // Only Get accepts kNone. Updates return InvalidArgument for it.
   Latch latch = Latch::kShared;
   // Creates a page past the end: zeroed, and the file grows to contain it.
   bool create = false;
   // This get is part of a scan and does not show that the page is useful. A
   // page that it loads is the next victim among pages of the same age.
   bool scan = false;
+  // The caller of GetForUpdate replaces the whole page, so a page that is not
+  // in memory is not read. It starts as zeros, as does a lost page (DataLoss).
+  // A page in memory has its present bytes. If an update ends without a put
+  // (death, unwinding, Discard), a page that was not read is read again. Other
+  // gets and UpdateGroup ignore this option.
+  bool overwrite = false;
   // Bound of every wait in the call: for a latch, for a frame, for another
   // thread's read. Zero: no wait.
   absl::Duration wait = absl::InfiniteDuration();
@@ -187,9 +196,7 @@ struct GetOptions {
 
 // Options of DbEnv::Sync.
 struct SyncOptions {
-  SyncOptions() = default;
-  SyncOptions(Lsn lsn) : up_to(lsn) {}  // NOLINT: Sync(lsn) is the old call
-  Lsn up_to;  // not built yet; none = everything
+  Lsn up_to = {};  // not built yet; none = everything
   // Bound of the wait for pages that other threads hold exclusively, and for
   // another process's fsync.
   absl::Duration wait = absl::InfiniteDuration();

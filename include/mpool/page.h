@@ -41,6 +41,8 @@ struct Pin {
 
 MPOOL_EXPORT void PutShared(const Pin& pin) noexcept;
 MPOOL_EXPORT void PutExclusive(const Pin& pin, bool changed) noexcept;
+// Releases the page as it was before the get.
+MPOOL_EXPORT void UndoExclusive(const Pin& pin) noexcept;
 // Releases the page for a guard's destructor. `unwindings`: how many stack
 // unwindings were in progress when the guard was made.
 MPOOL_EXPORT void PutAtEnd(const Pin& pin, int unwindings) noexcept;
@@ -93,13 +95,15 @@ class WritePage {
   WritePage() = default;
   WritePage(WritePage&& other) noexcept
       : pin_(std::exchange(other.pin_, internal::Pin{})),
-        unwindings_(other.unwindings_) {}
+        unwindings_(other.unwindings_),
+        is_unread_(other.is_unread_) {}
   WritePage& operator=(WritePage&& other) noexcept {
     if (this != &other) {
       // As by the destructor.
       if (pin_.entry != nullptr) internal::PutAtEnd(pin_, unwindings_);
       pin_ = std::exchange(other.pin_, internal::Pin{});
       unwindings_ = other.unwindings_;
+      is_unread_ = other.is_unread_;
     }
     return *this;
   }
@@ -131,8 +135,15 @@ class WritePage {
   void Put(Priority = Priority::kUnchanged) { Release(true); }
 
   // Releases the page unchanged.
-  // REQUIRES: no byte was changed.
-  void Discard() { Release(false); }
+  // REQUIRES: no byte was changed. Bytes may be changed if the page was got
+  // with GetOptions::overwrite and was not in memory.
+  void Discard() {
+    if (is_unread_ && pin_.entry != nullptr) {
+      internal::UndoExclusive(std::exchange(pin_, internal::Pin{}));
+    } else {
+      Release(false);
+    }
+  }
 
   // Stores the log position of the change at FileOptions::lsn_offset. Does
   // nothing if the file has none.
@@ -142,8 +153,8 @@ class WritePage {
  private:
   friend class internal::Group;
   friend class internal::Getter;
-  WritePage(const internal::Pin& pin, int unwindings)
-      : pin_(pin), unwindings_(unwindings) {}
+  WritePage(const internal::Pin& pin, int unwindings, bool is_unread)
+      : pin_(pin), unwindings_(unwindings), is_unread_(is_unread) {}
 
   void Release(bool changed) {
     if (pin_.entry == nullptr) return;
@@ -153,6 +164,7 @@ class WritePage {
 
   internal::Pin pin_;
   int unwindings_ = 0;  // unwindings in progress when the page was got
+  bool is_unread_ = false;  // the file has other bytes; see GetOptions
 };
 
 }  // namespace mpool

@@ -27,6 +27,10 @@ struct Lsn {
 // (DbEnv::ClearPanic).
 inline constexpr char kPanicPayload[] = "mpool/panic";
 
+// Payload of the error of an OpenFile with another page size than that of open
+// handles: their page size in bytes, as decimal text.
+inline constexpr char kPageSizePayload[] = "mpool/page_size";
+
 // Source of the shared memory of an environment.
 enum class Backing {
   kPosixShm,   // shm_open; any process; the default

@@ -68,7 +68,8 @@ class MPOOL_EXPORT UpdateGroup {
   absl::StatusOr<WritePage*> AddNew(MPoolFile& file) noexcept;
 
   // Puts all pages with their changes. The group is then empty and may be used
-  // again. FailedPrecondition for a group that a forked child inherited.
+  // again. FailedPrecondition for a group that a forked child inherited, and in
+  // another thread than that of the first page; the group stays open then.
   absl::Status Commit() noexcept;
   // Sets all pages back and releases them unchanged.
   void Rollback() noexcept;

@@ -11,8 +11,17 @@
 #include "os/step.h"
 
 namespace mpool::internal {
-
 namespace {
+
+// Returns InvalidArgument for an update without a latch.
+absl::Status CheckLatch(const OpenedFile& file, PageNo page,
+                        const GetOptions& options) {
+  if (options.latch == Latch::kShared) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "get page ", page, " of ", file.path,
+      " for update with GetOptions::latch: an update always holds its page "
+      "alone; leave the option out, or call Get"));
+}
 
 // Gives errors from below, which does not know the page, the page's name.
 absl::Status Named(const Request& request, const absl::Status& status) {
@@ -72,6 +81,7 @@ ReadPage Getter::FlushHits(ThreadContext& self, BufferHeader& header,
 absl::StatusOr<WritePage> Getter::GetForUpdate(const OpenedFile& file,
                                                PageNo page,
                                                const GetOptions& options) {
+  MPOOL_RETURN_IF_ERROR(CheckLatch(file, page, options));
   Request request(file, page, Mode::kExclusive, options);
   request.keep_image = file.atomic_update;
   return GetExclusive(request);
@@ -80,9 +90,11 @@ absl::StatusOr<WritePage> Getter::GetForUpdate(const OpenedFile& file,
 absl::StatusOr<WritePage> Getter::GetInGroup(const OpenedFile& file,
                                              PageNo page,
                                              const GetOptions& options) {
+  MPOOL_RETURN_IF_ERROR(CheckLatch(file, page, options));
   Request request(file, page, Mode::kExclusive, options);
   request.keep_image = true;
   request.in_group = true;
+  request.overwrite = false;
   return GetExclusive(request);
 }
 
@@ -96,7 +108,7 @@ absl::StatusOr<WritePage> Getter::GetExclusive(const Request& request) {
         " for update: the file was opened with FileOptions::read_only"));
   }
   MPOOL_ASSIGN_OR_RETURN(const Pin pin, GetUntilGranted(**self, request));
-  return WritePage(pin, os::Unwindings());
+  return WritePage(pin, os::Unwindings(), request.is_unread);
 }
 
 absl::StatusOr<WritePage> Getter::New(const OpenedFile& file) {
@@ -133,7 +145,7 @@ absl::StatusOr<WritePage> Getter::New(const OpenedFile& file) {
   // Another thread that knew the number has loaded the page already.
   if (request.frame != nullptr) frames_.GiveBack(self->thread, *request.frame);
   MPOOL_RETURN_IF_ERROR(pin.status());
-  return WritePage(*pin, os::Unwindings());
+  return WritePage(*pin, os::Unwindings(), /*is_unread=*/false);
 }
 
 absl::StatusOr<Pin> Getter::GetUntilGranted(ThreadContext& self,
@@ -252,7 +264,8 @@ absl::StatusOr<std::optional<Granted>> Getter::EnterExclusive(
   if (image != nullptr) Images::Drop(*image);
   MPOOL_RETURN_IF_ERROR(drained);
   if (entered == Enter::kPoisoned) {
-    if (!request.create || request.in_group) return Poisoned(request, header);
+    const bool replaces = request.create || request.overwrite;
+    if (!replaces || request.in_group) return Poisoned(request, header);
     return Overwrite(self, request, header);
   }
   if (entered == Enter::kBusy) {
@@ -281,7 +294,7 @@ void Getter::KeepImage(region::Image& image, const BufferHeader& header) {
 absl::StatusOr<std::optional<Granted>> Getter::Overwrite(ThreadContext& self,
                                                          const Request& request,
                                                          BufferHeader& header) {
-  MPOOL_ASSERT(request.create && !request.in_group);
+  MPOOL_ASSERT((request.create || request.overwrite) && !request.in_group);
   MPOOL_ASSIGN_OR_RETURN(EntryWord * entry, ledger_.FreeEntry(self.thread));
   Ledger::Publish(entry, frames_.IndexOf(header), Mode::kExclusive);
   Ledger::NoteTime(entry);

@@ -95,7 +95,7 @@ absl::StatusOr<WritePage*> Group::Take(absl::StatusOr<WritePage> got) {
   }
   Pin view = pin;
   view.entry = nullptr;
-  members_.push_back({pin, *image, WritePage(view, 0)});
+  members_.push_back({pin, *image, WritePage(view, 0, /*is_unread=*/false)});
   return &members_.back().view;
 }
 
@@ -123,7 +123,13 @@ absl::Status Group::Commit() {
         "commit an UpdateGroup in a forked child: its pages are the parent's; "
         "make a group of the child's own");
   }
-  const absl::StatusOr<ThreadRegistry::Caller> same = getter_.threads_.Self();
+  MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller same,
+                         getter_.threads_.Self());
+  if (same->thread.id != thread_.id) {
+    return absl::FailedPreconditionError(
+        "commit an UpdateGroup: it belongs to another thread; commit it in the "
+        "thread that added its first page");
+  }
   MPOOL_STEP("mpool.group.commit");
   SetState(GroupState::kCommitted);
   MPOOL_STEP("mpool.group.committed");

@@ -83,9 +83,14 @@ absl::StatusOr<std::optional<Granted>> Loader::Load(ThreadContext& self,
     MPOOL_RETURN_IF_ERROR(published.status());
     return std::nullopt;
   }
+  const bool reads = exists && !request.overwrite;
   absl::Status status =
-      exists ? Read(self, request, *header) : absl::OkStatus();
-  if (!exists) Clear(self, *header);
+      reads ? Read(self, request, *header) : absl::OkStatus();
+  if (!reads) Clear(*header);
+  if (!exists) self.Count(Counter::pages_created);
+  // The page is not DIRTY. So if its writer dies, repair drops the frame, and
+  // the file has the last put.
+  request.is_unread = exists && !reads;
   absl::StatusOr<EntryWord*> ledger_entry = ledger_.FreeEntry(self.thread);
   if (status.ok()) status = ledger_entry.status();
   if (!status.ok()) {
@@ -166,12 +171,11 @@ absl::Status Loader::Read(ThreadContext& self, const Request& request,
   return absl::OkStatus();
 }
 
-// Clears a page that is created.
-void Loader::Clear(ThreadContext& self, BufferHeader& header) {
-  AssertOwned(header, self.thread.id);
+// Clears a page that is created or overwritten.
+void Loader::Clear(BufferHeader& header) {
+  AssertPhase(header, Phase::kLoading);
   const std::span<std::byte> bytes = frames_.bytes(header);
   std::fill(bytes.begin(), bytes.end(), std::byte{0});
-  self.Count(Counter::pages_created);
 }
 
 // Frees slot and frame after a failed read. The waiters search for the page

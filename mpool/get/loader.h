@@ -56,7 +56,7 @@ class Loader {
                                    BufferHeader& header);
   absl::Status Read(ThreadContext& self, const Request& request,
                     BufferHeader& header);
-  void Clear(ThreadContext& self, BufferHeader& header);
+  void Clear(BufferHeader& header);
   void Unload(ThreadContext& self, const Request& request,
               BufferHeader& header);
   void NoteMiss(ThreadContext& self, BufferHeader& header, Access access);

@@ -65,6 +65,8 @@ void PutExclusive(const Pin& pin, bool changed) noexcept {
   pin.putter->PutExclusive(pin, changed);
 }
 
+void UndoExclusive(const Pin& pin) noexcept { pin.putter->Undo(pin); }
+
 void SetPageLsn(const Pin& pin, Lsn lsn) noexcept {
   pin.putter->SetLsn(pin, lsn);
 }

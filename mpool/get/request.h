@@ -40,6 +40,7 @@ struct Request {
         hash(HashTable::Hash(key)),
         mode(wanted),
         create(options.create),
+        overwrite(options.overwrite && wanted == Mode::kExclusive),
         access(options.scan ? Access::kScan : Access::kNormal),
         deadline(options.wait) {}
 
@@ -49,11 +50,14 @@ struct Request {
   uint64_t hash;
   Mode mode;
   bool create;
+  bool overwrite;
   Access access;
   bool is_new = false;  // New has just reserved this page number
   bool keep_image = false;
   bool in_group = false;
   mutable BufferHeader* frame = nullptr;  // given to the first load
+  // True if the page was loaded without a read of its bytes on disk.
+  mutable bool is_unread = false;
   os::Deadline deadline;
 };
 

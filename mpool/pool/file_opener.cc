@@ -7,9 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "mpool/files/file_watch.h"
 #include "mpool/files/page_format.h"
+#include "mpool/types.h"
 #include "os/assert.h"
 #include "os/status.h"
 #include "os/step.h"
@@ -56,6 +58,31 @@ OpenedFile MakeOpened(const OpenRequest& request, uint32_t index,
 }
 
 }  // namespace
+
+absl::Status FileOpener::NoPageSize(const std::string& path) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "open file ", path, ": FileOptions::page_size is 0, and the environment "
+      "does not know the file; give the size of its pages"));
+}
+
+absl::Status FileOpener::FindPageSize(const region::Thread& self,
+                                      OpenRequest* request) {
+  MPOOL_ASSERT(request != nullptr && request->file != nullptr);
+  if (request->page_bytes != 0) return absl::OkStatus();
+  MPOOL_ASSIGN_OR_RETURN(os::FileInfo info, request->file->Info());
+  info.identity.generation = request->file->Generation();
+  LatchGuard guard(self, table_.latch());
+  const std::optional<uint32_t> found =
+      table_.Find(self, *request, info.identity);
+  if (!found.has_value()) return NoPageSize(request->path);
+  request->page_bytes = table_.At(*found)->page_bytes.load();
+  const int last = static_cast<int>(request->page_bytes - sizeof(Lsn));
+  if (request->lsn_offset <= last) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "open file ", request->path, ": FileOptions::lsn_offset is ",
+      request->lsn_offset, ", and its pages have ", request->page_bytes,
+      " bytes; the ", sizeof(Lsn), " bytes of an Lsn must lie within a page"));
+}
 
 absl::StatusOr<OpenedFile> FileOpener::Open(
     const region::Thread& self, const OpenRequest& request,
@@ -150,10 +177,12 @@ absl::Status FileOpener::CheckAgrees(const OpenRequest& request,
   const uint32_t page_bytes = entry.page_bytes.load();
   if (!IsOpenAnywhere(entry)) return absl::OkStatus();
   if (page_bytes != request.page_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
+    absl::Status status = absl::InvalidArgumentError(absl::StrCat(
         "open file ", request.path, " with pages of ", request.page_bytes,
         " bytes: it is open with pages of ", page_bytes,
         "; all handles must agree"));
+    status.SetPayload(kPageSizePayload, absl::Cord(absl::StrCat(page_bytes)));
+    return status;
   }
   if (!HasSameLsn(request, entry)) {
     return absl::InvalidArgumentError(absl::StrCat(

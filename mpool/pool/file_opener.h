@@ -38,6 +38,12 @@ class FileOpener {
       : table_(table), handles_(handles) {}
 
   using Drop = FileTable::Drop;
+  // The error for the page size 0 with a file that the region does not know.
+  static absl::Status NoPageSize(const std::string& path);
+  // Replaces the page size 0 of a request by that of the file's entry. Returns
+  // InvalidArgument if there is no entry, or if no Lsn fits at the offset.
+  absl::Status FindPageSize(const region::Thread& self, OpenRequest* request);
+
   // Opens a handle. Calls `make_room` first, under the files latch. `drop`
   // evicts a closed entry's clean pages. Returns the errors of `make_room` and
   // `drop`, FailedPrecondition, InvalidArgument, Unavailable and

@@ -94,9 +94,11 @@ absl::Status Pool::EnterChild(absl::Duration wait) {
   return region_.EnterChild(ready, wait);
 }
 
-absl::StatusOr<OpenedFile> Pool::OpenFile(const OpenRequest& request) {
+absl::StatusOr<OpenedFile> Pool::OpenFile(const OpenRequest& wanted) {
   MPOOL_ASSIGN_OR_RETURN(const ThreadRegistry::Caller self, threads_.Self());
   MPOOL_RETURN_IF_ERROR(panic_.Check());
+  OpenRequest request = wanted;
+  MPOOL_RETURN_IF_ERROR(opener_.FindPageSize(self->thread, &request));
   auto& latch = frames_.pool().files_latch;
   auto make_room = [&] {
     latch.AssertHeld(self->thread);

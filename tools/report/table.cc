@@ -27,8 +27,14 @@ void PrintJson(const Table& table, std::ostream& out) {
     }
     array.push_back(std::move(object));
   }
+  Json whole = Json::object();
+  for (const auto& [key, value] : table.head) {
+    std::visit([&, name = key](const auto& v) { whole[name] = v; }, value);
+  }
+  if (!table.head.empty()) whole["rows"] = array;
   // A file name need not be UTF-8; JSON must be.
-  out << array.dump(kJsonIndent, ' ', false, Json::error_handler_t::replace)
+  const Json& printed = table.head.empty() ? array : whole;
+  out << printed.dump(kJsonIndent, ' ', false, Json::error_handler_t::replace)
       << "\n";
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -24,12 +25,15 @@ struct Column {
 struct Table {
   std::vector<Column> columns;
   std::vector<std::vector<Value>> rows;  // one value per column
+  // If it is not empty, JSON is one object of these members and "rows".
+  std::vector<std::pair<std::string, Value>> head = {};
 };
 
 enum class Format { kText, kJson };
 
 // Prints the table. Text has a heading and a line per row, with numbers aligned
-// right. JSON is an array of objects in the order of the columns.
+// right. JSON is an array of objects in the order of the columns, or an object
+// that contains this array.
 void Print(const Table& table, Format format, bool bold_heading,
            std::ostream& out);
 

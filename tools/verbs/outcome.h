@@ -15,9 +15,10 @@ namespace mpool::tools {
 
 enum class ExitCode {
   kOk = 0,
-  kFinding = 1,     // a run that found an error
-  kUsage = 2,       // a wrong command line
-  kCannotOpen = 3,  // a trace, home or environment that cannot be opened
+  kFinding = 1,        // a run that found an error, an environment in trouble
+  kUsage = 2,          // a wrong command line
+  kCannotOpen = 3,     // a trace, home or environment that cannot be opened
+  kInterrupted = 130,  // SIGINT, SIGTERM or SIGHUP ended a replay
 };
 
 // The rows, messages and exit code of one run.

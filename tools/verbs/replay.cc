@@ -194,10 +194,13 @@ class Replays {
         MPOOL_ASSIGN_OR_RETURN(const ReplayResult result,
                                replay->Run(FindValue(kPolicies, policy).value(),
                                            frames, progress_));
-        rows.push_back(
-            MakeRow(trace, policy, frames, request_.options, result));
         std::vector<std::string> findings = result.findings;
-        if (findings.empty()) {
+        // A part of a run has no row, because a row is a result.
+        if (!IsReplayInterrupted()) {
+          rows.push_back(
+              MakeRow(trace, policy, frames, request_.options, result));
+        }
+        if (findings.empty() && !rows.empty()) {
           CompareWithSimulator(trace, rows.back(), &findings);
         }
         for (const std::string& finding : findings) {
@@ -223,8 +226,10 @@ class Replays {
     MPOOL_ASSIGN_OR_RETURN(
         const KillResult result,
         RunKillScene(trace, home, request_.options, kill, progress_));
-    report_.kills.push_back(
-        MakeKillRow(trace, policy, kill, request_.options, result));
+    if (!IsReplayInterrupted()) {
+      report_.kills.push_back(
+          MakeKillRow(trace, policy, kill, request_.options, result));
+    }
     for (const std::string& finding : result.findings) {
       report_.findings.push_back(
           absl::StrCat(trace.name, ", with kills: ", finding));
@@ -279,6 +284,9 @@ Outcome RunReplay(const Args& args, const VerbContext& context) {
   StopReplaysOnInterrupt();
   Replays replays(*request, progress);
   const absl::Status status = replays.Run();
+  if (absl::IsCancelled(status)) {
+    return Outcome::Fail(ExitCode::kInterrupted, status);
+  }
   if (!status.ok()) return Outcome::Fail(ExitCode::kCannotOpen, status);
 
   Outcome outcome;
@@ -292,6 +300,10 @@ Outcome RunReplay(const Args& args, const VerbContext& context) {
   if (!kills.empty()) outcome.more = KillTable(kills);
   outcome.messages = replays.report().findings;
   if (!outcome.messages.empty()) outcome.exit_code = ExitCode::kFinding;
+  if (IsReplayInterrupted()) {
+    outcome.exit_code = ExitCode::kInterrupted;
+    outcome.messages.push_back("each row is a whole run");
+  }
   AddReport(*request, replays.report(), outcome);
   return outcome;
 }
@@ -392,7 +404,8 @@ constexpr VerbSpec kReplayVerb = {
     .help =
         "  The workers get the pages in the order of the trace. With --verify, "
         "one\n  process and one thread, the hits must equal those of a "
-        "simulation.\n",
+        "simulation.\n  An interrupted replay prints the runs that it "
+        "finished. Its exit code is 130.\n",
     .options = kOptions,
     .run = RunReplay};
 

@@ -1,7 +1,12 @@
 // Copyright 2026 The mpool authors. Licensed under the Apache License 2.0.
 
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_join.h"
@@ -9,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "mpool/evict/policies.h"
 #include "nlohmann/json.hpp"
+#include "tests/support/child.h"
 #include "tools/test_command.h"
 #include "tools/trace/test_dir.h"
 
@@ -45,6 +51,37 @@ TEST(ReplayVerbTest, RowsAndReportAreMade) {
     EXPECT_GT(row["writes"].get<int>(), 715);
   }
   EXPECT_THAT(dir.Read("report.html"), HasSubstr("Verified: 0 wrong pages"));
+}
+
+// The signal comes while the workers run, so that the run has no row.
+TEST(ReplayVerbTest, InterruptedRunHasNoRow) {
+  const TestDir dir;
+  std::string text;
+  for (int i = 0; i < 400000; ++i) text += std::to_string(i % 5000) + "\n";
+  const std::string trace = dir.WriteGz("t.pt.gz", text);
+  const std::string home = dir.File("home");
+  std::filesystem::create_directory(home);
+  for (const int signal : {SIGINT, SIGHUP}) {
+    EXPECT_EQ(test::InChild([&]() -> std::string {
+                std::thread sender([&] {
+                  while (!std::filesystem::exists(home + "/__db.001")) {
+                    std::this_thread::yield();
+                  }
+                  ::kill(::getpid(), signal);
+                });
+                const Ran ran = RunMpool({"replay", trace, "--home", home,
+                                          "--cache-frames", "64", "--json"});
+                sender.join();
+                EXPECT_EQ(ran.code, 130) << ran.err;
+                EXPECT_THAT(ran.err, HasSubstr("interrupted"));
+                if (!ran.out.empty()) {
+                  EXPECT_TRUE(nlohmann::json::parse(ran.out).empty());
+                }
+                return "done";
+              }),
+              "done");
+    EXPECT_TRUE(std::filesystem::is_empty(home));
+  }
 }
 
 TEST(ReplayVerbTest, MissingHomeCannotBeOpened) {

@@ -11,8 +11,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "mpool/env.h"
 #include "mpool/stats.h"
+#include "mpool/version.h"
 #include "tools/report/names.h"
 #include "tools/verbs/args.h"
 #include "tools/verbs/common_options.h"
@@ -53,6 +56,23 @@ Table StatTable(const EnvStats& stats) {
   return table;
 }
 
+// Reports a panic and lost pages.
+void AddTrouble(const std::string& home, const EnvStats& stats,
+                Outcome& outcome) {
+  if (stats.panicked != 0) {
+    outcome.messages.push_back(absl::StrCat(
+        home, " is panicked: every get is refused until the owner of its log "
+              "recovers it (EnvOptions::recover)"));
+  }
+  if (stats.frames_poisoned != 0) {
+    outcome.messages.push_back(absl::StrCat(
+        home, " has ", stats.frames_poisoned,
+        " pages that were lost with their writers; write them again with "
+        "GetOptions::create"));
+  }
+  if (!outcome.messages.empty()) outcome.exit_code = ExitCode::kFinding;
+}
+
 Outcome RunStat(const Args& args, const VerbContext&) {
   const absl::StatusOr<EnvStats> stats =
       DbEnv::Inspect(args.operands().front());
@@ -61,7 +81,12 @@ Outcome RunStat(const Args& args, const VerbContext&) {
   }
   Outcome outcome;
   outcome.table = StatTable(*stats);
+  outcome.table.head = {
+      {"home", args.operands().front()},
+      {"time", absl::FormatTime(absl::Now(), absl::UTCTimeZone())},
+      {"version", std::string(MPOOL_VERSION_STRING)}};
   outcome.format = FormatOf(args);
+  AddTrouble(args.operands().front(), *stats, outcome);
   return outcome;
 }
 
@@ -73,7 +98,11 @@ constexpr VerbSpec kStatVerb = {
     .name = "stat",
     .operands = kHomeOperand,
     .summary = "Prints the statistics of an environment.",
-    .help = "  The verb does not attach to the environment.\n",
+    .help =
+        "  The verb does not attach to the environment. Its exit code is 1 for "
+        "an\n  environment that is panicked or has lost pages. It cannot read "
+        "memory without\n  a name (anonymous, dev-zero, sysv-private, heap). "
+        "JSON is one object with\n  the home, the time and the version.\n",
     .options = kOptions,
     .run = RunStat};
 

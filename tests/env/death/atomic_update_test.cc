@@ -219,6 +219,26 @@ TEST_F(GroupTest, ThreadHasOneOpenGroup) {
   EXPECT_THAT(second.Add(file(), 1), IsOk());
 }
 
+TEST_F(GroupTest, AnotherThreadCannotCommit) {
+  UpdateGroup group(*both_.env);
+  Change(group, 0, "new");
+  std::thread([&] {
+    EXPECT_THAT(group.Commit(),
+                Fails(StatusCode::kFailedPrecondition, "another thread"));
+  }).join();
+  EXPECT_THAT(group.Commit(), IsOk());
+  EXPECT_EQ(GetText(file(), 0), "new");
+}
+
+TEST_F(GroupTest, UpdateWithoutLatchIsRefused) {
+  UpdateGroup group(*both_.env);
+  const GetOptions pin = {.latch = Latch::kNone};
+  EXPECT_THAT(group.Add(file(), 0, pin),
+              Fails(StatusCode::kInvalidArgument, "GetOptions::latch"));
+  EXPECT_THAT(file().GetForUpdate(0, pin),
+              Fails(StatusCode::kInvalidArgument, "GetOptions::latch"));
+}
+
 TEST_F(GroupTest, InheritedGroupIsTheParents) {
   UpdateGroup group(*both_.env);
   Change(group, 0, "new");

@@ -58,6 +58,36 @@ TEST_F(FileTest, OtherPageSizeInProcessIsRefused) {
   EXPECT_THAT(OpenAnother("pages.db", 4096), IsOk());
 }
 
+TEST_F(FileTest, RefusedPageSizeIsInThePayload) {
+  const absl::Status refused = OpenAnother("pages.db", 8192);
+  ASSERT_TRUE(refused.GetPayload(kPageSizePayload).has_value());
+  EXPECT_EQ(*refused.GetPayload(kPageSizePayload), "4096");
+}
+
+TEST_F(FileTest, PageSizeZeroIsThatOfTheFile) {
+  ASSERT_THAT(PutText(*both_.file, 0, "here"), IsOk());
+  const auto open = [&] {
+    return both_.env->OpenFile("pages.db", {.page_size = 0});
+  };
+  EXPECT_EQ((*open())->Stats().page_size, 4096u);
+  // The region knows a closed file too.
+  both_.file.reset();
+  auto again = open();
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(GetText(**again, 0), "here");
+}
+
+TEST_F(FileTest, PageSizeZeroNeedsKnownFile) {
+  test::MakeFile(home_.Below("other.db"), std::string(4096, 'x'));
+  for (const char* name : {"other.db", "none.db"}) {
+    EXPECT_THAT(both_.env->OpenFile(name, {.page_size = 0, .create = true}),
+                Fails(StatusCode::kInvalidArgument, name,
+                      "does not know the file"));
+  }
+  EXPECT_THAT(test::FilesIn(home_.path()),
+              testing::Not(testing::Contains("none.db")));
+}
+
 TEST_F(FileTest, AnotherProcesssPageSizeIsRefused) {
   ASSERT_THAT(PutText(*both_.file, 0, "here"), IsOk());
   Child other([&](Channel&) -> std::string {
