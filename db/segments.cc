@@ -31,7 +31,7 @@ absl::StatusOr<uint64_t> CountDirty(const os::FoundSegment& found,
                                     const region::SegmentFront& front) {
   MPOOL_ASSIGN_OR_RETURN(
       std::unique_ptr<os::Mapping> copy,
-      region::CopyTables(found, front, LayoutSignature()));
+      region::CopyTables(found, front));
   region::Memory memory("", {.huge_pages = false});
   memory.Use(std::move(copy), *front.fixed);
   FrameTable frames(memory);
@@ -89,7 +89,8 @@ std::optional<SegmentInfo> Describe(const os::FoundSegment& found,
   SegmentInfo info;
   info.found = found;
   if (hidden.empty()) info.processes = mappers;
-  absl::StatusOr<region::SegmentFront> front = region::ReadFront(found);
+  absl::StatusOr<region::SegmentFront> front =
+      region::ReadFront(found, LayoutSignature());
   if (absl::IsNotFound(front.status())) return std::nullopt;
   if (!front.ok()) {
     info.note = std::string(front.status().message());

@@ -33,8 +33,8 @@ struct PackedHandle {
 PackedHandle Pack(const FileHandle& handle);
 FileHandle Unpack(const PackedHandle& packed);
 
-// Returns the handle of a file or directory; zeros if the file system has no handles,
-// or the process may not ask for them.
+// Returns the handle of a file or directory; zeros if the file system has no
+// handles, or the process may not ask for them.
 FileHandle HandleOf(const File& file);
 
 struct Located {

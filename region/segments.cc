@@ -104,7 +104,8 @@ SegmentHome SearchHome(const os::FoundSegment& found,
 
 }  // namespace
 
-absl::StatusOr<SegmentFront> ReadFront(const os::FoundSegment& found) {
+absl::StatusOr<SegmentFront> ReadFront(const os::FoundSegment& found,
+                                       uint32_t signature) {
   SegmentFront front;
   front.header = std::make_unique<RegionHeader>();
   const auto bytes =
@@ -116,6 +117,8 @@ absl::StatusOr<SegmentFront> ReadFront(const os::FoundSegment& found) {
   const FixedHeader* const fixed =
       got >= sizeof(front.header->fixed) ? SoundCopy(*front.header) : nullptr;
   if (has_magic && fixed != nullptr) front.fixed = *fixed;
+  front.is_known = fixed != nullptr && fixed->version == kLayoutVersion &&
+                   fixed->signature == signature;
   if (found.name.empty() && !front.fixed.has_value()) {
     return absl::NotFoundError("read segment: it is not of mpool");
   }
@@ -124,7 +127,8 @@ absl::StatusOr<SegmentFront> ReadFront(const os::FoundSegment& found) {
 
 SegmentHome FindHome(const os::FoundSegment& found, const SegmentFront& front) {
   MPOOL_ASSERT(front.header != nullptr);
-  const std::string path = HomePathIn(*front.header);
+  const std::string path =
+      front.is_known ? HomePathIn(*front.header) : std::string();
   if (found.name.empty()) {
     // The kernel removes memory without a name with its last process.
     return {.state = State::kUses, .path = path, .why = ""};
@@ -139,17 +143,20 @@ SegmentHome FindHome(const os::FoundSegment& found, const SegmentFront& front) {
       }
     }
   }
+  if (!front.is_known) {
+    return {.state = State::kUnknown,
+            .path = "",
+            .why = "only the library that made it can find its home"};
+  }
   return SearchHome(found, front, path);
 }
 
 absl::StatusOr<std::unique_ptr<os::Mapping>> CopyTables(
-    const os::FoundSegment& found, const SegmentFront& front,
-    uint32_t signature) {
+    const os::FoundSegment& found, const SegmentFront& front) {
   if (!front.fixed.has_value()) {
     return absl::FailedPreconditionError("its header is not whole");
   }
-  if (front.fixed->version != kLayoutVersion ||
-      front.fixed->signature != signature) {
+  if (!front.is_known) {
     return absl::FailedPreconditionError(
         "another version of the library made it");
   }

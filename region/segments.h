@@ -37,14 +37,18 @@ struct SegmentHome {
 };
 
 // A copy of a region's front. `fixed` is nullopt if the header is not whole.
+// `is_known` is true if it has this library's layout. Otherwise only `fixed`
+// has a meaning.
 struct SegmentFront {
+  bool is_known = false;
   std::unique_ptr<RegionHeader> header;
   std::optional<FixedHeader> fixed;
 };
 
 // Returns the front of a listed segment. Errors: those of the read; NotFound if
 // the segment has no name and no region, so that it is another program's.
-absl::StatusOr<SegmentFront> ReadFront(const os::FoundSegment& found);
+absl::StatusOr<SegmentFront> ReadFront(const os::FoundSegment& found,
+                                       uint32_t signature);
 
 // Finds the home of a segment. Opens directories and the descriptor.
 SegmentHome FindHome(const os::FoundSegment& found, const SegmentFront& front);
@@ -53,8 +57,7 @@ SegmentHome FindHome(const os::FoundSegment& found, const SegmentFront& front);
 // FailedPrecondition if the front is not whole or of another layout; DataLoss
 // if its sizes are wrong.
 absl::StatusOr<std::unique_ptr<os::Mapping>> CopyTables(
-    const os::FoundSegment& found, const SegmentFront& front,
-    uint32_t signature);
+    const os::FoundSegment& found, const SegmentFront& front);
 
 }  // namespace mpool::region
 

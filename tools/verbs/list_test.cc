@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "mpool/mpool.h"
 #include "nlohmann/json.hpp"
+#include "region/descriptor.h"
 #include "tests/support/child.h"
 #include "tests/support/mounts.h"
 #include "tests/support/pages.h"
@@ -215,6 +216,31 @@ TEST_P(ListVerbTest, OtherUserProvesNothing) {
               }),
               "listed");
     EXPECT_FALSE(IsEmpty());
+  });
+}
+
+// The handle of the home may be at another place of such a header.
+TEST_P(ListVerbTest, OtherLayoutProvesNothing) {
+  if (GetParam() != Backing::kPosixShm) return;  // its memory is no file
+  InOwnMachine([&] {
+    EXPECT_THAT(OpenBoth(home_)->Close(), IsOk());
+    const std::string segment =
+        "/dev/shm/" + List()["segment"].get<std::string>();
+    const std::string bytes =
+        test::BytesOf(segment, 0, sizeof(region::FixedHeader));
+    region::FixedHeader fixed;
+    bytes.copy(reinterpret_cast<char*>(&fixed), sizeof(fixed));
+    ++fixed.signature;
+    region::Seal(&fixed);
+    const std::string_view sealed(reinterpret_cast<const char*>(&fixed),
+                                  sizeof(fixed));
+    test::Overwrite(segment, 0, sealed);
+    test::Overwrite(segment, sizeof(fixed), sealed);
+    fs::remove_all(home_);
+    const json row = List({"--remove-orphans", "--force"});
+    EXPECT_EQ(row["orphan"], "unknown");
+    EXPECT_EQ(row["removed"], false);
+    EXPECT_TRUE(fs::exists(segment));
   });
 }
 
