@@ -34,10 +34,10 @@ absl::Status ReadAll(MPoolFile& file) {
 // Returns the state of the home's shared memory segment.
 absl::StatusOr<os::FileInfo> SegmentInfo(const std::string& home,
                                          const EnvOptions& options) {
-  MPOOL_ASSIGN_OR_RETURN(const std::shared_ptr<internal::Environment> env,
+  MPOOL_ASSIGN_OR_RETURN(std::shared_ptr<internal::Environment> env,
                          internal::Registry::OfProcess().Open(home, options));
   const std::string name = env->pool().region().memory().fixed().segment;
-  MPOOL_RETURN_IF_ERROR(internal::Registry::OfProcess().Close(*env));
+  MPOOL_RETURN_IF_ERROR(internal::Registry::OfProcess().Close(&env));
   MPOOL_ASSIGN_OR_RETURN(
       const os::File segment,
       os::File::OpenShm(name, {.mode = os::File::Mode::kReadOnly}));

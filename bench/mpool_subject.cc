@@ -104,7 +104,7 @@ class FloorSubject final : public Subject {
   absl::Status Close() override {
     if (env_ == nullptr) return absl::OkStatus();
     MPOOL_RETURN_IF_ERROR(env_->CloseFile(file_));
-    return Registry::OfProcess().Close(*std::exchange(env_, nullptr));
+    return Registry::OfProcess().Close(&env_);
   }
 
  private:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "os/assert.h"
@@ -13,11 +14,11 @@ namespace mpool::internal {
 namespace {
 
 // Opens the nearest directory on the way to `path` that still exists.
-absl::StatusOr<os::File> NearestDirectory(std::string path) {
+absl::StatusOr<os::File> NearestDirectory(std::string_view path) {
+  MPOOL_ASSERT(path.starts_with('/'));
   absl::StatusOr<os::File> dir = absl::NotFoundError("no directory");
-  while (absl::IsNotFound(dir.status()) && path != "/") {
-    path.resize(std::min(path.size(), path.rfind('/')));
-    if (path.empty()) path = "/";
+  while (absl::IsNotFound(dir.status()) && path.size() > 1) {
+    path = path.substr(0, std::max<size_t>(path.rfind('/'), 1));
     dir = os::File::OpenDirectory(path);
   }
   return dir;

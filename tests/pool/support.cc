@@ -123,7 +123,7 @@ Insides::Insides(const std::string& home)
                 "open insides")) {}
 
 Insides::~Insides() {
-  Must(internal::Registry::OfProcess().Close(*env_), "close insides");
+  Must(internal::Registry::OfProcess().Close(&env_), "close insides");
 }
 
 bool AwaitOrDeath(const os::Shared& board, size_t word, pid_t pid) {

@@ -106,9 +106,9 @@ Outcome RunList(const Args& args, const VerbContext&) {
         outcome.messages.push_back(absl::StrCat("left ", SegmentOf(info),
                                                 ": ", note));
       }
-      outcome.table.rows.back().push_back(is_orphan && status.ok());
+      outcome.table.rows.back().emplace_back(is_orphan && status.ok());
     }
-    outcome.table.rows.back().push_back(std::move(note));
+    outcome.table.rows.back().emplace_back(std::move(note));
   }
   return outcome;
 }
