@@ -24,11 +24,6 @@ absl::Status UnlinkAt(const File& dir, std::string_view name);
 // Renames `from` to `to`, both below `dir`. Replaces an existing `to`.
 absl::Status RenameAt(const File& dir, std::string_view from,
                       std::string_view to);
-// Makes the name of an open file durable: calls fsync once for the directory of
-// the name that the file has now, or of `path` if that is not known. If the
-// directory cannot be opened (rights, descriptors) or has no fsync, makes the
-// whole file system durable. Returns Ok for a removed file.
-absl::Status SyncDirectoryOf(const File& file, std::string_view path);
 // Returns the path of `name` below `dir`, or of an absolute `name`, for errors.
 std::string PathBelow(const File& dir, std::string_view name);
 // Returns `path` as an absolute path without links. The path must exist. If a

@@ -16,7 +16,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "os/directory.h"
-#include "os/filesystem_kind.h"
 #include "os/low_fds.h"
 #include "os/retry.h"
 #include "os/status.h"
@@ -162,9 +161,8 @@ absl::Status ReserveError(int error, const File& file, uint64_t size_bytes) {
   } else if (IsRefusal(error)) {
     advice = kAllowCall;
   } else if (error == EOPNOTSUPP) {
-    advice = absl::StrCat("its file system (", FilesystemKind(file),
-                          ") cannot reserve blocks; use one that can, like "
-                          "ext4, XFS or tmpfs");
+    advice = "its file system cannot reserve blocks; use one that can, like "
+             "ext4, XFS or tmpfs";
   }
   return ErrnoToStatus(error, "reserve blocks", file.path(), advice);
 }
@@ -413,7 +411,12 @@ absl::Status File::Sync() const {
 }
 
 absl::StatusOr<std::string> File::CurrentPath() const {
-  return AbsolutePath(absl::StrCat("/proc/self/fd/", fd_));
+  const std::string link = absl::StrCat("/proc/self/fd/", fd_);
+  std::array<char, PATH_MAX> path;
+  if (Sys().realpath(link.c_str(), path.data()) != nullptr) {
+    return std::string(path.data());
+  }
+  return ErrnoToStatus(errno, "find the present path of", path_);
 }
 
 void File::DropCache(uint64_t offset, uint64_t size_bytes) const {

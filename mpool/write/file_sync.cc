@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "mpool/files/file_watch.h"
 #include "os/assert.h"
-#include "os/directory.h"
+#include "os/directory_sync.h"
 #include "os/status.h"
 #include "os/step.h"
 

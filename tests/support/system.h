@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -28,6 +29,15 @@
 #include "tests/support/leftovers.h"
 
 namespace mpool::os {
+
+// Takes away the right to open a handle, so that no process can prove that a
+// removed file is gone (file_handle.h). Restore the calls afterwards.
+inline void ForbidHandles() {
+  Sys().open_by_handle_at = [](int, struct file_handle*, int) {
+    errno = EPERM;
+    return -1;
+  };
+}
 
 // Restores the real calls when a test ends.
 class SyscallTest : public ::testing::Test {

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <vector>
@@ -65,14 +64,6 @@ class ForgetTest : public ::testing::Test {
                 return "";
               }),
               test::kKilled);
-  }
-  // Without the right to open a handle, no process can prove that a file is
-  // gone.
-  static void WithdrawRight() {
-    os::Sys().open_by_handle_at = [](int, struct file_handle*, int) {
-      errno = EPERM;
-      return -1;
-    };
   }
 
   test::TempHome home_;
@@ -212,7 +203,7 @@ TEST_F(ForgetTest, UnprovenFileWaitsForForget) {
   auto both = *OpenBoth(home_.path(), Options());
   DieWithDirtyPages("scratch");
   ASSERT_EQ(::unlink(home_.Below("scratch").c_str()), 0);
-  WithdrawRight();
+  os::ForbidHandles();
   EXPECT_THAT(both.env->Sync(),
               Fails(StatusCode::kNotFound, "scratch", "DbEnv::Forget"));
   EXPECT_TRUE(forgotten_.empty());

@@ -79,6 +79,7 @@ TEST_F(TroubledFileTest, ReopenedRenamedFileIsWritten) {
 }
 
 TEST_F(TroubledFileTest, RemovedFileIsNamed) {
+  os::ForbidHandles();
   Child other([&](Channel&) -> std::string {
     auto mine = *OpenBoth(home_.path(), SmallEnv(), "gone.db");
     FillCache(*mine.file);
@@ -95,12 +96,13 @@ TEST_F(TroubledFileTest, RemovedFileIsNamed) {
     status = page.status();
     if (page.ok()) held.push_back(*std::move(page));
   }
-  EXPECT_THAT(status,
-              Fails(StatusCode::kResourceExhausted, "find a frame", "dirty",
-                    home_.Below("gone.db"), "not there any more", "--force"));
+  EXPECT_THAT(status, Fails(StatusCode::kResourceExhausted, "find a frame",
+                            "dirty", home_.Below("gone.db"),
+                            "not there any more", "mpool forget"));
 }
 
 TEST_F(TroubledFileTest, UnwritableFileDoesNotBlockOthers) {
+  os::ForbidHandles();
   Child other([&](Channel&) -> std::string {
     auto mine = *OpenBoth(home_.path(), SmallEnv(), "gone.db");
     EXPECT_THAT(PutText(*mine.file, 0, "lost"), IsOk());
