@@ -242,6 +242,9 @@ bool HasScene(const std::string& step) {
          !step.starts_with("mpool.cut.") &&
          !step.starts_with("mpool.tail.") &&
          !step.starts_with("mpool.file.mark") &&
+         !step.starts_with("mpool.forget.") &&
+         !step.starts_with("mpool.sync.name") && step != "region.join.wait" &&
+         !step.starts_with("mpool.discard.") &&
          step != "mpool.fsync.dirtied" && step != "mpool.fsync.suspect" &&
          step != "mpool.fsync.stick" && step != "mpool.fsync.stuck" &&
          step != "mpool.fsync.cleared" &&
