@@ -255,9 +255,8 @@ absl::Status Environment::OpenPageFile(std::string_view path,
 }
 
 absl::Status Environment::Forget(std::string_view path) {
-  const std::string named = path.starts_with('/')
-                                ? std::string(path)
-                                : absl::StrCat(home_, "/", os::Abs(path));
+  const std::string named =
+      os::PathBelow(region_->home_files().home(), path);
   // The file, or its directory, may be gone.
   const std::string full = os::AbsolutePath(named).value_or(named);
   std::optional<uint32_t> found;
@@ -299,9 +298,8 @@ absl::Status Environment::DiscardFile(const OpenedFile& file) {
 absl::StatusOr<OpenedFile*> Environment::OpenFile(std::string_view path,
                                                   const FileOptions& options) {
   MPOOL_RETURN_IF_ERROR(Validate(path, options));
-  const std::string named = path.front() == '/'
-                                ? std::string(path)
-                                : absl::StrCat(home_, "/", os::Abs(path));
+  const std::string named =
+      os::PathBelow(region_->home_files().home(), path);
   // Resolves links. A file that does not exist has no links.
   const std::string full = os::AbsolutePath(named).value_or(named);
   MPOOL_RETURN_IF_ERROR(CheckPath(full));

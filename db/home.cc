@@ -206,7 +206,7 @@ absl::Status RemoveIfOtherOptions(const os::File& dir,
                                 view->memory->fixed().cache_bytes)
                 .empty();
   };
-  // Attach reports what is wrong with a region that cannot be inspected.
+  // Attach returns the error of a region that cannot be inspected.
   if (!differs()) return absl::OkStatus();
   MPOOL_ASSIGN_OR_RETURN(os::File again, os::File::OpenDirectory(dir));
   absl::StatusOr<region::RegionRemover> remover =

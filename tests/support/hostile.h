@@ -110,6 +110,14 @@ class HostileTest : public os::SyscallTest {
   std::vector<std::string> outside_before_;
 };
 
+// Without root no process can become another user. The macro checks that.
+#define MPOOL_NEEDS_USERS()                                          \
+  if (!IsRoot()) {                                                   \
+    EXPECT_EQ(As(kAlice, {}, [] { return std::string("became"); }),  \
+              "cannot become another user");                         \
+    return;                                                          \
+  }
+
 }  // namespace mpool
 
 #endif  // MPOOL_TESTS_SUPPORT_HOSTILE_H_

@@ -20,7 +20,7 @@ Outcome RunForget(const Args& args, const VerbContext&) {
   const std::string& home = args.operands()[0];
   const std::string& path = args.operands()[1];
   const absl::StatusOr<std::unique_ptr<DbEnv>> env =
-      DbEnv::Open(home, {.create = false});
+      DbEnv::Open(home, {.on_mismatch = Mismatch::kKeep, .create = false});
   if (!env.ok()) return Outcome::Fail(ExitCode::kCannotOpen, env.status());
   const absl::Status status = (*env)->Forget(path);
   const absl::Status closed = (*env)->Close();

@@ -28,14 +28,6 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// Without root no process can become another user. The macro checks that.
-#define MPOOL_NEEDS_USERS()                                          \
-  if (!IsRoot()) {                                                   \
-    EXPECT_EQ(As(kAlice, {}, [] { return std::string("became"); }),  \
-              "cannot become another user");                         \
-    return;                                                          \
-  }
-
 class HostileUserTest : public HostileTest {
  protected:
   std::string Descriptor() const { return home_.Below("__db.001"); }

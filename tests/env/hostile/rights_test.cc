@@ -22,14 +22,6 @@ using test::IsOk;
 using test::PutText;
 using ::testing::HasSubstr;
 
-// Without root no process can become another user. The macro checks that.
-#define MPOOL_NEEDS_USERS()                                          \
-  if (!IsRoot()) {                                                   \
-    EXPECT_EQ(As(kAlice, {}, [] { return std::string("became"); }),  \
-              "cannot become another user");                         \
-    return;                                                          \
-  }
-
 class RightsTest : public HostileTest {
  protected:
   // Gives the home to the user.
